@@ -1,0 +1,197 @@
+"""Mattes whole files: one, a folder of them, or one from standard input to standard output."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import tqdm
+
+from mattingjax.compositing import (
+    Background,
+    composite,
+    cut_out,
+    estimate_foreground,
+    make_panel,
+    to_uint8,
+)
+from mattingjax.errors import ImageError, MattingError
+from mattingjax.images import (
+    Photo,
+    encode_png,
+    find_images,
+    load_photo,
+    read_size,
+    write_file,
+)
+from mattingjax.inference import Predictor
+
+OUTPUTS = ('alpha', 'cutout', 'composite', 'panel')
+# In a folder, sides are rounded to this many pixels, so that photos of any shape share a handful
+# of compiled programs. Rounding to the nearest distorts no more than the original's rounding down
+# to 32.
+FOLDER_STEP = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Outputs:
+    """What is made of each photo.
+
+    Attributes:
+      kinds: Some of 'alpha' (grey PNG), 'cutout' (RGBA PNG), 'composite' and 'panel' (RGB PNG).
+      background: What composites lie on; needed for 'composite'.
+      foreground: Whether cut-outs and composites get estimated foreground colours instead of the
+        photo's own, so that hair carries no old background.
+    """
+
+    kinds: tuple[str, ...] = ('alpha', 'cutout', 'panel')
+    background: Background | None = None
+    foreground: bool = True
+
+    def __post_init__(self) -> None:
+        unknown = [kind for kind in self.kinds if kind not in OUTPUTS]
+        if unknown or not self.kinds:
+            raise MattingError(f'outputs: expected some of {", ".join(OUTPUTS)}, got {self.kinds}')
+        if 'composite' in self.kinds and self.background is None:
+            raise MattingError('outputs: a composite needs a background')
+
+
+class Summary(NamedTuple):
+    """What became of a folder: photos matted, (path, reason) of those skipped, seconds taken."""
+
+    matted: list[Path]
+    skipped: list[tuple[Path, str]]
+    seconds: float
+
+
+def render(photo: Photo, alpha: np.ndarray, outputs: Outputs, title: str = '') -> dict[str, bytes]:
+    """Makes the pictures of one photo.
+
+    Args:
+      photo: The photo, [H, W].
+      alpha: float32 [H, W] in [0, 1].
+      outputs: Which ones.
+      title: Written on the panel.
+
+    Returns:
+      Kind → the bytes of a PNG file.
+    """
+    foreground = photo.pixels
+    if outputs.foreground and set(outputs.kinds) != {'alpha'}:
+        foreground = estimate_foreground(photo.pixels, alpha)
+    makers: dict[str, Callable[[], np.ndarray]] = {
+        'alpha': lambda: to_uint8(alpha),
+        'cutout': lambda: cut_out(foreground, alpha),
+        'composite': lambda: composite(
+            foreground, alpha, outputs.background.of_size(*alpha.shape)  # type: ignore[union-attr]
+        ),
+        'panel': lambda: make_panel(photo.pixels, alpha, foreground, title),
+    }
+    return {
+        kind: encode_png(makers[kind](), None if kind == 'alpha' else photo.icc_profile)
+        for kind in outputs.kinds
+    }
+
+
+def matte_bytes(predictor: Predictor, content: bytes, outputs: Outputs) -> dict[str, bytes]:
+    """Mattes the bytes of one picture file; returns kind → the bytes of a PNG file."""
+    photo = load_photo(content)
+    return render(photo, predictor(photo.pixels), outputs)
+
+
+def matte_file(
+    predictor: Predictor,
+    path: Path,
+    target: Path,
+    outputs: Outputs,
+    step: int | None = None,
+) -> list[Path]:
+    """Mattes one photo.
+
+    Args:
+      predictor: The network.
+      path: The photo.
+      target: Path and beginning of the name of the results: `_alpha.png` and so on is added.
+      outputs: What to make.
+      step: See `mattingjax.inference.network_size`.
+
+    Returns:
+      The files written.
+
+    Raises:
+      ImageError: The photo cannot be matted, or the results cannot be written.
+    """
+    photo = load_photo(path)
+    try:
+        alpha = predictor(photo.pixels, step)
+    except ImageError as error:
+        raise ImageError(f'{path}: {error}') from error
+    files = {
+        target.with_name(f'{target.name}_{kind}.png'): content
+        for kind, content in render(photo, alpha, outputs, path.name).items()
+    }
+    for file, content in files.items():
+        try:
+            write_file(file, content)
+        except OSError as error:
+            raise ImageError(f'{file}: cannot be written ({error.strerror})') from error
+    return list(files)
+
+
+def matte_folder(
+    predictor: Predictor,
+    folder: Path,
+    target: Path,
+    outputs: Outputs,
+    step: int = FOLDER_STEP,
+) -> Summary:
+    """Mattes every photo in a folder and below it; a bad one is reported and skipped.
+
+    Photos of one network size are done one after another, so that each size is compiled once. The
+    results lie in the same sub-folders below `target`. Progress goes to standard error.
+
+    Args:
+      predictor: The network.
+      folder: Where the photos are.
+      target: Where the results go; it is not searched for photos.
+      outputs: What to make.
+      step: See `mattingjax.inference.network_size`.
+
+    Raises:
+      ImageError: The folder cannot be read, or holds no picture.
+    """
+    start = time.monotonic()
+    paths = find_images(folder, leave_out=target)
+    if not paths:
+        raise ImageError(f'{folder}: holds no picture')
+    matted: list[Path] = []
+    skipped: list[tuple[Path, str]] = []
+
+    def skip(path: Path, error: ImageError) -> None:
+        skipped.append((path, str(error)))
+        tqdm.tqdm.write(f'skipped: {error}', file=sys.stderr)
+
+    sizes = {}
+    for path in paths:
+        try:
+            sizes[path] = predictor.network_size(*read_size(path), step)
+        except ImageError as error:
+            skip(path, error if str(path) in str(error) else ImageError(f'{path}: {error}'))
+    # Two photos may differ in their extension alone; their results then keep it.
+    stems = Counter(path.with_suffix('') for path in paths)
+    ordered = sorted(sizes, key=lambda path: (sizes[path], path))
+    for path in tqdm.tqdm(ordered, unit='photo', desc='matting', file=sys.stderr):
+        name = path if stems[path.with_suffix('')] > 1 else path.with_suffix('')
+        try:
+            matte_file(predictor, path, target / name.relative_to(folder), outputs, step)
+        except ImageError as error:
+            skip(path, error)
+        else:
+            matted.append(path)
+    return Summary(matted, skipped, time.monotonic() - start)

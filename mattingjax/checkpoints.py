@@ -1,0 +1,202 @@
+"""Checkpoint directories: a network's configuration and its variables, always together.
+
+    CKPT/config.json   network, widths, input size, preprocessing, provenance
+    CKPT/variables/    the variables, written by Orbax
+
+Nothing else is needed to load one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import flax.traverse_util
+import jax
+import numpy as np
+
+from mattingjax.errors import CheckpointError, MattingError
+from mattingjax.models import ModelConfig, Variables, apply_compiled, check_size, variable_shapes
+
+CONFIG_FILE, VARIABLES_FOLDER = 'config.json', 'variables'
+_SHIPPED = Path(__file__).parent / 'weights'
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A network and its variables.
+
+    Attributes:
+      config: The network: everything needed to build and feed it.
+      variables: `params` and `batch_stats`, as NumPy or JAX arrays.
+    """
+
+    config: ModelConfig
+    variables: Variables
+
+    def apply(self, images: jax.Array | np.ndarray) -> dict[str, jax.Array]:
+        """Runs the network in inference mode, every head included; compiled once per shape.
+
+        Args:
+          images: [N, H, W, 3] RGB, float32 in [0, 255]; H and W are multiples of 32 (MODNet) or
+            16 (MMNet).
+
+        Returns:
+          `alpha` [N, H, W, 1] in [0, 1]. MODNet also `semantic` [N, H/16, W/16, 1] and `detail`
+          [N, H, W, 1], in [0, 1]; MMNet also `logits` [N, H, W, 2] and `aux_logits`
+          [N, H/16, W/16, 2].
+
+        Raises:
+          CheckpointError: `images` has another shape.
+          ConfigError: H or W is no multiple of the network's stride.
+        """
+        if np.ndim(images) != 4 or images.shape[-1] != 3:
+            raise CheckpointError(f'images: expected shape [N, H, W, 3], got {np.shape(images)}')
+        check_size(self.config, *images.shape[1:3], where='images')
+        return apply_compiled(self.config, self.variables, images, auxiliary=True)
+
+
+def list_weights() -> list[str]:
+    """Names of the weights that ship with the package, usable wherever a checkpoint is."""
+    return sorted(path.parent.name for path in _SHIPPED.glob(f'*/{CONFIG_FILE}'))
+
+
+def save_checkpoint(path: Path | str, checkpoint: Checkpoint, *, overwrite: bool = False) -> None:
+    """Writes a checkpoint directory, or nothing at all.
+
+    Args:
+      path: The directory to make.
+      checkpoint: What to write.
+      overwrite: Whether a checkpoint that lies there already is replaced.
+
+    Raises:
+      CheckpointError: Something lies at `path` already, or it cannot be written.
+    """
+    import orbax.checkpoint as ocp
+
+    path = Path(os.path.abspath(path))
+    _check_target(path, overwrite)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f'.{path.name}.', dir=path.parent))
+    except OSError as error:
+        raise CheckpointError(f'{path}: cannot be written: {error.strerror or error}') from error
+    try:
+        scratch.chmod(0o777 & ~_umask())
+        variables = jax.tree.map(np.asarray, checkpoint.variables)
+        with ocp.PyTreeCheckpointer() as checkpointer:
+            checkpointer.save(scratch / VARIABLES_FOLDER, variables)
+        text = json.dumps(checkpoint.config.to_dict(), indent=1) + '\n'
+        (scratch / CONFIG_FILE).write_text(text, encoding='utf-8')
+        _replace_folder(scratch, path)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _check_target(path: Path, overwrite: bool) -> None:
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise CheckpointError(f'{path}: expected a folder or nothing, found a file')
+    is_checkpoint = (path / CONFIG_FILE).is_file()
+    if any(path.iterdir()) and not (overwrite and is_checkpoint):
+        what = 'a checkpoint lies there already' if is_checkpoint else 'the folder is not empty'
+        raise CheckpointError(f'{path}: {what}')
+
+
+def _replace_folder(scratch: Path, path: Path) -> None:
+    """Renames `scratch` to `path`; what lay there is removed only after that."""
+    if not path.exists():
+        scratch.rename(path)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f'.{path.name}.old.', dir=path.parent))
+    path.rename(old)  # onto an empty directory: atomic on POSIX
+    try:
+        scratch.rename(path)
+    except OSError:
+        old.rename(path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def load_checkpoint(path_or_name: Path | str) -> Checkpoint:
+    """Loads a checkpoint directory, or weights that ship with the package.
+
+    Args:
+      path_or_name: The directory, or a name from `list_weights()`.
+
+    Returns:
+      The checkpoint, its variables as NumPy float32 arrays.
+
+    Raises:
+      CheckpointError: There is none of that name, or its files are damaged or contradict each
+        other; a variable is named with expected and found shapes.
+    """
+    path = find_checkpoint(path_or_name)
+    config = _load_config(path / CONFIG_FILE)
+    return Checkpoint(config, _load_variables(path / VARIABLES_FOLDER, config))
+
+
+def find_checkpoint(path_or_name: Path | str) -> Path:
+    """The directory that a path or a shipped name means; raises CheckpointError if there is none."""
+    path = Path(path_or_name)
+    if not path.is_dir() and str(path_or_name) in list_weights():
+        return _SHIPPED / path_or_name
+    if (path / CONFIG_FILE).is_file():
+        return path
+    names = ', '.join(list_weights()) or 'none yet'
+    if path.is_dir():
+        problem = f'the folder holds no {CONFIG_FILE}'
+    elif path.is_file():
+        problem = 'a file; foreign weights become a checkpoint with scripts/import_weights.py'
+    else:
+        problem = 'no such folder'
+    raise CheckpointError(
+        f'{path_or_name}: not a checkpoint ({problem}); weights that ship, by name: {names}'
+    )
+
+
+def _load_config(file: Path) -> ModelConfig:
+    try:
+        return ModelConfig.from_dict(json.loads(file.read_text(encoding='utf-8')))
+    except OSError as error:
+        raise CheckpointError(f'{file}: cannot be read: {error.strerror or error}') from error
+    except MattingError as error:
+        raise CheckpointError(f'{file}: {error}') from error
+    except ValueError as error:
+        raise CheckpointError(f'{file}: not a JSON file ({error})') from error
+
+
+def _load_variables(folder: Path, config: ModelConfig) -> Variables:
+    import orbax.checkpoint as ocp
+
+    if not folder.is_dir():
+        raise CheckpointError(f'{folder}: missing')
+    try:
+        with ocp.PyTreeCheckpointer() as checkpointer:
+            restored = checkpointer.restore(folder.absolute())
+    except Exception as error:  # Orbax and TensorStore raise their own types
+        message = ' '.join(str(error).split())
+        raise CheckpointError(f'{folder}: damaged variables ({message:.200})') from error
+    expected = flax.traverse_util.flatten_dict(variable_shapes(config), sep='/')
+    found = flax.traverse_util.flatten_dict(restored, sep='/')
+    for name, leaf in expected.items():
+        if name not in found:
+            raise CheckpointError(f'{folder}: {name}: missing (expected shape {leaf.shape})')
+        if np.shape(found[name]) != leaf.shape:
+            raise CheckpointError(
+                f'{folder}: {name}: expected shape {leaf.shape}, found {np.shape(found[name])}'
+            )
+    if unknown := sorted(set(found) - set(expected)):
+        raise CheckpointError(f'{folder}: {unknown[0]}: unknown variable')
+    return jax.tree.map(lambda value: np.asarray(value, np.float32), restored)

@@ -1,0 +1,58 @@
+"""How every script starts: absl flags, one clear line and exit status 2 for bad input."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from absl import app, flags, logging
+
+from mattingjax.errors import MattingError
+
+
+def run(main: Callable[[], int | None]) -> NoReturn:
+    """Parses the flags, runs `main` and exits with what it returns (None counts as 0).
+
+    Wrong flags and bad input (`MattingError`, a missing optional package, a file that cannot be
+    read or written) end in one line on standard error and exit status 2; Ctrl-C in 130.
+    """
+
+    def guarded(_: list[str]) -> NoReturn:
+        try:
+            sys.exit(main() or 0)
+        except (MattingError, ImportError) as error:
+            _fail(str(error))
+        except BrokenPipeError:
+            # Whoever read our output has left; Python would complain once more when it exits.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        except OSError as error:
+            _fail(f'{error.filename}: {error.strerror}' if error.filename else str(error))
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+    # JAX and Orbax tell of their inner workings at INFO; --verbosity=0 shows it.
+    flags.FLAGS.set_default('verbosity', logging.WARNING)
+    app.run(guarded, flags_parser=_parse_flags)
+
+
+def _parse_flags(arguments: list[str]) -> list[str]:
+    try:
+        rest = app.parse_flags_with_usage(arguments) if _wants_help(arguments) else None
+        rest = rest or flags.FLAGS(arguments)
+    except flags.Error as error:
+        _fail(' '.join(str(error).split()))
+    if len(rest) > 1:
+        _fail(f'unexpected argument {rest[1]!r}; every value belongs to a flag (see --help)')
+    return rest
+
+
+def _wants_help(arguments: list[str]) -> bool:
+    return any(argument.lstrip('-').startswith('help') for argument in arguments[1:])
+
+
+def _fail(message: str) -> NoReturn:
+    print(f'error: {" ".join(message.split())}', file=sys.stderr)
+    sys.exit(2)

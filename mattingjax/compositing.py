@@ -1,0 +1,126 @@
+"""What a matte is for: cut-outs, composites, and panels that a person can judge it by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageColor, ImageDraw
+
+from mattingjax.errors import ImageError
+from mattingjax.images import load_image, resize
+
+_PANEL_HEIGHT = 640
+
+
+def to_uint8(values: np.ndarray) -> np.ndarray:
+    """[0, 1] → [0, 255], rounded."""
+    return np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
+
+
+def estimate_foreground(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """The colours of the person alone, also where hair lets the background through.
+
+    Args:
+      image: uint8 [H, W, 3].
+      alpha: float32 [H, W] in [0, 1].
+
+    Returns:
+      uint8 [H, W, 3].
+
+    References:
+      Germer et al., Fast Multi-Level Foreground Estimation (https://arxiv.org/abs/2006.14970), as
+      pymatting has it.
+    """
+    # Imported late: the first import after an installation compiles pymatting, which takes a while.
+    from pymatting.foreground.estimate_foreground_ml import estimate_foreground_ml
+
+    return to_uint8(estimate_foreground_ml(image.astype(np.float32) / 255, alpha))
+
+
+def cut_out(foreground: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """uint8 [H, W, 3] and float32 [H, W] in [0, 1] → uint8 [H, W, 4], RGBA, not premultiplied."""
+    return np.dstack([foreground, to_uint8(alpha)])
+
+
+def composite(foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """alpha · foreground + (1 − alpha) · background.
+
+    Args:
+      foreground: uint8 [H, W, 3].
+      alpha: float32 [H, W] in [0, 1].
+      background: uint8 [H, W, 3].
+
+    Returns:
+      uint8 [H, W, 3].
+    """
+    weight = alpha[..., None].astype(np.float32)
+    return np.round(weight * foreground + (1 - weight) * background).astype(np.uint8)
+
+
+class Background:
+    """What a composite lies on: one colour, or a picture that covers the photo.
+
+    Args:
+      colour_or_image: A colour as CSS writes it ('white', '#00b140', 'rgb(0, 177, 64)'), or a
+        picture's path.
+
+    Raises:
+      ImageError: It is neither.
+    """
+
+    def __init__(self, colour_or_image: str):
+        self._image: np.ndarray | None = None
+        try:
+            self._colour = ImageColor.getrgb(colour_or_image)[:3]
+        except ValueError as error:
+            if not Path(colour_or_image).is_file():
+                raise ImageError(
+                    f'{colour_or_image}: neither a colour (white, #00b140, rgb(0, 177, 64)) nor a '
+                    'picture'
+                ) from error
+            self._image = load_image(colour_or_image)
+
+    def of_size(self, height: int, width: int) -> np.ndarray:
+        """uint8 [height, width, 3]; a picture is scaled and cropped about its centre."""
+        if self._image is None:
+            return np.full((height, width, 3), self._colour, np.uint8)
+        scale = max(height / self._image.shape[0], width / self._image.shape[1])
+        tall = max(height, round(self._image.shape[0] * scale))
+        wide = max(width, round(self._image.shape[1] * scale))
+        top, left = (tall - height) // 2, (wide - width) // 2
+        return resize(self._image, tall, wide)[top : top + height, left : left + width]
+
+
+def checkerboard(height: int, width: int, square: int = 12) -> np.ndarray:
+    """The pattern that stands for transparency: uint8 [height, width, 3]."""
+    rows, columns = np.arange(height)[:, None] // square, np.arange(width) // square
+    grey = np.where((rows + columns) % 2, 204, 255).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=-1)
+
+
+def make_panel(
+    image: np.ndarray, alpha: np.ndarray, foreground: np.ndarray, title: str = ''
+) -> np.ndarray:
+    """Photo, alpha and cut-out side by side, for a person to look at.
+
+    Args:
+      image: uint8 [H, W, 3].
+      alpha: float32 [H, W] in [0, 1].
+      foreground: uint8 [H, W, 3].
+      title: Written above.
+
+    Returns:
+      uint8 [h, w, 3], each picture at most 640 pixels high and wide.
+    """
+    scale = min(1.0, _PANEL_HEIGHT / max(image.shape[:2]))
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    image, alpha, foreground = (resize(picture, height, width) for picture in (image, alpha, foreground))
+    grey = np.repeat(to_uint8(alpha)[..., None], 3, axis=-1)
+    pictures = [image, grey, composite(foreground, alpha, checkerboard(height, width))]
+    gap = 8
+    canvas = Image.new('RGB', (3 * width + 4 * gap, height + 32), 'white')
+    for i, picture in enumerate(pictures):
+        canvas.paste(Image.fromarray(picture), (gap + i * (width + gap), 24))
+    ImageDraw.Draw(canvas).text((gap, 6), title, fill='black')
+    return np.asarray(canvas)

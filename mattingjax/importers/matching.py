@@ -1,0 +1,132 @@
+"""Puts foreign tensors into a network's variables: every one used, none missing, shapes equal."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import flax.traverse_util
+import numpy as np
+
+from mattingjax.errors import WeightsError
+from mattingjax.models import ModelConfig, Variables, init_variables, variable_shapes
+
+Shape = tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where one variable lies in a foreign file.
+
+    Attributes:
+      name: The tensor's name there.
+      axes: Its axes in our order, so that `tensor.transpose(axes)` has ours; None as it is.
+      pixel: Whether ours is a 1×1 convolution kernel and theirs a matrix.
+    """
+
+    name: str
+    axes: tuple[int, ...] | None = None
+    pixel: bool = False
+
+    def foreign_shape(self, shape: Shape) -> Shape:
+        """The shape that the tensor must have for ours to have `shape`."""
+        shape = shape[2:] if self.pixel else shape
+        if self.axes is None:
+            return shape
+        return tuple(shape[self.axes.index(axis)] for axis in range(len(shape)))
+
+    def convert(self, tensor: np.ndarray) -> np.ndarray:
+        """The tensor as float32 in our layout."""
+        tensor = tensor.transpose(self.axes) if self.axes else tensor
+        return np.ascontiguousarray(tensor[None, None] if self.pixel else tensor, np.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A network that a file may hold.
+
+    Attributes:
+      config: The network.
+      find_source: Variable path ('params/…/kernel') → where it lies in the file.
+    """
+
+    config: ModelConfig
+    find_source: Callable[[str], Source]
+
+    def sources(self) -> dict[str, tuple[Source, Shape]]:
+        """Variable path → where it lies, and the shape it must have here."""
+        flat = flax.traverse_util.flatten_dict(variable_shapes(self.config), sep='/')
+        return {path: (self.find_source(path), leaf.shape) for path, leaf in flat.items()}
+
+
+def find_problems(
+    candidate: Candidate, shapes: Mapping[str, Shape], optional: tuple[str, ...] = ()
+) -> list[str]:
+    """What stands between the tensors and the network, one line each; empty if they fit.
+
+    Args:
+      candidate: The network.
+      shapes: Shape of every tensor of the file, less those that were ignored on purpose.
+      optional: Prefixes of the names of tensors that may be absent.
+    """
+    problems, used = [], set()
+    for source, shape in candidate.sources().values():
+        used.add(source.name)
+        expected = source.foreign_shape(shape)
+        if source.name not in shapes:
+            if not source.name.startswith(optional):
+                problems.append(f'{source.name}: missing (expected shape {expected})')
+        elif shapes[source.name] != expected:
+            problems.append(
+                f'{source.name}: expected shape {expected}, found {shapes[source.name]}'
+            )
+    for name in shapes:
+        if name not in used:
+            problems.append(f'{name}: unknown variable of shape {shapes[name]}, nothing uses it')
+    return problems
+
+
+def assemble(
+    candidates: list[Candidate],
+    tensors: Mapping[str, np.ndarray],
+    *,
+    where: str,
+    optional: tuple[str, ...] = (),
+) -> tuple[ModelConfig, Variables, list[str]]:
+    """Builds the variables of the first of several networks that the tensors fit exactly.
+
+    Args:
+      candidates: Networks the file may hold, the likeliest first.
+      tensors: Every tensor of the file, less those that were ignored on purpose.
+      where: The file, for error messages.
+      optional: Prefixes of the names of tensors that may be absent; their variables are
+        initialised (seed 0).
+
+    Returns:
+      The network, its variables, and the names of the tensors that were absent.
+
+    Raises:
+      WeightsError: No candidate fits (the problems of the one that fits best are told), or a
+        tensor has a value that is not finite.
+    """
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    problems = [find_problems(candidate, shapes, optional) for candidate in candidates]
+    chosen, least = min(zip(candidates, problems, strict=True), key=lambda pair: len(pair[1]))
+    if least:
+        more = f' (and {len(least) - 1} more variables do not fit)' if len(least) > 1 else ''
+        raise WeightsError(f'{where}: {least[0]}{more}')
+    for name, tensor in tensors.items():
+        if not np.all(np.isfinite(tensor.astype(np.float32))):
+            raise WeightsError(f'{where}: {name}: has values that are not finite')
+    variables, absent = {}, []
+    for path, (source, _) in chosen.sources().items():
+        if source.name in tensors:
+            variables[path] = source.convert(tensors[source.name])
+        else:
+            absent.append(source.name)
+    if absent:
+        initial = init_variables(chosen.config, seed=0)
+        flat = flax.traverse_util.flatten_dict(initial, sep='/')
+        variables = {path: variables.get(path, flat[path]) for path in flat}
+    tree = flax.traverse_util.unflatten_dict(variables, sep='/')
+    return chosen.config, tree, sorted(absent)

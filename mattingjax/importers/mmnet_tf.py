@@ -1,0 +1,131 @@
+"""Reads MMNet's TensorFlow 1 checkpoint: its tensors, its names, the widths they imply."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from mattingjax.errors import MattingError, WeightsError
+from mattingjax.importers.matching import Shape, Source
+from mattingjax.models import MMNetConfig
+from mattingjax.models.mmnet import RATES, REFINEMENT_RATES, EncoderBlockConfig
+
+_HWCM = (0, 1, 3, 2)  # TensorFlow's depthwise kernels [h, w, channel, multiplier] → [h, w, 1, C]
+_LEAVES = {'scale': 'gamma', 'bias': 'beta', 'mean': 'moving_mean', 'var': 'moving_variance'}
+_UNITS = {
+    'pointwise': 'pointwise_conv',
+    'stride': 'depthwise_conv_stride',
+    'dilation': 'depthwise_conv_dilation',
+    'depthwise': 'depthwise_conv',
+}
+# What training keeps beside the network: counters, optimizer slots, averages.
+_BOOKKEEPING = re.compile(
+    r'global_step$|beta[12]_power|learning_rate|'
+    r'/(Adam(_1)?|Momentum|RMSProp(_1)?|ExponentialMovingAverage)$'
+)
+
+
+def find_prefix(path: Path) -> Path | None:
+    """The prefix of the TensorFlow checkpoint that `path` is a part of, or None if it is not."""
+    name = re.sub(r'\.(index|meta|data-\d{5}-of-\d{5})$', '', path.name)
+    prefix = path.with_name(name)
+    return prefix if prefix.with_name(name + '.index').is_file() else None
+
+
+def read_tensorflow_tensors(prefix: Path) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Reads the tensors of a TensorFlow checkpoint.
+
+    Args:
+      prefix: Its path without `.index` or `.data-…`.
+
+    Returns:
+      Tensor name → array, and the names of those that are training's bookkeeping and were left.
+
+    Raises:
+      WeightsError: The checkpoint is damaged or incomplete.
+      ImportError: TensorFlow is not installed; the message says how to get it.
+    """
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        raise ImportError(
+            f'{prefix}: reading a TensorFlow checkpoint needs the package tensorflow: '
+            "pip install 'mattingjax[importers]'"
+        ) from error
+    try:
+        reader = tf.train.load_checkpoint(str(prefix))
+        names = sorted(reader.get_variable_to_shape_map())
+        ignored = [name for name in names if _BOOKKEEPING.search(name)]
+        return {name: reader.get_tensor(name) for name in names if name not in ignored}, ignored
+    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        message = ' '.join(str(error).split())
+        raise WeightsError(f'{prefix}: damaged TensorFlow checkpoint ({message})') from error
+
+
+def find_tensorflow_source(path: str) -> Source:
+    """Where the variable at `path` ('params/enc_block0/…/kernel') lies in the checkpoint."""
+    _, block, *modules, leaf = path.split('/')
+    depthwise = False
+    if block in ('final_block', 'aux_block'):
+        unit = 'pointwise_conv'
+    elif block == 'init_block':
+        unit = 'conv'
+    elif modules[0] in ('conv', 'bn'):  # dec_block4: one convolution
+        unit = 'pointwise_conv'
+    elif modules[0] == 'merge':
+        unit = 'merge/pointwise_conv'
+    elif modules[0] == 'pointwise':
+        unit = 'pointwise_conv'
+    else:
+        group, kind = modules[0].rsplit('_', 1)
+        unit = f'{group}/{_UNITS[kind]}'
+        depthwise = kind != 'pointwise'
+    scope = f'MMNet/{block}/{unit}'
+    if modules[-1:] == ['bn']:
+        return Source(f'{scope}/BatchNorm/{_LEAVES[leaf]}')
+    if leaf == 'bias':
+        return Source(f'{scope}/biases')
+    if depthwise:
+        return Source(f'{scope}/depthwise_weights', _HWCM)
+    return Source(f'{scope}/weights')
+
+
+def mmnet_config_from_shapes(shapes: Mapping[str, Shape]) -> MMNetConfig | None:
+    """The widths that the tensors' shapes imply, or None where a tensor that tells one is absent."""
+
+    def width(scope: str) -> int:
+        return shapes[f'MMNet/{scope}/weights'][-1]
+
+    def blocks(
+        prefix: str, first: int, rates: tuple[tuple[int, ...], ...]
+    ) -> tuple[EncoderBlockConfig, ...]:
+        return tuple(
+            EncoderBlockConfig(
+                tuple(
+                    width(f'{prefix}{i}/branch{branch}/pointwise_conv')
+                    for branch in range(len(branches))
+                ),
+                width(f'{prefix}{i}/merge/pointwise_conv'),
+            )
+            for i, branches in enumerate(rates, start=first)
+        )
+
+    try:
+        return MMNetConfig(
+            init=width('init_block/conv'),
+            encoder=blocks('enc_block', 0, RATES),
+            compressed=(width('dec_block0/pointwise_conv'), width('dec_block1/pointwise_conv')),
+            shortcut=(
+                width('dec_block0/shortcut/pointwise_conv'),
+                width('dec_block1/shortcut/pointwise_conv'),
+            ),
+            refinement=blocks('dec_block', 2, REFINEMENT_RATES),
+            final=width('dec_block4/pointwise_conv'),
+        )
+    except (KeyError, IndexError, MattingError):
+        return None

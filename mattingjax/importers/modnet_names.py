@@ -1,0 +1,187 @@
+"""MODNet's published variable names, and the widths that tensors or a pruner's JSON imply."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mattingjax.errors import MattingError, WeightsError
+from mattingjax.importers.matching import Shape, Source
+from mattingjax.models import MODNetConfig
+from mattingjax.models.mobilenet_v2 import (
+    ENC2X,
+    ENC4X,
+    STRIDES,
+    InvertedResidualConfig,
+    MobileNetV2Config,
+)
+
+_OIHW = (2, 3, 1, 0)  # PyTorch kernels [out, in, h, w] → [h, w, in, out]
+_LEAVES = {'kernel': 'weight', 'scale': 'weight', 'mean': 'running_mean', 'var': 'running_var'}
+# Heads that only training needs: inference exports leave them out.
+TRAINING_HEADS = ('lr_branch.conv_lr.', 'hr_branch.conv_hr.')
+
+
+def canonical_name(name: str) -> str:
+    """The published name of a tensor, from it or from the pruner's (`module.`, `.cbr.`)."""
+    return name.removeprefix('module.').replace('.cbr.', '.')
+
+
+def find_torch_source(config: MODNetConfig, path: str) -> Source:
+    """Where the variable at `path` ('params/backbone/…/kernel') lies in a PyTorch checkpoint."""
+    _, branch, *modules, leaf = path.split('/')
+    name = _LEAVES.get(leaf, leaf)
+    if branch == 'backbone':
+        return Source(
+            f'backbone.model.{_backbone_module(config.backbone, modules)}.{name}',
+            _OIHW if leaf == 'kernel' else None,
+        )
+    layer = re.sub(r'_(\d)$', r'.\1', modules[0])
+    if modules[0] == 'se_block':
+        fc = modules[1].replace('_', '.')
+        return Source(f'{branch}.se_block.{fc}.weight', (1, 0), pixel=True)
+    part = 'layers.1.bnorm' if modules[1:] == ['bn'] else 'layers.0'
+    return Source(f'{branch}.{layer}.{part}.{name}', _OIHW if leaf == 'kernel' else None)
+
+
+def _backbone_module(config: MobileNetV2Config, modules: list[str]) -> str:
+    index = int(modules[0].removeprefix('features_'))
+    position = 0
+    inside = ''
+    if len(modules) == 3:
+        # Inside a block PyTorch counts: convolution, BatchNorm, ReLU6, convolution, ...
+        units = ['expand', 'depthwise', 'project']
+        if not config.blocks[index - 1].expand:
+            units.remove('expand')
+        position, inside = 3 * units.index(modules[1]), 'conv.'
+    return f'features.{index}.{inside}{position + (modules[-1] == "bn")}'
+
+
+def modnet_config_from_shapes(shapes: Mapping[str, Shape]) -> MODNetConfig | None:
+    """The widths that the tensors' shapes imply, or None where a tensor that tells one is absent.
+
+    Which blocks have a shortcut is in no shape: the original adds one exactly where the stride is
+    1 and the block's input and output have the same width, so that is what its files mean.
+    """
+
+    def width(name: str) -> int:
+        return shapes[name + '.weight'][0]
+
+    try:
+        backbone = 'backbone.model.features'
+        stem = inputs = width(f'{backbone}.0.0')
+        blocks = []
+        for i, stride in enumerate(STRIDES, start=1):
+            expand = f'{backbone}.{i}.conv.6.weight' in shapes
+            features = width(f'{backbone}.{i}.conv.{6 if expand else 3}')
+            hidden = width(f'{backbone}.{i}.conv.0')
+            shortcut = stride == 1 and features == inputs
+            blocks.append(InvertedResidualConfig(hidden, features, expand, shortcut))
+            inputs = features
+        high = 'hr_branch'
+        return MODNetConfig(
+            backbone=MobileNetV2Config(stem, tuple(blocks), width(f'{backbone}.18.0')),
+            se_hidden=width('lr_branch.se_block.fc.0'),
+            conv_lr16x=width('lr_branch.conv_lr16x.layers.0'),
+            conv_lr8x=width('lr_branch.conv_lr8x.layers.0'),
+            tohr_enc2x=width(f'{high}.tohr_enc2x.layers.0'),
+            conv_enc2x=width(f'{high}.conv_enc2x.layers.0'),
+            tohr_enc4x=width(f'{high}.tohr_enc4x.layers.0'),
+            conv_enc4x=width(f'{high}.conv_enc4x.layers.0'),
+            conv_hr4x=tuple(width(f'{high}.conv_hr4x.{i}.layers.0') for i in range(3)),  # type: ignore[arg-type]
+            conv_hr2x=tuple(width(f'{high}.conv_hr2x.{i}.layers.0') for i in range(4)),  # type: ignore[arg-type]
+            # An inference export has no detail head: it gets the width of the features it reads.
+            conv_hr=width(
+                f'{high}.conv_hr.0.layers.0'
+                if f'{high}.conv_hr.0.layers.0.weight' in shapes
+                else f'{high}.conv_hr2x.3.layers.0'
+            ),
+            conv_lr4x=width('f_branch.conv_lr4x.layers.0'),
+            conv_f2x=width('f_branch.conv_f2x.layers.0'),
+            conv_f=width('f_branch.conv_f.0.layers.0'),
+        )
+    except (KeyError, IndexError, MattingError):
+        return None
+
+
+def read_prune_info(path: Path | str) -> MODNetConfig:
+    """The network that a pruner's JSON describes.
+
+    Args:
+      path: A file with `ratio`, `threshold`, `new_cfg` (19 widths), `new_expansion_cfg` (17),
+        `new_lr_channels`, `new_hr_channels` and `new_f_channels`, as MODNet-ModelCompression
+        writes it.
+
+    Raises:
+      WeightsError: The file is not such a JSON; the field is named.
+    """
+    path = Path(path)
+    try:
+        info = json.loads(path.read_text(encoding='utf-8'))
+    except OSError as error:
+        raise WeightsError(f'{path}: cannot be read: {error.strerror or error}') from error
+    except ValueError as error:
+        raise WeightsError(f'{path}: not a JSON file ({error})') from error
+    if not isinstance(info, dict):
+        raise WeightsError(f'{path}: expected a JSON object, got {info!r:.80}')
+    try:
+        return _modnet_config_from_prune_info(info)
+    except MattingError as error:
+        raise WeightsError(f'{path}: {error}') from error
+
+
+def _modnet_config_from_prune_info(info: dict[str, Any]) -> MODNetConfig:
+    widths = _integers(info, 'new_cfg', len(STRIDES) + 2)
+    expansions = _integers(info, 'new_expansion_cfg', len(STRIDES))
+    lr8x, lr16x = _integers(info, 'new_lr_channels', 2)
+    enc2x, enc4x = _integers(info, 'new_hr_channels', 2)
+    (fusion_input,) = _integers(info, 'new_f_channels', 1)
+    ratio = info.get('ratio')
+    if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 <= ratio < 1:
+        raise WeightsError(f'ratio: expected a number in [0, 1), got {ratio!r}')
+    for field, found, expected in (
+        ('new_hr_channels', [enc2x, enc4x], [widths[ENC2X], widths[ENC4X]]),
+        ('new_f_channels', [fusion_input], [lr8x]),
+    ):
+        if found != expected:
+            raise WeightsError(f'{field}: expected {expected} as the other fields say, got {found}')
+    blocks = []
+    for stride, expansion, inputs, features in zip(
+        STRIDES, expansions, widths, widths[1:], strict=False
+    ):
+        # The original builds its shortcuts on the new widths.
+        shortcut = stride == 1 and inputs == features
+        blocks.append(
+            InvertedResidualConfig(inputs * expansion, features, expansion != 1, shortcut)
+        )
+    hr = int(32 * (1 - ratio))
+    return MODNetConfig(
+        backbone=MobileNetV2Config(widths[0], tuple(blocks), widths[-1]),
+        se_hidden=widths[-1] // 4,
+        conv_lr16x=lr16x,
+        conv_lr8x=lr8x,
+        tohr_enc2x=hr,
+        conv_enc2x=hr,
+        tohr_enc4x=hr,
+        conv_enc4x=2 * hr,
+        conv_hr4x=(2 * hr, 2 * hr, hr),
+        conv_hr2x=(2 * hr, hr, hr, hr),
+        conv_hr=hr,
+        conv_lr4x=hr,
+        conv_f2x=hr,
+        conv_f=hr // 2,
+    )
+
+
+def _integers(info: dict[str, Any], field: str, count: int) -> list[int]:
+    values = info.get(field)
+    if (
+        not isinstance(values, list)
+        or len(values) != count
+        or not all(isinstance(value, int) and value >= 1 for value in values)
+    ):
+        raise WeightsError(f'{field}: expected {count} positive integers, got {values!r:.80}')
+    return values

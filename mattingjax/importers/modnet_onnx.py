@@ -1,0 +1,122 @@
+"""Reads MODNet's tensors out of an ONNX export, under the names of the PyTorch checkpoint.
+
+PyTorch's exporter folds the backbone's BatchNorm into its convolutions and renames their weights;
+the branches keep their names. Folded convolutions are recognised by their order in the graph, and
+given an identity BatchNorm that holds their bias, so that the network can be trained and pruned.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mattingjax.errors import WeightsError
+from mattingjax.importers.modnet_names import canonical_name
+from mattingjax.models.mobilenet_v2 import EPSILON, STRIDES
+
+
+def is_onnx_file(path: Path) -> bool:
+    """Whether the file starts as a serialised ONNX model does (its IR version), or is named so."""
+    with path.open('rb') as file:
+        head = file.read(2)
+    return path.suffix.lower() == '.onnx' or (head[:1] == b'\x08' and 1 <= head[-1] <= 32)
+
+
+def read_modnet_onnx(path: Path | str) -> dict[str, np.ndarray]:
+    """Reads an exported MODNet.
+
+    Args:
+      path: An ONNX file: the published one, or the pruner's export.
+
+    Returns:
+      Published tensor name → array in PyTorch's layout.
+
+    Raises:
+      WeightsError: The file is damaged, is no MODNet, or has a weight that nothing here uses.
+      ImportError: The package `onnx` is not installed; the message says how to get it.
+    """
+    try:
+        import onnx
+        import onnx.numpy_helper
+    except ImportError as error:
+        raise ImportError(
+            f"{path}: reading ONNX needs the package onnx: pip install 'mattingjax[importers]'"
+        ) from error
+    path = Path(path)
+    try:
+        graph = onnx.load(str(path), load_external_data=False).graph
+    except Exception as error:  # protobuf raises its own types
+        raise WeightsError(f'{path}: damaged ONNX file ({error})') from error
+    for tensor in graph.initializer:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            raise WeightsError(f'{path}: {tensor.name}: its data is in another file, not read')
+    weights = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    return _name_tensors(graph, weights, path)
+
+
+def _name_tensors(graph: Any, weights: dict[str, np.ndarray], path: Path) -> dict[str, np.ndarray]:
+    # A constant that feeds anything but a layer (sizes of Resize, bounds of Clip) is no variable.
+    constants = {name for node in graph.node for name in node.input} - {
+        name
+        for node in graph.node
+        if node.op_type in ('Conv', 'BatchNormalization', 'MatMul', 'Gemm')
+        for name in node.input
+    }
+    tensors = {
+        canonical_name(name): tensor for name, tensor in weights.items() if '.' in name
+    }
+    unnamed = {name for name in weights if '.' not in name} - constants
+    folded, gates = [], []
+    for node in graph.node:
+        names = [name for name in node.input if name in unnamed]
+        if node.op_type == 'Conv' and names:
+            folded.append([weights[name] for name in names])
+        elif node.op_type == 'MatMul' and names:
+            gates.append(weights[names[0]].T)
+        else:
+            continue
+        unnamed -= set(names)
+    if unnamed:
+        raise WeightsError(f'{path}: {min(unnamed)}: a weight that no layer of MODNet uses')
+    if folded:
+        tensors |= _name_folded(folded, path)
+    if len(gates) not in (0, 2):
+        raise WeightsError(
+            f'{path}: expected the 2 matrices of squeeze-and-excitation, found {len(gates)}'
+        )
+    for position, gate in zip((0, 2), gates, strict=False):
+        tensors[f'lr_branch.se_block.fc.{position}.weight'] = gate
+    return tensors
+
+
+def _name_folded(folded: list[list[np.ndarray]], path: Path) -> dict[str, np.ndarray]:
+    modules = ['features.0.0']
+    remaining = iter(folded[1:])
+    for i in range(1, len(STRIDES) + 1):
+        # A block starts with its expansion (1×1) unless it has none; then its 3×3 comes first.
+        first = next(remaining, None)
+        expands = first is not None and first[0].shape[2:] == (1, 1)
+        for _ in range(1 + expands):
+            next(remaining, None)
+        modules += [f'features.{i}.conv.{3 * unit}' for unit in range(2 + expands)]
+    modules.append('features.18.0')
+    if len(modules) != len(folded) or any(len(pair) != 2 for pair in folded):
+        raise WeightsError(
+            f'{path}: expected {len(modules)} convolutions with folded BatchNorm in the backbone, '
+            f'found {len(folded)}'
+        )
+    tensors = {}
+    for module, (weight, bias) in zip(modules, folded, strict=True):
+        stem, position = module.rsplit('.', 1)
+        norm = f'backbone.model.{stem}.{int(position) + 1}'
+        tensors |= {
+            f'backbone.model.{module}.weight': weight,
+            # Scale 1, mean 0 and variance 1 − epsilon: y = x + bias, exactly what was folded.
+            f'{norm}.weight': np.ones_like(bias),
+            f'{norm}.bias': bias,
+            f'{norm}.running_mean': np.zeros_like(bias),
+            f'{norm}.running_var': np.full_like(bias, 1 - EPSILON),
+        }
+    return tensors

@@ -1,0 +1,103 @@
+"""The networks as Flax modules, and pure functions over a configuration and its variables."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mattingjax.models.mmnet import MMNet, MMNetConfig
+from mattingjax.models.model_config import (
+    ModelConfig,
+    Preprocessing,
+    check_size,
+    create_model,
+    create_model_config,
+)
+from mattingjax.models.modnet import MODNet, MODNetConfig
+
+__all__ = [
+    'MMNet',
+    'MMNetConfig',
+    'MODNet',
+    'MODNetConfig',
+    'ModelConfig',
+    'Preprocessing',
+    'apply_compiled',
+    'apply_model',
+    'check_size',
+    'create_model',
+    'create_model_config',
+    'init_variables',
+    'normalise',
+    'variable_shapes',
+]
+
+Variables = dict[str, Any]
+
+
+@functools.lru_cache(maxsize=64)
+def variable_shapes(config: ModelConfig) -> Variables:
+    """The tree of `jax.ShapeDtypeStruct` of a network's variables, all heads; nothing is computed."""
+    image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
+    init = functools.partial(create_model(config).init, auxiliary=True)
+    return jax.eval_shape(init, jax.random.key(0), image)
+
+
+def init_variables(config: ModelConfig, seed: int) -> Variables:
+    """Random variables (`params` and `batch_stats`) of a network, all heads included.
+
+    Kernels are normal with variance 2 / fan-in (He et al., https://arxiv.org/abs/1502.01852),
+    scales and variances 1, biases and means 0. Drawn with NumPy: Flax's `init` would compile one
+    program per kernel, and give other numbers on other versions of JAX.
+
+    Args:
+      config: The network.
+      seed: Of the draw; equal seeds give equal variables on every machine.
+
+    Returns:
+      The tree of `variable_shapes(config)`, as NumPy float32 arrays.
+    """
+    rng = np.random.default_rng(seed)
+
+    def draw(path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> np.ndarray:
+        name = path[-1].key
+        if name == 'kernel':
+            scale = np.sqrt(2 / np.prod(leaf.shape[:-1]))
+            return (scale * rng.standard_normal(leaf.shape)).astype(np.float32)
+        return np.full(leaf.shape, name in ('scale', 'var'), np.float32)
+
+    return jax.tree_util.tree_map_with_path(draw, variable_shapes(config))
+
+
+def normalise(preprocessing: Preprocessing, images: jax.Array) -> jax.Array:
+    """RGB [..., 3] in [0, 255] → what the network was trained on (see `Preprocessing`)."""
+    mean = np.asarray(preprocessing.mean, np.float32)
+    std = np.asarray(preprocessing.std, np.float32)
+    return (images - mean) / std
+
+
+def apply_model(
+    config: ModelConfig, variables: Variables, images: jax.Array, *, auxiliary: bool = False
+) -> dict[str, jax.Array]:
+    """Runs a network in inference mode on photos in [0, 255]; pure, for `jax.jit` and export.
+
+    Args:
+      config: The network.
+      variables: `params` and `batch_stats`.
+      images: [N, H, W, 3] RGB, float32 in [0, 255]; H and W multiples of the network's stride.
+      auxiliary: Whether the heads that only training needs are computed too.
+
+    Returns:
+      `alpha` [N, H, W, 1] in [0, 1], and what the network's module documents.
+    """
+    return create_model(config).apply(
+        variables, normalise(config.preprocessing, images), auxiliary=auxiliary
+    )
+
+
+# Compiled once per network and image shape; a configuration's provenance takes no part in its hash.
+apply_compiled = jax.jit(apply_model, static_argnames=('config', 'auxiliary'))

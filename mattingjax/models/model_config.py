@@ -1,0 +1,167 @@
+"""What a checkpoint's config.json says: network, widths, input, preprocessing, provenance."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Self
+
+from mattingjax.errors import ConfigError
+from mattingjax.models.architecture import Architecture
+from mattingjax.models.mmnet import MMNet, MMNetConfig
+from mattingjax.models.modnet import MODNet, MODNetConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing(Architecture):
+    """How a photo becomes the network's input.
+
+    Attributes:
+      mean: Subtracted from each RGB value in [0, 255].
+      std: What the difference is divided by.
+      resize: 'short_side' keeps the aspect ratio and brings the short side to the input size;
+        'exact' brings both sides to it.
+      multiple_of: The network's stride: both sides are multiples of this many pixels.
+    """
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    resize: str
+    multiple_of: int
+
+    def validate(self) -> None:
+        self.require(all(value > 0 for value in self.std), 'std', 'positive numbers')
+        self.require(
+            self.resize in ('short_side', 'exact'), 'resize', "'short_side' or 'exact'"
+        )
+        self.require(self.multiple_of >= 1, 'multiple_of', 'at least 1 pixel')
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """A network, complete: everything needed to build it and to feed it.
+
+    Attributes:
+      network: 'modnet' or 'mmnet'.
+      architecture: Its widths.
+      input_size: Pixels of the short side (MODNet) or of both sides (MMNet).
+      preprocessing: How a photo becomes the input.
+      provenance: How the variables came to be: JSON types, never interpreted.
+    """
+
+    network: str
+    architecture: MODNetConfig | MMNetConfig
+    input_size: int
+    preprocessing: Preprocessing
+    provenance: dict[str, Any] = dataclasses.field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        expected = _network(self.network).architecture
+        if not isinstance(self.architecture, expected):
+            raise ConfigError(
+                f'ModelConfig.architecture: expected {expected.__name__} for network '
+                f'{self.network!r}, got {self.architecture!r:.80}'
+            )
+        check_size(self, self.input_size, self.input_size, 'ModelConfig.input_size')
+
+    def to_dict(self) -> dict[str, Any]:
+        """The configuration as JSON types."""
+        return {
+            'network': self.network,
+            'architecture': self.architecture.to_dict(),
+            'input_size': self.input_size,
+            'preprocessing': self.preprocessing.to_dict(),
+            'provenance': self.provenance,
+        }
+
+    @classmethod
+    def from_dict(cls, content: Any) -> Self:
+        """Builds the configuration from what `to_dict` gave.
+
+        Raises:
+          ConfigError: A field is missing, unknown, of another type or impossible; it is named.
+        """
+        if not isinstance(content, dict):
+            raise ConfigError(f'ModelConfig: expected an object, got {content!r:.80}')
+        names = [field.name for field in dataclasses.fields(cls)]
+        if unknown := sorted(set(content) - set(names)):
+            raise ConfigError(f'ModelConfig.{unknown[0]}: unknown field; known: {", ".join(names)}')
+        if missing := sorted(set(names) - set(content)):
+            raise ConfigError(f'ModelConfig.{missing[0]}: missing')
+        if not isinstance(content['provenance'], dict):
+            raise ConfigError(
+                f'ModelConfig.provenance: expected an object, got {content["provenance"]!r:.80}'
+            )
+        return cls(
+            network=content['network'],
+            architecture=_network(content['network']).architecture.from_dict(
+                content['architecture']
+            ),
+            input_size=content['input_size'],
+            preprocessing=Preprocessing.from_dict(content['preprocessing']),
+            provenance=content['provenance'],
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Network:
+    architecture: type[MODNetConfig] | type[MMNetConfig]
+    module: type[MODNet] | type[MMNet]
+    input_size: int
+    preprocessing: Preprocessing
+
+
+_NETWORKS = {
+    'modnet': _Network(
+        MODNetConfig, MODNet, 512, Preprocessing((127.5,) * 3, (127.5,) * 3, 'short_side', 32)
+    ),
+    'mmnet': _Network(MMNetConfig, MMNet, 256, Preprocessing((0.0,) * 3, (255.0,) * 3, 'exact', 16)),
+}
+
+
+def _network(name: Any) -> _Network:
+    if not isinstance(name, str) or name not in _NETWORKS:
+        raise ConfigError(f'network: expected one of {", ".join(_NETWORKS)}, got {name!r}')
+    return _NETWORKS[name]
+
+
+def create_model_config(
+    network: str,
+    architecture: MODNetConfig | MMNetConfig | None = None,
+    *,
+    input_size: int | None = None,
+    provenance: dict[str, Any] | None = None,
+) -> ModelConfig:
+    """The configuration of a network with its published input size and preprocessing.
+
+    Args:
+      network: 'modnet' or 'mmnet'.
+      architecture: Its widths; the published ones if None.
+      input_size: Pixels; 512 for MODNet and 256 for MMNet if None.
+      provenance: How the variables came to be.
+
+    Raises:
+      ConfigError: An unknown network, or a value that does not fit it.
+    """
+    defaults = _network(network)
+    return ModelConfig(
+        network=network,
+        architecture=architecture or defaults.architecture(),
+        input_size=input_size or defaults.input_size,
+        preprocessing=defaults.preprocessing,
+        provenance=provenance or {},
+    )
+
+
+def create_model(config: ModelConfig) -> MODNet | MMNet:
+    """The Flax module that a configuration describes; it takes normalised images."""
+    return _network(config.network).module(config.architecture)  # type: ignore[arg-type]
+
+
+def check_size(config: ModelConfig, height: int, width: int, where: str) -> None:
+    """Raises ConfigError unless both sides are positive multiples of the network's stride."""
+    multiple = config.preprocessing.multiple_of
+    for name, size in (('height', height), ('width', width)):
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1 or size % multiple:
+            raise ConfigError(
+                f'{where}: expected a {name} that is a multiple of {multiple} pixels, got {size!r}'
+            )

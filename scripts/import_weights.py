@@ -1,0 +1,39 @@
+"""Turns foreign weights into a checkpoint: PyTorch MODNet, TensorFlow 1 MMNet, MODNet ONNX.
+
+  python scripts/import_weights.py --source modnet_photographic_portrait_matting.ckpt --output CKPT
+  python scripts/import_weights.py --source modnet_p.ckpt --prune_info modnet_p.json --output CKPT
+  python scripts/import_weights.py --source MMNetModel-1593500.index --output CKPT
+
+The format is recognised from the file; nothing in it is executed.
+"""
+
+from absl import flags
+
+from mattingjax import command_line
+
+_SOURCE = flags.DEFINE_string('source', None, 'The file with the weights.', required=True)
+_PRUNE_INFO = flags.DEFINE_string('prune_info', None, "The pruner's JSON of a pruned MODNet.")
+_OUTPUT = flags.DEFINE_string('output', None, 'The checkpoint directory to make.', required=True)
+_OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace a checkpoint that lies there.')
+
+
+def main() -> None:
+    from mattingjax.checkpoints import save_checkpoint
+    from mattingjax.complexity import measure_complexity
+    from mattingjax.importers import import_weights
+
+    checkpoint = import_weights(_SOURCE.value, prune_info=_PRUNE_INFO.value)
+    save_checkpoint(_OUTPUT.value, checkpoint, overwrite=_OVERWRITE.value)
+    config = checkpoint.config
+    complexity = measure_complexity(config)
+    print(
+        f'{_OUTPUT.value}: {config.network}, {complexity["parameters"]:,} parameters, '
+        f'{complexity["macs"] / 1e9:.2f} G MACs at {config.input_size}x{config.input_size}'
+    )
+    for what in ('ignored', 'initialised'):
+        if names := config.provenance[what]:
+            print(f'{what}: {len(names)} variables, listed in config.json (first: {names[0]})')
+
+
+if __name__ == '__main__':
+    command_line.run(main)

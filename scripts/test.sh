@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Sets up .venv and runs lint, type checker and tests; arguments go to pytest.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source scripts/setup.sh
+set_up demo,dev,importers
+
+"$PYTHON" -m ruff check .
+"$PYTHON" -m ruff format --check .
+"$PYTHON" -m mypy
+"$PYTHON" -m pytest --numprocesses "${TEST_PROCESSES:-auto}" "$@"
