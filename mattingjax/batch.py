@@ -89,7 +89,9 @@ def render(photo: Photo, alpha: np.ndarray, outputs: Outputs, title: str = '') -
         'alpha': lambda: to_uint8(alpha),
         'cutout': lambda: cut_out(foreground, alpha),
         'composite': lambda: composite(
-            foreground, alpha, outputs.background.of_size(*alpha.shape)  # type: ignore[union-attr]
+            foreground,
+            alpha,
+            outputs.background.of_size(*alpha.shape),  # type: ignore[union-attr]
         ),
         'panel': lambda: make_panel(photo.pixels, alpha, foreground, title),
     }

@@ -142,12 +142,25 @@ def load_checkpoint(path_or_name: Path | str) -> Checkpoint:
       CheckpointError: There is none of that name, or its files are damaged or contradict each
         other; a variable is named with expected and found shapes.
     """
-    path = find_checkpoint(path_or_name)
-    config = _load_config(path / CONFIG_FILE)
-    return Checkpoint(config, _load_variables(path / VARIABLES_FOLDER, config))
+    config = load_config(path_or_name)
+    folder = _find_checkpoint(path_or_name) / VARIABLES_FOLDER
+    return Checkpoint(config, _load_variables(folder, config))
 
 
-def find_checkpoint(path_or_name: Path | str) -> Path:
+def load_config(path_or_name: Path | str) -> ModelConfig:
+    """The configuration alone; arguments and errors as `load_checkpoint`'s."""
+    file = _find_checkpoint(path_or_name) / CONFIG_FILE
+    try:
+        return ModelConfig.from_dict(json.loads(file.read_text(encoding='utf-8')))
+    except OSError as error:
+        raise CheckpointError(f'{file}: cannot be read: {error.strerror or error}') from error
+    except MattingError as error:
+        raise CheckpointError(f'{file}: {error}') from error
+    except ValueError as error:
+        raise CheckpointError(f'{file}: not a JSON file ({error})') from error
+
+
+def _find_checkpoint(path_or_name: Path | str) -> Path:
     """The directory that a path or a shipped name means; raises CheckpointError if there is none."""
     path = Path(path_or_name)
     if not path.is_dir() and str(path_or_name) in list_weights():
@@ -164,17 +177,6 @@ def find_checkpoint(path_or_name: Path | str) -> Path:
     raise CheckpointError(
         f'{path_or_name}: not a checkpoint ({problem}); weights that ship, by name: {names}'
     )
-
-
-def _load_config(file: Path) -> ModelConfig:
-    try:
-        return ModelConfig.from_dict(json.loads(file.read_text(encoding='utf-8')))
-    except OSError as error:
-        raise CheckpointError(f'{file}: cannot be read: {error.strerror or error}') from error
-    except MattingError as error:
-        raise CheckpointError(f'{file}: {error}') from error
-    except ValueError as error:
-        raise CheckpointError(f'{file}: not a JSON file ({error})') from error
 
 
 def _load_variables(folder: Path, config: ModelConfig) -> Variables:

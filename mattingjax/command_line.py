@@ -20,6 +20,9 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     """
 
     def guarded(_: list[str]) -> NoReturn:
+        if not flags.FLAGS['verbosity'].present:
+            # JAX and Orbax tell of their inner workings at INFO; --verbosity=0 shows it.
+            logging.set_verbosity(logging.WARNING)
         try:
             sys.exit(main() or 0)
         except (MattingError, ImportError) as error:
@@ -33,8 +36,6 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         except KeyboardInterrupt:
             sys.exit(130)
 
-    # JAX and Orbax tell of their inner workings at INFO; --verbosity=0 shows it.
-    flags.FLAGS.set_default('verbosity', logging.WARNING)
     app.run(guarded, flags_parser=_parse_flags)
 
 

@@ -44,7 +44,7 @@ def cut_out(foreground: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 def composite(foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """alpha · foreground + (1 − alpha) · background.
+    """Alpha · foreground + (1 − alpha) · background.
 
     Args:
       foreground: uint8 [H, W, 3].
@@ -115,7 +115,9 @@ def make_panel(
     """
     scale = min(1.0, _PANEL_HEIGHT / max(image.shape[:2]))
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
-    image, alpha, foreground = (resize(picture, height, width) for picture in (image, alpha, foreground))
+    image, alpha, foreground = (
+        resize(picture, height, width) for picture in (image, alpha, foreground)
+    )
     grey = np.repeat(to_uint8(alpha)[..., None], 3, axis=-1)
     pictures = [image, grey, composite(foreground, alpha, checkerboard(height, width))]
     gap = 8

@@ -17,7 +17,22 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from mattingjax.errors import ImageError
 
-EXTENSIONS = frozenset('.jpg .jpeg .jpe .jfif .png .webp .tif .tiff .bmp .gif .avif .ppm'.split())
+EXTENSIONS = frozenset(
+    [
+        '.jpg',
+        '.jpeg',
+        '.jpe',
+        '.jfif',
+        '.png',
+        '.webp',
+        '.tif',
+        '.tiff',
+        '.bmp',
+        '.gif',
+        '.avif',
+        '.ppm',
+    ]
+)
 # Pillow warns of a decompression bomb from 89 Mpixel on and refuses from 179 on; photos of 108
 # Mpixel exist, so only the second is kept.
 _SIXTEEN_BIT = ('I;16', 'I;16L', 'I;16B', 'I;16N')

@@ -94,7 +94,9 @@ def network_size(
     if step is None:
         height, width = (side - side % multiple for side in (height, width))
     else:
-        height, width = (max(step, math.floor(side / step + 0.5) * step) for side in (height, width))
+        height, width = (
+            max(step, math.floor(side / step + 0.5) * step) for side in (height, width)
+        )
     if min(height, width) < multiple:
         raise ImageError(
             f'expected a short side of at least {multiple} pixels beside a long one of '

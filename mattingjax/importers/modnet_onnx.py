@@ -64,9 +64,7 @@ def _name_tensors(graph: Any, weights: dict[str, np.ndarray], path: Path) -> dic
         if node.op_type in ('Conv', 'BatchNormalization', 'MatMul', 'Gemm')
         for name in node.input
     }
-    tensors = {
-        canonical_name(name): tensor for name, tensor in weights.items() if '.' in name
-    }
+    tensors = {canonical_name(name): tensor for name, tensor in weights.items() if '.' in name}
     unnamed = {name for name in weights if '.' not in name} - constants
     folded, gates = [], []
     for node in graph.node:

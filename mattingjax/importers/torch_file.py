@@ -95,7 +95,9 @@ class _TensorUnpickler(pickle.Unpickler):
             return collections.OrderedDict
         if module == 'torch._utils':
             if name == '_rebuild_tensor_v2':
-                return lambda storage, offset, size, stride, *_: _view(storage, offset, size, stride)
+                return lambda storage, offset, size, stride, *_: _view(
+                    storage, offset, size, stride
+                )
             if name == '_rebuild_parameter':
                 return lambda tensor, *_: tensor
         if module == 'torch' and name == 'Size':
@@ -201,7 +203,9 @@ def _find_state_dict(content: Any, path: Path) -> dict[str, np.ndarray]:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     if not isinstance(content, dict):
-        raise WeightsError(f'{path}: expected a dictionary of tensors, found {type(content).__name__}')
+        raise WeightsError(
+            f'{path}: expected a dictionary of tensors, found {type(content).__name__}'
+        )
     tensors = {str(name): value for name, value in content.items() if isinstance(value, np.ndarray)}
     if not tensors:
         raise WeightsError(f'{path}: holds no tensor; its keys are {list(content)[:5]}')

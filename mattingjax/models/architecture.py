@@ -16,7 +16,9 @@ class Architecture:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            _check_type(self._where(field.name), getattr(self, field.name), self._hints()[field.name])
+            _check_type(
+                self._where(field.name), getattr(self, field.name), self._hints()[field.name]
+            )
         self.validate()
 
     def validate(self) -> None:
@@ -24,7 +26,9 @@ class Architecture:
 
     def to_dict(self) -> dict[str, Any]:
         """The description as JSON types: dictionaries, lists, numbers, strings."""
-        return {field.name: _to_json(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        return {
+            field.name: _to_json(getattr(self, field.name)) for field in dataclasses.fields(self)
+        }
 
     @classmethod
     def from_dict(cls, content: Any) -> Self:
@@ -92,7 +96,9 @@ def _check_type(where: str, value: Any, expected: Any) -> None:
         if isinstance(value, tuple) and arguments[-1] is Ellipsis:
             arguments = arguments[:1] * len(value)
         if not isinstance(value, tuple) or len(value) != len(arguments):
-            raise ConfigError(f'{where}: expected a tuple of {len(arguments)} items, got {value!r:.80}')
+            raise ConfigError(
+                f'{where}: expected a tuple of {len(arguments)} items, got {value!r:.80}'
+            )
         for i, (item, item_type) in enumerate(zip(value, arguments, strict=True)):
             _check_type(f'{where}.{i}', item, item_type)
     elif origin in (typing.Union, types.UnionType):

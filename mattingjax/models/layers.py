@@ -107,7 +107,12 @@ def explicit_padding(
 
 
 def depthwise_conv(
-    x: jax.Array, kernel: jax.Array, *, stride: int = 1, dilation: int = 1, padding: Padding = 'SAME'
+    x: jax.Array,
+    kernel: jax.Array,
+    *,
+    stride: int = 1,
+    dilation: int = 1,
+    padding: Padding = 'SAME',
 ) -> jax.Array:
     """Convolves each channel with its own filter.
 

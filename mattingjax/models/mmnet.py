@@ -235,9 +235,9 @@ class MMNet(nn.Module):
         for i, (block, rates) in enumerate(
             zip(config.refinement, REFINEMENT_RATES, strict=True), start=2
         ):
-            x = EncoderBlock(
-                block, rates, stride=1, dropout=config.dropout, name=f'dec_block{i}'
-            )(x, train=train)
+            x = EncoderBlock(block, rates, stride=1, dropout=config.dropout, name=f'dec_block{i}')(
+                x, train=train
+            )
         x = ConvBN(config.final, EPSILON, MOMENTUM, name='dec_block4')(x, train=train)
         x = upsample_2x(upsample_2x(x, half_pixel=False), half_pixel=False)
         logits = Conv(2, use_bias=True, name='final_block')(x)

@@ -125,7 +125,13 @@ class MobileNetV2(nn.Module):
         # Names follow the published checkpoints: features_0 is the stem, features_18 the last.
         taps = {}
         x = ConvBN(
-            self.config.stem, EPSILON, MOMENTUM, kernel_size=3, stride=2, padding=1, name='features_0'
+            self.config.stem,
+            EPSILON,
+            MOMENTUM,
+            kernel_size=3,
+            stride=2,
+            padding=1,
+            name='features_0',
         )(image, train=train)
         for i, (block, stride) in enumerate(zip(self.config.blocks, STRIDES, strict=True), start=1):
             x = taps[i] = InvertedResidual(block, stride, name=f'features_{i}')(x, train=train)

@@ -30,9 +30,7 @@ class Preprocessing(Architecture):
 
     def validate(self) -> None:
         self.require(all(value > 0 for value in self.std), 'std', 'positive numbers')
-        self.require(
-            self.resize in ('short_side', 'exact'), 'resize', "'short_side' or 'exact'"
-        )
+        self.require(self.resize in ('short_side', 'exact'), 'resize', "'short_side' or 'exact'")
         self.require(self.multiple_of >= 1, 'multiple_of', 'at least 1 pixel')
 
 
@@ -114,7 +112,9 @@ _NETWORKS = {
     'modnet': _Network(
         MODNetConfig, MODNet, 512, Preprocessing((127.5,) * 3, (127.5,) * 3, 'short_side', 32)
     ),
-    'mmnet': _Network(MMNetConfig, MMNet, 256, Preprocessing((0.0,) * 3, (255.0,) * 3, 'exact', 16)),
+    'mmnet': _Network(
+        MMNetConfig, MMNet, 256, Preprocessing((0.0,) * 3, (255.0,) * 3, 'exact', 16)
+    ),
 }
 
 

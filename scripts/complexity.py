@@ -1,0 +1,43 @@
+"""Prints parameters and multiply-accumulates (MACs) of a network, layer by layer.
+
+python scripts/complexity.py --network modnet
+python scripts/complexity.py --network mmnet --width_multiplier 0.5 --height 128 --width 128
+python scripts/complexity.py --checkpoint CKPT --json > complexity.json
+"""
+
+import json
+
+from absl import flags
+
+from mattingjax import command_line
+
+_CHECKPOINT = flags.DEFINE_string('checkpoint', None, 'Checkpoint directory or shipped name.')
+_NETWORK = flags.DEFINE_enum('network', None, ['modnet', 'mmnet'], 'A network as published.')
+_MULTIPLIER = flags.DEFINE_float(
+    'width_multiplier', 1.0, 'Of MMNet; published: 0.5, 0.75, 1.0, 1.4.', lower_bound=0.01
+)
+_HEIGHT = flags.DEFINE_integer('height', None, "Pixels; the network's input size by default.")
+_WIDTH = flags.DEFINE_integer('width', None, "Pixels; the network's input size by default.")
+_JSON = flags.DEFINE_bool('json', False, 'Print JSON instead of a table.')
+
+
+def main() -> None:
+    from mattingjax.checkpoints import load_config
+    from mattingjax.complexity import format_complexity, measure_complexity
+    from mattingjax.errors import MattingError
+    from mattingjax.models import MMNetConfig, create_model_config
+
+    if (_CHECKPOINT.value is None) == (_NETWORK.value is None):
+        raise MattingError('expected one of --checkpoint and --network')
+    if _CHECKPOINT.value is not None:
+        config = load_config(_CHECKPOINT.value)
+    elif _NETWORK.value == 'mmnet':
+        config = create_model_config('mmnet', MMNetConfig.from_multiplier(_MULTIPLIER.value))
+    else:
+        config = create_model_config('modnet')
+    complexity = measure_complexity(config, _HEIGHT.value, _WIDTH.value)
+    print(json.dumps(complexity, indent=1) if _JSON.value else format_complexity(complexity))
+
+
+if __name__ == '__main__':
+    command_line.run(main)
