@@ -56,7 +56,7 @@ class Checkpoint:
         """
         if np.ndim(images) != 4 or images.shape[-1] != 3:
             raise CheckpointError(f'images: expected shape [N, H, W, 3], got {np.shape(images)}')
-        check_size(self.config, *images.shape[1:3], where='images')
+        check_size(self.config, images.shape[1], images.shape[2], where='images')
         return apply_compiled(self.config, self.variables, images, auxiliary=True)
 
 
@@ -161,7 +161,7 @@ def load_config(path_or_name: Path | str) -> ModelConfig:
 
 
 def _find_checkpoint(path_or_name: Path | str) -> Path:
-    """The directory that a path or a shipped name means; raises CheckpointError if there is none."""
+    """The directory that a path or shipped name means; raises CheckpointError if there is none."""
     path = Path(path_or_name)
     if not path.is_dir() and str(path_or_name) in list_weights():
         return _SHIPPED / path_or_name

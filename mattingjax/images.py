@@ -79,13 +79,14 @@ def load_photo(source: Path | str | bytes) -> Photo:
       ImageError: The file is missing, damaged, too large or no picture.
     """
     where = 'standard input' if isinstance(source, bytes) else str(source)
-    with _decoding_errors(where):
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            image.load()
-            with contextlib.suppress(SyntaxError, ValueError, KeyError, TypeError, OSError):
-                # A broken EXIF block costs the orientation, not the photo.
-                image = ImageOps.exif_transpose(image)
-            return _to_rgb(image, where)
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
+    with _decoding_errors(where), Image.open(file) as image:
+        image.load()
+        upright: Image.Image = image
+        with contextlib.suppress(SyntaxError, ValueError, KeyError, TypeError, OSError):
+            # A broken EXIF block costs the orientation, not the photo.
+            upright = ImageOps.exif_transpose(image)
+        return _to_rgb(upright, where)
 
 
 def read_size(path: Path | str) -> tuple[int, int]:

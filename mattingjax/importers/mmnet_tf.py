@@ -96,7 +96,7 @@ def find_tensorflow_source(path: str) -> Source:
 
 
 def mmnet_config_from_shapes(shapes: Mapping[str, Shape]) -> MMNetConfig | None:
-    """The widths that the tensors' shapes imply, or None where a tensor that tells one is absent."""
+    """The widths that the tensors' shapes imply, or None where a tensor is absent."""
 
     def width(scope: str) -> int:
         return shapes[f'MMNet/{scope}/weights'][-1]

@@ -105,7 +105,7 @@ def _name_folded(folded: list[list[np.ndarray]], path: Path) -> dict[str, np.nda
             f'{path}: expected {len(modules)} convolutions with folded BatchNorm in the backbone, '
             f'found {len(folded)}'
         )
-    tensors = {}
+    tensors: dict[str, np.ndarray] = {}
     for module, (weight, bias) in zip(modules, folded, strict=True):
         stem, position = module.rsplit('.', 1)
         norm = f'backbone.model.{stem}.{int(position) + 1}'

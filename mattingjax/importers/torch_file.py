@@ -14,7 +14,7 @@ import pickle
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import ml_dtypes
 import numpy as np
@@ -143,7 +143,7 @@ def _read_zip(path: Path) -> Any:
         if len(pickles) != 1:
             raise WeightsError(f'{path}: expected one data.pkl in the zip archive, found {pickles}')
         root = pickles[0].removesuffix('data.pkl')
-        order = '<'
+        order: Literal['<', '>'] = '<'
         if root + 'byteorder' in archive.namelist():
             order = '>' if archive.read(root + 'byteorder') == b'big' else '<'
 
@@ -177,7 +177,7 @@ def _read_legacy(path: Path) -> Any:
             raise WeightsError(f'{path}: not a PyTorch file (magic number {magic!r:.40})')
         if (protocol := load()) != LEGACY_PROTOCOL:
             raise WeightsError(f'{path}: unknown PyTorch file protocol {protocol!r:.40}')
-        order = '<' if load().get('little_endian', True) else '>'
+        order: Literal['<', '>'] = '<' if load().get('little_endian', True) else '>'
         start = file.tell()
         load()
         for key in load():
@@ -193,7 +193,7 @@ def _read_legacy(path: Path) -> Any:
         return load()
 
 
-def _ordered(dtype: np.dtype, order: str) -> np.dtype:
+def _ordered(dtype: np.dtype, order: Literal['<', '>']) -> np.dtype:
     # ml_dtypes' bfloat16 has no byte-swapped form; every machine that wrote one is little-endian.
     return dtype if dtype.kind == 'V' else dtype.newbyteorder(order)
 

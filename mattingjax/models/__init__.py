@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -41,7 +41,7 @@ Variables = dict[str, Any]
 
 @functools.lru_cache(maxsize=64)
 def variable_shapes(config: ModelConfig) -> Variables:
-    """The tree of `jax.ShapeDtypeStruct` of a network's variables, all heads; nothing is computed."""
+    """A network's variables, all heads, as `jax.ShapeDtypeStruct`; nothing is computed."""
     image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
     init = functools.partial(create_model(config).init, auxiliary=True)
     return jax.eval_shape(init, jax.random.key(0), image)
@@ -94,9 +94,9 @@ def apply_model(
     Returns:
       `alpha` [N, H, W, 1] in [0, 1], and what the network's module documents.
     """
-    return create_model(config).apply(
-        variables, normalise(config.preprocessing, images), auxiliary=auxiliary
-    )
+    normalised = normalise(config.preprocessing, images)
+    outputs = create_model(config).apply(variables, normalised, auxiliary=auxiliary)
+    return cast(dict[str, jax.Array], outputs)
 
 
 # Compiled once per network and image shape; a configuration's provenance takes no part in its hash.

@@ -11,12 +11,13 @@ References:
 from __future__ import annotations
 
 import dataclasses
-from typing import Self
+from typing import Any, Self
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mattingjax.errors import ConfigError
 from mattingjax.models.architecture import Architecture
 from mattingjax.models.layers import Conv, ConvBN, upsample_2x
 
@@ -88,8 +89,10 @@ class MMNetConfig(Architecture):
     @classmethod
     def from_multiplier(cls, multiplier: float, dropout: float = 0.0) -> Self:
         """The network at a width multiplier (the paper's: 0.5, 0.75, 1.0, 1.4)."""
+        if not 0 < multiplier <= 100:
+            raise ConfigError(f'width multiplier: expected a number in (0, 100], got {multiplier}')
 
-        def scale(widths: tuple[int, ...]) -> tuple[int, ...]:
+        def scale(widths: tuple[int, ...]) -> tuple[Any, ...]:
             return tuple(scale_width(width, multiplier) for width in widths)
 
         def scale_blocks(

@@ -34,7 +34,7 @@ class MODNetConfig(Architecture):
       conv_lr4x, conv_f2x, conv_f: Fusion branch.
     """
 
-    backbone: MobileNetV2Config = MobileNetV2Config()
+    backbone: MobileNetV2Config = MobileNetV2Config()  # noqa: RUF009 (frozen)
     se_hidden: int = 320
     conv_lr16x: int = 96
     conv_lr8x: int = 32

@@ -1,0 +1,196 @@
+"""Fixtures that several test files share."""
+
+import os
+import pickle
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mattingjax import Checkpoint, save_checkpoint
+from mattingjax.models import (
+    MMNetConfig,
+    ModelConfig,
+    MODNetConfig,
+    create_model_config,
+    init_variables,
+)
+from mattingjax.models.mobilenet_v2 import InvertedResidualConfig, MobileNetV2Config
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope='session')
+def shared() -> Path:
+    """The folder with the originals' reference data, or skip; MATTINGJAX_SHARED overrides it."""
+    path = Path(os.environ.get('MATTINGJAX_SHARED', ROOT.parent / 'shared'))
+    if not (path / 'reference').is_dir():
+        pytest.skip(f'no reference data at {path} (MATTINGJAX_SHARED names another folder)')
+    return path
+
+
+def narrow_modnet() -> MODNetConfig:
+    """A MODNet of a few channels: the same layers, compiled and run in little time."""
+    blocks, width = [], 4
+    for i in range(17):
+        shortcut = i in (2, 4, 5)
+        features = width if shortcut else 4 + i % 3
+        expand = i not in (0, 7)
+        blocks.append(InvertedResidualConfig(6 if expand else width, features, expand, shortcut))
+        width = features
+    return MODNetConfig(
+        backbone=MobileNetV2Config(4, tuple(blocks), 10),
+        se_hidden=3,
+        conv_lr16x=6,
+        conv_lr8x=4,
+        tohr_enc2x=4,
+        conv_enc2x=6,
+        tohr_enc4x=4,
+        conv_enc4x=8,
+        conv_hr4x=(6, 4, 4),
+        conv_hr2x=(6, 4, 5, 4),
+        conv_hr=6,
+        conv_lr4x=4,
+        conv_f2x=4,
+        conv_f=4,
+    )
+
+
+def random_checkpoint(config: ModelConfig, seed: int = 0) -> Checkpoint:
+    """Variables that leave no tensor at its neutral value, so that a mix-up shows."""
+    rng = np.random.default_rng(seed)
+
+    def disturb(tree):
+        if isinstance(tree, dict):
+            return {name: disturb(branch) for name, branch in tree.items()}
+        return (tree + rng.uniform(0.0, 0.3, tree.shape)).astype(np.float32)
+
+    return Checkpoint(config, disturb(init_variables(config, seed)))
+
+
+@pytest.fixture(scope='session')
+def modnet() -> Checkpoint:
+    return random_checkpoint(create_model_config('modnet', narrow_modnet(), input_size=64))
+
+
+@pytest.fixture(scope='session')
+def mmnet() -> Checkpoint:
+    architecture = MMNetConfig.from_multiplier(0.25)
+    return random_checkpoint(create_model_config('mmnet', architecture, input_size=64))
+
+
+@pytest.fixture(scope='session')
+def mmnet_path(mmnet: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp('checkpoints') / 'mmnet'
+    save_checkpoint(path, mmnet)
+    return path
+
+
+@pytest.fixture(scope='session')
+def modnet_path(modnet: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp('checkpoints') / 'modnet'
+    save_checkpoint(path, modnet)
+    return path
+
+
+@pytest.fixture(scope='session')
+def run_script():
+    """Runs scripts/NAME.py with arguments; returns the finished process, its output as bytes."""
+
+    def run(name: str, *arguments: object, stdin: bytes = b'') -> subprocess.CompletedProcess:
+        command = [sys.executable, str(ROOT / 'scripts' / f'{name}.py'), *map(str, arguments)]
+        return subprocess.run(command, input=stdin, capture_output=True, timeout=300, check=False)
+
+    return run
+
+
+def assert_one_line_error(process: subprocess.CompletedProcess, *parts: str) -> None:
+    """Exit status 2, and one line on standard error that holds all the parts."""
+    message = process.stderr.decode()
+    assert process.returncode == 2, message
+    assert message.startswith('error: ')
+    assert message.count('\n') == 1, message
+    for part in parts:
+        assert part in message
+
+
+class _Global:
+    """Pickles as a reference to a name in a module that need not exist here."""
+
+    def __init__(self, module: str, name: str):
+        self.module, self.name = module, name
+
+
+class _Call:
+    """Pickles as a call: `function(*arguments)` when it is loaded."""
+
+    def __init__(self, function: _Global, *arguments: object):
+        self.function, self.arguments = function, arguments
+
+
+class _Storage:
+    def __init__(self, key: str, array: np.ndarray, kind: str):
+        self.key, self.array, self.kind = key, array, kind
+
+
+class TorchPickler(pickle._Pickler):
+    """Writes the pickle that `torch.save` would, without PyTorch."""
+
+    dispatch = dict(pickle._Pickler.dispatch)
+
+    def persistent_id(self, obj):
+        if isinstance(obj, _Storage):
+            kind = _Global('torch', obj.kind)
+            return ('storage', kind, obj.key, 'cpu', obj.array.size)
+        return None
+
+    def _save_global(self, obj):
+        self.write(pickle.GLOBAL + f'{obj.module}\n{obj.name}\n'.encode())
+
+    def _save_call(self, obj):
+        self.save(obj.function)
+        self.save(obj.arguments)
+        self.write(pickle.REDUCE)
+
+    dispatch[_Global] = _save_global
+    dispatch[_Call] = _save_call
+
+
+def torch_global(module: str, name: str) -> object:
+    return _Global(module, name)
+
+
+def torch_call(module: str, name: str, *arguments: object) -> object:
+    return _Call(_Global(module, name), *arguments)
+
+
+def torch_tensor(key: str, array: np.ndarray, kind: str = 'FloatStorage') -> object:
+    """What a tensor is in a state dict; contiguous, its storage named `key`."""
+    strides = tuple(step // array.itemsize for step in np.zeros_like(array, order='C').strides)
+    storage = _Storage(key, np.ascontiguousarray(array), kind)
+    return torch_call(
+        'torch._utils', '_rebuild_tensor_v2', storage, 0, array.shape, strides, False, None
+    )
+
+
+def write_torch_file(path: Path, content: object, storages: dict[str, np.ndarray]) -> None:
+    """Writes `content` as torch.save's zip archive would hold it."""
+    with zipfile.ZipFile(path, 'w') as archive:
+        with archive.open('archive/data.pkl', 'w') as file:
+            TorchPickler(file, protocol=2).dump(content)
+        archive.writestr('archive/byteorder', 'little')
+        for key, array in storages.items():
+            archive.writestr(f'archive/data/{key}', array.tobytes())
+
+
+def write_state_dict(path: Path, tensors: dict[str, np.ndarray]) -> None:
+    """Writes named float32 tensors as a PyTorch state dict."""
+    storages = {str(i): tensor for i, tensor in enumerate(tensors.values())}
+    content = {
+        name: torch_tensor(key, tensor)
+        for key, (name, tensor) in zip(storages, tensors.items(), strict=True)
+    }
+    write_torch_file(path, content, storages)
