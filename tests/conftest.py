@@ -18,7 +18,11 @@ from mattingjax.models import (
     create_model_config,
     init_variables,
 )
-from mattingjax.models.mobilenet_v2 import InvertedResidualConfig, MobileNetV2Config
+from mattingjax.models.mobilenet_v2 import (
+    STRIDES,
+    InvertedResidualConfig,
+    MobileNetV2Config,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -35,11 +39,12 @@ def shared() -> Path:
 def narrow_modnet() -> MODNetConfig:
     """A MODNet of a few channels: the same layers, compiled and run in little time."""
     blocks, width = [], 4
-    for i in range(17):
-        shortcut = i in (2, 4, 5)
-        features = width if shortcut else 4 + i % 3
+    for i, stride in enumerate(STRIDES):
+        features = (4, 6, 6, 5, 5)[i % 5]
         expand = i not in (0, 7)
-        blocks.append(InvertedResidualConfig(6 if expand else width, features, expand, shortcut))
+        # Shortcuts where the originals have them, so that the originals' formats can hold it.
+        shortcut = stride == 1 and features == width
+        blocks.append(InvertedResidualConfig(7 if expand else width, features, expand, shortcut))
         width = features
     return MODNetConfig(
         backbone=MobileNetV2Config(4, tuple(blocks), 10),

@@ -45,6 +45,8 @@ def is_torch_file(path: Path) -> bool:
     with path.open('rb') as file:
         head = file.read(64)
     if head.startswith(b'PK'):
+        if not zipfile.is_zipfile(path):
+            return True  # cut off; reading it will say so
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith('data.pkl') for name in archive.namelist())
     # The legacy magic number pickled as protocol 2: PROTO, LONG1, ten bytes little-endian.

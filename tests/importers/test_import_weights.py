@@ -1,0 +1,262 @@
+"""The originals' files give the originals' outputs; every variable is accounted for."""
+
+import json
+import shutil
+
+import flax.traverse_util
+import numpy as np
+import pytest
+
+from mattingjax import MattingError, import_weights
+from mattingjax.importers import modnet_names
+from mattingjax.models import create_model_config, variable_shapes
+from tests.conftest import assert_one_line_error, torch_call, write_state_dict, write_torch_file
+
+PRUNED = 'modnet_p_ratio_0.5_thresh_0.5'
+# Rounding alone moves these random networks' mattes by this much: their PyTorch outputs lie up to
+# 1.9e-4 from the same networks computed in float64. See the note in the README.
+MATTE_TOLERANCE = 1e-4
+
+
+def as_state_dict(checkpoint, prefix: str = 'module.') -> dict[str, np.ndarray]:
+    """Our variables as the published PyTorch checkpoint would hold them."""
+    tensors = {}
+    for path, value in flax.traverse_util.flatten_dict(checkpoint.variables, sep='/').items():
+        source = modnet_names.find_torch_source(checkpoint.config.architecture, path)
+        value = value[0, 0] if source.pixel else value
+        if source.axes:
+            value = value.transpose(np.argsort(source.axes))
+        tensors[prefix + source.name] = np.ascontiguousarray(value)
+    return tensors
+
+
+def assert_same_variables(first, second):
+    first, second = (
+        flax.traverse_util.flatten_dict(checkpoint.variables, sep='/')
+        for checkpoint in (first, second)
+    )
+    assert first.keys() == second.keys()
+    for path in first:
+        np.testing.assert_array_equal(first[path], second[path], err_msg=path)
+
+
+@pytest.mark.parametrize('prefix', ['module.', ''])
+@pytest.mark.parametrize('pruner', [False, True])
+def test_torch_names_in_every_spelling(modnet, tmp_path, prefix, pruner):
+    tensors = as_state_dict(modnet, prefix)
+    backbone = {name: tensor for name, tensor in tensors.items() if 'backbone' in name}
+    for name, tensor in backbone.items():
+        tensors[name.replace('backbone', 'lr_branch.backbone', 1)] = tensor
+    tensors[f'{prefix}backbone.model.features.0.1.num_batches_tracked'] = np.zeros((), np.float32)
+    if pruner:
+        tensors = {
+            name.replace('.features.0.', '.features.0.cbr.').replace(
+                '.features.18.', '.features.18.cbr.'
+            ): tensor
+            for name, tensor in tensors.items()
+        }
+    write_state_dict(tmp_path / 'weights.ckpt', tensors)
+    imported = import_weights(tmp_path / 'weights.ckpt')
+    assert_same_variables(imported, modnet)
+    assert imported.config.architecture == modnet.config.architecture
+    (ignored,) = imported.config.provenance['ignored']
+    assert ignored.endswith('num_batches_tracked')
+
+
+def change(tensors, name, tensor):
+    return {**tensors, name: tensor}
+
+
+@pytest.mark.parametrize(
+    ('edit', 'message'),
+    [
+        (
+            lambda t: {k: v for k, v in t.items() if k != 'f_branch.conv_f.1.layers.0.bias'},
+            r'f_branch.conv_f.1.layers.0.bias: missing \(expected shape \(1,\)\)',
+        ),
+        (
+            lambda t: change(t, 'lr_branch.se_block.fc.2.weight', np.zeros((3, 3), np.float32)),
+            r'lr_branch.se_block.fc.2.weight: expected shape \(10, 3\), found \(3, 3\)',
+        ),
+        (
+            lambda t: change(t, 'backbone.classifier.weight', np.zeros((2, 2), np.float32)),
+            r'backbone.classifier.weight: unknown variable of shape \(2, 2\)',
+        ),
+        (
+            lambda t: change(
+                t, 'lr_branch.backbone.model.features.0.1.bias', np.zeros(4, np.float32)
+            ),
+            r'lr_branch.backbone.model.features.0.1.bias: differs from',
+        ),
+        (
+            lambda t: change(t, 'f_branch.conv_f.1.layers.0.bias', np.full(1, np.nan, np.float32)),
+            r'f_branch.conv_f.1.layers.0.bias: has values that are not finite',
+        ),
+        (lambda t: {'a': np.zeros(2, np.float32)}, r'missing .*\(and \d+ more variables'),
+    ],
+)
+def test_every_variable_is_accounted_for(modnet, tmp_path, edit, message):
+    write_state_dict(tmp_path / 'weights.ckpt', edit(as_state_dict(modnet, '')))
+    with pytest.raises(MattingError, match=message):
+        import_weights(tmp_path / 'weights.ckpt')
+
+
+def prune_info(**changes) -> dict:
+    widths = [32, 16, 24, 24, 32, 32, 32, 64, 64, 64, 64, 96, 96, 96, 160, 160, 160, 320, 1280]
+    return {
+        'ratio': 0.5,
+        'threshold': 0.5,
+        'new_cfg': widths,
+        'new_expansion_cfg': [1, 6] + [6] * 15,
+        'new_lr_channels': [32, 96],
+        'new_hr_channels': [16, 24],
+        'new_f_channels': [32],
+    } | changes
+
+
+def test_prune_info_gives_the_widths(tmp_path):
+    path = tmp_path / 'info.json'
+    path.write_text(json.dumps(prune_info()))
+    architecture = modnet_names.read_prune_info(path)
+    dense = create_model_config('modnet').architecture
+    assert architecture.backbone == dense.backbone
+    assert architecture.se_hidden == dense.se_hidden
+    assert (architecture.conv_f, architecture.conv_hr4x) == (8, (32, 32, 16))
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'ratio': 1.0}, r'ratio: expected a number in \[0, 1\), got 1.0'),
+        ({'new_cfg': [8] * 18}, r'new_cfg: expected 19 positive integers'),
+        ({'new_expansion_cfg': [1] + [0] * 16}, r'new_expansion_cfg: expected 17 positive'),
+        ({'new_hr_channels': [8, 24]}, r'new_hr_channels: expected \[16, 24\].* got \[8, 24\]'),
+        ({'ratio': 0.97}, r'MODNetConfig.tohr_enc2x: expected at least 2 channels, got 0'),
+    ],
+)
+def test_prune_info_errors_name_the_field(tmp_path, changes, message):
+    path = tmp_path / 'info.json'
+    path.write_text(json.dumps(prune_info(**changes)))
+    with pytest.raises(MattingError, match=message):
+        modnet_names.read_prune_info(path)
+
+
+def test_prune_info_of_another_network_is_an_error(modnet, tmp_path):
+    write_state_dict(tmp_path / 'weights.ckpt', as_state_dict(modnet))
+    (tmp_path / 'info.json').write_text(json.dumps(prune_info()))
+    with pytest.raises(MattingError, match=r'expected shape .* found'):
+        import_weights(tmp_path / 'weights.ckpt', prune_info=tmp_path / 'info.json')
+
+
+@pytest.mark.parametrize(
+    ('name', 'content', 'message'),
+    [
+        ('none.ckpt', None, 'no such file'),
+        ('empty.ckpt', b'', 'not a PyTorch checkpoint'),
+        ('letter.ckpt', b'Dear all,', 'not a PyTorch checkpoint'),
+        ('cut.onnx', b'\x08\x07\x12', 'damaged ONNX file'),
+        ('zeros.bin', b'\0' * 100, 'not a PyTorch checkpoint'),
+        ('half.ckpt', b'PK\x03\x04 and no more', 'damaged'),
+    ],
+)
+def test_a_file_of_another_kind_is_an_error(tmp_path, name, content, message):
+    pytest.importorskip('onnx')
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(MattingError, match=message):
+        import_weights(path)
+
+
+def test_script_refuses_a_pickle_that_calls(tmp_path, run_script):
+    witness = tmp_path / 'witness'
+    write_torch_file(tmp_path / 'evil.ckpt', torch_call('os', 'system', f'touch {witness}'), {})
+    process = run_script(
+        'import_weights', '--source', tmp_path / 'evil.ckpt', '--output', tmp_path / 'out'
+    )
+    assert_one_line_error(process, 'evil.ckpt', 'os.system')
+    assert not witness.exists()
+    assert not (tmp_path / 'out').exists()
+
+
+# From here on: the originals' own files.
+
+
+@pytest.mark.parametrize(
+    ('weights', 'outputs', 'info'),
+    [
+        ('modnet_official_format.ckpt', 'modnet_official_io.npz', None),
+        ('our_modnet.ckpt', 'our_modnet_io.npz', None),
+        (f'{PRUNED}.ckpt', f'{PRUNED}_io.npz', f'{PRUNED}.json'),
+        (f'{PRUNED}.ckpt', f'{PRUNED}_io.npz', None),
+    ],
+)
+def test_modnet_equals_pytorch(shared, weights, outputs, info):
+    folder = shared / 'reference' / 'modnet_torch'
+    checkpoint = import_weights(folder / weights, prune_info=info and folder / info)
+    stored = np.load(folder / outputs)
+    sizes = [name.removesuffix('_image') for name in stored.files if name.endswith('_image')]
+    assert sizes
+    for size in sizes:
+        images = stored[f'{size}_image'].transpose(0, 2, 3, 1) * 127.5 + 127.5
+        ours = checkpoint.apply(images.astype(np.float32))
+        for name, key in (('semantic', 'semantic'), ('detail', 'detail'), ('matte', 'alpha')):
+            theirs = stored[f'{size}_{name}'].transpose(0, 2, 3, 1)
+            np.testing.assert_allclose(ours[key], theirs, atol=MATTE_TOLERANCE, rtol=0)
+
+
+def test_published_modnet_onnx(shared):
+    pytest.importorskip('onnx')
+    checkpoint = import_weights(shared / 'weights' / 'modnet_photographic.onnx')
+    assert checkpoint.config.architecture == create_model_config('modnet').architecture
+    stored = np.load(shared / 'weights' / 'modnet_photographic_io.npz')
+    for i in (0, 1):
+        alpha = checkpoint.apply(stored[f'image{i}'].astype(np.float32))['alpha']
+        np.testing.assert_allclose(alpha, stored[f'alpha{i}'], atol=1e-4, rtol=0)
+    initialised = checkpoint.config.provenance['initialised']
+    assert len(initialised) == 10
+    assert all(name.startswith(modnet_names.TRAINING_HEADS) for name in initialised)
+
+
+def test_pruned_modnet_onnx(shared):
+    pytest.importorskip('onnx')
+    folder = shared / 'reference' / 'modnet_torch'
+    from_onnx = import_weights(folder / f'{PRUNED}_reference.onnx')
+    from_torch = import_weights(folder / f'{PRUNED}.ckpt')
+    assert from_onnx.config.architecture == from_torch.config.architecture
+    stored = np.load(folder / f'{PRUNED}_io.npz')
+    images = stored['128x192_image'].transpose(0, 2, 3, 1) * 127.5 + 127.5
+    theirs = stored['128x192_matte'].transpose(0, 2, 3, 1)
+    alpha = from_onnx.apply(images.astype(np.float32))['alpha']
+    np.testing.assert_allclose(alpha, theirs, atol=MATTE_TOLERANCE, rtol=0)
+
+
+@pytest.mark.parametrize(('width', 'variables'), [('1.0', 199_420), ('0.5', 68_996)])
+def test_mmnet_equals_tensorflow(shared, width, variables):
+    pytest.importorskip('tensorflow')
+    folder = shared / 'reference' / 'mmnet_tf1'
+    checkpoint = import_weights(folder / f'MMNetModel-w{width}-1.index')
+    shapes = flax.traverse_util.flatten_dict(variable_shapes(checkpoint.config)).values()
+    assert sum(int(np.prod(leaf.shape)) for leaf in shapes) == variables
+    stored = np.load(folder / f'MMNetModel-w{width}_io.npz')
+    ours = checkpoint.apply(stored['image'])
+    np.testing.assert_allclose(ours['logits'], stored['logits'], atol=1e-3, rtol=0)
+    np.testing.assert_allclose(ours['aux_logits'], stored['aux_logits'], atol=1e-3, rtol=0)
+    np.testing.assert_allclose(ours['alpha'], stored['prob'][..., 1:], atol=1e-5, rtol=0)
+
+
+def test_damaged_tensorflow_checkpoint(shared, tmp_path):
+    pytest.importorskip('tensorflow')
+    folder = shared / 'reference' / 'mmnet_tf1'
+    shutil.copy(folder / 'MMNetModel-w0.5-1.index', tmp_path / 'cut.index')
+    with pytest.raises(MattingError, match='damaged TensorFlow checkpoint'):
+        import_weights(tmp_path / 'cut')
+    (tmp_path / 'bad.index').write_bytes(b'nonsense')
+    with pytest.raises(MattingError, match='damaged TensorFlow checkpoint'):
+        import_weights(tmp_path / 'bad.index')
+
+
+def test_tensorflow_checkpoint_takes_no_prune_info(tmp_path):
+    (tmp_path / 'model.index').write_bytes(b'')
+    with pytest.raises(MattingError, match='belongs to MODNet'):
+        import_weights(tmp_path / 'model', prune_info=tmp_path / 'info.json')
