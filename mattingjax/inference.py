@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Protocol
 
@@ -84,25 +83,21 @@ def network_size(
         )
     if preprocessing.resize == 'exact':
         return input_size, input_size
-    if long < input_size or short > input_size:
-        # As the original computes them: the long side is truncated.
-        if width >= height:
-            height, width = input_size, int(width / height * input_size)
-        else:
-            height, width = int(height / width * input_size), input_size
     multiple = preprocessing.multiple_of
+    new_short, new_long = short, long
+    if long < input_size or short > input_size:
+        new_short, new_long = input_size, int(long / short * input_size)
     if step is None:
-        height, width = (side - side % multiple for side in (height, width))
+        new_short, new_long = (side - side % multiple for side in (new_short, new_long))
     else:
-        height, width = (
-            max(step, math.floor(side / step + 0.5) * step) for side in (height, width)
-        )
-    if min(height, width) < multiple:
+        new_short = max(1, round(new_short / step)) * step
+        new_long = round(long / short * new_short / step) * step
+    if new_short < multiple:
         raise ImageError(
-            f'expected a short side of at least {multiple} pixels beside a long one of '
-            f'{input_size} or more, got {short}x{long}'
+            f'expected a photo whose short side is at least {multiple} pixels where the long one '
+            f'is {input_size} or more, got {width}x{height}'
         )
-    return height, width
+    return (new_short, new_long) if height <= width else (new_long, new_short)
 
 
 class Predictor:

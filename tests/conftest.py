@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -71,7 +72,9 @@ def random_checkpoint(config: ModelConfig, seed: int = 0) -> Checkpoint:
     def disturb(tree):
         if isinstance(tree, dict):
             return {name: disturb(branch) for name, branch in tree.items()}
-        return (tree + rng.uniform(0.0, 0.3, tree.shape)).astype(np.float32)
+        return (tree * rng.uniform(0.8, 1.2, tree.shape) + rng.uniform(0, 0.1, tree.shape)).astype(
+            np.float32
+        )
 
     return Checkpoint(config, disturb(init_variables(config, seed)))
 
@@ -144,7 +147,7 @@ class _Storage:
 class TorchPickler(pickle._Pickler):
     """Writes the pickle that `torch.save` would, without PyTorch."""
 
-    dispatch = dict(pickle._Pickler.dispatch)
+    dispatch: ClassVar = dict(pickle._Pickler.dispatch)
 
     def persistent_id(self, obj):
         if isinstance(obj, _Storage):

@@ -141,7 +141,7 @@ def test_a_damaged_file_is_an_error(path):
     content = path.read_bytes()
     for cut in (10, len(content) // 2, len(content) - 5):
         path.write_bytes(content[:cut])
-        with pytest.raises(WeightsError, match='weights.ckpt'):
+        with pytest.raises(WeightsError, match=r'weights\.ckpt'):
             read_torch_tensors(path)
 
 
@@ -154,7 +154,7 @@ def test_a_storage_of_another_size_is_an_error(path):
 @pytest.mark.parametrize('content', [[1, 2], {'a': 1}, {}])
 def test_no_tensor_is_an_error(path, content):
     write_torch_file(path, content, {})
-    with pytest.raises(WeightsError, match='expected a dictionary|holds no tensor'):
+    with pytest.raises(WeightsError, match=r'expected a dictionary|holds no tensor'):
         read_torch_tensors(path)
 
 

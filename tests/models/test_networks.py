@@ -140,10 +140,13 @@ def test_training_returns_every_head_and_updates_the_statistics(name, request):
         return model.apply(variables, images, train=True, mutable=['batch_stats'])
 
     outputs, updates = step(checkpoint.variables)
-    assert set(outputs) == {
-        'modnet': {'alpha', 'semantic', 'detail'},
-        'mmnet': {'alpha', 'logits', 'aux_logits'},
-    }[name]
+    assert (
+        set(outputs)
+        == {
+            'modnet': {'alpha', 'semantic', 'detail'},
+            'mmnet': {'alpha', 'logits', 'aux_logits'},
+        }[name]
+    )
     before = jax.tree.leaves(checkpoint.variables['batch_stats'])
     after = jax.tree.leaves(updates['batch_stats'])
     assert all(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))

@@ -1,0 +1,140 @@
+import json
+import shutil
+
+import flax.traverse_util
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+
+from mattingjax import MattingError, checkpoints, list_weights, load_checkpoint, save_checkpoint
+from tests.conftest import assert_one_line_error
+
+
+def test_loads_what_was_saved(mmnet, mmnet_path):
+    loaded = load_checkpoint(mmnet_path)
+    assert loaded.config == mmnet.config
+    saved = flax.traverse_util.flatten_dict(mmnet.variables, sep='/')
+    for path, value in flax.traverse_util.flatten_dict(loaded.variables, sep='/').items():
+        np.testing.assert_array_equal(value, saved[path], err_msg=path)
+    assert sorted(child.name for child in mmnet_path.iterdir()) == ['config.json', 'variables']
+
+
+def test_a_jax_array_can_be_saved(mmnet, tmp_path):
+    import jax
+
+    on_device = checkpoints.Checkpoint(mmnet.config, jax.device_put(mmnet.variables))
+    save_checkpoint(tmp_path / 'here', on_device)
+    assert load_checkpoint(tmp_path / 'here').config == mmnet.config
+
+
+def test_never_overwrites_unasked(mmnet, tmp_path):
+    path = tmp_path / 'here'
+    save_checkpoint(path, mmnet)
+    with pytest.raises(MattingError, match='here: a checkpoint lies there already'):
+        save_checkpoint(path, mmnet)
+    save_checkpoint(path, mmnet, overwrite=True)
+    assert load_checkpoint(path).config == mmnet.config
+    # Asked to or not, a folder with anything else in it is left alone.
+    (tmp_path / 'photos').mkdir()
+    (tmp_path / 'photos' / 'me.jpg').write_bytes(b'')
+    with pytest.raises(MattingError, match='photos: the folder is not empty'):
+        save_checkpoint(tmp_path / 'photos', mmnet, overwrite=True)
+    assert sorted(child.name for child in tmp_path.iterdir()) == ['here', 'photos']
+
+
+def test_a_failed_save_leaves_the_old_one_and_no_scraps(mmnet, tmp_path, monkeypatch):
+    path = tmp_path / 'here'
+    save_checkpoint(path, mmnet)
+
+    def fail(*_, **__):
+        raise RuntimeError('disk full')
+
+    monkeypatch.setattr(ocp.PyTreeCheckpointer, 'save', fail)
+    with pytest.raises(RuntimeError, match='disk full'):
+        save_checkpoint(path, mmnet, overwrite=True)
+    monkeypatch.undo()
+    assert load_checkpoint(path).config == mmnet.config
+    assert [child.name for child in tmp_path.iterdir()] == ['here']
+
+
+@pytest.fixture
+def broken(mmnet_path, tmp_path):
+    return shutil.copytree(mmnet_path, tmp_path / 'broken')
+
+
+def edit_config(path, **changes):
+    file = path / 'config.json'
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def rewrite_variables(path, variables):
+    shutil.rmtree(path / 'variables')
+    with ocp.PyTreeCheckpointer() as checkpointer:
+        checkpointer.save(path / 'variables', variables)
+
+
+def test_a_missing_tensor_is_named(mmnet, broken, run_script, tmp_path):
+    flat = flax.traverse_util.flatten_dict(mmnet.variables, sep='/')
+    del flat['params/enc_block3/merge/conv/kernel']
+    rewrite_variables(broken, flax.traverse_util.unflatten_dict(flat, sep='/'))
+    expected = r'params/enc_block3/merge/conv/kernel: missing (expected shape (1, 1, 32, 8))'
+    with pytest.raises(MattingError) as caught:
+        load_checkpoint(broken)
+    assert expected in str(caught.value)
+    photo = tmp_path / 'photo.png'
+    photo.touch()
+    arguments = ('--checkpoint', broken, '--input', photo, '--output', tmp_path / 'out')
+    assert_one_line_error(run_script('predict', *arguments), expected)
+
+
+def test_an_unknown_tensor_is_named(mmnet, broken):
+    variables = {**mmnet.variables, 'more': {'a': np.zeros(2)}}
+    rewrite_variables(broken, variables)
+    with pytest.raises(MattingError, match='more/a: unknown variable'):
+        load_checkpoint(broken)
+
+
+def test_a_misshapen_tensor_is_named(broken):
+    architecture = json.loads((broken / 'config.json').read_text())['architecture']
+    edit_config(broken, architecture=architecture | {'final': 9})
+    with pytest.raises(MattingError, match=r'dec_block4/\S+: expected shape .* found'):
+        load_checkpoint(broken)
+
+
+def test_damaged_files_are_errors(broken):
+    for file in (broken / 'variables').rglob('*'):
+        if file.is_file() and file.parent.name == 'd':
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(MattingError, match='variables: damaged variables'):
+        load_checkpoint(broken)
+    shutil.rmtree(broken / 'variables')
+    with pytest.raises(MattingError, match='variables: missing'):
+        load_checkpoint(broken)
+    (broken / 'config.json').write_text('{"network": ')
+    with pytest.raises(MattingError, match=r'config.json: not a JSON file'):
+        load_checkpoint(broken)
+    (broken / 'config.json').write_text('{"network": "mmnet"}')
+    with pytest.raises(MattingError, match=r'config.json: ModelConfig.architecture: missing'):
+        load_checkpoint(broken)
+
+
+def test_an_unknown_name_lists_the_names(tmp_path, monkeypatch):
+    assert list_weights() == []
+    for name in ('small', 'large'):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / 'config.json').touch()
+    monkeypatch.setattr(checkpoints, '_SHIPPED', tmp_path)
+    with pytest.raises(MattingError, match=r'medium: not a checkpoint .*by name: large, small'):
+        load_checkpoint('medium')
+    (tmp_path / 'photos').mkdir()
+    with pytest.raises(MattingError, match=r'the folder holds no config\.json'):
+        load_checkpoint(tmp_path / 'photos')
+    (tmp_path / 'weights.ckpt').touch()
+    with pytest.raises(MattingError, match=r'become a checkpoint with scripts/import_weights\.py'):
+        load_checkpoint(tmp_path / 'weights.ckpt')
+
+
+def test_a_shipped_name_is_found(mmnet, mmnet_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, '_SHIPPED', mmnet_path.parent)
+    assert list_weights() == ['mmnet']
+    assert load_checkpoint('mmnet').config == mmnet.config

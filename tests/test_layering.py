@@ -1,0 +1,96 @@
+"""Lower layers never import higher ones, and heavy packages load only where they are used."""
+
+import ast
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+# DESIGN: lower never imports higher. Modules of one layer may import each other.
+LAYERS = {
+    'errors': 0,
+    'config': 0,
+    'losses': 0,
+    'metrics': 0,
+    'models': 1,
+    'data': 1,
+    'images': 1,
+    'compositing': 1,
+    'checkpoints': 2,
+    'importers': 2,
+    'complexity': 2,
+    'pruning': 2,
+    'inference': 2,
+    'batch': 3,
+    'training': 3,
+    'evaluation': 3,
+    'command_line': 3,
+    'exporters': 4,
+    'scripts': 5,
+}
+HEAVY = {'tensorflow', 'tf2onnx', 'onnx', 'openvino', 'onnxruntime', 'nncf', 'pymatting', 'torch'}
+SOURCES = sorted(
+    path
+    for folder in ('mattingjax', 'exporters', 'scripts')
+    for path in (ROOT / folder).rglob('*.py')
+)
+
+
+def imports(tree: ast.AST) -> list[str]:
+    """Every module imported in the tree, at its top or inside functions."""
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names.append(node.module or '')
+            names += [f'{node.module}.{alias.name}' for alias in node.names]
+    return names
+
+
+def component(module: str) -> str | None:
+    parts = module.split('.')
+    if parts[0] == 'mattingjax':
+        return parts[1] if len(parts) > 1 and parts[1] in LAYERS else None
+    return parts[0] if parts[0] in LAYERS else None
+
+
+@pytest.mark.parametrize('path', SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_down(path):
+    own = component('.'.join(path.relative_to(ROOT).with_suffix('').parts))
+    if own is None:
+        assert path.name == '__init__.py', f'{path} belongs to no layer'
+        return
+    for module in imports(ast.parse(path.read_text())):
+        imported = component(module)
+        if imported is not None:
+            assert LAYERS[imported] <= LAYERS[own], f'{own} imports {module}'
+            assert (own, imported) != ('inference', 'data')
+
+
+@pytest.mark.parametrize('path', SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_heavy_packages_are_imported_inside_functions(path):
+    tree = ast.parse(path.read_text())
+    top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    for node in top:
+        for module in imports(node):
+            assert module.split('.')[0] not in HEAVY
+
+
+def test_import_is_light():
+    code = 'import mattingjax, sys; print(*sys.modules)'
+    loaded = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, check=True
+    )
+    modules = {name.split('.')[0] for name in loaded.stdout.split()}
+    assert 'jax' in modules
+    assert not modules & HEAVY
+
+
+def test_public_names_are_few_and_documented():
+    import mattingjax
+
+    assert len(mattingjax.__all__) <= 15
+    assert all(getattr(mattingjax, name).__doc__ for name in mattingjax.__all__)
