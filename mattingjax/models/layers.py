@@ -106,6 +106,30 @@ def explicit_padding(
     return total // 2, total - total // 2
 
 
+def conv(
+    x: jax.Array,
+    kernel: jax.Array,
+    *,
+    stride: int = 1,
+    dilation: int = 1,
+    padding: Padding = 'SAME',
+    groups: int = 1,
+) -> jax.Array:
+    """Convolution: [N, H, W, C] with a kernel [h, w, C / groups, features]."""
+    return jax.lax.conv_general_dilated(
+        x,
+        kernel,
+        window_strides=(stride, stride),
+        padding=[
+            explicit_padding(size, taps, stride, dilation, padding)
+            for size, taps in zip(x.shape[1:3], kernel.shape[:2], strict=True)
+        ],
+        rhs_dilation=(dilation, dilation),
+        dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+        feature_group_count=groups,
+    )
+
+
 def depthwise_conv(
     x: jax.Array,
     kernel: jax.Array,
@@ -116,9 +140,9 @@ def depthwise_conv(
 ) -> jax.Array:
     """Convolves each channel with its own filter.
 
-    XLA:CPU runs grouped convolutions slowly, so there it is written as one multiply-add per tap of
-    the kernel over shifted views of the input; other backends get the grouped convolution. Both
-    read the same kernel.
+    XLA:CPU runs grouped convolutions slowly (`scripts/benchmark.py` measures it), so there each tap
+    of the kernel is one multiply-add over a shifted view of the input; other backends get the
+    grouped convolution. Both read the same kernel.
 
     Args:
       x: [N, H, W, C].
@@ -130,21 +154,15 @@ def depthwise_conv(
     Returns:
       [N, H', W', C].
     """
-    height, width, _, channels = kernel.shape
-    pads = [
-        explicit_padding(x.shape[1], height, stride, dilation, padding),
-        explicit_padding(x.shape[2], width, stride, dilation, padding),
-    ]
     if jax.default_backend() != 'cpu':
-        return jax.lax.conv_general_dilated(
-            x,
-            kernel,
-            window_strides=(stride, stride),
-            padding=pads,
-            rhs_dilation=(dilation, dilation),
-            dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
-            feature_group_count=channels,
+        return conv(
+            x, kernel, stride=stride, dilation=dilation, padding=padding, groups=kernel.shape[-1]
         )
+    height, width = kernel.shape[:2]
+    pads = [
+        explicit_padding(size, taps, stride, dilation, padding)
+        for size, taps in zip(x.shape[1:3], kernel.shape[:2], strict=True)
+    ]
     x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
     rows = (x.shape[1] - dilation * (height - 1) - 1) // stride + 1
     columns = (x.shape[2] - dilation * (width - 1) - 1) // stride + 1
@@ -157,7 +175,8 @@ def depthwise_conv(
                 top : top + (rows - 1) * stride + 1 : stride,
                 left : left + (columns - 1) * stride + 1 : stride,
             ]
-            total = total + shifted * kernel[i, j, 0]
+            # The product first: so it is fused into one rounding, as in PyTorch's kernels.
+            total = shifted * kernel[i, j, 0] + total
     return total
 
 
@@ -180,28 +199,30 @@ class Conv(nn.Module):
         kernel = self.param(
             'kernel', nn.initializers.he_normal(), (*size, fan_in, self.features), jnp.float32
         )
-        if self.depthwise:
-            x = depthwise_conv(
-                x, kernel, stride=self.stride, dilation=self.dilation, padding=self.padding
-            )
-        else:
-            pads = [
-                explicit_padding(
-                    x.shape[axis], self.kernel_size, self.stride, self.dilation, self.padding
-                )
-                for axis in (1, 2)
-            ]
-            x = jax.lax.conv_general_dilated(
-                x,
-                kernel,
-                window_strides=(self.stride, self.stride),
-                padding=pads,
-                rhs_dilation=(self.dilation, self.dilation),
-                dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
-            )
+        convolve = depthwise_conv if self.depthwise else conv
+        x = convolve(x, kernel, stride=self.stride, dilation=self.dilation, padding=self.padding)
         if self.use_bias:
             x = x + self.param('bias', nn.initializers.zeros, (self.features,), jnp.float32)
         return x
+
+
+class BatchNorm(nn.BatchNorm):
+    """Flax's batch normalisation; in inference one multiply-add per value, as PyTorch computes it.
+
+    The same function as Flax's, but rounded like the original's: MODNet's backbone amplifies
+    rounding errors a thousandfold.
+    """
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:  # type: ignore[override]
+        if not self.use_running_average or self.is_initializing():
+            return super().__call__(x)
+        mean: jax.Array = self.get_variable('batch_stats', 'mean')
+        variance: jax.Array = self.get_variable('batch_stats', 'var')
+        # The barrier keeps XLA from making an approximate reciprocal square root of it.
+        deviation = jax.lax.optimization_barrier(jnp.sqrt(variance + self.epsilon))
+        scale = 1 / deviation * self.get_variable('params', 'scale')
+        return x * scale + (self.get_variable('params', 'bias') - mean * scale)
 
 
 class ConvBN(nn.Module):
@@ -228,7 +249,7 @@ class ConvBN(nn.Module):
             self.depthwise,
             name='conv',
         )(x)
-        x = nn.BatchNorm(
+        x = BatchNorm(
             use_running_average=not train, momentum=self.momentum, epsilon=self.epsilon, name='bn'
         )(x)
         return x if self.linear else relu6(x)
@@ -259,7 +280,7 @@ class ConvIBNormReLU(nn.Module):
             name='conv',
         )(x)
         half = self.features // 2
-        batch_normed = nn.BatchNorm(
+        batch_normed = BatchNorm(
             use_running_average=not train, momentum=0.9, epsilon=1e-5, name='bn'
         )(x[..., :half])
         x = jnp.concatenate([batch_normed, instance_norm(x[..., half:])], axis=-1)

@@ -4,18 +4,16 @@ import json
 import shutil
 
 import flax.traverse_util
+import jax
 import numpy as np
 import pytest
 
 from mattingjax import MattingError, import_weights
 from mattingjax.importers import modnet_names
-from mattingjax.models import create_model_config, variable_shapes
+from mattingjax.models import create_model, create_model_config, variable_shapes
 from tests.conftest import assert_one_line_error, torch_call, write_state_dict, write_torch_file
 
 PRUNED = 'modnet_p_ratio_0.5_thresh_0.5'
-# Rounding alone moves these random networks' mattes by this much: their PyTorch outputs lie up to
-# 1.9e-4 from the same networks computed in float64. See the note in the README.
-MATTE_TOLERANCE = 1e-4
 
 
 def as_state_dict(checkpoint, prefix: str = 'module.') -> dict[str, np.ndarray]:
@@ -61,6 +59,18 @@ def test_torch_names_in_every_spelling(modnet, tmp_path, prefix, pruner):
     assert imported.config.architecture == modnet.config.architecture
     (ignored,) = imported.config.provenance['ignored']
     assert ignored.endswith('num_batches_tracked')
+
+
+def assert_equals_original(ours, theirs):
+    """Within 1e-4, but for single pixels in which the random networks amplify rounding errors.
+
+    PyTorch's own outputs of these networks lie up to 1.9e-4 from the same networks computed in
+    float64, and up to 1.3e-4 from each other with one thread or two (README, "Equality with the
+    originals"), so no other arithmetic can be closer in every pixel.
+    """
+    error = np.abs(np.asarray(ours) - theirs)
+    assert np.quantile(error, 0.99) <= 1e-4
+    assert error.max() <= 3e-4
 
 
 def change(tensors, name, tensor):
@@ -197,12 +207,15 @@ def test_modnet_equals_pytorch(shared, weights, outputs, info):
     stored = np.load(folder / outputs)
     sizes = [name.removesuffix('_image') for name in stored.files if name.endswith('_image')]
     assert sizes
+    model = create_model(checkpoint.config)
+    apply = jax.jit(lambda variables, image: model.apply(variables, image, auxiliary=True))
     for size in sizes:
-        images = stored[f'{size}_image'].transpose(0, 2, 3, 1) * 127.5 + 127.5
-        ours = checkpoint.apply(images.astype(np.float32))
+        # The stored images are normalised; scaled to [0, 255] and back, float32 loses a bit.
+        ours = apply(checkpoint.variables, stored[f'{size}_image'].transpose(0, 2, 3, 1))
         for name, key in (('semantic', 'semantic'), ('detail', 'detail'), ('matte', 'alpha')):
-            theirs = stored[f'{size}_{name}'].transpose(0, 2, 3, 1)
-            np.testing.assert_allclose(ours[key], theirs, atol=MATTE_TOLERANCE, rtol=0)
+            assert_equals_original(ours[key], stored[f'{size}_{name}'].transpose(0, 2, 3, 1))
+        theirs = stored[f'{size}_semantic'].transpose(0, 2, 3, 1)
+        np.testing.assert_allclose(ours['semantic'], theirs, atol=1e-4, rtol=0)
 
 
 def test_published_modnet_onnx(shared):
@@ -228,7 +241,7 @@ def test_pruned_modnet_onnx(shared):
     images = stored['128x192_image'].transpose(0, 2, 3, 1) * 127.5 + 127.5
     theirs = stored['128x192_matte'].transpose(0, 2, 3, 1)
     alpha = from_onnx.apply(images.astype(np.float32))['alpha']
-    np.testing.assert_allclose(alpha, theirs, atol=MATTE_TOLERANCE, rtol=0)
+    assert_equals_original(alpha, theirs)
 
 
 @pytest.mark.parametrize(('width', 'variables'), [('1.0', 199_420), ('0.5', 68_996)])
