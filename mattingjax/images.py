@@ -151,13 +151,16 @@ def _grey_to_uint8(image: Image.Image, where: str) -> np.ndarray:
     return np.round(values * (255 / top)).astype(np.uint8)
 
 
-def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resizes: the mean over each new pixel's area to shrink, bilinear to enlarge.
+def resize(
+    image: np.ndarray, height: int, width: int, enlarge: int = cv2.INTER_CUBIC
+) -> np.ndarray:
+    """Resizes: the mean over each new pixel's area to shrink, cubic to enlarge.
 
     Args:
       image: [H, W] or [H, W, C], float32 or uint8.
       height: New height in pixels.
       width: New width in pixels.
+      enlarge: OpenCV's interpolation where a side grows; cubic may overshoot the input's range.
 
     Returns:
       [height, width] or [height, width, C], of the same type.
@@ -165,7 +168,7 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     if image.shape[:2] == (height, width):
         return image
     shrinks = height <= image.shape[0] and width <= image.shape[1]
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    method = cv2.INTER_AREA if shrinks else enlarge
     return cv2.resize(image, (width, height), interpolation=method)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+import cv2
 import jax
 import numpy as np
 
@@ -134,7 +135,9 @@ class Predictor:
         if image.ndim != 3 or image.shape[-1] != 3:
             raise ImageError(f'image: expected shape [H, W, 3], got {list(image.shape)}')
         height, width = image.shape[:2]
-        pixels = resize(image.astype(np.float32), *self.network_size(height, width, step))
+        # The photo is resized by area both ways, as in the original; its matte is enlarged smoothly.
+        size = self.network_size(height, width, step)
+        pixels = resize(image.astype(np.float32), *size, enlarge=cv2.INTER_AREA)
         alpha = self._runtime(pixels[None])[0, :, :, 0]
         return np.clip(resize(alpha, height, width), 0, 1)
 
