@@ -135,7 +135,7 @@ class Predictor:
         if image.ndim != 3 or image.shape[-1] != 3:
             raise ImageError(f'image: expected shape [H, W, 3], got {list(image.shape)}')
         height, width = image.shape[:2]
-        # The photo is resized by area both ways, as in the original; its matte is enlarged smoothly.
+        # By area both ways, as in the original; the matte is enlarged smoothly.
         size = self.network_size(height, width, step)
         pixels = resize(image.astype(np.float32), *size, enlarge=cv2.INTER_AREA)
         alpha = self._runtime(pixels[None])[0, :, :, 0]
