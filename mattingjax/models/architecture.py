@@ -47,6 +47,16 @@ class Architecture:
                 value = value[int(part)] if part.isdigit() else getattr(value, part)
             raise ConfigError(f'{self._where(field)}: expected {expected}, got {value!r}')
 
+    def require_widths(self, minimum: int, *fields: str) -> None:
+        """Raises ConfigError unless every width in these fields is at least `minimum`."""
+        for field in fields:
+            value = getattr(self, field)
+            widths = {field: value}
+            if isinstance(value, tuple):
+                widths = {f'{field}.{i}': width for i, width in enumerate(value)}
+            for name, width in widths.items():
+                self.require(width >= minimum, name, f'a width of at least {minimum}')
+
     @classmethod
     def _where(cls, field: str) -> str:
         return f'{cls.__name__}.{field}'

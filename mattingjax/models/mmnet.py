@@ -45,9 +45,7 @@ class EncoderBlockConfig(Architecture):
     features: int
 
     def validate(self) -> None:
-        for i, width in enumerate(self.expanded):
-            self.require(width >= 1, f'expanded.{i}', 'at least 1 channel')
-        self.require(self.features >= 1, 'features', 'at least 1 channel')
+        self.require_widths(1, 'expanded', 'features')
 
 
 def _blocks(
@@ -116,8 +114,7 @@ class MMNetConfig(Architecture):
         )
 
     def validate(self) -> None:
-        self.require(self.init >= 1, 'init', 'at least 1 channel')
-        self.require(self.final >= 1, 'final', 'at least 1 channel')
+        self.require_widths(1, 'init', 'compressed', 'shortcut', 'final')
         self.require(0 <= self.dropout < 1, 'dropout', 'a share in [0, 1)')
         for name, rates in (('encoder', RATES), ('refinement', REFINEMENT_RATES)):
             blocks = getattr(self, name)
@@ -128,9 +125,6 @@ class MMNetConfig(Architecture):
                     f'{name}.{i}.expanded',
                     f'{len(branches)} widths, one for each of the dilation rates {branches}',
                 )
-        for name in ('compressed', 'shortcut'):
-            for i, width in enumerate(getattr(self, name)):
-                self.require(width >= 1, f'{name}.{i}', 'at least 1 channel')
 
 
 class EncoderBlock(nn.Module):

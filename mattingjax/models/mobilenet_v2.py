@@ -39,8 +39,7 @@ class InvertedResidualConfig(Architecture):
     shortcut: bool = False
 
     def validate(self) -> None:
-        self.require(self.hidden >= 1, 'hidden', 'at least 1 channel')
-        self.require(self.features >= 1, 'features', 'at least 1 channel')
+        self.require_widths(1, 'hidden', 'features')
 
 
 def _published_blocks() -> tuple[InvertedResidualConfig, ...]:
@@ -72,8 +71,7 @@ class MobileNetV2Config(Architecture):
     last: int = 1280
 
     def validate(self) -> None:
-        self.require(self.stem >= 1, 'stem', 'at least 1 channel')
-        self.require(self.last >= 1, 'last', 'at least 1 channel')
+        self.require_widths(1, 'stem', 'last')
         self.require(len(self.blocks) == len(STRIDES), 'blocks', f'{len(STRIDES)} blocks')
         width = self.stem
         for i, (block, stride) in enumerate(zip(self.blocks, STRIDES, strict=True)):

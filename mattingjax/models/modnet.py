@@ -50,14 +50,10 @@ class MODNetConfig(Architecture):
     conv_f: int = 16
 
     def validate(self) -> None:
-        self.require(self.se_hidden >= 1, 'se_hidden', 'at least 1 unit')
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            for i, width in enumerate(value if isinstance(value, tuple) else ()):
-                self.require(width >= 2, f'{field.name}.{i}', 'at least 2 channels')
-            if isinstance(value, int) and field.name != 'se_hidden':
-                # IBNorm needs one channel for each of its two halves.
-                self.require(value >= 2, field.name, 'at least 2 channels')
+        self.require_widths(1, 'se_hidden')
+        names = [field.name for field in dataclasses.fields(self)]
+        # IBNorm needs one channel for each of its two halves.
+        self.require_widths(2, *(name for name in names if name not in ('backbone', 'se_hidden')))
 
 
 class SqueezeExcitation(nn.Module):

@@ -76,12 +76,12 @@ def test_model_config_round_trip(network):
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        ({'conv_f': 0}, r'MODNetConfig.conv_f: expected at least 2 channels, got 0'),
+        ({'conv_f': 0}, r'MODNetConfig.conv_f: expected a width of at least 2, got 0'),
         ({'conv_f': 'many'}, r"MODNetConfig.conv_f: expected int, got 'many'"),
         ({'conv_f': True}, r'MODNetConfig.conv_f: expected int, got True'),
-        ({'se_hidden': 0}, r'MODNetConfig.se_hidden: expected at least 1 unit, got 0'),
+        ({'se_hidden': 0}, r'MODNetConfig.se_hidden: expected a width of at least 1, got 0'),
         ({'conv_hr4x': [8, 8]}, r'MODNetConfig.conv_hr4x: expected 3 items, got \[8, 8\]'),
-        ({'conv_hr4x': [8, 1, 8]}, r'conv_hr4x.1: expected at least 2 channels, got 1'),
+        ({'conv_hr4x': [8, 1, 8]}, r'conv_hr4x.1: expected a width of at least 2, got 1'),
         ({'conv_g': 8}, r'MODNetConfig.conv_g: unknown field'),
         ({'backbone': None}, r'MODNetConfig.backbone: expected an object, got None'),
     ],
