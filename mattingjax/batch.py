@@ -21,9 +21,10 @@ from mattingjax.compositing import (
     make_panel,
     to_uint8,
 )
-from mattingjax.errors import ImageError, MattingError
+from mattingjax.errors import ImageError, MattingError, OutputError
 from mattingjax.images import (
     Photo,
+    check_folder,
     encode_png,
     find_images,
     load_photo,
@@ -57,7 +58,8 @@ class Outputs:
     def __post_init__(self) -> None:
         unknown = [kind for kind in self.kinds if kind not in OUTPUTS]
         if unknown or not self.kinds:
-            raise MattingError(f'outputs: expected some of {", ".join(OUTPUTS)}, got {self.kinds}')
+            found = ', '.join(self.kinds) or 'none'
+            raise MattingError(f'outputs: expected some of {", ".join(OUTPUTS)}, got {found}')
         if 'composite' in self.kinds and self.background is None:
             raise MattingError('outputs: a composite needs a background')
 
@@ -70,14 +72,13 @@ class Summary(NamedTuple):
     seconds: float
 
 
-def render(photo: Photo, alpha: np.ndarray, outputs: Outputs, title: str = '') -> dict[str, bytes]:
+def render(photo: Photo, alpha: np.ndarray, outputs: Outputs) -> dict[str, bytes]:
     """Makes the pictures of one photo.
 
     Args:
       photo: The photo, [H, W].
       alpha: float32 [H, W] in [0, 1].
       outputs: Which ones.
-      title: Written on the panel.
 
     Returns:
       Kind → the bytes of a PNG file.
@@ -93,7 +94,7 @@ def render(photo: Photo, alpha: np.ndarray, outputs: Outputs, title: str = '') -
             alpha,
             outputs.background.of_size(*alpha.shape),  # type: ignore[union-attr]
         ),
-        'panel': lambda: make_panel(photo.pixels, alpha, foreground, title),
+        'panel': lambda: make_panel(photo.pixels, alpha, foreground),
     }
     return {
         kind: encode_png(makers[kind](), None if kind == 'alpha' else photo.icc_profile)
@@ -127,7 +128,8 @@ def matte_file(
       The files written.
 
     Raises:
-      ImageError: The photo cannot be matted, or the results cannot be written.
+      ImageError: The photo cannot be matted.
+      OutputError: The results cannot be written.
     """
     photo = load_photo(path)
     try:
@@ -136,13 +138,10 @@ def matte_file(
         raise ImageError(f'{path}: {error}') from error
     files = {
         target.with_name(f'{target.name}_{kind}.png'): content
-        for kind, content in render(photo, alpha, outputs, path.name).items()
+        for kind, content in render(photo, alpha, outputs).items()
     }
     for file, content in files.items():
-        try:
-            write_file(file, content)
-        except OSError as error:
-            raise ImageError(f'{file}: cannot be written ({error.strerror})') from error
+        write_file(file, content)
     return list(files)
 
 
@@ -167,8 +166,15 @@ def matte_folder(
 
     Raises:
       ImageError: The folder cannot be read, or holds no picture.
+      OutputError: The results cannot be written, or would lie among the photos.
     """
     start = time.monotonic()
+    check_folder(target)
+    if target.resolve() == folder.resolve():
+        raise OutputError(
+            f'{target}: expected another folder than that of the photos, or the next run would '
+            'take the results for photos'
+        )
     paths = find_images(folder, leave_out=target)
     if not paths:
         raise ImageError(f'{folder}: holds no picture')

@@ -20,6 +20,7 @@ import jax
 import numpy as np
 
 from mattingjax.errors import CheckpointError, MattingError
+from mattingjax.images import check_folder, current_umask
 from mattingjax.models import ModelConfig, Variables, apply_compiled, check_size, variable_shapes
 
 CONFIG_FILE, VARIABLES_FOLDER = 'config.json', 'variables'
@@ -79,14 +80,14 @@ def save_checkpoint(path: Path | str, checkpoint: Checkpoint, *, overwrite: bool
     import orbax.checkpoint as ocp
 
     path = Path(os.path.abspath(path))
-    _check_target(path, overwrite)
+    check_target(path, overwrite=overwrite)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f'.{path.name}.', dir=path.parent))
     except OSError as error:
         raise CheckpointError(f'{path}: cannot be written: {error.strerror or error}') from error
     try:
-        scratch.chmod(0o777 & ~_umask())
+        scratch.chmod(0o777 & ~current_umask())
         variables = jax.tree.map(np.asarray, checkpoint.variables)
         with ocp.PyTreeCheckpointer() as checkpointer:
             checkpointer.save(scratch / VARIABLES_FOLDER, variables)
@@ -97,13 +98,13 @@ def save_checkpoint(path: Path | str, checkpoint: Checkpoint, *, overwrite: bool
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _check_target(path: Path, overwrite: bool) -> None:
+def check_target(path: Path | str, *, overwrite: bool = False) -> None:
+    """Raises CheckpointError unless `save_checkpoint` may write there; nothing is written."""
+    path = Path(path)
+    try:
+        check_folder(path.parent)
+    except MattingError as error:
+        raise CheckpointError(str(error)) from error
     if not path.exists():
         return
     if not path.is_dir():

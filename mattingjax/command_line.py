@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -41,17 +42,15 @@ def run(main: Callable[[], int | None]) -> NoReturn:
 
 def _parse_flags(arguments: list[str]) -> list[str]:
     try:
-        rest = app.parse_flags_with_usage(arguments) if _wants_help(arguments) else None
-        rest = rest or flags.FLAGS(arguments)
+        rest = flags.FLAGS(arguments)
     except flags.Error as error:
-        _fail(' '.join(str(error).split()))
+        absent = re.findall(r'--(\w+)=None: Flag --\w+ must have a value', str(error))
+        _fail(f'--{absent[0]}: a value is required (see --help)' if absent else str(error))
+    except SystemExit:  # --help, which absl ends with 1
+        sys.exit(0)
     if len(rest) > 1:
         _fail(f'unexpected argument {rest[1]!r}; every value belongs to a flag (see --help)')
     return rest
-
-
-def _wants_help(arguments: list[str]) -> bool:
-    return any(argument.lstrip('-').startswith('help') for argument in arguments[1:])
 
 
 def _fail(message: str) -> NoReturn:

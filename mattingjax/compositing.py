@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageColor, ImageDraw
+from PIL import Image, ImageColor
 
 from mattingjax.errors import ImageError
-from mattingjax.images import load_image, resize
+from mattingjax.images import check_alpha, check_image, load_image, resize
 
 _PANEL_HEIGHT = 640
 
@@ -28,10 +28,15 @@ def estimate_foreground(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     Returns:
       uint8 [H, W, 3].
 
+    Raises:
+      ImageError: An array has another type or shape.
+
     References:
       Germer et al., Fast Multi-Level Foreground Estimation (https://arxiv.org/abs/2006.14970), as
       pymatting has it.
     """
+    check_image(image)
+    check_alpha(alpha, image)
     # Imported late: the first import after an installation compiles pymatting, which takes a while.
     from pymatting.foreground.estimate_foreground_ml import estimate_foreground_ml
 
@@ -39,7 +44,20 @@ def estimate_foreground(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 def cut_out(foreground: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """uint8 [H, W, 3] and float32 [H, W] in [0, 1] → uint8 [H, W, 4], RGBA, not premultiplied."""
+    """Makes a transparent picture, its colours not premultiplied.
+
+    Args:
+      foreground: uint8 [H, W, 3].
+      alpha: float32 [H, W] in [0, 1].
+
+    Returns:
+      uint8 [H, W, 4], RGBA.
+
+    Raises:
+      ImageError: An array has another type or shape.
+    """
+    check_image(foreground, 'foreground')
+    check_alpha(alpha, foreground)
     return np.dstack([foreground, to_uint8(alpha)])
 
 
@@ -53,7 +71,14 @@ def composite(foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray)
 
     Returns:
       uint8 [H, W, 3].
+
+    Raises:
+      ImageError: An array has another type or shape.
     """
+    check_image(foreground, 'foreground')
+    check_image(background, 'background')
+    check_alpha(alpha, foreground)
+    check_alpha(alpha, background)
     weight = alpha[..., None].astype(np.float32)
     return np.round(weight * foreground + (1 - weight) * background).astype(np.uint8)
 
@@ -99,16 +124,13 @@ def checkerboard(height: int, width: int, square: int = 12) -> np.ndarray:
     return np.repeat(grey[..., None], 3, axis=-1)
 
 
-def make_panel(
-    image: np.ndarray, alpha: np.ndarray, foreground: np.ndarray, title: str = ''
-) -> np.ndarray:
+def make_panel(image: np.ndarray, alpha: np.ndarray, foreground: np.ndarray) -> np.ndarray:
     """Photo, alpha and cut-out side by side, for a person to look at.
 
     Args:
       image: uint8 [H, W, 3].
       alpha: float32 [H, W] in [0, 1].
       foreground: uint8 [H, W, 3].
-      title: Written above.
 
     Returns:
       uint8 [h, w, 3], each picture at most 640 pixels high and wide.
@@ -121,8 +143,7 @@ def make_panel(
     grey = np.repeat(to_uint8(alpha)[..., None], 3, axis=-1)
     pictures = [image, grey, composite(foreground, alpha, checkerboard(height, width))]
     gap = 8
-    canvas = Image.new('RGB', (3 * width + 4 * gap, height + 32), 'white')
+    canvas = Image.new('RGB', (3 * width + 4 * gap, height + 2 * gap), 'white')
     for i, picture in enumerate(pictures):
-        canvas.paste(Image.fromarray(picture), (gap + i * (width + gap), 24))
-    ImageDraw.Draw(canvas).text((gap, 6), title, fill='black')
+        canvas.paste(Image.fromarray(picture), (gap + i * (width + gap), gap))
     return np.asarray(canvas)

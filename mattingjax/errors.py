@@ -11,6 +11,10 @@ class ImageError(MattingError):
     """A photo that cannot be read, or that no matte can be made of."""
 
 
+class OutputError(MattingError):
+    """A result that cannot be written."""
+
+
 class ConfigError(MattingError):
     """An architecture or checkpoint configuration with an impossible value."""
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from mattingjax.errors import ImageError
+from mattingjax.errors import ImageError, OutputError
 
 EXTENSIONS = frozenset(
     [
@@ -181,19 +181,60 @@ def encode_png(image: np.ndarray, icc_profile: bytes | None = None) -> bytes:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all: under a temporary name beside it, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, scratch = tempfile.mkstemp(prefix=f'.{path.stem}.', dir=path.parent)
+    """Writes a file whole or not at all: under a temporary name beside it, then renamed.
+
+    Raises:
+      OutputError: It cannot be written.
+    """
+    scratch = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, scratch = tempfile.mkstemp(prefix='.writing.', dir=path.parent)
         with os.fdopen(handle, 'wb') as file:
             file.write(content)
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(scratch, 0o666 & ~mask)
+        os.chmod(scratch, 0o666 & ~current_umask())
         os.replace(scratch, path)
-    except BaseException:
-        os.unlink(scratch)
-        raise
+    except OSError as error:
+        raise OutputError(f'{path}: cannot be written ({error.strerror})') from error
+    finally:
+        if scratch is not None and os.path.exists(scratch):
+            os.unlink(scratch)
+
+
+def current_umask() -> int:
+    """The permissions that new files and folders do not get."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def check_folder(folder: Path) -> None:
+    """Raises OutputError unless files can be written to `folder`, once it is made."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise OutputError(f'{existing}: expected a folder to write to, found a file')
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise OutputError(f'{existing}: cannot be written to (permission denied)')
+
+
+def check_image(image: object, name: str = 'image') -> None:
+    """Raises ImageError unless `image` is a uint8 array [H, W, 3]."""
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+        found = getattr(image, 'dtype', type(image).__name__)
+        raise ImageError(f'{name}: expected a uint8 array, got {found}')
+    if image.ndim != 3 or image.shape[-1] != 3:
+        raise ImageError(f'{name}: expected shape [H, W, 3], got {list(image.shape)}')
+
+
+def check_alpha(alpha: object, image: np.ndarray) -> None:
+    """Raises ImageError unless `alpha` is a floating-point array of the image's size."""
+    if not isinstance(alpha, np.ndarray) or not np.issubdtype(alpha.dtype, np.floating):
+        found = getattr(alpha, 'dtype', type(alpha).__name__)
+        raise ImageError(f'alpha: expected floating-point values in [0, 1], got {found}')
+    if alpha.shape != image.shape[:2]:
+        raise ImageError(
+            f"alpha: expected the image's shape {list(image.shape[:2])}, got {list(alpha.shape)}"
+        )
 
 
 def find_images(folder: Path, leave_out: Path | None = None) -> list[Path]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from mattingjax.checkpoints import load_checkpoint
 from mattingjax.errors import ImageError, MattingError
-from mattingjax.images import resize
+from mattingjax.images import check_image, resize
 from mattingjax.models import ModelConfig, Preprocessing, apply_compiled
 
 MIN_SIDE, MAX_ASPECT = 16, 16
@@ -129,11 +129,7 @@ class Predictor:
         Raises:
           ImageError: `image` has another type or shape, or is too small or too thin.
         """
-        if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
-            found = getattr(image, 'dtype', type(image).__name__)
-            raise ImageError(f'image: expected a uint8 array, got {found}')
-        if image.ndim != 3 or image.shape[-1] != 3:
-            raise ImageError(f'image: expected shape [H, W, 3], got {list(image.shape)}')
+        check_image(image)
         height, width = image.shape[:2]
         # By area both ways, as in the original; the matte is enlarged smoothly.
         size = self.network_size(height, width, step)

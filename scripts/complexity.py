@@ -14,7 +14,7 @@ from mattingjax import command_line
 _CHECKPOINT = flags.DEFINE_string('checkpoint', None, 'Checkpoint directory or shipped name.')
 _NETWORK = flags.DEFINE_enum('network', None, ['modnet', 'mmnet'], 'A network as published.')
 _MULTIPLIER = flags.DEFINE_float(
-    'width_multiplier', 1.0, 'Of MMNet; published: 0.5, 0.75, 1.0, 1.4.', lower_bound=0.01
+    'width_multiplier', None, 'Of MMNet; published: 0.5, 0.75, 1.0 (default), 1.4.'
 )
 _HEIGHT = flags.DEFINE_integer('height', None, "Pixels; the network's input size by default.")
 _WIDTH = flags.DEFINE_integer('width', None, "Pixels; the network's input size by default.")
@@ -29,10 +29,13 @@ def main() -> None:
 
     if (_CHECKPOINT.value is None) == (_NETWORK.value is None):
         raise MattingError('expected one of --checkpoint and --network')
+    if _MULTIPLIER.value is not None and _NETWORK.value != 'mmnet':
+        raise MattingError('--width_multiplier: only with --network=mmnet')
     if _CHECKPOINT.value is not None:
         config = load_config(_CHECKPOINT.value)
     elif _NETWORK.value == 'mmnet':
-        config = create_model_config('mmnet', MMNetConfig.from_multiplier(_MULTIPLIER.value))
+        multiplier = 1.0 if _MULTIPLIER.value is None else _MULTIPLIER.value
+        config = create_model_config('mmnet', MMNetConfig.from_multiplier(multiplier))
     else:
         config = create_model_config('modnet')
     complexity = measure_complexity(config, _HEIGHT.value, _WIDTH.value)

@@ -18,10 +18,11 @@ _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace a checkpoint that li
 
 
 def main() -> None:
-    from mattingjax.checkpoints import save_checkpoint
+    from mattingjax.checkpoints import check_target, save_checkpoint
     from mattingjax.complexity import measure_complexity
     from mattingjax.importers import import_weights
 
+    check_target(_OUTPUT.value, overwrite=_OVERWRITE.value)
     checkpoint = import_weights(_SOURCE.value, prune_info=_PRUNE_INFO.value)
     save_checkpoint(_OUTPUT.value, checkpoint, overwrite=_OVERWRITE.value)
     config = checkpoint.config
@@ -30,9 +31,12 @@ def main() -> None:
         f'{_OUTPUT.value}: {config.network}, {complexity["parameters"]:,} parameters, '
         f'{complexity["macs"] / 1e9:.2f} G MACs at {config.input_size}x{config.input_size}'
     )
-    for what in ('ignored', 'initialised'):
+    for what, meaning in (
+        ('ignored', 'variables that only training counts with'),
+        ('initialised', 'variables of training heads that the file lacks'),
+    ):
         if names := config.provenance[what]:
-            print(f'{what}: {len(names)} variables, listed in config.json (first: {names[0]})')
+            print(f'{what}: {len(names)} {meaning}, listed in config.json')
 
 
 if __name__ == '__main__':

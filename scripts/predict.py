@@ -56,9 +56,12 @@ def main() -> int:
     from mattingjax import batch
     from mattingjax.compositing import Background
     from mattingjax.errors import MattingError
+    from mattingjax.images import check_folder
     from mattingjax.inference import create_predictor
 
     source, step = _INPUT.value, _SIZE_STEP.value
+    if source == '-' and _OUTPUT.value:
+        raise MattingError('--output: not with --input=-, whose result goes to standard output')
     if source != '-' and not _OUTPUT.value:
         raise MattingError('--output: a folder for the results is needed')
     if step is not None and step % 32:
@@ -70,6 +73,8 @@ def main() -> int:
     outputs = batch.Outputs(tuple(kinds), background, _FOREGROUND.value)
     if source == '-' and len(kinds) != 1:
         raise MattingError(f'--outputs: expected one kind with --input=-, got {",".join(kinds)}')
+    if source != '-':
+        check_folder(Path(_OUTPUT.value))
     if _CACHE.value:
         jax.config.update('jax_compilation_cache_dir', _CACHE.value)
     predictor = create_predictor(_CHECKPOINT.value, _RUNTIME.value)

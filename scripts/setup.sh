@@ -12,9 +12,9 @@ set_up() {
   stamp=$venv/.installed-$(cat pyproject.toml scripts/constraints.txt <(echo "$PWD $extras") |
     "$base" -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest()[:16])')
   [ -e "$stamp" ] && return
-  echo "Setting up $venv (once; a few minutes) ..." >&2
+  echo "Setting up $venv for $extras (a few minutes the first time) ..." >&2
   [ -x "$PYTHON" ] || "$base" -m venv "$venv"
-  "$PYTHON" -m pip install --quiet --disable-pip-version-check \
+  "$PYTHON" -m pip install -qq --disable-pip-version-check \
     --constraint scripts/constraints.txt --editable ".[$extras]"
   touch "$stamp"
 }

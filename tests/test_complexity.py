@@ -51,6 +51,8 @@ def test_table(modnet):
 def test_script(run_script, modnet_path):
     process = run_script('complexity', '--checkpoint', modnet_path, '--json')
     assert json.loads(process.stdout)['network'] == 'modnet'
+    for arguments in (['--network=modnet', '--width_multiplier=0.5'], ['--network=unet']):
+        assert run_script('complexity', *arguments).returncode == 2
     process = run_script('complexity')
     assert process.returncode == 2
     assert b'expected one of --checkpoint and --network' in process.stderr

@@ -200,7 +200,7 @@ def test_write_file_is_all_or_nothing(tmp_path, monkeypatch):
         raise OSError(28, 'No space left on device')
 
     monkeypatch.setattr(os, 'replace', fail)
-    with pytest.raises(OSError, match='No space'):
+    with pytest.raises(MattingError, match=r'a.png: cannot be written \(No space left'):
         images.write_file(path, b'new')
     assert path.read_bytes() == b'old'
     assert [child.name for child in path.parent.iterdir()] == ['a.png']

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,19 @@ def find_prefix(path: Path) -> Path | None:
     return prefix if prefix.with_name(name + '.index').is_file() else None
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Drops what C++ code writes to standard error: TensorFlow greets with its devices there."""
+    with open(os.devnull, 'wb') as nowhere:
+        standard_error = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(standard_error, 2)
+            os.close(standard_error)
+
+
 def read_tensorflow_tensors(prefix: Path) -> tuple[dict[str, np.ndarray], list[str]]:
     """Reads the tensors of a TensorFlow checkpoint.
 
@@ -49,13 +63,13 @@ def read_tensorflow_tensors(prefix: Path) -> tuple[dict[str, np.ndarray], list[s
       WeightsError: The checkpoint is damaged or incomplete.
       ImportError: TensorFlow is not installed; the message says how to get it.
     """
-    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
     try:
-        import tensorflow as tf
+        with _quiet():
+            import tensorflow as tf
     except ImportError as error:
         raise ImportError(
             f'{prefix}: reading a TensorFlow checkpoint needs the package tensorflow: '
-            "pip install 'mattingjax[importers]'"
+            'pip install tensorflow'
         ) from error
     try:
         reader = tf.train.load_checkpoint(str(prefix))

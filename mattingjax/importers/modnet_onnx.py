@@ -42,7 +42,7 @@ def read_modnet_onnx(path: Path | str) -> dict[str, np.ndarray]:
         import onnx.numpy_helper
     except ImportError as error:
         raise ImportError(
-            f"{path}: reading ONNX needs the package onnx: pip install 'mattingjax[importers]'"
+            f'{path}: reading ONNX needs the package onnx: pip install onnx'
         ) from error
     path = Path(path)
     try:

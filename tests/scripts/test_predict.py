@@ -98,8 +98,11 @@ def test_an_unreadable_folder_is_one_line(predict, tmp_path):
     ('arguments', 'message'),
     [
         (['--input=none.png', '--output=out'], 'none.png: no such file or folder'),
-        (['--input=.'], '--output'),
-        (['--output=out'], '--input'),
+        (['--input=.'], '--output: a folder for the results is needed'),
+        (['--output=out'], '--input: a value is required'),
+        (['--input=-', '--output=out'], '--output: not with --input=-'),
+        (['--input=.', '--output=.'], 'expected another folder than that of the photos'),
+        (['--input=.', '--output=README.md/out'], 'README.md: expected a folder to write to'),
         (['--inptu=a.png', '--output=out'], 'Did you mean: input'),
         (['--input=.', '--output=out', '--background=octarine'], 'octarine: neither a colour'),
         (['--input=.', '--output=out', '--outputs=gif'], 'expected some of alpha, cutout'),
@@ -117,5 +120,6 @@ def test_wrong_flags_are_one_line(predict, arguments, message):
 
 def test_help(run_script):
     process = run_script('predict', '--help')
+    assert process.returncode == 0
     assert b'Mattes a photo' in process.stdout
     assert b'--background' in process.stdout
