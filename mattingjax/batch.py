@@ -102,10 +102,16 @@ def render(photo: Photo, alpha: np.ndarray, outputs: Outputs) -> dict[str, bytes
     }
 
 
-def matte_bytes(predictor: Predictor, content: bytes, outputs: Outputs) -> dict[str, bytes]:
+def matte_bytes(
+    predictor: Predictor, content: bytes, outputs: Outputs, step: int | None = None
+) -> dict[str, bytes]:
     """Mattes the bytes of one picture file; returns kind → the bytes of a PNG file."""
     photo = load_photo(content)
-    return render(photo, predictor(photo.pixels), outputs)
+    try:
+        alpha = predictor(photo.pixels, step)
+    except ImageError as error:
+        raise ImageError(f'standard input: {error}') from error
+    return render(photo, alpha, outputs)
 
 
 def matte_file(

@@ -21,7 +21,15 @@ import numpy as np
 
 from mattingjax.errors import CheckpointError, MattingError
 from mattingjax.images import check_folder, current_umask
-from mattingjax.models import ModelConfig, Variables, apply_compiled, check_size, variable_shapes
+from mattingjax.models import (
+    ModelConfig,
+    Variables,
+    apply_compiled,
+    check_size,
+    find_bad_value,
+    variable_shapes,
+)
+from mattingjax.models.architecture import read_json
 
 CONFIG_FILE, VARIABLES_FOLDER = 'config.json', 'variables'
 _SHIPPED = Path(__file__).parent / 'weights'
@@ -52,11 +60,14 @@ class Checkpoint:
           [N, H/16, W/16, 2].
 
         Raises:
-          CheckpointError: `images` has another shape.
+          CheckpointError: `images` has another type or shape.
           ConfigError: H or W is no multiple of the network's stride.
         """
-        if np.ndim(images) != 4 or images.shape[-1] != 3:
-            raise CheckpointError(f'images: expected shape [N, H, W, 3], got {np.shape(images)}')
+        if not isinstance(images, np.ndarray | jax.Array) or images.dtype.kind not in 'fiu':
+            found = getattr(images, 'dtype', type(images).__name__)
+            raise CheckpointError(f'images: expected an array of numbers in [0, 255], got {found}')
+        if images.ndim != 4 or images.shape[-1] != 3:
+            raise CheckpointError(f'images: expected shape [N, H, W, 3], got {images.shape}')
         check_size(self.config, images.shape[1], images.shape[2], where='images')
         return apply_compiled(self.config, self.variables, images, auxiliary=True)
 
@@ -79,7 +90,7 @@ def save_checkpoint(path: Path | str, checkpoint: Checkpoint, *, overwrite: bool
     """
     import orbax.checkpoint as ocp
 
-    path = Path(os.path.abspath(path))
+    path = Path(os.path.realpath(path))
     check_target(path, overwrite=overwrite)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,6 +105,8 @@ def save_checkpoint(path: Path | str, checkpoint: Checkpoint, *, overwrite: bool
         text = json.dumps(checkpoint.config.to_dict(), indent=1) + '\n'
         (scratch / CONFIG_FILE).write_text(text, encoding='utf-8')
         _replace_folder(scratch, path)
+    except Exception as error:  # Orbax and TensorStore raise their own types
+        raise CheckpointError(f'{path}: cannot be written ({_one_line(error)})') from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -115,13 +128,21 @@ def check_target(path: Path | str, *, overwrite: bool = False) -> None:
         raise CheckpointError(f'{path}: {what}')
 
 
+def _one_line(error: Exception) -> str:
+    return f'{type(error).__name__}: {" ".join(str(error).split()):.200}'
+
+
 def _replace_folder(scratch: Path, path: Path) -> None:
     """Renames `scratch` to `path`; what lay there is removed only after that."""
     if not path.exists():
         scratch.rename(path)
         return
     old = Path(tempfile.mkdtemp(prefix=f'.{path.name}.old.', dir=path.parent))
-    path.rename(old)  # onto an empty directory: atomic on POSIX
+    try:
+        path.rename(old)  # onto an empty directory: atomic on POSIX
+    except OSError:
+        old.rmdir()
+        raise
     try:
         scratch.rename(path)
     except OSError:
@@ -151,23 +172,20 @@ def load_checkpoint(path_or_name: Path | str) -> Checkpoint:
 def load_config(path_or_name: Path | str) -> ModelConfig:
     """The configuration alone; arguments and errors as `load_checkpoint`'s."""
     file = _find_checkpoint(path_or_name) / CONFIG_FILE
+    content = read_json(file)
     try:
-        return ModelConfig.from_dict(json.loads(file.read_text(encoding='utf-8')))
-    except OSError as error:
-        raise CheckpointError(f'{file}: cannot be read: {error.strerror or error}') from error
+        return ModelConfig.from_dict(content)
     except MattingError as error:
         raise CheckpointError(f'{file}: {error}') from error
-    except ValueError as error:
-        raise CheckpointError(f'{file}: not a JSON file ({error})') from error
 
 
 def _find_checkpoint(path_or_name: Path | str) -> Path:
     """The directory that a path or shipped name means; raises CheckpointError if there is none."""
     path = Path(path_or_name)
-    if not path.is_dir() and str(path_or_name) in list_weights():
-        return _SHIPPED / path_or_name
     if (path / CONFIG_FILE).is_file():
         return path
+    if str(path_or_name) in list_weights():
+        return _SHIPPED / path_or_name
     names = ', '.join(list_weights()) or 'none yet'
     if path.is_dir():
         problem = f'the folder holds no {CONFIG_FILE}'
@@ -189,8 +207,9 @@ def _load_variables(folder: Path, config: ModelConfig) -> Variables:
         with ocp.PyTreeCheckpointer() as checkpointer:
             restored = checkpointer.restore(folder.absolute())
     except Exception as error:  # Orbax and TensorStore raise their own types
-        message = ' '.join(str(error).split())
-        raise CheckpointError(f'{folder}: damaged variables ({message:.200})') from error
+        raise CheckpointError(f'{folder}: damaged variables ({_one_line(error)})') from error
+    if not isinstance(restored, dict):
+        raise CheckpointError(f'{folder}: expected named variables, got {type(restored).__name__}')
     expected = flax.traverse_util.flatten_dict(variable_shapes(config), sep='/')
     found = flax.traverse_util.flatten_dict(restored, sep='/')
     for name, leaf in expected.items():
@@ -202,4 +221,6 @@ def _load_variables(folder: Path, config: ModelConfig) -> Variables:
             )
     if unknown := sorted(set(found) - set(expected)):
         raise CheckpointError(f'{folder}: {unknown[0]}: unknown variable')
+    if bad := find_bad_value(found):
+        raise CheckpointError(f'{folder}: {bad[0]}: {bad[1]}')
     return jax.tree.map(lambda value: np.asarray(value, np.float32), restored)

@@ -37,7 +37,8 @@ def measure_complexity(
     Raises:
       ConfigError: A side is no multiple of the network's stride.
     """
-    height, width = height or config.input_size, width or config.input_size
+    height = config.input_size if height is None else height
+    width = config.input_size if width is None else width
     check_size(config, height, width, 'complexity')
     layers = _trace(config, height, width, auxiliary=True)
     needed = _trace(config, height, width, auxiliary=False)

@@ -107,14 +107,15 @@ class Background:
             self._image = load_image(colour_or_image)
 
     def of_size(self, height: int, width: int) -> np.ndarray:
-        """uint8 [height, width, 3]; a picture is scaled and cropped about its centre."""
+        """uint8 [height, width, 3]; a picture is cropped about its centre."""
         if self._image is None:
             return np.full((height, width, 3), self._colour, np.uint8)
-        scale = max(height / self._image.shape[0], width / self._image.shape[1])
-        tall = max(height, round(self._image.shape[0] * scale))
-        wide = max(width, round(self._image.shape[1] * scale))
-        top, left = (tall - height) // 2, (wide - width) // 2
-        return resize(self._image, tall, wide)[top : top + height, left : left + width]
+        rows, columns = self._image.shape[:2]
+        scale = min(rows / height, columns / width)
+        tall, wide = max(1, round(height * scale)), max(1, round(width * scale))
+        top, left = (rows - tall) // 2, (columns - wide) // 2
+        cropped = self._image[top : top + tall, left : left + wide]
+        return resize(cropped, height, width)
 
 
 def checkerboard(height: int, width: int, square: int = 12) -> np.ndarray:

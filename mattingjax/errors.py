@@ -4,7 +4,15 @@ from __future__ import annotations
 
 
 class MattingError(ValueError):
-    """Bad input; the message is one line: what came, from where, what was expected."""
+    """Bad input; the message is one line: what came, from where, what was expected.
+
+    A name out of a hostile file may hold line breaks or a terminal's control characters: they are
+    escaped.
+    """
+
+    def __init__(self, message: str):
+        characters = (c if c.isprintable() else repr(c)[1:-1] for c in message)
+        super().__init__(''.join(characters))
 
 
 class ImageError(MattingError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import tempfile
@@ -35,6 +36,7 @@ EXTENSIONS = frozenset(
 )
 # Pillow warns of a decompression bomb from 89 Mpixel on and refuses from 179 on; photos of 108
 # Mpixel exist, so only the second is kept.
+_ORIENTATION = 0x0112  # the EXIF tag
 _SIXTEEN_BIT = ('I;16', 'I;16L', 'I;16B', 'I;16N')
 
 
@@ -80,11 +82,10 @@ def load_photo(source: Path | str | bytes) -> Photo:
     """
     where = 'standard input' if isinstance(source, bytes) else str(source)
     file = io.BytesIO(source) if isinstance(source, bytes) else source
-    with _decoding_errors(where), Image.open(file) as image:
+    with _decoding_errors(where), Image.open(file, formats=_formats()) as image:
         image.load()
         upright: Image.Image = image
-        with contextlib.suppress(SyntaxError, ValueError, KeyError, TypeError, OSError):
-            # A broken EXIF block costs the orientation, not the photo.
+        with _ignoring_broken_exif():
             upright = ImageOps.exif_transpose(image)
         return _to_rgb(upright, where)
 
@@ -95,10 +96,26 @@ def read_size(path: Path | str) -> tuple[int, int]:
     Raises:
       ImageError: The file is missing, damaged or no picture.
     """
-    with _decoding_errors(str(path)), Image.open(path) as image:
-        turned = image.getexif().get(0x0112) in (5, 6, 7, 8)  # the EXIF tag Orientation
-        width, height = image.size[::-1] if turned else image.size
+    with _decoding_errors(str(path)), Image.open(path, formats=_formats()) as image:
+        width, height = image.size
+        with _ignoring_broken_exif():
+            # Pillow gives a TIFF file's size upright already.
+            if image.format != 'TIFF' and image.getexif().get(_ORIENTATION) in (5, 6, 7, 8):
+                width, height = height, width
         return height, width
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    """Pillow's readers that may be asked; others, such as EPS, would run programs."""
+    Image.init()
+    wanted = ('JPEG', 'PNG', 'WEBP', 'TIFF', 'BMP', 'GIF', 'AVIF', 'PPM')
+    return tuple(name for name in wanted if name in Image.OPEN)
+
+
+def _ignoring_broken_exif() -> contextlib.AbstractContextManager:
+    # A broken EXIF block costs the orientation, not the photo.
+    return contextlib.suppress(SyntaxError, ValueError, KeyError, TypeError, OSError)
 
 
 @contextlib.contextmanager
@@ -167,9 +184,12 @@ def resize(
     """
     if image.shape[:2] == (height, width):
         return image
-    shrinks = height <= image.shape[0] and width <= image.shape[1]
-    method = cv2.INTER_AREA if shrinks else enlarge
-    return cv2.resize(image, (width, height), interpolation=method)
+    smaller = min(height, image.shape[0]), min(width, image.shape[1])
+    if smaller != image.shape[:2]:
+        image = cv2.resize(image, smaller[::-1], interpolation=cv2.INTER_AREA)
+    if smaller != (height, width):
+        image = cv2.resize(image, (width, height), interpolation=enlarge)
+    return image
 
 
 def encode_png(image: np.ndarray, icc_profile: bytes | None = None) -> bytes:
@@ -262,6 +282,8 @@ def find_images(folder: Path, leave_out: Path | None = None) -> list[Path]:
         found += [
             Path(root, name)
             for name in files
-            if not name.startswith('.') and Path(name).suffix.lower() in EXTENSIONS
+            if not name.startswith('.')
+            and Path(name).suffix.lower() in EXTENSIONS
+            and Path(root, name).is_file()
         ]
     return sorted(found)

@@ -75,7 +75,13 @@ def network_size(
 
     Raises:
       ImageError: The photo is too small or too thin for a matte.
+      MattingError: `step` is no multiple of the network's stride, or over the input size.
     """
+    multiple = preprocessing.multiple_of
+    if step is not None and (step % multiple or not multiple <= step <= input_size):
+        raise MattingError(
+            f'step: expected a multiple of {multiple} pixels, at most {input_size}, got {step}'
+        )
     short, long = sorted((height, width))
     if short < MIN_SIDE or long > MAX_ASPECT * short:
         raise ImageError(
@@ -84,7 +90,6 @@ def network_size(
         )
     if preprocessing.resize == 'exact':
         return input_size, input_size
-    multiple = preprocessing.multiple_of
     new_short, new_long = short, long
     if long < input_size or short > input_size:
         new_short, new_long = input_size, int(long / short * input_size)

@@ -64,10 +64,10 @@ def main() -> int:
         raise MattingError('--output: not with --input=-, whose result goes to standard output')
     if source != '-' and not _OUTPUT.value:
         raise MattingError('--output: a folder for the results is needed')
-    if step is not None and step % 32:
-        raise MattingError(f'--size_step: expected a multiple of 32, got {step}')
     if source != '-' and not Path(source).exists():
         raise MattingError(f'{source}: no such file or folder')
+    if source != '-' and not Path(source).is_file() and not Path(source).is_dir():
+        raise MattingError(f'{source}: neither a file nor a folder (streams: --input=-)')
     background = Background(_BACKGROUND.value) if _BACKGROUND.value else None
     kinds = _KINDS.value or _default_kinds(source == '-', background is not None)
     outputs = batch.Outputs(tuple(kinds), background, _FOREGROUND.value)
@@ -76,11 +76,12 @@ def main() -> int:
     if source != '-':
         check_folder(Path(_OUTPUT.value))
     if _CACHE.value:
+        check_folder(Path(_CACHE.value))
         jax.config.update('jax_compilation_cache_dir', _CACHE.value)
     predictor = create_predictor(_CHECKPOINT.value, _RUNTIME.value)
 
     if source == '-':
-        (content,) = batch.matte_bytes(predictor, sys.stdin.buffer.read(), outputs).values()
+        (content,) = batch.matte_bytes(predictor, sys.stdin.buffer.read(), outputs, step).values()
         sys.stdout.buffer.write(content)
         return 0
     target = Path(_OUTPUT.value)

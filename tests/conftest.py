@@ -110,7 +110,9 @@ def run_script():
 
     def run(name: str, *arguments: object, stdin: bytes = b'') -> subprocess.CompletedProcess:
         command = [sys.executable, str(ROOT / 'scripts' / f'{name}.py'), *map(str, arguments)]
-        return subprocess.run(command, input=stdin, capture_output=True, timeout=300, check=False)
+        return subprocess.run(
+            command, input=stdin, capture_output=True, timeout=300, check=False, cwd=ROOT
+        )
 
     return run
 
@@ -184,9 +186,14 @@ def torch_tensor(key: str, array: np.ndarray, kind: str = 'FloatStorage') -> obj
     )
 
 
-def write_torch_file(path: Path, content: object, storages: dict[str, np.ndarray]) -> None:
+def write_torch_file(
+    path: Path,
+    content: object,
+    storages: dict[str, np.ndarray],
+    compression: int = zipfile.ZIP_STORED,
+) -> None:
     """Writes `content` as torch.save's zip archive would hold it."""
-    with zipfile.ZipFile(path, 'w') as archive:
+    with zipfile.ZipFile(path, 'w', compression) as archive:
         with archive.open('archive/data.pkl', 'w') as file:
             TorchPickler(file, protocol=2).dump(content)
         archive.writestr('archive/byteorder', 'little')

@@ -51,7 +51,7 @@ def test_a_failed_save_leaves_the_old_one_and_no_scraps(mmnet, tmp_path, monkeyp
         raise RuntimeError('disk full')
 
     monkeypatch.setattr(ocp.PyTreeCheckpointer, 'save', fail)
-    with pytest.raises(RuntimeError, match='disk full'):
+    with pytest.raises(MattingError, match=r'here: cannot be written \(RuntimeError: disk full'):
         save_checkpoint(path, mmnet, overwrite=True)
     monkeypatch.undo()
     assert load_checkpoint(path).config == mmnet.config
@@ -119,6 +119,53 @@ def test_damaged_files_are_errors(broken):
     (broken / 'config.json').write_text('{"network": "mmnet"}')
     with pytest.raises(MattingError, match=r'config.json: ModelConfig.architecture: missing'):
         load_checkpoint(broken)
+
+
+@pytest.mark.parametrize(
+    ('path', 'value', 'message'),
+    [
+        ('params/final_block/bias', np.nan, 'has values that are not finite'),
+        ('batch_stats/init_block/bn/var', -1.0, 'has a negative variance'),
+        ('params/final_block/bias', 1j, 'expected real numbers, found values of type complex'),
+    ],
+)
+def test_values_that_no_network_has(mmnet, broken, path, value, message):
+    flat = flax.traverse_util.flatten_dict(mmnet.variables, sep='/')
+    flat[path] = flat[path] + np.asarray(value, np.complex64 if value == 1j else np.float32)
+    rewrite_variables(broken, flax.traverse_util.unflatten_dict(flat, sep='/'))
+    with pytest.raises(MattingError, match=f'{path}: {message}'):
+        load_checkpoint(broken)
+
+
+@pytest.mark.parametrize(
+    ('field', 'value', 'message'),
+    [
+        ('mean', [0.0, 0.0, float('nan')], r'mean.2: expected float, got nan'),
+        ('std', [1.0, 1.0, 10**400], r'std.2: expected float, got 1000'),
+        ('std', [0.0, 1.0, 1.0], r'std: expected 1e-3 to 1e6'),
+        ('multiple_of', 8, r'multiple_of: expected a multiple of 16, the stride of mmnet, got 8'),
+        ('resize', 'crop', r"resize: expected 'short_side' or 'exact', got 'crop'"),
+    ],
+)
+def test_preprocessing_without_sense(broken, field, value, message):
+    content = json.loads((broken / 'config.json').read_text())
+    edit_config(broken, preprocessing=content['preprocessing'] | {field: value})
+    with pytest.raises(MattingError, match=message):
+        load_checkpoint(broken)
+
+
+def test_deep_json_is_an_error(broken):
+    (broken / 'config.json').write_text('[' * 100_000)
+    with pytest.raises(MattingError, match=r'config.json: not a JSON file'):
+        load_checkpoint(broken)
+
+
+def test_a_link_is_followed_not_replaced(mmnet, tmp_path):
+    save_checkpoint(tmp_path / 'here', mmnet)
+    (tmp_path / 'link').symlink_to(tmp_path / 'here')
+    save_checkpoint(tmp_path / 'link', mmnet, overwrite=True)
+    assert (tmp_path / 'link').is_symlink()
+    assert sorted(child.name for child in tmp_path.iterdir()) == ['here', 'link']
 
 
 def test_an_unknown_name_lists_the_names(tmp_path, monkeypatch):

@@ -37,7 +37,7 @@ def test_macs_follow_the_area():
 
 
 def test_a_wrong_size_is_an_error():
-    with pytest.raises(MattingError, match=r'expected a height .* multiple of 32 pixels, got 100'):
+    with pytest.raises(MattingError, match=r'height .* multiple of 32 pixels, .* got 100'):
         measure_complexity(create_model_config('modnet'), 100, 128)
 
 

@@ -121,6 +121,22 @@ def test_exif_orientation(tmp_path, picture, orientation):
     assert images.read_size(path) == (40, 60)
 
 
+def test_broken_exif_leaves_the_size(tmp_path, picture):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = save(tmp_path / 'a.tif', picture, exif=exif)
+    assert images.read_size(path) == load_image(path).shape[:2] == (60, 40)
+    path = save(tmp_path / 'a.webp', picture, exif=b'Exif\0\0XX nonsense')
+    assert images.read_size(path) == load_image(path).shape[:2] == (40, 60)
+
+
+def test_a_reader_that_runs_programs_is_never_asked(tmp_path):
+    path = tmp_path / 'a.png'
+    path.write_bytes(b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n')
+    with pytest.raises(MattingError, match='not a picture in a known format'):
+        load_image(path)
+
+
 def test_broken_exif_costs_the_orientation_only(tmp_path, picture):
     path = save(tmp_path / 'a.jpg', picture, exif=b'Exif\0\0MM\0*\0\0\0\x08\xff\xff\0\0')
     assert load_image(path).shape == (40, 60, 3)
@@ -204,6 +220,13 @@ def test_write_file_is_all_or_nothing(tmp_path, monkeypatch):
         images.write_file(path, b'new')
     assert path.read_bytes() == b'old'
     assert [child.name for child in path.parent.iterdir()] == ['a.png']
+
+
+def test_resize_shrinks_one_side_by_means():
+    stripes = np.zeros((1024, 20), np.float32)
+    stripes[::4] = 255
+    resized = images.resize(stripes, 64, 40)
+    np.testing.assert_allclose(resized, 63.75, atol=1e-2)
 
 
 def test_resize_takes_means_to_shrink(picture):

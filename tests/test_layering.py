@@ -29,6 +29,7 @@ LAYERS = {
     'command_line': 3,
     'exporters': 4,
     'scripts': 5,
+    'mattingjax': 3,  # what the package itself exports
 }
 HEAVY = {'tensorflow', 'tf2onnx', 'onnx', 'openvino', 'onnxruntime', 'nncf', 'pymatting', 'torch'}
 SOURCES = sorted(
@@ -45,7 +46,7 @@ def imports(tree: ast.AST) -> list[str]:
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            names.append(node.module or '')
+            assert node.level == 0, 'relative imports are not used here'
             names += [f'{node.module}.{alias.name}' for alias in node.names]
     return names
 
@@ -53,16 +54,16 @@ def imports(tree: ast.AST) -> list[str]:
 def component(module: str) -> str | None:
     parts = module.split('.')
     if parts[0] == 'mattingjax':
-        return parts[1] if len(parts) > 1 and parts[1] in LAYERS else None
+        return parts[1] if len(parts) > 1 and parts[1] in LAYERS else 'mattingjax'
     return parts[0] if parts[0] in LAYERS else None
 
 
 @pytest.mark.parametrize('path', SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_go_down(path):
-    own = component('.'.join(path.relative_to(ROOT).with_suffix('').parts))
-    if own is None:
-        assert path.name == '__init__.py', f'{path} belongs to no layer'
-        return
+    module = '.'.join(path.relative_to(ROOT).with_suffix('').parts)
+    own = component(module)
+    assert own is not None
+    assert own != 'mattingjax' or module == 'mattingjax.__init__', f'{path} belongs to no layer'
     for module in imports(ast.parse(path.read_text())):
         imported = component(module)
         if imported is not None:
@@ -73,10 +74,11 @@ def test_imports_go_down(path):
 @pytest.mark.parametrize('path', SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_heavy_packages_are_imported_inside_functions(path):
     tree = ast.parse(path.read_text())
-    top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-    for node in top:
-        for module in imports(node):
-            assert module.split('.')[0] not in HEAVY
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.body = [ast.Pass()]
+    for module in imports(tree):
+        assert module.split('.')[0] not in HEAVY
 
 
 def test_import_is_light():

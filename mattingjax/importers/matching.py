@@ -9,7 +9,13 @@ import flax.traverse_util
 import numpy as np
 
 from mattingjax.errors import WeightsError
-from mattingjax.models import ModelConfig, Variables, init_variables, variable_shapes
+from mattingjax.models import (
+    ModelConfig,
+    Variables,
+    find_bad_value,
+    init_variables,
+    variable_shapes,
+)
 
 Shape = tuple[int, ...]
 
@@ -115,11 +121,13 @@ def assemble(
     if least:
         more = f' (and {len(least) - 1} more variables do not fit)' if len(least) > 1 else ''
         raise WeightsError(f'{where}: {least[0]}{more}')
-    for name, tensor in tensors.items():
-        if not np.all(np.isfinite(tensor.astype(np.float32))):
-            raise WeightsError(f'{where}: {name}: has values that are not finite')
+    sources = {path: source for path, (source, _) in chosen.sources().items()}
+    present = {path: tensors[s.name] for path, s in sources.items() if s.name in tensors}
+    if bad := find_bad_value(present):
+        path, problem = bad
+        raise WeightsError(f'{where}: {sources[path].name}: {problem}')
     variables, absent = {}, []
-    for path, (source, _) in chosen.sources().items():
+    for path, source in sources.items():
         if source.name in tensors:
             variables[path] = source.convert(tensors[source.name])
         else:

@@ -33,8 +33,8 @@ _BOOKKEEPING = re.compile(
 def find_prefix(path: Path) -> Path | None:
     """The prefix of the TensorFlow checkpoint that `path` is a part of, or None if it is not."""
     name = re.sub(r'\.(index|meta|data-\d{5}-of-\d{5})$', '', path.name)
-    prefix = path.with_name(name)
-    return prefix if prefix.with_name(name + '.index').is_file() else None
+    index = path.parent / f'{name}.index'
+    return path.parent / name if name and index.is_file() else None
 
 
 @contextlib.contextmanager
@@ -75,10 +75,16 @@ def read_tensorflow_tensors(prefix: Path) -> tuple[dict[str, np.ndarray], list[s
         reader = tf.train.load_checkpoint(str(prefix))
         names = sorted(reader.get_variable_to_shape_map())
         ignored = [name for name in names if _BOOKKEEPING.search(name)]
-        return {name: reader.get_tensor(name) for name in names if name not in ignored}, ignored
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        tensors = {name: reader.get_tensor(name) for name in names if name not in ignored}
+    except Exception as error:  # TensorFlow's own errors, and whatever its parsers stumble over
         message = ' '.join(str(error).split())
         raise WeightsError(f'{prefix}: damaged TensorFlow checkpoint ({message})') from error
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, np.ndarray | np.generic):
+            raise WeightsError(
+                f'{prefix}: {name}: not a tensor; expected a checkpoint of TensorFlow 1, by names'
+            )
+    return tensors, ignored
 
 
 def find_tensorflow_source(path: str) -> Source:

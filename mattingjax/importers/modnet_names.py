@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from mattingjax.errors import MattingError, WeightsError
 from mattingjax.importers.matching import Shape, Source
 from mattingjax.models import MODNetConfig
+from mattingjax.models.architecture import read_json
 from mattingjax.models.mobilenet_v2 import (
     ENC2X,
     ENC4X,
@@ -116,15 +116,10 @@ def read_prune_info(path: Path | str) -> MODNetConfig:
         writes it.
 
     Raises:
-      WeightsError: The file is not such a JSON; the field is named.
+      MattingError: The file is not such a JSON; the field is named.
     """
     path = Path(path)
-    try:
-        info = json.loads(path.read_text(encoding='utf-8'))
-    except OSError as error:
-        raise WeightsError(f'{path}: cannot be read: {error.strerror or error}') from error
-    except ValueError as error:
-        raise WeightsError(f'{path}: not a JSON file ({error})') from error
+    info = read_json(path)
     if not isinstance(info, dict):
         raise WeightsError(f'{path}: expected a JSON object, got {info!r:.80}')
     try:

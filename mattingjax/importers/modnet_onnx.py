@@ -49,10 +49,19 @@ def read_modnet_onnx(path: Path | str) -> dict[str, np.ndarray]:
         graph = onnx.load(str(path), load_external_data=False).graph
     except Exception as error:  # protobuf raises its own types
         raise WeightsError(f'{path}: damaged ONNX file ({error})') from error
+    weights: dict[str, np.ndarray] = {}
     for tensor in graph.initializer:
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             raise WeightsError(f'{path}: {tensor.name}: its data is in another file, not read')
-    weights = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+        if tensor.name in weights:
+            raise WeightsError(f'{path}: {tensor.name}: stands twice')
+        try:
+            array = onnx.numpy_helper.to_array(tensor)
+        except Exception as error:
+            raise WeightsError(f'{path}: {tensor.name}: damaged tensor ({error})') from error
+        if array.shape != tuple(tensor.dims):
+            raise WeightsError(f'{path}: {tensor.name}: impossible shape {tuple(tensor.dims)}')
+        weights[tensor.name] = array
     return _name_tensors(graph, weights, path)
 
 
@@ -64,7 +73,16 @@ def _name_tensors(graph: Any, weights: dict[str, np.ndarray], path: Path) -> dic
         if node.op_type in ('Conv', 'BatchNormalization', 'MatMul', 'Gemm')
         for name in node.input
     }
-    tensors = {canonical_name(name): tensor for name, tensor in weights.items() if '.' in name}
+    tensors: dict[str, np.ndarray] = {}
+
+    def add(name: str, tensor: np.ndarray) -> None:
+        if name in tensors:
+            raise WeightsError(f'{path}: {name}: stands twice under two spellings')
+        tensors[name] = tensor
+
+    for name, tensor in weights.items():
+        if '.' in name:
+            add(canonical_name(name), tensor)
     unnamed = {name for name in weights if '.' not in name} - constants
     folded, gates = [], []
     for node in graph.node:
@@ -79,13 +97,14 @@ def _name_tensors(graph: Any, weights: dict[str, np.ndarray], path: Path) -> dic
     if unnamed:
         raise WeightsError(f'{path}: {min(unnamed)}: a weight that no layer of MODNet uses')
     if folded:
-        tensors |= _name_folded(folded, path)
+        for name, tensor in _name_folded(folded, path).items():
+            add(name, tensor)
     if len(gates) not in (0, 2):
         raise WeightsError(
             f'{path}: expected the 2 matrices of squeeze-and-excitation, found {len(gates)}'
         )
     for position, gate in zip((0, 2), gates, strict=False):
-        tensors[f'lr_branch.se_block.fc.{position}.weight'] = gate
+        add(f'lr_branch.se_block.fc.{position}.weight', gate)
     return tensors
 
 

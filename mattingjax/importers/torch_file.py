@@ -9,8 +9,10 @@ the zip archive (PyTorch 1.6 and later) and the older sequence of pickles.
 from __future__ import annotations
 
 import collections
+import functools
 import io
 import pickle
+import pickletools
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +25,7 @@ from mattingjax.errors import WeightsError
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
+_MAX_MEMO, _MAX_UNFOLDING = 2**20, 8
 
 _STORAGE_DTYPES: dict[str, np.dtype] = {
     'DoubleStorage': np.dtype(np.float64),
@@ -45,10 +48,11 @@ def is_torch_file(path: Path) -> bool:
     with path.open('rb') as file:
         head = file.read(64)
     if head.startswith(b'PK'):
-        if not zipfile.is_zipfile(path):
-            return True  # cut off; reading it will say so
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith('data.pkl') for name in archive.namelist())
+        try:
+            with zipfile.ZipFile(path) as archive:
+                return any(name.endswith('data.pkl') for name in archive.namelist())
+        except (NotImplementedError, ValueError, zipfile.BadZipFile):
+            return True  # damaged; reading it will say so
     # The legacy magic number pickled as protocol 2: PROTO, LONG1, ten bytes little-endian.
     return head[:1] == b'\x80' and LEGACY_MAGIC.to_bytes(10, 'little') in head
 
@@ -87,9 +91,17 @@ class _TensorUnpickler(pickle.Unpickler):
     """An unpickler that can build tensors from described storages, and nothing else."""
 
     def __init__(self, file: Any, path: Path, load_storage: Callable[..., np.ndarray]):
+        start = file.tell()
+        for opcode, argument, _ in pickletools.genops(file):
+            # The unpickler allocates as many slots as the largest index says.
+            if 'PUT' in opcode.name and isinstance(argument, int) and argument > _MAX_MEMO:
+                raise WeightsError(f'{path}: refused: the pickle numbers {argument} objects')
+        file.seek(start)
         super().__init__(file, encoding='utf-8')
         self._path = path
         self._load_storage = load_storage
+        # Tensors may share a storage, but a small file must not unfold into a large memory.
+        self._bytes_left = _MAX_UNFOLDING * path.stat().st_size
 
     def find_class(self, module: str, name: str) -> Any:
         # New closures on every call, so that a pickle cannot leave attributes on shared objects.
@@ -97,7 +109,7 @@ class _TensorUnpickler(pickle.Unpickler):
             return collections.OrderedDict
         if module == 'torch._utils':
             if name == '_rebuild_tensor_v2':
-                return lambda storage, offset, size, stride, *_: _view(
+                return lambda storage, offset, size, stride, *_: self._view(
                     storage, offset, size, stride
                 )
             if name == '_rebuild_parameter':
@@ -119,24 +131,28 @@ class _TensorUnpickler(pickle.Unpickler):
             raise WeightsError(f'{self._path}: storage views of PyTorch before 0.4 are not read')
         return self._load_storage(_STORAGE_DTYPES[storage_type], str(key), int(numel))
 
-
-def _view(storage: np.ndarray, offset: int, size: Any, stride: Any) -> np.ndarray:
-    """The tensor of shape `size` inside a flat storage, copied; bounds are checked first."""
-    size, stride = tuple(map(int, size)), tuple(map(int, stride))
-    count = int(np.prod(size, dtype=object)) if size else 1
-    if len(size) != len(stride) or offset < 0 or any(n < 0 for n in size + stride):
-        raise WeightsError(f'impossible tensor: size {size}, stride {stride}, offset {offset}')
-    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
-    if count and (count > storage.size or last >= storage.size):
-        raise WeightsError(
-            f'tensor of size {size}, stride {stride} at {offset} does not fit in its storage of '
-            f'{storage.size} elements'
-        )
-    if not count:
-        return np.zeros(size, storage.dtype)
-    byte_strides = tuple(step * storage.itemsize for step in stride)
-    view = np.lib.stride_tricks.as_strided(storage[offset:], size, byte_strides, writeable=False)
-    return np.array(view)
+    def _view(self, storage: np.ndarray, offset: int, size: Any, stride: Any) -> np.ndarray:
+        """The tensor of shape `size` inside a flat storage, copied; bounds are checked first."""
+        size, stride = tuple(map(int, size)), tuple(map(int, stride))
+        count = int(np.prod(size, dtype=object)) if size else 1
+        described = f'tensor of size {size}, stride {stride} at {offset}'
+        if len(size) != len(stride) or offset < 0 or any(n < 0 for n in size + stride):
+            raise WeightsError(f'{self._path}: impossible {described}')
+        last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+        if count and (count > storage.size or last >= storage.size):
+            raise WeightsError(
+                f'{self._path}: {described} does not fit in its storage of {storage.size} elements'
+            )
+        self._bytes_left -= count * storage.itemsize
+        if self._bytes_left < 0:
+            raise WeightsError(
+                f'{self._path}: refused: its tensors take over {_MAX_UNFOLDING} times its size'
+            )
+        if not count:
+            return np.zeros(size, storage.dtype)
+        strides = tuple(step * storage.itemsize for step in stride)
+        view = np.lib.stride_tricks.as_strided(storage[offset:], size, strides, writeable=False)
+        return np.array(view)
 
 
 def _read_zip(path: Path) -> Any:
@@ -149,8 +165,11 @@ def _read_zip(path: Path) -> Any:
         if root + 'byteorder' in archive.namelist():
             order = '>' if archive.read(root + 'byteorder') == b'big' else '<'
 
+        @functools.cache
         def load_storage(dtype: np.dtype, key: str, numel: int) -> np.ndarray:
             member = f'{root}data/{key}'
+            if archive.getinfo(member).compress_type != zipfile.ZIP_STORED:
+                raise WeightsError(f'{path}: refused: {member} is compressed; PyTorch only stores')
             found = archive.getinfo(member).file_size
             if found != numel * dtype.itemsize:
                 raise WeightsError(
@@ -167,7 +186,10 @@ def _read_legacy(path: Path) -> Any:
     def declare_storage(dtype: np.dtype, key: str, numel: int) -> np.ndarray:
         if numel * dtype.itemsize > path.stat().st_size:
             raise WeightsError(f'{path}: a storage of {numel} elements is larger than the file')
-        return storages.setdefault(key, np.zeros(numel, dtype))
+        storage = storages.setdefault(key, np.zeros(numel, dtype))
+        if (storage.dtype, storage.size) != (dtype, numel):
+            raise WeightsError(f'{path}: storage {key} is declared twice, with different types')
+        return storage
 
     with path.open('rb') as file:
 
@@ -182,7 +204,10 @@ def _read_legacy(path: Path) -> Any:
         order: Literal['<', '>'] = '<' if load().get('little_endian', True) else '>'
         start = file.tell()
         load()
-        for key in load():
+        keys = load()
+        if sorted(map(str, keys)) != sorted(storages):
+            raise WeightsError(f'{path}: expected the storages {sorted(storages)}, found {keys}')
+        for key in keys:
             numel = int.from_bytes(file.read(8), 'little' if order == '<' else 'big')
             storage = storages[str(key)]
             if numel != storage.size:
@@ -190,6 +215,10 @@ def _read_legacy(path: Path) -> Any:
                     f'{path}: storage {key} has {numel} elements, expected {storage.size}'
                 )
             data = file.read(storage.nbytes)
+            if len(data) != storage.nbytes:
+                raise WeightsError(
+                    f'{path}: storage {key} has {len(data)} bytes, expected {storage.nbytes}'
+                )
             storage[...] = np.frombuffer(data, _ordered(storage.dtype, order))
         file.seek(start)
         return load()

@@ -31,6 +31,7 @@ __all__ = [
     'check_size',
     'create_model',
     'create_model_config',
+    'find_bad_value',
     'init_variables',
     'normalise',
     'variable_shapes',
@@ -71,6 +72,23 @@ def init_variables(config: ModelConfig, seed: int) -> Variables:
         return np.full(leaf.shape, name in ('scale', 'var'), np.float32)
 
     return jax.tree_util.tree_map_with_path(draw, variable_shapes(config))
+
+
+def find_bad_value(variables: dict[str, Any]) -> tuple[str, str] | None:
+    """The first variable with values that no network can have, and what is wrong with them.
+
+    Args:
+      variables: Path ('params/…/kernel') → array.
+    """
+    for path, value in variables.items():
+        value = np.asarray(value)
+        if value.dtype.kind not in 'fiu' and value.dtype != jnp.bfloat16:
+            return path, f'expected real numbers, found values of type {value.dtype}'
+        if not np.all(np.isfinite(value.astype(np.float32))):
+            return path, 'has values that are not finite'
+        if path.endswith('/var') and np.any(value < 0):
+            return path, 'has a negative variance'
+    return None
 
 
 def normalise(preprocessing: Preprocessing, images: jax.Array) -> jax.Array:

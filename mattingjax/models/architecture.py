@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import sys
 import types
 import typing
+from pathlib import Path
 from typing import Any, Self
 
 from mattingjax.errors import ConfigError
+
+_MAX_WIDTH = 2**16
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file; raises ConfigError where it cannot be read or is none."""
+    try:
+        return json.loads(path.read_text(encoding='utf-8'))
+    except OSError as error:
+        raise ConfigError(f'{path}: cannot be read: {error.strerror or error}') from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f'{path}: not a JSON file ({error})') from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +70,8 @@ class Architecture:
             if isinstance(value, tuple):
                 widths = {f'{field}.{i}': width for i, width in enumerate(value)}
             for name, width in widths.items():
-                self.require(width >= minimum, name, f'a width of at least {minimum}')
+                expected = f'a width of {minimum} to {_MAX_WIDTH}'
+                self.require(minimum <= width <= _MAX_WIDTH, name, expected)
 
     @classmethod
     def _where(cls, field: str) -> str:
@@ -84,9 +100,12 @@ def _from_json(where: str, content: Any, expected: Any) -> Any:
             raise ConfigError(f'{where}.{unknown[0]}: unknown field; known: {", ".join(hints)}')
         if missing := sorted(set(hints) - set(content)):
             raise ConfigError(f'{where}.{missing[0]}: missing')
-        return expected(
-            **{name: _from_json(f'{where}.{name}', content[name], hints[name]) for name in hints}
-        )
+        values = {name: _from_json(f'{where}.{name}', content[name], hints[name]) for name in hints}
+        try:
+            return expected(**values)
+        except ConfigError as error:
+            # The part does not know where in the whole it stands.
+            raise ConfigError(where + str(error).removeprefix(expected.__name__)) from error
     if typing.get_origin(expected) is tuple and isinstance(content, list | tuple):
         item_types = typing.get_args(expected)
         if item_types[-1] is Ellipsis:
@@ -123,5 +142,5 @@ def _matches(value: Any, expected: Any) -> bool:
     if expected in (int, float) and isinstance(value, bool):
         return False
     if expected is float:
-        return isinstance(value, int | float)
+        return isinstance(value, int | float) and abs(value) <= sys.float_info.max
     return isinstance(value, typing.get_origin(expected) or expected)

@@ -210,8 +210,11 @@ class BatchNorm(nn.BatchNorm):
     """Flax's batch normalisation; in inference one multiply-add per value, as PyTorch computes it.
 
     The same function as Flax's, but rounded like the original's: MODNet's backbone amplifies
-    rounding errors a thousandfold.
+    rounding errors a thousandfold. In training the running variance is of the biased kind, as
+    Flax has it (PyTorch and TensorFlow keep n / (n − 1) times it).
     """
+
+    use_fast_variance: bool = False  # E[x²] − E[x]² loses all digits where the mean is large
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:  # type: ignore[override]

@@ -10,6 +10,8 @@ from mattingjax.models.architecture import Architecture
 from mattingjax.models.mmnet import MMNet, MMNetConfig
 from mattingjax.models.modnet import MODNet, MODNetConfig
 
+_MAX_SIDE = 2**14
+
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing(Architecture):
@@ -29,7 +31,8 @@ class Preprocessing(Architecture):
     multiple_of: int
 
     def validate(self) -> None:
-        self.require(all(value > 0 for value in self.std), 'std', 'positive numbers')
+        self.require(all(abs(value) <= 1e6 for value in self.mean), 'mean', 'at most 1e6')
+        self.require(all(1e-3 <= value <= 1e6 for value in self.std), 'std', '1e-3 to 1e6')
         self.require(self.resize in ('short_side', 'exact'), 'resize', "'short_side' or 'exact'")
         self.require(self.multiple_of >= 1, 'multiple_of', 'at least 1 pixel')
 
@@ -58,6 +61,12 @@ class ModelConfig:
             raise ConfigError(
                 f'ModelConfig.architecture: expected {expected.__name__} for network '
                 f'{self.network!r}, got {self.architecture!r:.80}'
+            )
+        stride = _network(self.network).preprocessing.multiple_of
+        if self.preprocessing.multiple_of % stride:
+            raise ConfigError(
+                f'ModelConfig.preprocessing.multiple_of: expected a multiple of {stride}, the '
+                f'stride of {self.network}, got {self.preprocessing.multiple_of}'
             )
         check_size(self, self.input_size, self.input_size, 'ModelConfig.input_size')
 
@@ -146,7 +155,7 @@ def create_model_config(
     return ModelConfig(
         network=network,
         architecture=architecture or defaults.architecture(),
-        input_size=input_size or defaults.input_size,
+        input_size=defaults.input_size if input_size is None else input_size,
         preprocessing=defaults.preprocessing,
         provenance=provenance or {},
     )
@@ -158,10 +167,12 @@ def create_model(config: ModelConfig) -> MODNet | MMNet:
 
 
 def check_size(config: ModelConfig, height: int, width: int, where: str) -> None:
-    """Raises ConfigError unless both sides are positive multiples of the network's stride."""
+    """Raises ConfigError unless both sides are possible: multiples of the network's stride."""
     multiple = config.preprocessing.multiple_of
     for name, size in (('height', height), ('width', width)):
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1 or size % multiple:
+        possible = isinstance(size, int) and not isinstance(size, bool) and 1 <= size <= _MAX_SIDE
+        if not possible or size % multiple:
             raise ConfigError(
-                f'{where}: expected a {name} that is a multiple of {multiple} pixels, got {size!r}'
+                f'{where}: expected a {name} that is a multiple of {multiple} pixels, at most '
+                f'{_MAX_SIDE}, got {size!r}'
             )

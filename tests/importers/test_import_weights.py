@@ -148,7 +148,7 @@ def test_prune_info_gives_the_widths(tmp_path):
         ({'new_cfg': [8] * 18}, r'new_cfg: expected 19 positive integers'),
         ({'new_expansion_cfg': [1] + [0] * 16}, r'new_expansion_cfg: expected 17 positive'),
         ({'new_hr_channels': [8, 24]}, r'new_hr_channels: expected \[16, 24\].* got \[8, 24\]'),
-        ({'ratio': 0.97}, r'MODNetConfig.tohr_enc2x: expected a width of at least 2, got 0'),
+        ({'ratio': 0.97}, r'MODNetConfig.tohr_enc2x: expected a width of 2 to 65536, got 0'),
     ],
 )
 def test_prune_info_errors_name_the_field(tmp_path, changes, message):

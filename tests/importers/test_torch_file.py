@@ -83,7 +83,7 @@ def test_reads_views_of_one_storage(path):
             read_torch_tensors(path)
 
 
-def test_reads_the_legacy_layout(path):
+def write_legacy_file(path, storage: bytes, keys=('7',)):
     system = {'protocol_version': 1001, 'little_endian': True, 'type_sizes': {}}
 
     class LegacyPickler(TorchPickler):
@@ -95,10 +95,46 @@ def test_reads_the_legacy_layout(path):
         for part in (LEGACY_MAGIC, LEGACY_PROTOCOL, system):
             pickle.dump(part, file, protocol=2)
         LegacyPickler(file, protocol=2).dump({'a': torch_tensor('7', ARRAY)})
-        pickle.dump(['7'], file, protocol=2)
-        file.write((6).to_bytes(8, 'little') + ARRAY.tobytes())
+        pickle.dump(list(keys), file, protocol=2)
+        file.write((6).to_bytes(8, 'little') + storage)
+
+
+def test_reads_the_legacy_layout(path):
+    write_legacy_file(path, ARRAY.tobytes())
     assert is_torch_file(path)
     np.testing.assert_array_equal(read_torch_tensors(path)['a'], ARRAY)
+
+
+def test_a_cut_legacy_file_is_an_error(path):
+    for length in (0, 4, 20):
+        write_legacy_file(path, ARRAY.tobytes()[:length])
+        with pytest.raises(WeightsError, match=f'storage 7 has {length} bytes, expected 24'):
+            read_torch_tensors(path)
+    write_legacy_file(path, b'', keys=[])
+    with pytest.raises(WeightsError, match='expected the storages'):
+        read_torch_tensors(path)
+
+
+def test_a_small_file_does_not_unfold_into_a_large_memory(path):
+    array = np.zeros(100_000, np.float32)
+    tensor = torch_tensor('0', array)
+    write_torch_file(path, {str(i): tensor for i in range(20)}, {'0': array})
+    with pytest.raises(WeightsError, match='refused: its tensors take over 8 times its size'):
+        read_torch_tensors(path)
+    write_torch_file(path, {'a': tensor}, {'0': array}, zipfile.ZIP_DEFLATED)
+    with pytest.raises(WeightsError, match='data/0 is compressed'):
+        read_torch_tensors(path)
+    path.write_bytes(b'\x80\x02}r\xff\xff\xff\x0f.')  # a dictionary, memoised as number 2**28 − 1
+    with pytest.raises(WeightsError, match='refused: the pickle numbers 268435455 objects'):
+        read_torch_tensors(path)
+
+
+def test_a_name_with_control_characters_is_escaped(path):
+    with path.open('wb') as file:
+        TorchPickler(file, protocol=2).dump(torch_call('os', 'system\x1b[2J'))
+    with pytest.raises(WeightsError) as caught:
+        read_torch_tensors(path)
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What holds for both networks; equality with the originals is in tests/importers."""
 
+import flax.linen as nn
 import flax.traverse_util
 import jax
 import numpy as np
@@ -13,8 +14,11 @@ from mattingjax.models import (
     create_model,
     create_model_config,
     init_variables,
+    layers,
     variable_shapes,
 )
+from mattingjax.models.mmnet import DecoderBlock
+from mattingjax.models.mobilenet_v2 import InvertedResidual, InvertedResidualConfig
 from tests.models.test_architecture import mmnet_configs, modnet_configs
 
 
@@ -56,10 +60,18 @@ def test_modnet_has_the_widths_that_its_config_promises(architecture):
         assert widths[f'{path}/depthwise/conv/kernel'] == block.hidden
         assert widths[f'{path}/project/conv/kernel'] == block.features
     assert widths['lr_branch/se_block/fc_0/kernel'] == architecture.se_hidden
-    for branch, name in (('lr', 'conv_lr16x'), ('hr', 'conv_enc4x'), ('f', 'conv_f2x')):
-        assert widths[f'{branch}_branch/{name}/conv/kernel'] == getattr(architecture, name)
-    for i, width in enumerate(architecture.conv_hr2x):
-        assert widths[f'hr_branch/conv_hr2x_{i}/conv/kernel'] == width
+    assert widths['hr_branch/conv_hr_0/conv/kernel'] == architecture.conv_hr
+    assert widths['f_branch/conv_f_0/conv/kernel'] == architecture.conv_f
+    for branch, names in {
+        'lr': ['conv_lr16x', 'conv_lr8x'],
+        'hr': ['tohr_enc2x', 'conv_enc2x', 'tohr_enc4x', 'conv_enc4x'],
+        'f': ['conv_lr4x', 'conv_f2x'],
+    }.items():
+        for name in names:
+            assert widths[f'{branch}_branch/{name}/conv/kernel'] == getattr(architecture, name)
+    for name in ('conv_hr4x', 'conv_hr2x'):
+        for i, width in enumerate(getattr(architecture, name)):
+            assert widths[f'hr_branch/{name}_{i}/conv/kernel'] == width
 
 
 @settings(max_examples=8, deadline=None)
@@ -150,6 +162,77 @@ def test_training_returns_every_head_and_updates_the_statistics(name, request):
     before = jax.tree.leaves(checkpoint.variables['batch_stats'])
     after = jax.tree.leaves(updates['batch_stats'])
     assert all(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize(
+    ('unit', 'momentum', 'epsilon', 'channels'),
+    [
+        (lambda: layers.ConvIBNormReLU(6, 1), 0.9, 1e-5, 3),
+        (lambda: InvertedResidual(InvertedResidualConfig(5, 6, False), 1), 0.9, 1e-5, 6),
+        (lambda: DecoderBlock(6, 4), 0.999, 1e-3, 6),
+    ],
+    ids=['modnet branches', 'modnet backbone', 'mmnet'],
+)
+def test_batch_norm_in_training(unit, momentum, epsilon, channels):
+    """The last BatchNorm's statistics and output, from its convolution's output by NumPy."""
+    rng = np.random.default_rng(0)
+    x = (100 + rng.standard_normal((2, 8, 8, 5))).astype(np.float32)
+    module = unit()
+    arguments = (x[:, ::2, ::2], x) if isinstance(module, DecoderBlock) else (x,)
+    variables = module.init(jax.random.key(0), *arguments, train=False)
+    layer = next(
+        name for name in ('project', 'pointwise', '') if name in (*variables['params'], '')
+    )
+    seen = {}
+
+    def record(next_call, args, kwargs, context):
+        output = next_call(*args, **kwargs)
+        if isinstance(context.module, layers.BatchNorm):
+            seen['/'.join(context.module.path)] = np.asarray(args[0]), np.asarray(output)
+        return output
+
+    with nn.intercept_methods(record):
+        _, updates = module.apply(variables, *arguments, train=True, mutable=['batch_stats'])
+    path = f'{layer}/bn' if layer else 'bn'
+    before, after = seen[path]
+    assert before.shape[-1] == channels
+    mean, variance = before.mean(axis=(0, 1, 2)), before.var(axis=(0, 1, 2))
+    statistics = flax.traverse_util.flatten_dict(updates['batch_stats'], sep='/')
+    np.testing.assert_allclose(
+        statistics[f'{path}/mean'],
+        momentum * old_mean + (1 - momentum) * mean,
+        rtol=1e-4,
+        atol=1e-5,
+    )
+    np.testing.assert_allclose(
+        statistics[f'{path}/var'],
+        momentum * old_variance + (1 - momentum) * variance,
+        rtol=1e-4,
+        atol=1e-5,
+    )
+    expected = (before - mean) / np.sqrt(variance + epsilon)
+    np.testing.assert_allclose(after, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_every_encoder_block_has_a_dropout():
+    config = create_model_config('mmnet', MMNetConfig.from_multiplier(0.25, dropout=0.5))
+    blocks = []
+
+    def record(next_call, args, kwargs, context):
+        if isinstance(context.module, nn.Dropout):
+            blocks.append((context.module.path[0], context.module.rate))
+        return next_call(*args, **kwargs)
+
+    with nn.intercept_methods(record):
+        jax.eval_shape(
+            lambda: create_model(config).init(
+                {'params': jax.random.key(0), 'dropout': jax.random.key(1)},
+                np.zeros((1, 32, 32, 3), np.float32),
+                train=True,
+            )
+        )
+    names = [f'enc_block{i}' for i in range(10)] + ['dec_block2', 'dec_block3']
+    assert blocks == [(name, 0.5) for name in names]
 
 
 def test_dropout_drops_in_training_alone():
