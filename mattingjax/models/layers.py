@@ -265,7 +265,7 @@ class ConvIBNormReLU(nn.Module):
     odd) and instance-normalises the second, which has no parameters.
 
     References:
-      Pan et al., Two at Once (https://arxiv.org/abs/1807.09441); the MODNet code, section IBNorm.
+      Pan et al., Two at Once (https://arxiv.org/abs/1807.09441).
     """
 
     features: int
