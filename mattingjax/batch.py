@@ -34,10 +34,6 @@ from mattingjax.images import (
 from mattingjax.inference import Predictor
 
 OUTPUTS = ('alpha', 'cutout', 'composite', 'panel')
-# In a folder, sides are rounded to this many pixels, so that photos of any shape share a handful
-# of compiled programs. Rounding to the nearest distorts no more than the original's rounding down
-# to 32.
-FOLDER_STEP = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +152,7 @@ def matte_folder(
     folder: Path,
     target: Path,
     outputs: Outputs,
-    step: int = FOLDER_STEP,
+    step: int | None = None,
 ) -> Summary:
     """Mattes every photo in a folder and below it; a bad one is reported and skipped.
 
@@ -168,13 +164,14 @@ def matte_folder(
       folder: Where the photos are.
       target: Where the results go; it is not searched for photos.
       outputs: What to make.
-      step: See `mattingjax.inference.network_size`.
+      step: See `mattingjax.inference.network_size`; `predictor.folder_step` if None.
 
     Raises:
       ImageError: The folder cannot be read, or holds no picture.
       OutputError: The results cannot be written, or would lie among the photos.
     """
     start = time.monotonic()
+    step = predictor.folder_step if step is None else step
     check_folder(target)
     if target.resolve() == folder.resolve():
         raise OutputError(

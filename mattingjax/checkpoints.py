@@ -172,9 +172,8 @@ def load_checkpoint(path_or_name: Path | str) -> Checkpoint:
 def load_config(path_or_name: Path | str) -> ModelConfig:
     """The configuration alone; arguments and errors as `load_checkpoint`'s."""
     file = _find_checkpoint(path_or_name) / CONFIG_FILE
-    content = read_json(file)
     try:
-        return ModelConfig.from_dict(content)
+        return ModelConfig.from_dict(read_json(file))
     except MattingError as error:
         raise CheckpointError(f'{file}: {error}') from error
 

@@ -25,7 +25,8 @@ def run(main: Callable[[], int | None]) -> NoReturn:
             # JAX and Orbax tell of their inner workings at INFO; --verbosity=0 shows it.
             logging.set_verbosity(logging.WARNING)
         # A file's name may hold bytes that are no text.
-        sys.stdout.reconfigure(errors='backslashreplace')  # type: ignore[union-attr]
+        if sys.stdout is not None:  # it is closed, perhaps
+            sys.stdout.reconfigure(errors='backslashreplace')  # type: ignore[union-attr]
         try:
             sys.exit(main() or 0)
         except (MattingError, ImportError) as error:

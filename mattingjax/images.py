@@ -34,8 +34,6 @@ EXTENSIONS = frozenset(
         '.ppm',
     ]
 )
-# Pillow warns of a decompression bomb from 89 Mpixel on and refuses from 179 on; photos of 108
-# Mpixel exist, so only the second is kept.
 _ORIENTATION = 0x0112  # the EXIF tag
 _SIXTEEN_BIT = ('I;16', 'I;16L', 'I;16B', 'I;16N')
 
@@ -122,6 +120,8 @@ def _ignoring_broken_exif() -> contextlib.AbstractContextManager:
 def _decoding_errors(where: str) -> Iterator[None]:
     try:
         with warnings.catch_warnings():
+            # Pillow warns of a decompression bomb from 89 Mpixel on and refuses from 179 on; photos
+            # of 108 Mpixel exist, so only the second is kept.
             warnings.simplefilter('ignore')
             yield
     except ImageError:

@@ -121,6 +121,16 @@ class Predictor:
         runtime = self._runtime
         return network_size(height, width, runtime.input_size, runtime.preprocessing, step)
 
+    @property
+    def folder_step(self) -> int:
+        """A step for `network_size` with which photos of any shape share few compiled programs.
+
+        64 pixels where the network allows it: rounding to the nearest 64 distorts no more than the
+        original's rounding down to 32.
+        """
+        multiple = self._runtime.preprocessing.multiple_of
+        return max(multiple, min(64, self._runtime.input_size) // multiple * multiple)
+
     def __call__(self, image: np.ndarray, step: int | None = None) -> np.ndarray:
         """Computes the alpha of one photo.
 
@@ -133,6 +143,7 @@ class Predictor:
 
         Raises:
           ImageError: `image` has another type or shape, or is too small or too thin.
+          MattingError: `step` does not suit the network.
         """
         check_image(image)
         height, width = image.shape[:2]

@@ -38,10 +38,10 @@ _FOREGROUND = flags.DEFINE_bool(
 _SIZE_STEP = flags.DEFINE_integer(
     'size_step',
     None,
-    "Round the network's sides to the nearest multiple of this many pixels (a multiple of 32). "
-    'Default: down to 32 for one photo, as the original does; 64 for a folder, so that photos of '
-    'many shapes share few compiled programs.',
-    lower_bound=32,
+    "Round the network's sides to the nearest multiple of this many pixels: a multiple of the "
+    "network's stride (MODNet 32, MMNet 16), at most its input size. Default: down to the stride "
+    'for one photo, as the original does; 64 for a folder, so that photos of many shapes share few '
+    'compiled programs.',
 )
 _RUNTIME = flags.DEFINE_string('runtime', 'jax', 'What runs the network: jax.')
 _CACHE = flags.DEFINE_string(
@@ -90,9 +90,7 @@ def main() -> int:
         for file in batch.matte_file(predictor, Path(source), target / name, outputs, step):
             print(file)
         return 0
-    summary = batch.matte_folder(
-        predictor, Path(source), target, outputs, step or batch.FOLDER_STEP
-    )
+    summary = batch.matte_folder(predictor, Path(source), target, outputs, step)
     print(
         f'{len(summary.matted)} matted, {len(summary.skipped)} skipped in {summary.seconds:.1f} s; '
         f'results in {target}'

@@ -125,13 +125,14 @@ def test_damaged_files_are_errors(broken):
     ('path', 'value', 'message'),
     [
         ('params/final_block/bias', np.nan, 'has values that are not finite'),
+        ('params/final_block/bias', 1e300, 'has values that are not finite in float32'),
         ('batch_stats/init_block/bn/var', -1.0, 'has a negative variance'),
         ('params/final_block/bias', 1j, 'expected real numbers, found values of type complex'),
     ],
 )
 def test_values_that_no_network_has(mmnet, broken, path, value, message):
     flat = flax.traverse_util.flatten_dict(mmnet.variables, sep='/')
-    flat[path] = flat[path] + np.asarray(value, np.complex64 if value == 1j else np.float32)
+    flat[path] = flat[path] + np.asarray(value, np.complex64 if value == 1j else np.float64)
     rewrite_variables(broken, flax.traverse_util.unflatten_dict(flat, sep='/'))
     with pytest.raises(MattingError, match=f'{path}: {message}'):
         load_checkpoint(broken)

@@ -116,13 +116,13 @@ def read_prune_info(path: Path | str) -> MODNetConfig:
         writes it.
 
     Raises:
-      MattingError: The file is not such a JSON; the field is named.
+      WeightsError: The file is not such a JSON; the field is named.
     """
     path = Path(path)
-    info = read_json(path)
-    if not isinstance(info, dict):
-        raise WeightsError(f'{path}: expected a JSON object, got {info!r:.80}')
     try:
+        info = read_json(path)
+        if not isinstance(info, dict):
+            raise WeightsError(f'expected a JSON object, got {info!r:.80}')
         return _modnet_config_from_prune_info(info)
     except MattingError as error:
         raise WeightsError(f'{path}: {error}') from error

@@ -58,7 +58,8 @@ def read_modnet_onnx(path: Path | str) -> dict[str, np.ndarray]:
         try:
             array = onnx.numpy_helper.to_array(tensor)
         except Exception as error:
-            raise WeightsError(f'{path}: {tensor.name}: damaged tensor ({error})') from error
+            problem = f'{type(error).__name__}: {error}'
+            raise WeightsError(f'{path}: {tensor.name}: damaged tensor ({problem})') from error
         if array.shape != tuple(tensor.dims):
             raise WeightsError(f'{path}: {tensor.name}: impossible shape {tuple(tensor.dims)}')
         weights[tensor.name] = array

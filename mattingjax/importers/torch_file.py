@@ -44,7 +44,7 @@ _WRAPPER_KEYS = ('state_dict', 'model_state_dict', 'model')
 
 
 def is_torch_file(path: Path) -> bool:
-    """Whether the first bytes are those of a `torch.save` file, zip or legacy."""
+    """Whether the file looks like one of `torch.save`, whole or damaged, zip or legacy."""
     with path.open('rb') as file:
         head = file.read(64)
     if head.startswith(b'PK'):
@@ -161,23 +161,27 @@ def _read_zip(path: Path) -> Any:
         if len(pickles) != 1:
             raise WeightsError(f'{path}: expected one data.pkl in the zip archive, found {pickles}')
         root = pickles[0].removesuffix('data.pkl')
+
+        def read(member: str) -> bytes:
+            if archive.getinfo(member).compress_type != zipfile.ZIP_STORED:
+                raise WeightsError(f'{path}: refused: {member} is compressed; PyTorch only stores')
+            return archive.read(member)
+
         order: Literal['<', '>'] = '<'
         if root + 'byteorder' in archive.namelist():
-            order = '>' if archive.read(root + 'byteorder') == b'big' else '<'
+            order = '>' if read(root + 'byteorder') == b'big' else '<'
 
         @functools.cache
         def load_storage(dtype: np.dtype, key: str, numel: int) -> np.ndarray:
             member = f'{root}data/{key}'
-            if archive.getinfo(member).compress_type != zipfile.ZIP_STORED:
-                raise WeightsError(f'{path}: refused: {member} is compressed; PyTorch only stores')
             found = archive.getinfo(member).file_size
             if found != numel * dtype.itemsize:
                 raise WeightsError(
                     f'{path}: {member} has {found} bytes, expected {numel * dtype.itemsize}'
                 )
-            return np.frombuffer(archive.read(member), _ordered(dtype, order)).astype(dtype)
+            return np.frombuffer(read(member), _ordered(dtype, order)).astype(dtype)
 
-        return _TensorUnpickler(io.BytesIO(archive.read(pickles[0])), path, load_storage).load()
+        return _TensorUnpickler(io.BytesIO(read(pickles[0])), path, load_storage).load()
 
 
 def _read_legacy(path: Path) -> Any:
@@ -239,5 +243,6 @@ def _find_state_dict(content: Any, path: Path) -> dict[str, np.ndarray]:
         )
     tensors = {str(name): value for name, value in content.items() if isinstance(value, np.ndarray)}
     if not tensors:
-        raise WeightsError(f'{path}: holds no tensor; its keys are {list(content)[:5]}')
+        keys = [key for key in content if isinstance(key, str)]
+        raise WeightsError(f'{path}: holds no tensor; its keys are {keys[:5]}')
     return tensors

@@ -84,8 +84,10 @@ def find_bad_value(variables: dict[str, Any]) -> tuple[str, str] | None:
         value = np.asarray(value)
         if value.dtype.kind not in 'fiu' and value.dtype != jnp.bfloat16:
             return path, f'expected real numbers, found values of type {value.dtype}'
-        if not np.all(np.isfinite(value.astype(np.float32))):
-            return path, 'has values that are not finite'
+        with np.errstate(over='ignore', invalid='ignore'):
+            finite = np.isfinite(value.astype(np.float32))
+        if not np.all(finite):
+            return path, 'has values that are not finite in float32'
         if path.endswith('/var') and np.any(value < 0):
             return path, 'has a negative variance'
     return None

@@ -16,13 +16,13 @@ _MAX_WIDTH = 2**16
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file; raises ConfigError where it cannot be read or is none."""
+    """The content of a JSON file; raises ConfigError, without its name, where it is none."""
     try:
         return json.loads(path.read_text(encoding='utf-8'))
     except OSError as error:
-        raise ConfigError(f'{path}: cannot be read: {error.strerror or error}') from error
+        raise ConfigError(f'cannot be read: {error.strerror or error}') from error
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f'{path}: not a JSON file ({error})') from error
+        raise ConfigError(f'not a JSON file ({error})') from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Architecture:
         Raises:
           ConfigError: A field is missing, unknown, of another type or impossible; it is named.
         """
-        return _from_json(cls.__name__, content, cls)
+        return from_json(cls.__name__, content, cls)
 
     def require(self, condition: bool, field: str, expected: str) -> None:
         """Raises ConfigError naming `field`, what was expected of it and its value."""
@@ -63,7 +63,7 @@ class Architecture:
             raise ConfigError(f'{self._where(field)}: expected {expected}, got {value!r}')
 
     def require_widths(self, minimum: int, *fields: str) -> None:
-        """Raises ConfigError unless every width in these fields is at least `minimum`."""
+        """Raises ConfigError unless every width there is possible and at least `minimum`."""
         for field in fields:
             value = getattr(self, field)
             widths = {field: value}
@@ -90,7 +90,7 @@ def _to_json(value: Any) -> Any:
     return value
 
 
-def _from_json(where: str, content: Any, expected: Any) -> Any:
+def from_json(where: str, content: Any, expected: Any) -> Any:
     """`content` rebuilt as the type `expected`; types are checked by the dataclasses themselves."""
     if isinstance(expected, type) and issubclass(expected, Architecture):
         if not isinstance(content, dict):
@@ -100,7 +100,7 @@ def _from_json(where: str, content: Any, expected: Any) -> Any:
             raise ConfigError(f'{where}.{unknown[0]}: unknown field; known: {", ".join(hints)}')
         if missing := sorted(set(hints) - set(content)):
             raise ConfigError(f'{where}.{missing[0]}: missing')
-        values = {name: _from_json(f'{where}.{name}', content[name], hints[name]) for name in hints}
+        values = {name: from_json(f'{where}.{name}', content[name], hints[name]) for name in hints}
         try:
             return expected(**values)
         except ConfigError as error:
@@ -113,7 +113,7 @@ def _from_json(where: str, content: Any, expected: Any) -> Any:
         if len(item_types) != len(content):
             raise ConfigError(f'{where}: expected {len(item_types)} items, got {content!r:.80}')
         return tuple(
-            _from_json(f'{where}.{i}', item, item_type)
+            from_json(f'{where}.{i}', item, item_type)
             for i, (item, item_type) in enumerate(zip(content, item_types, strict=True))
         )
     return content

@@ -88,7 +88,7 @@ class MMNetConfig(Architecture):
     def from_multiplier(cls, multiplier: float, dropout: float = 0.0) -> Self:
         """The network at a width multiplier (the paper's: 0.5, 0.75, 1.0, 1.4)."""
         if not isinstance(multiplier, int | float) or not 0 < multiplier <= 100:
-            raise ConfigError(f'width multiplier: expected 0 to 100, got {multiplier!r}')
+            raise ConfigError(f'width multiplier: expected over 0, at most 100, got {multiplier!r}')
 
         def scale(widths: tuple[int, ...]) -> tuple[Any, ...]:
             return tuple(scale_width(width, multiplier) for width in widths)

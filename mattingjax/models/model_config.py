@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any, Self
 
 from mattingjax.errors import ConfigError
-from mattingjax.models.architecture import Architecture
+from mattingjax.models.architecture import Architecture, from_json
 from mattingjax.models.mmnet import MMNet, MMNetConfig
 from mattingjax.models.modnet import MODNet, MODNetConfig
 
@@ -100,11 +100,15 @@ class ModelConfig:
             )
         return cls(
             network=content['network'],
-            architecture=_network(content['network']).architecture.from_dict(
-                content['architecture']
+            architecture=from_json(
+                'ModelConfig.architecture',
+                content['architecture'],
+                _network(content['network']).architecture,
             ),
             input_size=content['input_size'],
-            preprocessing=Preprocessing.from_dict(content['preprocessing']),
+            preprocessing=from_json(
+                'ModelConfig.preprocessing', content['preprocessing'], Preprocessing
+            ),
             provenance=content['provenance'],
         )
 

@@ -122,7 +122,7 @@ def test_a_small_file_does_not_unfold_into_a_large_memory(path):
     with pytest.raises(WeightsError, match='refused: its tensors take over 8 times its size'):
         read_torch_tensors(path)
     write_torch_file(path, {'a': tensor}, {'0': array}, zipfile.ZIP_DEFLATED)
-    with pytest.raises(WeightsError, match='data/0 is compressed'):
+    with pytest.raises(WeightsError, match=r'is compressed; PyTorch only stores'):
         read_torch_tensors(path)
     path.write_bytes(b'\x80\x02}r\xff\xff\xff\x0f.')  # a dictionary, memoised as number 2**28 − 1
     with pytest.raises(WeightsError, match='refused: the pickle numbers 268435455 objects'):
