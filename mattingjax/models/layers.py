@@ -106,6 +106,15 @@ def explicit_padding(
     return total // 2, total - total // 2
 
 
+def _spatial_padding(
+    x: jax.Array, kernel: jax.Array, stride: int, dilation: int, padding: Padding
+) -> list[tuple[int, int]]:
+    return [
+        explicit_padding(size, taps, stride, dilation, padding)
+        for size, taps in zip(x.shape[1:3], kernel.shape[:2], strict=True)
+    ]
+
+
 def conv(
     x: jax.Array,
     kernel: jax.Array,
@@ -120,10 +129,7 @@ def conv(
         x,
         kernel,
         window_strides=(stride, stride),
-        padding=[
-            explicit_padding(size, taps, stride, dilation, padding)
-            for size, taps in zip(x.shape[1:3], kernel.shape[:2], strict=True)
-        ],
+        padding=_spatial_padding(x, kernel, stride, dilation, padding),
         rhs_dilation=(dilation, dilation),
         dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
         feature_group_count=groups,
@@ -159,10 +165,7 @@ def depthwise_conv(
             x, kernel, stride=stride, dilation=dilation, padding=padding, groups=kernel.shape[-1]
         )
     height, width = kernel.shape[:2]
-    pads = [
-        explicit_padding(size, taps, stride, dilation, padding)
-        for size, taps in zip(x.shape[1:3], kernel.shape[:2], strict=True)
-    ]
+    pads = _spatial_padding(x, kernel, stride, dilation, padding)
     x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
     rows = (x.shape[1] - dilation * (height - 1) - 1) // stride + 1
     columns = (x.shape[2] - dilation * (width - 1) - 1) // stride + 1
@@ -210,7 +213,7 @@ class BatchNorm(nn.BatchNorm):
     """Flax's batch normalisation; in inference one multiply-add per value, as PyTorch computes it.
 
     The same function as Flax's, but rounded like the original's: MODNet's backbone amplifies
-    rounding errors a thousandfold. In training the running variance is of the biased kind, as
+    rounding errors. In training the running variance is of the biased kind, as
     Flax has it (PyTorch and TensorFlow keep n / (n − 1) times it).
     """
 
