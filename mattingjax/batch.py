@@ -22,14 +22,13 @@ from mattingjax.compositing import (
     to_uint8,
 )
 from mattingjax.errors import ImageError, MattingError, OutputError
+from mattingjax.files import check_folder, write_file
 from mattingjax.images import (
     Photo,
-    check_folder,
     encode_png,
     find_images,
     load_photo,
     read_size,
-    write_file,
 )
 from mattingjax.inference import Predictor
 

@@ -10,17 +10,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import flax.traverse_util
 import jax
 import numpy as np
 
-from mattingjax.errors import CheckpointError, MattingError
-from mattingjax.images import check_folder, current_umask
+from mattingjax.errors import CheckpointError, MattingError, OutputError
+from mattingjax.files import check_new_folder, new_folder
 from mattingjax.models import (
     ModelConfig,
     Variables,
@@ -32,6 +29,7 @@ from mattingjax.models import (
 from mattingjax.models.architecture import read_json
 
 CONFIG_FILE, VARIABLES_FOLDER = 'config.json', 'variables'
+_KIND = ('a checkpoint', CONFIG_FILE)
 _SHIPPED = Path(__file__).parent / 'weights'
 
 
@@ -90,65 +88,29 @@ def save_checkpoint(path: Path | str, checkpoint: Checkpoint, *, overwrite: bool
     """
     import orbax.checkpoint as ocp
 
-    path = Path(os.path.realpath(path))
-    check_target(path, overwrite=overwrite)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f'.{path.name}.', dir=path.parent))
-    except OSError as error:
-        raise CheckpointError(f'{path}: cannot be written: {error.strerror or error}') from error
-    try:
-        scratch.chmod(0o777 & ~current_umask())
-        variables = jax.tree.map(np.asarray, checkpoint.variables)
-        with ocp.PyTreeCheckpointer() as checkpointer:
-            checkpointer.save(scratch / VARIABLES_FOLDER, variables)
-        text = json.dumps(checkpoint.config.to_dict(), indent=1) + '\n'
-        (scratch / CONFIG_FILE).write_text(text, encoding='utf-8')
-        _replace_folder(scratch, path)
+        with new_folder(Path(path), *_KIND, overwrite=overwrite) as scratch:
+            variables = jax.tree.map(np.asarray, checkpoint.variables)
+            with ocp.PyTreeCheckpointer() as checkpointer:
+                checkpointer.save(scratch / VARIABLES_FOLDER, variables)
+            text = json.dumps(checkpoint.config.to_dict(), indent=1) + '\n'
+            (scratch / CONFIG_FILE).write_text(text, encoding='utf-8')
+    except OutputError as error:
+        raise CheckpointError(str(error)) from error
     except Exception as error:  # Orbax and TensorStore raise their own types
         raise CheckpointError(f'{path}: cannot be written ({_one_line(error)})') from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def check_target(path: Path | str, *, overwrite: bool = False) -> None:
     """Raises CheckpointError unless `save_checkpoint` may write there; nothing is written."""
-    path = Path(path)
     try:
-        check_folder(path.parent)
-    except MattingError as error:
+        check_new_folder(Path(path), *_KIND, overwrite=overwrite)
+    except OutputError as error:
         raise CheckpointError(str(error)) from error
-    if not path.exists():
-        return
-    if not path.is_dir():
-        raise CheckpointError(f'{path}: expected a folder or nothing, found a file')
-    is_checkpoint = (path / CONFIG_FILE).is_file()
-    if any(path.iterdir()) and not (overwrite and is_checkpoint):
-        what = 'a checkpoint lies there already' if is_checkpoint else 'the folder is not empty'
-        raise CheckpointError(f'{path}: {what}')
 
 
 def _one_line(error: Exception) -> str:
     return f'{type(error).__name__}: {" ".join(str(error).split()):.200}'
-
-
-def _replace_folder(scratch: Path, path: Path) -> None:
-    """Renames `scratch` to `path`; what lay there is removed only after that."""
-    if not path.exists():
-        scratch.rename(path)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f'.{path.name}.old.', dir=path.parent))
-    try:
-        path.rename(old)  # onto an empty directory: atomic on POSIX
-    except OSError:
-        old.rmdir()
-        raise
-    try:
-        scratch.rename(path)
-    except OSError:
-        old.rename(path)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def load_checkpoint(path_or_name: Path | str) -> Checkpoint:

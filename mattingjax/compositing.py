@@ -141,10 +141,28 @@ def make_panel(image: np.ndarray, alpha: np.ndarray, foreground: np.ndarray) -> 
     image, alpha, foreground = (
         resize(picture, height, width) for picture in (image, alpha, foreground)
     )
-    grey = np.repeat(to_uint8(alpha)[..., None], 3, axis=-1)
-    pictures = [image, grey, composite(foreground, alpha, checkerboard(height, width))]
+    cutout = composite(foreground, alpha, checkerboard(height, width))
+    return make_sheet([[image, to_uint8(alpha), cutout]])
+
+
+def make_sheet(rows: list[list[np.ndarray]]) -> np.ndarray:
+    """Pictures in rows on white, 8 pixels apart.
+
+    Args:
+      rows: uint8 pictures, RGB [h, w, 3] or grey [h, w], of one height in each row.
+
+    Returns:
+      uint8 [h, w, 3].
+    """
     gap = 8
-    canvas = Image.new('RGB', (3 * width + 4 * gap, height + 2 * gap), 'white')
-    for i, picture in enumerate(pictures):
-        canvas.paste(Image.fromarray(picture), (gap + i * (width + gap), gap))
+    height = sum(row[0].shape[0] + gap for row in rows) + gap
+    width = max(sum(picture.shape[1] + gap for picture in row) for row in rows) + gap
+    canvas = Image.new('RGB', (width, height), 'white')
+    top = gap
+    for row in rows:
+        left = gap
+        for picture in row:
+            canvas.paste(Image.fromarray(picture), (left, top))
+            left += picture.shape[1] + gap
+        top += row[0].shape[0] + gap
     return np.asarray(canvas)

@@ -33,3 +33,7 @@ class CheckpointError(MattingError):
 
 class WeightsError(MattingError):
     """A file of foreign weights that is damaged, unsafe or of another network."""
+
+
+class ArtefactError(MattingError):
+    """An exported network that is missing, damaged or not what was asked for."""

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import io
 import os
-import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from mattingjax.errors import ImageError, OutputError
+from mattingjax.errors import ImageError
+from mattingjax.files import check_folder, current_umask, write_file  # noqa: F401
 
 EXTENSIONS = frozenset(
     [
@@ -198,43 +198,6 @@ def encode_png(image: np.ndarray, icc_profile: bytes | None = None) -> bytes:
     options = {'icc_profile': icc_profile} if icc_profile else {}
     Image.fromarray(image).save(buffer, 'PNG', compress_level=3, **options)
     return buffer.getvalue()
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all: under a temporary name beside it, then renamed.
-
-    Raises:
-      OutputError: It cannot be written.
-    """
-    scratch = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, scratch = tempfile.mkstemp(prefix='.writing.', dir=path.parent)
-        with os.fdopen(handle, 'wb') as file:
-            file.write(content)
-        os.chmod(scratch, 0o666 & ~current_umask())
-        os.replace(scratch, path)
-    except OSError as error:
-        raise OutputError(f'{path}: cannot be written ({error.strerror})') from error
-    finally:
-        if scratch is not None and os.path.exists(scratch):
-            os.unlink(scratch)
-
-
-def current_umask() -> int:
-    """The permissions that new files and folders do not get."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def check_folder(folder: Path) -> None:
-    """Raises OutputError unless files can be written to `folder`, once it is made."""
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not existing.is_dir():
-        raise OutputError(f'{existing}: expected a folder to write to, found a file')
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise OutputError(f'{existing}: cannot be written to (permission denied)')
 
 
 def check_image(image: object, name: str = 'image') -> None:

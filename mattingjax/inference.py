@@ -1,51 +1,18 @@
-"""Photo → alpha: one interface over the runtimes, the sizes that the networks want."""
+"""Photo → alpha at the photo's own size, whatever runs the network."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
 
 import cv2
-import jax
 import numpy as np
 
-from mattingjax.checkpoints import load_checkpoint
 from mattingjax.errors import ImageError, MattingError
 from mattingjax.images import check_image, resize
-from mattingjax.models import ModelConfig, Preprocessing, apply_compiled
+from mattingjax.models import Preprocessing
+from mattingjax.runtimes import Runtime, create_runtime
 
 MIN_SIDE, MAX_ASPECT = 16, 16
-
-
-class Runtime(Protocol):
-    """What runs a network: photos of the network's own size in, alphas out."""
-
-    input_size: int
-    preprocessing: Preprocessing
-
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        """float32 [N, H, W, 3] RGB in [0, 255] → float32 [N, H, W, 1] in [0, 1]."""
-
-
-class JaxRuntime:
-    """Runs a checkpoint with JAX; compiles once per image size.
-
-    JAX's persistent compilation cache, where its user has turned it on
-    (`JAX_COMPILATION_CACHE_DIR`), makes that once per machine.
-    """
-
-    def __init__(self, path_or_name: Path | str):
-        checkpoint = load_checkpoint(path_or_name)
-        self.input_size = checkpoint.config.input_size
-        self.preprocessing = checkpoint.config.preprocessing
-        self._config: ModelConfig = checkpoint.config
-        self._variables = jax.device_put(checkpoint.variables)
-
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        return np.asarray(apply_compiled(self._config, self._variables, images)['alpha'])
-
-
-RUNTIMES = {'jax': JaxRuntime}
 
 
 def network_size(
@@ -117,9 +84,14 @@ class Predictor:
         self._runtime = runtime
 
     def network_size(self, height: int, width: int, step: int | None = None) -> tuple[int, int]:
-        """The size at which the network sees such a photo; see `network_size`."""
+        """The size at which the network sees such a photo; see `network_size`.
+
+        An artefact of a fixed size sees every photo at that size, one that resizes for itself at
+        the photo's.
+        """
         runtime = self._runtime
-        return network_size(height, width, runtime.input_size, runtime.preprocessing, step)
+        size = network_size(height, width, runtime.input_size, runtime.preprocessing, step)
+        return (height, width) if runtime.resizes else runtime.fixed_size or size
 
     @property
     def folder_step(self) -> int:
@@ -154,20 +126,22 @@ class Predictor:
         return np.clip(resize(alpha, height, width), 0, 1)
 
 
-def create_predictor(path_or_name: Path | str, runtime: str = 'jax') -> Predictor:
+def create_predictor(path_or_name: Path | str, runtime: str | None = None) -> Predictor:
     """Loads a network for prediction.
 
     Args:
-      path_or_name: A checkpoint directory, or the name of weights that ship with the package.
-      runtime: What runs it; 'jax'.
+      path_or_name: A checkpoint directory, the name of weights that ship with the package, or an
+        artefact of `exporters.export` (`.xml`, `.onnx` or `.pb`).
+      runtime: What runs it: 'jax' for a checkpoint, 'openvino', 'onnxruntime' or 'tensorflow' for
+        an artefact; if None, the one that suits the path.
 
     Returns:
       A callable: uint8 [H, W, 3] RGB → alpha, float32 [H, W] in [0, 1], at the photo's own size.
 
     Raises:
-      MattingError: No such runtime.
+      MattingError: No such runtime, or it does not run that.
+      ArtefactError: The artefact is missing or damaged, or nothing says how to feed it.
       CheckpointError: There is no such checkpoint, or it is damaged.
+      ImportError: The runtime is not installed.
     """
-    if runtime not in RUNTIMES:
-        raise MattingError(f'runtime: expected one of {", ".join(RUNTIMES)}, got {runtime!r}')
-    return Predictor(RUNTIMES[runtime](path_or_name))
+    return Predictor(create_runtime(path_or_name, runtime))

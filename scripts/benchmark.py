@@ -40,12 +40,10 @@ def main() -> None:
 
 
 def _compile(network: str, task: str, form: str):
-    from unittest import mock
-
     import jax
     import numpy as np
 
-    from mattingjax.models import create_model, create_model_config, init_variables, layers
+    from mattingjax.models import create_model, create_model_config, init_variables, operations
 
     config = create_model_config(network)
     model, variables = create_model(config), init_variables(config, seed=0)
@@ -62,13 +60,13 @@ def _compile(network: str, task: str, form: str):
         return outputs['alpha'].mean()
 
     def grouped(x, kernel, **options):
-        return layers.conv(x, kernel, groups=kernel.shape[-1], **options)
+        return operations.conv(x, kernel, groups=kernel.shape[-1], **options)
 
     function, argument = (
         (infer, variables) if task == 'inference' else (jax.grad(loss), variables['params'])
     )
-    chosen = layers.depthwise_conv if form == 'shifted' else grouped
-    with mock.patch.object(layers, 'depthwise_conv', chosen):
+    replacements = {} if form == 'shifted' else {'depthwise_conv': grouped}
+    with operations.replace_operations(replacements):
         compiled = jax.jit(function).lower(argument).compile()
     compiled(argument)
     return lambda: compiled(argument)

@@ -17,7 +17,10 @@ from absl import flags
 from mattingjax import command_line
 
 _CHECKPOINT = flags.DEFINE_string(
-    'checkpoint', None, 'Checkpoint directory, or the name of weights that ship.', required=True
+    'checkpoint',
+    None,
+    'Checkpoint directory, the name of weights that ship, or an artefact (.xml, .onnx, .pb).',
+    required=True,
 )
 _INPUT = flags.DEFINE_string(
     'input', None, 'A photo, a folder (searched recursively), or - for stdin.', required=True
@@ -43,7 +46,13 @@ _SIZE_STEP = flags.DEFINE_integer(
     'for one photo, as the original does; 64 for a folder, so that photos of many shapes share few '
     'compiled programs.',
 )
-_RUNTIME = flags.DEFINE_string('runtime', 'jax', 'What runs the network: jax.')
+_RUNTIME = flags.DEFINE_enum(
+    'runtime',
+    None,
+    ['jax', 'openvino', 'onnxruntime', 'tensorflow'],
+    'What runs the network: jax for a checkpoint; openvino, onnxruntime or tensorflow for an '
+    'artefact. Default: what suits it.',
+)
 _CACHE = flags.DEFINE_string(
     'compilation_cache', None, "Folder for JAX's persistent compilation cache."
 )
@@ -56,7 +65,7 @@ def main() -> int:
     from mattingjax import batch
     from mattingjax.compositing import Background
     from mattingjax.errors import MattingError
-    from mattingjax.images import check_folder
+    from mattingjax.files import check_folder
     from mattingjax.inference import create_predictor
 
     source, step = _INPUT.value, _SIZE_STEP.value

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/setup.sh
-set_up demo,dev,importers
+set_up demo,dev,importers,export
 
 "$PYTHON" -m ruff check .
 "$PYTHON" -m ruff format --check .

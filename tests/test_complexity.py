@@ -25,7 +25,9 @@ def test_modnet():
 def test_mmnet():
     complexity = measure_complexity(create_model_config('mmnet'))
     assert complexity['variables'] == 199_420
-    assert complexity['macs'] == pytest.approx(328e6, rel=0.005)
+    # The original projects to two channels after enlarging four times, this network before.
+    saved = 2 * 16 * (256**2 - 64**2)
+    assert complexity['macs'] + saved == pytest.approx(328e6, rel=0.005)
 
 
 def test_macs_follow_the_area():

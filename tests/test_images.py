@@ -207,21 +207,6 @@ def test_an_unreadable_folder_is_an_error(tmp_path, monkeypatch):
         images.find_images(tmp_path)
 
 
-def test_write_file_is_all_or_nothing(tmp_path, monkeypatch):
-    path = tmp_path / 'new' / 'a.png'
-    images.write_file(path, b'old')
-    assert path.stat().st_mode & 0o600 == 0o600
-
-    def fail(*_):
-        raise OSError(28, 'No space left on device')
-
-    monkeypatch.setattr(os, 'replace', fail)
-    with pytest.raises(MattingError, match=r'a.png: cannot be written \(No space left'):
-        images.write_file(path, b'new')
-    assert path.read_bytes() == b'old'
-    assert [child.name for child in path.parent.iterdir()] == ['a.png']
-
-
 def test_resize_shrinks_one_side_by_means():
     stripes = np.zeros((1024, 20), np.float32)
     stripes[::4] = 255

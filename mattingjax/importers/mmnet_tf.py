@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ from mattingjax.errors import MattingError, WeightsError
 from mattingjax.importers.matching import Shape, Source
 from mattingjax.models import MMNetConfig
 from mattingjax.models.mmnet import RATES, REFINEMENT_RATES, EncoderBlockConfig
+from mattingjax.quiet import import_tensorflow
 
 _HWCM = (0, 1, 3, 2)  # TensorFlow's depthwise kernels [h, w, channel, multiplier] → [h, w, 1, C]
 _LEAVES = {'scale': 'gamma', 'bias': 'beta', 'mean': 'moving_mean', 'var': 'moving_variance'}
@@ -37,19 +36,6 @@ def find_prefix(path: Path) -> Path | None:
     return path.parent / name if name and index.is_file() else None
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Drops what C++ code writes to standard error: TensorFlow greets with its devices there."""
-    with open(os.devnull, 'wb') as nowhere:
-        standard_error = os.dup(2)
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(standard_error, 2)
-            os.close(standard_error)
-
-
 def read_tensorflow_tensors(prefix: Path) -> tuple[dict[str, np.ndarray], list[str]]:
     """Reads the tensors of a TensorFlow checkpoint.
 
@@ -64,8 +50,7 @@ def read_tensorflow_tensors(prefix: Path) -> tuple[dict[str, np.ndarray], list[s
       ImportError: TensorFlow is not installed; the message says how to get it.
     """
     try:
-        with _quiet():
-            import tensorflow as tf
+        tf = import_tensorflow()
     except ImportError as error:
         raise ImportError(
             f'{prefix}: reading a TensorFlow checkpoint needs the package tensorflow: '

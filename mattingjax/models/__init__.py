@@ -18,6 +18,7 @@ from mattingjax.models.model_config import (
     create_model_config,
 )
 from mattingjax.models.modnet import MODNet, MODNetConfig
+from mattingjax.models.operations import operation
 
 __all__ = [
     'MMNet',
@@ -93,6 +94,7 @@ def find_bad_value(variables: dict[str, Any]) -> tuple[str, str] | None:
     return None
 
 
+@operation
 def normalise(preprocessing: Preprocessing, images: jax.Array) -> jax.Array:
     """RGB [..., 3] in [0, 255] → what the network was trained on (see `Preprocessing`)."""
     mean = np.asarray(preprocessing.mean, np.float32)

@@ -19,7 +19,8 @@ import jax.numpy as jnp
 
 from mattingjax.errors import ConfigError
 from mattingjax.models.architecture import Architecture
-from mattingjax.models.layers import Conv, ConvBN, upsample_2x
+from mattingjax.models.layers import Conv, ConvBN
+from mattingjax.models.operations import sigmoid, upsample_2x
 
 EPSILON, MOMENTUM = 1e-3, 0.999
 DOWN = (0, 4, 8)  # encoder blocks that halve the resolution
@@ -187,6 +188,10 @@ class DecoderBlock(nn.Module):
         return jnp.concatenate([upsample_2x(x, half_pixel=False), shortcut], axis=-1)
 
 
+def _enlarge(x: jax.Array) -> jax.Array:
+    return upsample_2x(upsample_2x(x, half_pixel=False), half_pixel=False)
+
+
 class MMNet(nn.Module):
     """The network; see `MMNetConfig` for its widths."""
 
@@ -236,9 +241,11 @@ class MMNet(nn.Module):
                 x, train=train
             )
         x = ConvBN(config.final, EPSILON, MOMENTUM, name='dec_block4')(x, train=train)
-        x = upsample_2x(upsample_2x(x, half_pixel=False), half_pixel=False)
+        # The original enlarges these features and projects them afterwards. Both are linear, so the
+        # order is free, and this way it is two channels that are enlarged, or one.
         logits = Conv(2, use_bias=True, name='final_block')(x)
-        outputs = {'alpha': nn.softmax(logits)[..., 1:], 'logits': logits}
+        alpha = sigmoid(_enlarge(logits[..., 1:] - logits[..., :1]))  # a two-class softmax
+        outputs = {'alpha': alpha, 'logits': _enlarge(logits)}
         if auxiliary:
             outputs['aux_logits'] = Conv(2, use_bias=True, name='aux_block')(encoded)
         return outputs

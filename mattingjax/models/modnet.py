@@ -16,8 +16,9 @@ import jax
 import jax.numpy as jnp
 
 from mattingjax.models.architecture import Architecture
-from mattingjax.models.layers import Conv, ConvIBNormReLU, downsample, upsample_2x
+from mattingjax.models.layers import Conv, ConvIBNormReLU
 from mattingjax.models.mobilenet_v2 import MobileNetV2, MobileNetV2Config
+from mattingjax.models.operations import downsample, relu, sigmoid, spatial_mean, upsample_2x
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,9 +64,9 @@ class SqueezeExcitation(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        gate = jnp.mean(x, axis=(1, 2), keepdims=True)
-        gate = nn.relu(Conv(self.hidden, name='fc_0')(gate))
-        return x * nn.sigmoid(Conv(x.shape[-1], name='fc_2')(gate))
+        gate = spatial_mean(x)
+        gate = relu(Conv(self.hidden, name='fc_0')(gate))
+        return x * sigmoid(Conv(x.shape[-1], name='fc_2')(gate))
 
 
 class LowResolutionBranch(nn.Module):
@@ -86,7 +87,7 @@ class LowResolutionBranch(nn.Module):
         if not auxiliary:
             return lr8x, None
         logit = Conv(1, 3, stride=2, padding=1, use_bias=True, name='conv_lr')(lr8x)
-        return lr8x, nn.sigmoid(logit)
+        return lr8x, sigmoid(logit)
 
 
 class HighResolutionBranch(nn.Module):
@@ -125,7 +126,7 @@ class HighResolutionBranch(nn.Module):
             return hr2x, None
         x = jnp.concatenate([upsample_2x(hr2x, half_pixel=True), image], axis=-1)
         x = ConvIBNormReLU(config.conv_hr, name='conv_hr_0')(x, train=train)
-        return hr2x, nn.sigmoid(Conv(1, use_bias=True, name='conv_hr_1')(x))
+        return hr2x, sigmoid(Conv(1, use_bias=True, name='conv_hr_1')(x))
 
 
 class FusionBranch(nn.Module):
@@ -141,7 +142,7 @@ class FusionBranch(nn.Module):
         x = ConvIBNormReLU(self.config.conv_f2x, name='conv_f2x')(x, train=train)
         x = jnp.concatenate([upsample_2x(x, half_pixel=True), image], axis=-1)
         x = ConvIBNormReLU(self.config.conv_f, name='conv_f_0')(x, train=train)
-        return nn.sigmoid(Conv(1, use_bias=True, name='conv_f_1')(x))
+        return sigmoid(Conv(1, use_bias=True, name='conv_f_1')(x))
 
 
 class MODNet(nn.Module):

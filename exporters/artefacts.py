@@ -1,0 +1,193 @@
+"""What an export consists of: each kind of file, written, described, and how it is opened again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from exporters import ascend_kit, onnx_graph, openvino_ir
+from exporters.frozen_graph import count_ops
+from exporters.manifest import hash_file
+from exporters.op_check import check_ops
+from mattingjax.models import Preprocessing
+from mattingjax.sessions import METADATA_KEY
+from mattingjax.signature import Signature
+
+# Largest absolute differences to the JAX network's alpha.
+TOLERANCES = {'fp32': 1e-4, 'fp16': 5e-3}
+
+
+@dataclasses.dataclass(frozen=True)
+class Artefact:
+    """One network file of an export.
+
+    Attributes:
+      path: Where it lies.
+      kind: What it is, in words.
+      precision: Of its weights: 'fp32' or 'fp16'.
+      signature: How to feed it.
+      runtimes: What it is verified with.
+      details: What else the manifest says of it.
+    """
+
+    path: Path
+    kind: str
+    precision: str
+    signature: Signature
+    runtimes: tuple[str, ...]
+    details: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def describe(self, parity: dict[str, Any] | None) -> dict[str, Any]:
+        """Its entry in the manifest, JSON types, with what verification measured."""
+        signature = self.signature
+        batch, height, width = (size or 'any' for size in signature.shape[:3])
+        network = (
+            (batch, 'network', 'network') if signature.resize_inside else (batch, height, width)
+        )
+        return {
+            'kind': self.kind,
+            'precision': self.precision,
+            'bytes': self.path.stat().st_size,
+            'sha256': hash_file(self.path),
+            'input': {
+                'name': signature.input_name,
+                'shape': [batch, height, width, 3],
+                'layout': 'NHWC',
+                'dtype': signature.dtype,
+                'colour_order': signature.colour_order,
+                'range': [0, 255] if signature.scaling_inside else 'normalised: see preprocessing',
+            },
+            'output': {
+                'name': signature.output_name,
+                'shape': [*network, 1],
+                'layout': 'NHWC',
+                'dtype': 'float32',
+                'range': [0, 1],
+            },
+            'signature': signature.to_dict(),
+            **self.details,
+            'parity': parity if parity is not None else 'not verified',
+        }
+
+
+def write_frozen_graph(
+    folder: Path, graph: Any, signature: Signature, preprocessing: Preprocessing
+) -> tuple[Artefact, list[Path]]:
+    """model.pb, and the kit for ATC beside it."""
+    path = folder / 'model.pb'
+    path.write_bytes(graph.SerializeToString(deterministic=True))
+    kit = ascend_kit.write_ascend_kit(
+        folder,
+        pb_name=path.name,
+        input_name=signature.input_name,
+        input_shape=signature.shape,
+        output_name=signature.output_name,
+        preprocessing=preprocessing,
+        scaling_inside=signature.scaling_inside,
+    )
+    ops = count_ops(graph)
+    details = {
+        'nodes': sum(ops.values()),
+        'ops': dict(sorted(ops.items())),
+        'outside_atc_op_list': check_ops(graph),
+    }
+    runtimes = ('tensorflow', 'openvino')
+    kind = 'TensorFlow frozen graph'
+    return Artefact(path, kind, 'fp32', signature, runtimes, details), kit
+
+
+def write_onnx(folder: Path, model: Any, signature: Signature, network: dict) -> list[Artefact]:
+    """model.onnx, of its size, and model_dynamic.onnx, of any size."""
+    free = dataclasses.replace(signature, shape=(0, 0, 0, 3))
+    artefacts = []
+    for name, kind, made, what in (
+        ('model.onnx', 'ONNX', onnx_graph.fix_size(model), signature),
+        ('model_dynamic.onnx', 'ONNX, any size', onnx_graph.free_size(model), free),
+    ):
+        path = folder / name
+        metadata = {METADATA_KEY: _metadata(network, what)}
+        path.write_bytes(onnx_graph.finish_onnx(made, metadata))
+        details = {'opset': onnx_graph.OPSET}
+        artefacts.append(Artefact(path, kind, 'fp32', what, ('onnxruntime',), details))
+    return artefacts
+
+
+def write_openvino(
+    folder: Path,
+    model: Any,
+    signature: Signature,
+    network: dict[str, Any],
+    precisions: tuple[str, ...],
+    measure: Callable[[Any], float] | None,
+) -> list[Artefact]:
+    """model.xml and model_fp16.xml, as asked for.
+
+    Args:
+      folder: Where they go.
+      model: The ONNX model.
+      signature: How they are fed.
+      network: What the metadata say of the network.
+      precisions: 'fp32', 'fp16' or both.
+      measure: How far an `openvino.Model` is from the JAX network. With it, only so many weights
+        are compressed as half of what verification tolerates allows; without, all of them.
+    """
+    whole = openvino_ir.read_onnx(onnx_graph.finish_onnx(onnx_graph.fix_size(model), {}))
+    artefacts = []
+    for precision in precisions:
+        ir, share, name = whole, 0.0, 'model.xml'
+        if precision == 'fp16':
+            name = 'model_fp16.xml'
+            if measure is None:
+                ir, share = openvino_ir.compress_largest(whole, openvino_ir.count_constants(whole))
+            else:
+                limit = TOLERANCES['fp16'] / 2
+                ir, share = openvino_ir.compress_within(whole, measure, limit)
+        details = {'share_of_weights_in_fp16': round(share, 4)}
+        artefacts.append(
+            _write_ir(folder / name, ir, 'OpenVINO IR', precision, signature, network, details)
+        )
+    return artefacts
+
+
+def write_openvino_uint8(
+    folder: Path, model: Any, signature: Signature, network: dict[str, Any], colour_order: str
+) -> Artefact:
+    """model_uint8.xml: FP32, takes uint8 frames of any size in this order of colours."""
+    content = onnx_graph.finish_onnx(onnx_graph.fix_size(model), {})
+    ir = openvino_ir.embed_preprocessing(openvino_ir.read_onnx(content), colour_order)
+    batch = signature.shape[0]
+    frames = dataclasses.replace(
+        signature,
+        shape=(batch, 0, 0, 3),
+        dtype='uint8',
+        resize_inside=True,
+        colour_order=colour_order,
+    )
+    kind = 'OpenVINO IR, preprocessing embedded'
+    return _write_ir(folder / 'model_uint8.xml', ir, kind, 'fp32', frames, network, {})
+
+
+def _write_ir(
+    path: Path,
+    ir: Any,
+    kind: str,
+    precision: str,
+    signature: Signature,
+    network: dict[str, Any],
+    details: dict[str, Any],
+) -> Artefact:
+    openvino_ir.write_openvino(ir, path, metadata=_metadata(network, signature))
+    weights = path.with_suffix('.bin')
+    details = details | {
+        'weights': weights.name,
+        'weights_bytes': weights.stat().st_size,
+        'weights_sha256': hash_file(weights),
+    }
+    return Artefact(path, kind, precision, signature, ('openvino',), details)
+
+
+def _metadata(network: dict[str, Any], signature: Signature) -> str:
+    return json.dumps({'network': network, 'signature': signature.to_dict()})

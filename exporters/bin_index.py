@@ -1,0 +1,237 @@
+"""What lies in a folder of .bin files for an artefact: its index, and how it is read.
+
+DIR/index.json          what each file is made of, its shape and type
+DIR/images/NAME.bin     the network's input, ready to be fed, without a header
+DIR/masks/NAME.bin      the true alpha, likewise
+DIR/preview.png         some of both, for a person to look at
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from exporters.manifest import hash_file
+from mattingjax.errors import ArtefactError, ConfigError, MattingError
+from mattingjax.models.architecture import Architecture, from_json, read_json
+from mattingjax.sessions import READERS, create_session
+from mattingjax.signature import MANIFEST_FILE, Signature, read_signature
+
+INDEX_FILE, PREVIEW_FILE = 'index.json', 'preview.png'
+IMAGES_FOLDER, MASKS_FOLDER = 'images', 'masks'
+_MIN_SIDE, _MAX_SIDE = 9, 2**14  # the metrics' filters are 9 pixels wide
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout(Architecture):
+    """What is in every .bin file.
+
+    Attributes:
+      artefact: Name of the artefact that the inputs are for, None if any that takes them.
+      artefact_sha256: Name of each of its files → SHA-256.
+      input_shape: [1, H, W, 3].
+      input_dtype: 'float32' or 'uint8'.
+      colour_order: 'RGB' or 'BGR'.
+      mean: Subtracted from red, green and blue in [0, 255]; 0 where the artefact does it.
+      std: What the difference was divided by; 1 where the artefact does it.
+      mask_shape: [1, H, W, 1], float32 in [0, 1].
+      output_channels: Of the artefact; None if that is not known.
+    """
+
+    artefact: str | None
+    artefact_sha256: dict
+    input_shape: tuple[int, int, int, int]
+    input_dtype: str
+    colour_order: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    mask_shape: tuple[int, int, int, int]
+    output_channels: int | None
+
+    def validate(self) -> None:
+        for field, channels in (('input_shape', 3), ('mask_shape', 1)):
+            shape = getattr(self, field)
+            possible = all(_MIN_SIDE <= side <= _MAX_SIDE for side in shape[1:3])
+            expected = f'[1, H, W, {channels}] with H and W of {_MIN_SIDE} to {_MAX_SIDE}'
+            self.require(possible and (shape[0], shape[3]) == (1, channels), field, expected)
+        self.require(
+            self.input_dtype in ('float32', 'uint8'), 'input_dtype', "'float32' or 'uint8'"
+        )
+        self.require(self.colour_order in ('RGB', 'BGR'), 'colour_order', "'RGB' or 'BGR'")
+        self.require(all(self.std), 'std', 'no zero')
+        self.require(self.output_channels in (None, 1, 2), 'output_channels', '1 or 2')
+
+
+@dataclasses.dataclass(frozen=True)
+class Item(Architecture):
+    """One photo.
+
+    Attributes:
+      name: The stem of its files.
+      sources: The files it was made of: what each is → its path.
+      size: Height and width of the photo before it was resized, in pixels.
+      image_file: Its input, below the index's folder.
+      image_sha256: Of that file.
+      mask_file: Its mask, likewise.
+      mask_sha256: Of that file.
+    """
+
+    name: str
+    sources: dict
+    size: tuple[int, int]
+    image_file: str
+    image_sha256: str
+    mask_file: str
+    mask_sha256: str
+
+    def validate(self) -> None:
+        self.require(self.name == Path(self.name).name, 'name', 'a plain file name')
+        for field, folder in (('image_file', IMAGES_FOLDER), ('mask_file', MASKS_FOLDER)):
+            expected = f'{folder}/{self.name}.bin'
+            self.require(getattr(self, field) == expected, field, repr(expected))
+
+
+@dataclasses.dataclass(frozen=True)
+class Index(Architecture):
+    """The layout of all files, and the photos."""
+
+    layout: Layout
+    items: tuple[Item, ...]
+
+    def validate(self) -> None:
+        names = {item.name for item in self.items}
+        if not self.items or len(names) < len(self.items):
+            raise ConfigError('Index.items: expected at least one, and no name twice')
+
+
+def read_index(folder: Path) -> Index:
+    """Reads the index of a folder.
+
+    Raises:
+      MattingError: There is none, or it is damaged.
+    """
+    path = folder / INDEX_FILE
+    if not path.is_file():
+        raise MattingError(f'{folder}: holds no {INDEX_FILE}, as exporters.bins prepare writes it')
+    try:
+        return from_json('index', read_json(path), Index)
+    except ConfigError as error:
+        raise MattingError(f'{path}: {error}') from error
+
+
+def load_input(folder: Path, item: Item, layout: Layout) -> np.ndarray:
+    """An input, [1, H, W, 3] of the layout's type; raises MattingError unless it is undamaged."""
+    content = _read(folder / item.image_file, item.image_sha256)
+    return np.frombuffer(content, layout.input_dtype).reshape(layout.input_shape)
+
+
+def load_mask(folder: Path, item: Item, layout: Layout) -> np.ndarray:
+    """A mask, float32 [1, H, W, 1]; raises MattingError unless it is undamaged."""
+    content = _read(folder / item.mask_file, item.mask_sha256)
+    return np.frombuffer(content, np.float32).reshape(layout.mask_shape)
+
+
+def input_as_photo(values: np.ndarray, layout: Layout) -> np.ndarray:
+    """An input, [1, H, W, 3], as the photo that it shows, uint8 [H, W, 3]."""
+    pixels = values[0, :, :, :: -1 if layout.colour_order == 'BGR' else 1]
+    pixels = pixels * np.asarray(layout.std) + layout.mean
+    return np.round(np.clip(pixels, 0, 255)).astype(np.uint8)
+
+
+def check_content(path: Path, content: bytes, sha256: str) -> None:
+    """Raises MattingError unless a .bin file's content is what was written to it."""
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise MattingError(
+            f'{path}: not what the {INDEX_FILE} beside its folder tells of (another SHA-256): '
+            'damaged, or of another preparation'
+        )
+
+
+def _read(path: Path, sha256: str) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise MattingError(f'{path}: cannot be read ({error.strerror})') from error
+    check_content(path, content, sha256)
+    return content
+
+
+def create_layout(
+    artefact: Path | None = None,
+    *,
+    height: int | None = None,
+    width: int | None = None,
+    dtype: str | None = None,
+    mask_size: tuple[int, int] | None = None,
+) -> Layout:
+    """What an artefact wants in its .bin files.
+
+    Args:
+      artefact: A `.pb`, `.onnx` or `.xml`, its manifest beside it or its signature in itself. If
+        None, the inputs are RGB values in [0, 255].
+      height: Of the input in pixels; needed where no artefact or one of any size is given.
+      width: Likewise.
+      dtype: 'float32' or 'uint8'; the artefact's if None, or 'float32'. 'uint8' are always plain
+        RGB values: where the graph leaves scaling out, Ascend's AIPP does it.
+      mask_size: Height and width of the masks; the input's if None.
+
+    Raises:
+      ArtefactError: The artefact is missing or damaged, or has no static size of its own choice.
+      MattingError: The sizes are missing, impossible or not the artefact's.
+    """
+    signature = None if artefact is None else _load_signature(artefact)
+    size = _choose_size(artefact, signature, height, width)
+    chosen = dtype or (signature.dtype if signature else 'float32')
+    mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+    if signature is not None and not signature.scaling_inside and chosen == 'float32':
+        mean, std = signature.preprocessing.mean, signature.preprocessing.std
+    return Layout(
+        artefact=artefact.name if artefact else None,
+        artefact_sha256=_hash_artefact(artefact) if artefact else {},
+        input_shape=(1, *size, 3),
+        input_dtype=chosen,
+        colour_order=signature.colour_order if signature else 'RGB',
+        mean=mean,
+        std=std,
+        mask_shape=(1, *(mask_size or size), 1),
+        output_channels=1 if signature else None,
+    )
+
+
+def _load_signature(artefact: Path) -> Signature:
+    if artefact.suffix not in READERS:
+        raise ArtefactError(f'{artefact}: expected an artefact ({", ".join(READERS)})')
+    if not artefact.is_file():
+        raise ArtefactError(f'{artefact}: no such file')
+    # With a manifest at hand, the machine need not be able to run the artefact.
+    described = (artefact.parent / MANIFEST_FILE).is_file()
+    return read_signature(artefact, None if described else create_session(artefact).metadata)
+
+
+def _choose_size(
+    artefact: Path | None, signature: Signature | None, height: int | None, width: int | None
+) -> tuple[int, int]:
+    if signature is not None:
+        batch, own_height, own_width, _ = signature.shape
+        if batch > 1:
+            raise ArtefactError(f'{artefact}: takes {batch} photos at once; expected one at a time')
+        if signature.resize_inside:
+            raise ArtefactError(f'{artefact}: resizes photos itself; expected one of a static size')
+        if own_height and own_width:
+            if (height or own_height, width or own_width) != (own_height, own_width):
+                raise MattingError(
+                    f'--height, --width: {artefact} takes {own_height} by {own_width} pixels only'
+                )
+            return own_height, own_width
+    if not height or not width:
+        why = 'without --artefact' if artefact is None else f'because {artefact} takes any size'
+        raise MattingError(f'--height, --width: both are needed {why}')
+    return height, width
+
+
+def _hash_artefact(artefact: Path) -> dict[str, str]:
+    files = [artefact, *([artefact.with_suffix('.bin')] if artefact.suffix == '.xml' else [])]
+    return {file.name: hash_file(file) for file in files}

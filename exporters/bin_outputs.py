@@ -1,0 +1,172 @@
+"""What msame, or our `run`, wrote: found, and read as alphas without a guess."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from exporters.bin_index import Index
+from exporters.bin_sources import list_some
+from mattingjax.errors import MattingError
+
+DTYPES = ('float16', 'float32')
+_SUFFIX = '_output_0'
+_TIMESTAMP = re.compile(r'(\d{8}_\d{6})(?:_(\d+))?')
+# How far an accelerator's float16 may stray beyond [0, 1], or the sum of its softmax from 1.
+_TOLERANCE = 5e-3
+
+
+class Encoding(NamedTuple):
+    """How an output is stored.
+
+    Attributes:
+      channels: 1, or 2 as MMNet's softmax has, whose last is alpha.
+      dtype: 'float16' or 'float32', or 'text'.
+    """
+
+    channels: int
+    dtype: str
+
+    def __str__(self) -> str:
+        return f'{self.dtype} of {self.channels} channel{"s" if self.channels > 1 else ""}'
+
+
+def find_outputs(output: Path, timestamp: str | None = None) -> Path:
+    """The folder of a run's results.
+
+    Args:
+      output: The run's output folder.
+      timestamp: Name of the folder in it; the newest, as the names tell, if None.
+
+    Raises:
+      MattingError: There is none.
+    """
+    folder = output if timestamp is None else output / timestamp
+    if not folder.is_dir():
+        raise MattingError(f'{folder}: no such folder')
+    if timestamp is not None:
+        return folder
+    runs = {}
+    for path in output.iterdir():
+        if path.is_dir() and (found := _TIMESTAMP.fullmatch(path.name)):
+            runs[found[1], int(found[2] or 0)] = path
+    if not runs:
+        raise MattingError(
+            f'{output}: holds no folder named by a time (YYYYMMDD_HHMMSS), as a run makes it; '
+            '--timestamp takes another name'
+        )
+    return runs[max(runs)]
+
+
+def match_outputs(folder: Path, index: Index) -> dict[str, Path]:
+    """Name of each photo of the index → its output; raises MattingError unless they match."""
+    files = sorted(path for path in folder.iterdir() if path.suffix in ('.bin', '.txt'))
+    found: dict[str, Path] = {}
+    for path in files:
+        name = path.stem.removesuffix(_SUFFIX)
+        if name in found:
+            raise MattingError(f'{path}: expected it or {found[name].name}, found both')
+        found[name] = path
+    names = [item.name for item in index.items]
+    missing = [name for name in names if name not in found]
+    unknown = [found[name].name for name in sorted(set(found) - set(names))]
+    unnamed = [path.name for path in files if not path.stem.endswith(_SUFFIX)]
+    count = f'expected {len(names)} outputs, NAME{_SUFFIX}.bin or .txt, found {len(files)}'
+    if problem := unknown or unnamed:
+        raise MattingError(f'{folder}: {count}; the index knows nothing of {list_some(problem)}')
+    if missing:
+        raise MattingError(f'{folder}: {count}; there is none for {list_some(missing)}')
+    return {name: found[name] for name in names}
+
+
+def load_output(
+    path: Path, size: tuple[int, int], channels: int | None = None, dtype: str | None = None
+) -> tuple[np.ndarray, Encoding]:
+    """Reads an output.
+
+    Args:
+      path: The .bin, or a .txt of values in reading order.
+      size: Height and width of the alpha.
+      channels: See `Encoding`; if None, what the number of bytes or values tells.
+      dtype: 'float16' or 'float32', of a .bin; if None, what its bytes tell.
+
+    Returns:
+      The alpha, float32 [H, W] in [0, 1], and how it was stored.
+
+    Raises:
+      MattingError: The file is damaged or of another size, its values are no alphas, or its size
+        does not tell how to read it; then `channels` or `dtype` must.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise MattingError(f'{path}: cannot be read ({error.strerror})') from error
+    if path.suffix == '.txt':
+        values = _parse(path, content)
+        possible = {Encoding(n, 'text'): n * size[0] * size[1] for n in (1, 2)}
+        encoding = _choose(path, values.size, 'values', possible, channels, None)
+    else:
+        possible = {
+            Encoding(n, name): n * size[0] * size[1] * np.dtype(name).itemsize
+            for n in (1, 2)
+            for name in DTYPES
+        }
+        encoding = _choose(path, len(content), 'bytes', possible, channels, dtype)
+        values = np.frombuffer(content, encoding.dtype).astype(np.float32)
+    values = values.reshape(*size, encoding.channels)
+    _check_values(path, values, encoding)
+    return np.clip(values[..., -1], 0, 1), encoding
+
+
+def _parse(path: Path, content: bytes) -> np.ndarray:
+    # Each value is followed by a blank: one that is not has lost its end.
+    if content[-1:].strip():
+        raise MattingError(f'{path}: ends within a value: cut off')
+    try:
+        return np.array(content.split(), np.float32)
+    except ValueError as error:
+        raise MattingError(f'{path}: expected numbers ({error})') from error
+
+
+def _choose(
+    path: Path,
+    size: int,
+    unit: str,
+    possible: dict[Encoding, int],
+    channels: int | None,
+    dtype: str | None,
+) -> Encoding:
+    """The one encoding that fits a size."""
+    allowed = {
+        encoding: expected
+        for encoding, expected in possible.items()
+        if channels in (None, encoding.channels) and dtype in (None, encoding.dtype)
+    }
+    fitting = [encoding for encoding, expected in allowed.items() if expected == size]
+    if not fitting:
+        expected = ' or '.join(f'{count} {unit} ({how})' for how, count in allowed.items())
+        raise MattingError(f'{path}: expected {expected}, found {size}')
+    if len(fitting) > 1:
+        raise MattingError(
+            f'{path}: {size} {unit} may be {" or ".join(map(str, fitting))}; expected --outdtype '
+            'or --channels to say which'
+        )
+    return fitting[0]
+
+
+def _check_values(path: Path, values: np.ndarray, encoding: Encoding) -> None:
+    low, high = float(values.min()), float(values.max())
+    # Written so that NaN fails too.
+    if not (low >= -_TOLERANCE and high <= 1 + _TOLERANCE):
+        raise MattingError(
+            f'{path}: expected values in [0, 1], found {low:g} to {high:g}: damaged, or not '
+            f'{encoding}'
+        )
+    if encoding.channels == 2 and not np.allclose(values.sum(axis=-1), 1, atol=2 * _TOLERANCE):
+        raise MattingError(
+            f'{path}: expected two channels whose sum is 1, as a softmax gives them: damaged, or '
+            f'not {encoding}'
+        )

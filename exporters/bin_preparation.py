@@ -1,0 +1,136 @@
+"""Photos → .bin files, exactly as an artefact wants them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tqdm
+
+from exporters.bin_index import (
+    IMAGES_FOLDER,
+    INDEX_FILE,
+    MASKS_FOLDER,
+    PREVIEW_FILE,
+    Index,
+    Item,
+    Layout,
+    input_as_photo,
+    load_input,
+    load_mask,
+    read_index,
+)
+from exporters.bin_sources import Sample
+from mattingjax.compositing import checkerboard, composite, make_sheet, to_uint8
+from mattingjax.errors import OutputError
+from mattingjax.files import check_new_folder, new_folder
+from mattingjax.images import encode_png, resize
+
+_PREVIEWED, _PREVIEW_SIDE = 6, 320
+_KIND = ('a preparation', INDEX_FILE)
+
+
+def prepare_bins(
+    samples: Sequence[Sample], layout: Layout, output: Path, *, overwrite: bool = False
+) -> Index:
+    """Writes the folder that `bin_index` describes, or nothing at all.
+
+    Progress goes to standard error if that is a terminal.
+
+    Args:
+      samples: The photos.
+      layout: What the artefact wants.
+      output: The folder to make.
+      overwrite: Whether an earlier preparation that lies there is replaced, with all that has been
+        added to it (the results of a run, say).
+
+    Raises:
+      ImageError: A photo or alpha is damaged, or the two do not fit together.
+      OutputError: Something else lies there, or it cannot be written.
+    """
+    _check_target(output, samples, overwrite)
+    with new_folder(output, *_KIND, overwrite=overwrite) as scratch:
+        for folder in (IMAGES_FOLDER, MASKS_FOLDER):
+            (scratch / folder).mkdir()
+        progress = tqdm.tqdm(samples, unit='photo', desc='preparing', disable=None)
+        index = Index(layout, tuple(_write_sample(sample, layout, scratch) for sample in progress))
+        text = json.dumps(index.to_dict(), indent=1) + '\n'
+        (scratch / INDEX_FILE).write_text(text, encoding='utf-8')
+        (scratch / PREVIEW_FILE).write_bytes(encode_png(_draw_preview(scratch, index)))
+    return index
+
+
+def encode_input(image: np.ndarray, layout: Layout) -> np.ndarray:
+    """A photo, uint8 [H, W, 3], as the network's input: resized as `mattingjax.Predictor` does."""
+    pixels = resize(image.astype(np.float32), *layout.input_shape[1:3], enlarge=cv2.INTER_AREA)
+    if layout.input_dtype == 'uint8':
+        values = np.round(pixels).astype(np.uint8)
+    else:
+        values = ((pixels - np.asarray(layout.mean)) / layout.std).astype(np.float32)
+    return values[None, :, :, :: -1 if layout.colour_order == 'BGR' else 1]
+
+
+def encode_mask(alpha: np.ndarray, layout: Layout) -> np.ndarray:
+    """An alpha, float32 [H, W] in [0, 1], as a mask: resized likewise."""
+    mask = resize(alpha, *layout.mask_shape[1:3], enlarge=cv2.INTER_AREA)
+    return np.clip(mask, 0, 1)[None, ..., None]
+
+
+def _write_sample(sample: Sample, layout: Layout, folder: Path) -> Item:
+    image, alpha = sample.load()
+    files = {
+        f'{IMAGES_FOLDER}/{sample.name}.bin': encode_input(image, layout).tobytes(),
+        f'{MASKS_FOLDER}/{sample.name}.bin': encode_mask(alpha, layout).tobytes(),
+    }
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    sources = {what: str(path) for what, path in sample.sources.items()}
+    (image_file, image_sha256), (mask_file, mask_sha256) = hashes.items()
+    return Item(
+        name=sample.name,
+        sources=sources,
+        size=image.shape[:2],
+        image_file=image_file,
+        image_sha256=image_sha256,
+        mask_file=mask_file,
+        mask_sha256=mask_sha256,
+    )
+
+
+def draw_row(image: np.ndarray, *alphas: np.ndarray) -> list[np.ndarray]:
+    """A photo, uint8 [H, W, 3], and alphas, float32 [H, W] in [0, 1]: a row for `make_sheet`.
+
+    Each is at most 320 pixels high and wide.
+    """
+    height, width = image.shape[:2]
+    scale = min(1.0, _PREVIEW_SIDE / max(height, width))
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    return [resize(picture, *size) for picture in (image, *map(to_uint8, alphas))]
+
+
+def _draw_preview(folder: Path, index: Index) -> np.ndarray:
+    """Input, mask and cut-out of a few photos from the first to the last, as they were written."""
+    count = min(_PREVIEWED, len(index.items))
+    layout, rows = index.layout, []
+    for i in np.linspace(0, len(index.items) - 1, count).round().astype(int):
+        image = input_as_photo(load_input(folder, index.items[i], layout), layout)
+        mask = load_mask(folder, index.items[i], layout)[0, ..., 0]
+        mask = np.clip(resize(mask, *image.shape[:2]), 0, 1)
+        cutout = composite(image, mask, checkerboard(*mask.shape))
+        rows.append([*draw_row(image, mask), *draw_row(cutout)])
+    return make_sheet(rows)
+
+
+def _check_target(output: Path, samples: Sequence[Sample], overwrite: bool) -> None:
+    """Raises MattingError where more than an earlier preparation would be lost."""
+    check_new_folder(output, *_KIND, overwrite=overwrite)
+    if (output / INDEX_FILE).is_file():
+        read_index(output)  # others write files of that name, too
+    for path in (path for sample in samples for path in sample.sources.values()):
+        if output.resolve() in path.resolve().parents:
+            raise OutputError(f'{output}: would be replaced, but {path} lies in it')

@@ -1,0 +1,233 @@
+r"""The loop of Ascend's msame: photos to .bin files, a network run on them, what came out measured.
+
+  python -m exporters.bins prepare --artefact export/model.pb --images photos --alphas mattes \
+    --output bins
+  python -m exporters.bins run --model export/model.onnx --input bins/images --output outputs
+  python -m exporters.bins evaluate --output outputs --index bins --report report.json
+
+Where there is an Ascend card, msame takes the place of `run`:
+
+  ./msame --model export/model.om --input bins/images --output outputs
+
+The first argument is one of these verbs; `python -m exporters.bins VERB --help` tells its flags.
+"""
+
+import difflib
+import inspect
+import re
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from mattingjax import command_line
+
+# Of each verb, one function defines the flags, and its description is what --help shows; another
+# does what they ask for. The libraries are imported there, so that --help and wrong flags answer at
+# once.
+
+
+def define_prepare() -> None:
+    r"""Turns photos into .bin files, exactly as an artefact wants them, and alphas into masks.
+
+      python -m exporters.bins prepare --artefact export/model.pb --images photos --alphas mattes \
+        --output bins
+      python -m exporters.bins prepare --artefact export/model.pb --foregrounds cutouts \
+        --backgrounds places --output bins
+
+    Photos and alphas have the same names, extensions aside. Cut-outs (transparent pictures) are
+    each put on one of the backgrounds. The output folder gets images/NAME.bin (the network's input,
+    [1, H, W, 3] without a header), masks/NAME.bin (float32 [1, H, W, 1] in [0, 1]), index.json and
+    preview.png; it is written whole or not at all.
+    """
+    _define_path('artefact', '.pb, .onnx or .xml; its manifest or metadata tells what it wants.')
+    flags.DEFINE_integer(
+        'height', None, 'Of the input, in pixels; needed without --artefact, or if it takes any.'
+    )
+    flags.DEFINE_integer('width', None, 'Likewise.')
+    flags.DEFINE_enum(
+        'dtype',
+        None,
+        ['float32', 'uint8'],
+        "Of the input. Default: the artefact's, or float32. uint8, for a model with AIPP, is never "
+        'normalised.',
+    )
+    _define_path('images', 'Folder of photos.')
+    _define_path('alphas', 'Folder of their alphas.')
+    _define_path('foregrounds', 'Folder of cut-outs, instead of photos and alphas.')
+    _define_path('backgrounds', 'Folder of what cut-outs are put on.')
+    flags.DEFINE_integer('seed', 0, 'Which cut-out gets which background.', lower_bound=0)
+    flags.DEFINE_string(
+        'mask_size',
+        None,
+        'Height x width of the masks, to which outputs will be resized: 800x600, say. Default: the '
+        "input's.",
+    )
+    _define_path('output', 'Folder to make.', required=True)
+    flags.DEFINE_bool('overwrite', False, 'Replace what prepare wrote there before.')
+
+
+def prepare() -> None:
+    from exporters.bin_index import PREVIEW_FILE, create_layout
+    from exporters.bin_preparation import prepare_bins
+    from exporters.bin_sources import compose_photos, pair_photos
+    from mattingjax.errors import MattingError
+
+    values = flags.FLAGS
+    folders = values.images, values.alphas, values.foregrounds, values.backgrounds
+    if tuple(map(bool, folders)) not in ((True, True, False, False), (False, False, True, True)):
+        raise MattingError(
+            '--images, --foregrounds: expected --images and --alphas, or --foregrounds and '
+            '--backgrounds'
+        )
+    layout = create_layout(
+        Path(values.artefact) if values.artefact else None,
+        height=values.height,
+        width=values.width,
+        dtype=values.dtype,
+        mask_size=_parse_size(values.mask_size),
+    )
+    output = Path(values.output)
+    if values.images:
+        samples = pair_photos(Path(values.images), Path(values.alphas), output)
+    else:
+        cutouts, places = Path(values.foregrounds), Path(values.backgrounds)
+        samples = compose_photos(cutouts, places, values.seed, output)
+    index = prepare_bins(samples, layout, output, overwrite=values.overwrite)
+    print(
+        f'{len(index.items)} inputs, {layout.input_dtype} {list(layout.input_shape)}, and their '
+        f'masks in {output}; {output / PREVIEW_FILE} shows some'
+    )
+
+
+def define_run() -> None:
+    """Runs an artefact on .bin files, as Ascend's msame runs an OM model on a card.
+
+      python -m exporters.bins run --model export/model.onnx --input bins/images --output outputs
+      python -m exporters.bins run --model export/model.onnx --output outputs --loop 100
+
+    Each input gives OUTPUT/YYYYMMDD_HHMMSS/NAME_output_0.bin (or .txt), a folder that appears when
+    it is complete. Unlike msame, which runs each file of a folder once, it runs it --loop times.
+    """
+    _define_path('model', '.pb, .onnx or .xml.', required=True)
+    _define_path('input', 'Folder of .bin files, or one file. Default: zeros, to measure the time.')
+    _define_path('output', 'Folder in which that of the results is made.', required=True)
+    flags.DEFINE_enum('outfmt', 'BIN', ['BIN', 'TXT'], 'What the results are written as.')
+    flags.DEFINE_integer('loop', 1, 'How often each file is run.', lower_bound=1)
+    flags.DEFINE_enum(
+        'runtime',
+        None,
+        ['openvino', 'onnxruntime', 'tensorflow'],
+        'What runs it. Default: what suits the file.',
+    )
+
+
+def run() -> None:
+    from exporters.msame import run_bins
+
+    values = flags.FLAGS
+    summary = run_bins(
+        Path(values.model),
+        Path(values.input) if values.input else None,
+        Path(values.output),
+        outfmt=values.outfmt,
+        loop=values.loop,
+        runtime=values.runtime,
+    )
+    print(f'results in {summary.folder}')
+
+
+def define_evaluate() -> None:
+    """Compares the results of a run, ours or msame's, with the masks.
+
+      python -m exporters.bins evaluate --output outputs --index bins --report report.json
+
+    Prints MAD and MSE (means), SAD, gradient and connectivity error (sums in thousands) and MMNet's
+    own gradient error (mean_gradient) of the worst photos, and the means of all. How results are
+    stored is told by their size; where it is not, --channels or --outdtype must.
+    """
+    _define_path('output', "The run's --output.", required=True)
+    _define_path('index', 'Folder that prepare wrote.', required=True)
+    flags.DEFINE_string(
+        'timestamp', None, 'Folder of the results in it (. if they lie there). Default: the newest.'
+    )
+    flags.DEFINE_enum(
+        'channels', None, ['1', '2'], "Of the results; 2 as MMNet's softmax, whose last is alpha."
+    )
+    flags.DEFINE_enum('outdtype', None, ['float16', 'float32'], 'Of results written as BIN.')
+    _define_path(
+        'report', 'A .json to write; beside it a .csv of every photo and a .png of the worst.'
+    )
+
+
+def evaluate() -> None:
+    from exporters.bin_evaluation import evaluate_bins, format_table, write_report
+    from exporters.bin_index import read_index
+    from exporters.bin_outputs import find_outputs
+    from mattingjax.errors import MattingError
+    from mattingjax.files import check_folder
+
+    values = flags.FLAGS
+    report = Path(values.report) if values.report else None
+    if report and report.suffix != '.json':
+        raise MattingError(f'--report: expected a name that ends in .json, got {report}')
+    if report:
+        check_folder(report.parent)
+    prepared = Path(values.index)
+    index = read_index(prepared)
+    results = find_outputs(Path(values.output), values.timestamp)
+    channels = int(values.channels) if values.channels else None
+    evaluation = evaluate_bins(results, prepared, index, channels=channels, dtype=values.outdtype)
+    height, width = index.layout.mask_shape[1:3]
+    print(f'{results}: {evaluation.encoding}, compared at {height} by {width} pixels')
+    print(format_table(evaluation))
+    if report:
+        print(*write_report(report, evaluation, prepared, index), sep='\n')
+
+
+VERBS = {
+    'prepare': (define_prepare, prepare),
+    'run': (define_run, run),
+    'evaluate': (define_evaluate, evaluate),
+}
+
+
+def main() -> None:
+    """Takes the verb off the command line; its flags are the rest."""
+    verb = sys.argv[1] if len(sys.argv) > 1 else ''
+    if verb in ('help', '-h', '-help', '--help', '-helpshort', '--helpshort', '--helpfull'):
+        print(__doc__)
+        return
+    if verb not in VERBS:
+        close = difflib.get_close_matches(verb, VERBS, 1)
+        hint = f'did you mean {close[0]}? ' if close else ''
+        found = repr(verb) if verb else 'nothing'
+        print(
+            f'error: expected prepare, run or evaluate as the first argument, got {found} '
+            f'({hint}see --help)',
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    sys.argv[:2] = [f'exporters.bins {verb}']
+    define_flags, act = VERBS[verb]
+    define_flags()
+    sys.modules['__main__'].__doc__ = inspect.getdoc(define_flags)  # what --help shows
+    command_line.run(act)
+
+
+def _define_path(name: str, text: str, required: bool = False) -> None:
+    flags.DEFINE_string(name, None, text, required=required)
+
+
+def _parse_size(text: str | None) -> tuple[int, int] | None:
+    from mattingjax.errors import MattingError
+
+    if text is None:
+        return None
+    if not (found := re.fullmatch(r'(\d{1,5})x(\d{1,5})', text)):
+        raise MattingError(f'--mask_size: expected height x width, as 800x600, got {text!r}')
+    return int(found[1]), int(found[2])
+
+
+if __name__ == '__main__':
+    main()

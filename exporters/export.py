@@ -1,0 +1,324 @@
+"""Exports a checkpoint: frozen TensorFlow graph, ONNX, OpenVINO IR, and the kit for Ascend's ATC.
+
+  python -m exporters.export --checkpoint CKPT --output DIR
+  python -m exporters.export --checkpoint CKPT --output DIR --formats openvino --precision fp32,fp16
+  python -m exporters.export --checkpoint CKPT --output DIR --height 288 --width 512
+
+DIR gets model.pb with the files for Ascend beside it, model.onnx (of the size given) and
+model_dynamic.onnx (of any size), model.xml and model.bin, manifest.json, and verification.png.
+Every artefact takes RGB photos, float32 [N, H, W, 3] in [0, 255], and gives alpha [N, H, W, 1] in
+[0, 1]. Each is compared with the JAX network; if one differs by more than 1e-4 (FP16 weights:
+5e-3), nothing is written and the exit status is 3.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import functools
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import tqdm
+from absl import flags
+
+from exporters import ascend_kit, openvino_ir, verify
+from exporters.artefacts import (
+    TOLERANCES,
+    write_frozen_graph,
+    write_onnx,
+    write_openvino,
+    write_openvino_uint8,
+)
+from exporters.folding import fold_batch_norm, fold_scaling, without_scaling
+from exporters.frozen_graph import check_tools, create_frozen_graph
+from exporters.manifest import (
+    FORMAT,
+    describe_network,
+    format_manifest,
+    hash_file,
+    tool_versions,
+)
+from exporters.onnx_graph import create_onnx
+from mattingjax import command_line, load_checkpoint
+from mattingjax.errors import MattingError
+from mattingjax.files import check_new_folder, new_folder
+from mattingjax.images import encode_png, find_images
+from mattingjax.models import ModelConfig, check_size
+from mattingjax.signature import MANIFEST_FILE, Signature
+
+FORMATS = ('pb', 'onnx', 'openvino')
+_KIND = ('an export', MANIFEST_FILE)
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportOptions:
+    """What is exported, and how.
+
+    Attributes:
+      formats: Some of 'pb', 'onnx', 'openvino'.
+      height, width: Pixels; the network's input size if None.
+      batch_size: Images at once.
+      precisions: Weights of the IR: 'fp32' (model.xml), 'fp16' (model_fp16.xml) or both.
+      scaling_inside: Whether the graph takes [0, 255] and scales itself; else its input must be
+        normalised before (by Ascend's AIPP, say).
+      embed_preprocessing: None, or 'RGB' or 'BGR': also writes model_uint8.xml, which takes uint8
+        frames of any size in that order of colours.
+      input_name, output_name: Names of the graph's ends.
+      verify: Whether every artefact is compared with the JAX network.
+      photos: Pictures to compare on; two of scikit-image's if empty.
+      soc_version: The Ascend chip to run ATC for, if it is on PATH; None to leave that.
+    """
+
+    formats: tuple[str, ...] = FORMATS
+    height: int | None = None
+    width: int | None = None
+    batch_size: int = 1
+    precisions: tuple[str, ...] = ('fp32',)
+    scaling_inside: bool = True
+    embed_preprocessing: str | None = None
+    input_name: str = 'input'
+    output_name: str = 'output'
+    verify: bool = True
+    photos: tuple[Path, ...] = ()
+    soc_version: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, known in (('formats', FORMATS), ('precisions', tuple(TOLERANCES))):
+            values = getattr(self, name)
+            if not values or not set(values) <= set(known):
+                raise MattingError(
+                    f'{name}: expected some of {", ".join(known)}, got {",".join(values) or "none"}'
+                )
+        if self.batch_size < 1:
+            raise MattingError(f'batch_size: expected at least 1, got {self.batch_size}')
+        if self.input_name == self.output_name or not all(
+            name.isidentifier() for name in (self.input_name, self.output_name)
+        ):
+            raise MattingError(
+                'input_name, output_name: expected two different names of letters, digits and _, '
+                f'got {self.input_name!r} and {self.output_name!r}'
+            )
+        if self.embed_preprocessing is not None and 'openvino' not in self.formats:
+            raise MattingError('embed_preprocessing: expected openvino among the formats')
+        if self.embed_preprocessing is not None and self.batch_size != 1:
+            raise MattingError('embed_preprocessing: expected a batch size of 1')
+        if self.embed_preprocessing is not None and not self.scaling_inside:
+            raise MattingError('embed_preprocessing: expected scaling inside the graph')
+
+
+def export_checkpoint(
+    path_or_name: Path | str,
+    output: Path | str,
+    options: ExportOptions | None = None,
+    *,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Exports a checkpoint, all of it or nothing; progress goes to standard error.
+
+    Args:
+      path_or_name: A checkpoint directory, or the name of weights that ship.
+      output: The folder to make.
+      options: What to export; everything, of the network's input size, if None.
+      overwrite: Whether an export that lies there already is replaced.
+
+    Returns:
+      The content of manifest.json.
+
+    Raises:
+      ToolsError: JAX is too new for graph export, or a package is missing.
+      CheckpointError: There is no such checkpoint, or it is damaged.
+      ConfigError: Height or width is no multiple of the network's stride.
+      OutputError: The folder cannot be written, or something lies there already.
+      VerificationError: An artefact differs from the JAX network.
+    """
+    check_tools()
+    options = options or ExportOptions()
+    check_new_folder(Path(output), *_KIND, overwrite=overwrite)
+    checkpoint = load_checkpoint(path_or_name)
+    config = checkpoint.config
+    height, width = options.height or config.input_size, options.width or config.input_size
+    check_size(config, height, width, 'export')
+    shape = (options.batch_size, height, width, 3)
+    photos = verify.load_photos(options.photos)
+    with (
+        new_folder(Path(output), *_KIND, overwrite=overwrite) as folder,
+        concurrent.futures.ThreadPoolExecutor(1) as background,
+        tqdm.tqdm(total=6, file=sys.stderr, bar_format='{desc:30} {bar:20} {elapsed}') as bar,
+    ):
+        # XLA compiles the network for comparison while TensorFlow traces it.
+        if options.verify:
+            cases = background.submit(verify.create_cases, checkpoint, photos, shape[:3])
+
+        def step(description: str) -> None:
+            bar.set_description_str(description)
+            bar.update()
+
+        step('folding constants')
+        variables = fold_batch_norm(config, checkpoint.variables)
+        if options.scaling_inside:
+            folded, variables = fold_scaling(config, variables)
+        else:
+            folded = without_scaling(config)
+        step('tracing to TensorFlow')
+        names = options.input_name, options.output_name
+        graph = create_frozen_graph(folded, variables, shape, *names)
+        signature = _signature(config, shape, options)
+        network = describe_network(checkpoint)
+        artefacts, notes = [], {}
+        if 'pb' in options.formats:
+            artefact, kit = write_frozen_graph(folder, graph, signature, config.preprocessing)
+            artefacts.append(artefact)
+            notes['ascend'] = _run_atc(folder, kit, options)
+        step('converting to ONNX')
+        if 'onnx' in options.formats or 'openvino' in options.formats:
+            model = create_onnx(graph, *names, config.preprocessing.multiple_of)
+        if 'onnx' in options.formats:
+            artefacts += write_onnx(folder, model, signature, network)
+        step('converting to OpenVINO')
+        if 'openvino' in options.formats:
+            measure = None
+            if options.verify:
+                at_size = cases.result()[shape[:3]]
+                measure = functools.partial(
+                    verify.worst_difference, cases=at_size, signature=signature
+                )
+            artefacts += write_openvino(
+                folder, model, signature, network, options.precisions, measure
+            )
+            if options.embed_preprocessing is not None:
+                artefacts.append(
+                    write_openvino_uint8(
+                        folder, model, signature, network, options.embed_preprocessing
+                    )
+                )
+        step('comparing with the network')
+        parities: dict[str, Any] = {}
+        if options.verify:
+            parities, sheet = verify.verify_artefacts(artefacts, cases.result())
+            (folder / 'verification.png').write_bytes(encode_png(sheet))
+        manifest = {
+            'format': FORMAT,
+            'network': network,
+            'artefacts': {
+                artefact.path.name: artefact.describe(parities.get(artefact.path.name))
+                for artefact in artefacts
+            },
+            **notes,
+            'versions': tool_versions(),
+        }
+        (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1) + '\n')
+        step('done')
+    return manifest
+
+
+def _signature(
+    config: ModelConfig, shape: tuple[int, int, int, int], options: ExportOptions
+) -> Signature:
+    return Signature(
+        input_name=options.input_name,
+        output_name=options.output_name,
+        shape=shape,
+        dtype='float32',
+        scaling_inside=options.scaling_inside,
+        colour_order='RGB',
+        resize_inside=False,
+        input_size=config.input_size,
+        preprocessing=config.preprocessing,
+    )
+
+
+def _run_atc(folder: Path, kit: list[Path], options: ExportOptions) -> dict[str, Any]:
+    """Runs ATC where it is asked for and there is one; says what became of it."""
+    notes: dict[str, Any] = {'files': [path.name for path in kit]}
+    if options.soc_version is None:
+        return notes | {'om': 'not made: bash atc.sh SOC_VERSION makes it where ATC is installed'}
+    if ascend_kit.find_atc() is None:
+        return notes | {
+            'om': f'not made: atc is not on PATH; bash atc.sh {options.soc_version} makes it where '
+            'it is'
+        }
+    om = ascend_kit.run_atc(folder, options.soc_version)
+    return notes | {'om': {'file': om.name, 'sha256': hash_file(om)}}
+
+
+def _define_flags() -> None:
+    # In a function: other programs import this module and have flags of their own.
+    flags.DEFINE_string(
+        'checkpoint', None, 'Checkpoint directory, or the name of weights that ship.', required=True
+    )
+    flags.DEFINE_string('output', None, 'Folder to make.', required=True)
+    flags.DEFINE_bool('overwrite', False, 'Replace an export that lies there already.')
+    flags.DEFINE_list('formats', list(FORMATS), f'Some of {", ".join(FORMATS)}.')
+    flags.DEFINE_integer('height', None, "Pixels; default: the network's input size.")
+    flags.DEFINE_integer('width', None, "Pixels; default: the network's input size.")
+    flags.DEFINE_integer('batch_size', 1, 'Images at once.')
+    flags.DEFINE_list(
+        'precision',
+        ['fp32'],
+        'Weights of the IR: fp32 (model.xml), fp16 (model_fp16.xml), or both.',
+    )
+    flags.DEFINE_bool(
+        'scaling',
+        True,
+        "Scale [0, 255] to the network's range inside the graph; --noscaling leaves it to AIPP.",
+    )
+    flags.DEFINE_enum(
+        'embed_preprocessing',
+        None,
+        list(openvino_ir.COLOUR_ORDERS),
+        'Also write model_uint8.xml, which takes uint8 frames of any size in this order of colours '
+        'and resizes them itself.',
+    )
+    flags.DEFINE_string('input_name', 'input', 'Name of the input node.')
+    flags.DEFINE_string('output_name', 'output', 'Name of the output node.')
+    flags.DEFINE_bool('verify', True, 'Compare every artefact with the JAX network.')
+    flags.DEFINE_string(
+        'photos', None, 'Photo, or folder of photos, to compare on; default: two of scikit-image.'
+    )
+    flags.DEFINE_string('soc_version', None, 'Ascend chip (Ascend310, say) to run ATC for, too.')
+
+
+def _find_photos(path: str | None) -> tuple[Path, ...]:
+    if path is None:
+        return ()
+    photos = find_images(Path(path)) if Path(path).is_dir() else [Path(path)]
+    if not photos:
+        raise MattingError(f'{path}: holds no picture')
+    return tuple(photos)
+
+
+def main() -> int:
+    values = flags.FLAGS
+    check_tools()
+    options = ExportOptions(
+        formats=tuple(values.formats),
+        height=values.height,
+        width=values.width,
+        batch_size=values.batch_size,
+        precisions=tuple(values.precision),
+        scaling_inside=values.scaling,
+        embed_preprocessing=values.embed_preprocessing,
+        input_name=values.input_name,
+        output_name=values.output_name,
+        verify=values.verify,
+        photos=_find_photos(values.photos),
+        soc_version=values.soc_version,
+    )
+    try:
+        manifest = export_checkpoint(
+            values.checkpoint, values.output, options, overwrite=values.overwrite
+        )
+    except verify.VerificationError as error:
+        print(f'error: {error}; nothing was written', file=sys.stderr)
+        return 3
+    print(format_manifest(manifest))
+    print(f'results in {values.output}')
+    return 0
+
+
+if __name__ == '__main__':
+    _define_flags()
+    command_line.run(main)

@@ -1,0 +1,147 @@
+"""A network as a frozen TensorFlow graph: one input, one output, constants, plain ops."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from exporters import tf_operations
+from mattingjax.errors import MattingError
+from mattingjax.models import ModelConfig, Variables, apply_model
+from mattingjax.models.operations import replace_operations
+from mattingjax.quiet import import_tensorflow
+
+# What tracing leaves behind and inference does not need: each passes its first input through.
+_PASS_THROUGH = ('EnsureShape', 'Identity', 'IdentityN', 'PreventGradient', 'StopGradient')
+LAST_JAX = (0, 7, 1)
+
+
+class ToolsError(MattingError):
+    """The installed packages cannot export."""
+
+
+def check_tools() -> None:
+    """Raises ToolsError unless JAX can write graphs of plain TensorFlow ops and the rest is there.
+
+    Quick: nothing of it is imported.
+    """
+    import importlib.util
+
+    import jax
+
+    if jax.__version_info__ > LAST_JAX:
+        wanted = '.'.join(map(str, LAST_JAX))
+        raise ToolsError(
+            f'export: expected JAX {wanted} or earlier, found {jax.__version__}: later ones write '
+            'the whole network as one XlaCallModule op, which neither ATC nor tf2onnx nor OpenVINO '
+            "reads; pip install -e '.[export]' installs the right ones"
+        )
+    for package in ('tensorflow', 'tf2onnx', 'onnx', 'onnxruntime', 'openvino'):
+        if importlib.util.find_spec(package) is None:
+            raise ToolsError(
+                f"export: the package {package} is missing; pip install -e '.[export]' installs it"
+            )
+
+
+def create_frozen_graph(
+    config: ModelConfig,
+    variables: Variables,
+    input_shape: tuple[int, int, int, int],
+    input_name: str = 'input',
+    output_name: str = 'output',
+) -> Any:
+    """Traces a network through jax2tf and cleans the graph.
+
+    Args:
+      config: The network.
+      variables: Folded ones, NumPy arrays (see `folding`).
+      input_shape: [N, H, W, 3], static.
+      input_name: Name of the placeholder.
+      output_name: Name of the last node: alpha [N, H, W, 1] in [0, 1].
+
+    Returns:
+      A `tf.compat.v1.GraphDef` without functions, control flow or training ops.
+    """
+    tf = import_tensorflow()
+    from jax.experimental import jax2tf
+
+    function = jax2tf.convert(
+        lambda images: apply_model(config, variables, images)['alpha'],
+        native_serialization=False,
+        enable_xla=False,
+        with_gradient=False,
+    )
+    with replace_operations(tf_operations.REPLACEMENTS):
+        signature = tf.TensorSpec(input_shape, tf.float32, name=input_name)
+        traced = tf.function(function, autograph=False).get_concrete_function(signature)
+    raw = traced.graph.as_graph_def()
+    last = traced.outputs[0].name.removesuffix(':0')
+    graph = _fold_constants(_strip(raw, last, output_name), output_name)
+    graph.versions.CopyFrom(raw.versions)
+    return _name_nodes(graph, {input_name, output_name}, config)
+
+
+def _strip(graph: Any, last: str, output_name: str) -> Any:
+    """Removes the pass-through nodes and lets a node `output_name` be the end."""
+    import tensorflow as tf
+
+    targets = {node.name: node.input[0] for node in graph.node if node.op in _PASS_THROUGH}
+
+    def resolve(name: str) -> str:
+        while name.split(':')[0] in targets:
+            name = targets[name.split(':')[0]]
+        return name
+
+    stripped = tf.compat.v1.GraphDef()
+    for node in graph.node:
+        if node.name in targets:
+            continue
+        copy = stripped.node.add()
+        copy.CopyFrom(node)
+        # A control input would only order what has no side effects.
+        copy.input[:] = [resolve(name) for name in node.input if not name.startswith('^')]
+    end = stripped.node.add(name=output_name, op='Identity', input=[resolve(last)])
+    end.attr['T'].type = tf.float32.as_datatype_enum
+    return stripped
+
+
+def _fold_constants(graph: Any, output_name: str) -> Any:
+    """Grappler's constant folding; what leads nowhere is pruned."""
+    from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
+    from tensorflow.python.grappler import tf_optimizer
+
+    meta = meta_graph_pb2.MetaGraphDef()
+    meta.graph_def.CopyFrom(graph)
+    meta.collection_def['train_op'].node_list.value.append(output_name)
+    options = config_pb2.ConfigProto()
+    rewriting = options.graph_options.rewrite_options
+    rewriting.optimizers.extend(['constfold', 'pruning'])
+    rewriting.min_graph_nodes = -1
+    return tf_optimizer.OptimizeGraph(options, meta)
+
+
+def _name_nodes(graph: Any, kept: set[str], config: ModelConfig) -> Any:
+    """Names that say where in the network a node is, without the tracer's own prefixes."""
+    prefix = type(config.architecture).__name__.removesuffix('Config')
+    names: dict[str, str] = {}
+    for node in graph.node:
+        _, found, path = node.name.partition(f'/{prefix}/')
+        wanted = node.name if node.name in kept else f'{prefix}/{path}' if found else node.name
+        wanted = wanted.rsplit('jax2tf', 1)[-1].lstrip('_/') if not found else wanted
+        unique, count = wanted, 1
+        while unique in names.values():
+            unique, count = f'{wanted}_{count}', count + 1
+        names[node.name] = unique
+    for node in graph.node:
+        node.name = names[node.name]
+        node.input[:] = [
+            ':'.join([names[name.split(':')[0]], *name.split(':')[1:]]) for name in node.input
+        ]
+        for attribute in [name for name in node.attr if name.startswith('_')]:
+            del node.attr[attribute]  # notes of the tracer's
+    return graph
+
+
+def count_ops(graph: Any) -> Counter[str]:
+    """How often each op occurs; constants are not counted."""
+    return Counter(node.op for node in graph.node if node.op != 'Const')

@@ -1,0 +1,62 @@
+"""What manifest.json says beside the artefacts: the network, the tools."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import platform
+from pathlib import Path
+from typing import Any
+
+import flax.traverse_util
+import numpy as np
+
+from mattingjax import Checkpoint
+
+FORMAT = 1
+_TOOLS = (
+    'mattingjax', 'jax', 'jaxlib', 'flax', 'numpy', 'tensorflow', 'tf2onnx', 'onnx', 'onnxruntime',
+    'openvino',
+)  # fmt: skip
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    with path.open('rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def hash_variables(checkpoint: Checkpoint) -> str:
+    """SHA-256 over the names, shapes and values of a checkpoint's variables."""
+    digest = hashlib.sha256()
+    leaves = flax.traverse_util.flatten_dict(checkpoint.variables, sep='/')
+    for name, leaf in sorted(leaves.items()):
+        array = np.ascontiguousarray(leaf, '<f4')
+        digest.update(f'{name} {array.shape}\n'.encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def describe_network(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The network and where its variables come from: JSON types."""
+    return {**checkpoint.config.to_dict(), 'variables_sha256': hash_variables(checkpoint)}
+
+
+def tool_versions() -> dict[str, str]:
+    """Versions of Python and of every package that takes part in an export."""
+    versions = {package: importlib.metadata.version(package) for package in _TOOLS}
+    return {'python': platform.python_version(), **versions}
+
+
+def format_manifest(manifest: dict[str, Any]) -> str:
+    """A manifest as a table for people: file, size, largest difference to the JAX network."""
+    lines = [f'{"":24}{"size":>10}{"largest difference to JAX":>30}']
+    for name, entry in manifest['artefacts'].items():
+        size = entry['bytes'] + entry.get('weights_bytes', 0)
+        parity = entry['parity']
+        if isinstance(parity, dict):
+            worst = max(case['max'] for cases in parity.values() for case in cases.values())
+            parity = f'{worst:.1e}'
+        lines.append(f'{name:24}{size / 2**20:7.2f} MB{parity:>30}')
+        lines += [f'  outside ATC: {problem}' for problem in entry.get('outside_atc_op_list', ())]
+    return '\n'.join(lines)

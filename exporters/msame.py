@@ -1,0 +1,203 @@
+"""Runs an artefact on .bin files as Ascend's msame runs an OM model on a card.
+
+What msame does: the files of the input folder are read in the order of their names, each must have
+as many bytes as the model's input, and its output goes to TIMESTAMP/STEM_output_0.bin or .txt below
+the output folder. Without inputs the model runs on zeros, to measure the time alone; then, and for
+a single file, the output is named after the model. A .txt holds the values in reading order, a
+blank after each, a hundred to a line; msame gives six digits, we nine, which lose nothing.
+
+References:
+  https://gitee.com/ascend/tools, folder msame.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from exporters.bin_index import IMAGES_FOLDER, INDEX_FILE, Index, check_content, read_index
+from mattingjax.errors import ArtefactError, MattingError
+from mattingjax.files import check_folder
+from mattingjax.sessions import READERS, Session, create_session
+
+FORMATS = ('BIN', 'TXT')
+_VALUES_PER_LINE = 100
+
+
+class Summary(NamedTuple):
+    """What a run gave: the folder of the results, and the milliseconds of each inference."""
+
+    folder: Path
+    milliseconds: list[float]
+
+
+def run_bins(
+    model: Path,
+    source: Path | None,
+    output: Path,
+    *,
+    outfmt: str = 'BIN',
+    loop: int = 1,
+    runtime: str | None = None,
+) -> Summary:
+    """Runs an artefact on .bin files; tells of it on standard output in msame's words.
+
+    Args:
+      model: A `.pb`, `.onnx` or `.xml` of one input and one output.
+      source: A folder of .bin files, one such file, or None for zeros. Files that `prepare` wrote
+        must still be what its index tells of.
+      output: Folder in which that of the results is made, named by the time. It appears when it is
+        complete.
+      outfmt: 'BIN' or 'TXT'.
+      loop: How often each file is run.
+      runtime: See `mattingjax.sessions.create_session`.
+
+    Raises:
+      ArtefactError: The artefact is missing, damaged or cannot be run.
+      MattingError: There are no inputs, or one is damaged or of another size.
+      OutputError: The results cannot be written.
+    """
+    check_folder(output)
+    files, index = _find_inputs(source), _find_index(source)
+    session = create_session(model, runtime)
+    shape = _choose_shape(model, session, index)
+    for _ in _load_inputs(files, shape, session.input_dtype, index):
+        pass  # a bad file shows before hours of inference, not after them
+    print(f'[INFO] load model {model} success')
+    print(f'[INFO] device {_name_device(model, runtime)}')
+    milliseconds: list[float] = []
+    stamp = time.strftime('%Y%m%d_%H%M%S')
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix='.writing.', dir=output) as scratch:
+        results = Path(scratch, stamp)
+        results.mkdir()
+        for file, values in _load_inputs(files, shape, session.input_dtype, index):
+            print(f'[INFO] start to process file:{file}' if file else '[INFO] input all zeros')
+            outcome = np.empty(0)
+            for _ in range(loop):
+                start = time.perf_counter()
+                outcome = _run(model, session, values)
+                milliseconds.append((time.perf_counter() - start) * 1e3)
+                print(f'Inference time: {milliseconds[-1]:.3f}ms', flush=True)
+            stem = file.stem if file and source != file else model.stem
+            _write_output(results, f'{stem}_output_0', outcome, outfmt)
+        folder = _rename(results, output)
+    print('[INFO] output data success')
+    print(f'Inference average time: {np.mean(milliseconds):.6f} ms')
+    if len(milliseconds) > 1:
+        print(f'Inference average time without first time: {np.mean(milliseconds[1:]):.6f} ms')
+    return Summary(folder, milliseconds)
+
+
+def format_values(values: np.ndarray) -> str:
+    """Floats as msame's TXT, with as many digits as it takes to read the same values back."""
+    words = [f'{value:.9g} ' for value in values.ravel().tolist()]
+    lines = (words[i : i + _VALUES_PER_LINE] for i in range(0, len(words), _VALUES_PER_LINE))
+    return ''.join(''.join(line) + '\n' for line in lines)
+
+
+def _find_inputs(source: Path | None) -> list[Path]:
+    """The .bin files in the order of their names; none at all for zeros."""
+    if source is None:
+        return []
+    if source.is_file():
+        return [source]
+    if not source.is_dir():
+        raise MattingError(f'{source}: no such file or folder')
+    files = sorted(path for path in source.glob('*.bin') if path.is_file())
+    if not files:
+        hint = f' (prepare wrote them to {source / IMAGES_FOLDER})'
+        raise MattingError(
+            f'{source}: holds no .bin file' + (hint if (source / INDEX_FILE).is_file() else '')
+        )
+    return files
+
+
+def _find_index(source: Path | None) -> Index | None:
+    """The index of the folder that `prepare` wrote the inputs to, if it was that."""
+    if source is None:
+        return None
+    folder = (source.parent if source.is_file() else source).absolute()
+    prepared = folder.name == IMAGES_FOLDER and (folder.parent / INDEX_FILE).is_file()
+    return read_index(folder.parent) if prepared else None
+
+
+def _choose_shape(model: Path, session: Session, index: Index | None) -> tuple[int, ...]:
+    """The shape of one input; that of the index where the artefact takes any size."""
+    shape = tuple(session.input_shape)
+    if None in shape[1:] and index is not None:
+        shape = index.layout.input_shape
+    shape = (shape[0] or 1, *shape[1:])
+    if None in shape:
+        raise ArtefactError(
+            f'{model}: takes any size, {list(shape)}; expected a static one, or inputs of '
+            'exporters.bins prepare'
+        )
+    return tuple(size or 1 for size in shape)
+
+
+def _load_inputs(
+    files: list[Path], shape: tuple[int, ...], dtype: np.dtype, index: Index | None
+) -> Iterator[tuple[Path | None, np.ndarray]]:
+    """Each file with its values, checked; or zeros if there is none."""
+    if not files:
+        yield None, np.zeros(shape, dtype)
+    hashes = (
+        {Path(item.image_file).name: item.image_sha256 for item in index.items} if index else {}
+    )
+    size = int(np.prod(shape)) * dtype.itemsize
+    for file in files:
+        content = file.read_bytes()
+        if len(content) != size:
+            raise MattingError(
+                f'{file}: expected {size} bytes ({dtype} {list(shape)}), found {len(content)}: '
+                'damaged, or for another model'
+            )
+        if index is not None and file.name not in hashes:
+            raise MattingError(f'{file}: the {INDEX_FILE} beside its folder does not know it')
+        if index is not None:
+            check_content(file, content, hashes[file.name])
+        values = np.frombuffer(content, dtype).reshape(shape)
+        if not np.isfinite(values).all():
+            raise MattingError(f'{file}: holds values that are no finite numbers: damaged')
+        yield file, values
+
+
+def _run(model: Path, session: Session, values: np.ndarray) -> np.ndarray:
+    try:
+        return session(values)
+    except Exception as error:  # the runtimes' own types
+        reason = ' '.join(str(error).split())
+        raise ArtefactError(f'{model}: cannot be run ({reason:.200})') from error
+
+
+def _name_device(model: Path, runtime: str | None) -> str:
+    runtime = runtime or READERS[model.suffix][0]
+    device = 'CPU'
+    if runtime == 'tensorflow':
+        import tensorflow as tf
+
+        device = 'GPU' if tf.config.list_physical_devices('GPU') else 'CPU'
+    return f'{device} ({runtime}), not a card of Ascend'
+
+
+def _write_output(folder: Path, stem: str, values: np.ndarray, outfmt: str) -> None:
+    if outfmt == 'TXT':
+        (folder / f'{stem}.txt').write_text(format_values(values), encoding='ascii')
+    else:
+        (folder / f'{stem}.bin').write_bytes(values.tobytes())
+
+
+def _rename(results: Path, output: Path) -> Path:
+    """Moves the results to the output folder; a number is added if another run was as early."""
+    for count in itertools.count():
+        folder = output / (f'{results.name}_{count}' if count else results.name)
+        if not folder.exists():
+            break
+    return results.rename(folder)

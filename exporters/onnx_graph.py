@@ -1,0 +1,103 @@
+"""Frozen TensorFlow graph → ONNX through tf2onnx, of a fixed size and of any size."""
+
+from __future__ import annotations
+
+import logging
+from importlib.metadata import version
+from typing import Any
+
+from exporters import onnx_passes
+from mattingjax.errors import MattingError
+
+OPSET = 17
+DIMENSIONS = ('batch', 'height', 'width')
+
+
+def create_onnx(graph: Any, input_name: str, output_name: str, multiple: int) -> Any:
+    """Converts a frozen graph; the result does not depend on the graph's size but for its input.
+
+    Args:
+      graph: A `tf.compat.v1.GraphDef`, NHWC.
+      input_name: Its placeholder; the ONNX input has the same name.
+      output_name: Its last node, likewise.
+      multiple: What the network's height and width are multiples of.
+
+    Returns:
+      An `onnx.ModelProto`, NCHW inside, NHWC at both ends.
+
+    Raises:
+      MattingError: tf2onnx left something that only fits this size.
+    """
+    import tf2onnx
+
+    logging.getLogger('tf2onnx').setLevel(logging.ERROR)
+    model, _ = tf2onnx.convert.from_graph_def(
+        graph,
+        name='mattingjax',
+        input_names=[f'{input_name}:0'],
+        output_names=[f'{output_name}:0'],
+        opset=OPSET,
+    )
+    _shorten_names(model)
+    onnx_passes.drop_reshapes(model)
+    onnx_passes.trim_slices(model)
+    onnx_passes.fold_pads(model)
+    onnx_passes.split_narrow_inputs(model)
+    onnx_passes.average_in_two_steps(model, multiple)
+    if left := [node.name for node in model.graph.node if node.op_type in ('Reshape', 'Identity')]:
+        raise MattingError(f'ONNX: expected no reshapes of constant size, found {left[0]}')
+    return model
+
+
+def _shorten_names(model: Any) -> None:
+    """Takes TensorFlow's `:0` off the tensors' names."""
+    graph = model.graph
+    for node in graph.node:
+        node.input[:] = [name.removesuffix(':0') for name in node.input]
+        node.output[:] = [name.removesuffix(':0') for name in node.output]
+    for value in (*graph.input, *graph.output, *graph.initializer):
+        value.name = value.name.removesuffix(':0')
+    del graph.value_info[:]
+
+
+def fix_size(model: Any) -> Any:
+    """A copy that is faster on a CPU and holds for its own size alone."""
+    fixed = _copy(model)
+    onnx_passes.convolve_before_enlarging(fixed)
+    onnx_passes.multiply_narrow_resizes(fixed)
+    return fixed
+
+
+def free_size(model: Any) -> Any:
+    """A copy that takes any batch, and any height and width that the network's stride divides."""
+    free = _copy(model)
+    for value in (*free.graph.input, *free.graph.output):
+        for dimension, name in zip(value.type.tensor_type.shape.dim, DIMENSIONS, strict=False):
+            dimension.Clear()
+            dimension.dim_param = name
+    return free
+
+
+def finish_onnx(model: Any, metadata: dict[str, str]) -> bytes:
+    """Adds shapes and metadata, checks the model and serialises it.
+
+    Raises:
+      MattingError: ONNX's checker or strict shape inference refuses it.
+    """
+    import onnx
+
+    model = _copy(model)
+    model.producer_name, model.producer_version = 'mattingjax', version('mattingjax')
+    onnx.helper.set_model_props(model, metadata)
+    try:
+        model = onnx.shape_inference.infer_shapes(
+            model, check_type=True, strict_mode=True, data_prop=True
+        )
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise MattingError(f'ONNX: the checker refuses the model ({error})') from error
+    return model.SerializeToString()
+
+
+def _copy(model: Any) -> Any:
+    return type(model).FromString(model.SerializeToString())

@@ -1,0 +1,126 @@
+"""ONNX → OpenVINO IR, FP32 or FP16 weights, with preprocessing embedded if wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mattingjax.quiet import import_openvino
+from mattingjax.sessions import METADATA_KEY
+
+COLOUR_ORDERS = ('RGB', 'BGR')
+
+
+def read_onnx(model: bytes) -> Any:
+    """An ONNX model as an `openvino.Model`."""
+    ov = import_openvino()
+    return ov.Core().read_model(model)
+
+
+def embed_preprocessing(model: Any, colour_order: str) -> Any:
+    """Lets a model of fixed size take camera frames: uint8 [1, H, W, 3] of any size.
+
+    Resizing (bilinear, antialiased as Pillow's) and the order of the colours become part of the
+    graph.
+
+    Args:
+      model: An `openvino.Model`: float32 RGB [1, H, W, 3] in [0, 255] → alpha.
+      colour_order: 'RGB' or 'BGR', of the frames.
+    """
+    ov = import_openvino()
+    from openvino.preprocess import ColorFormat, PrePostProcessor, ResizeAlgorithm
+
+    formats = {'RGB': ColorFormat.RGB, 'BGR': ColorFormat.BGR}
+    processor = PrePostProcessor(model)
+    frame = processor.input().tensor()
+    frame.set_element_type(ov.Type.u8).set_layout(ov.Layout('NHWC'))
+    frame.set_spatial_dynamic_shape().set_color_format(formats[colour_order])
+    processor.input().model().set_layout(ov.Layout('NHWC'))
+    steps = processor.input().preprocess()
+    steps.convert_element_type(ov.Type.f32)
+    steps.resize(ResizeAlgorithm.RESIZE_BILINEAR_PILLOW)
+    if colour_order != 'RGB':
+        steps.convert_color(ColorFormat.RGB)
+    return processor.build()
+
+
+def compress_largest(model: Any, count: int) -> tuple[Any, float]:
+    """Stores the largest constants in half precision.
+
+    Args:
+      model: An `openvino.Model`.
+      count: How many; at most `count_constants`.
+
+    Returns:
+      A copy whose constants are converted back to float32 where they are read, and the share of the
+      weights that it stores in half precision, in [0, 1].
+    """
+    ov = import_openvino()
+    opset = ov.opset13
+    model = model.clone()
+    constants = sorted(_constants(model), key=lambda node: -node.data.size)
+    for node in constants[:count]:
+        readers = node.output(0).get_target_inputs()
+        half = opset.constant(node.data.astype(np.float16), name=node.get_friendly_name())
+        single = opset.convert(half, 'f32')
+        for reader in readers:
+            reader.replace_source_output(single.output(0))
+    sizes = [node.data.size for node in constants]
+    return model, sum(sizes[:count]) / sum(sizes)
+
+
+def count_constants(model: Any) -> int:
+    """How many constants `compress_largest` can compress."""
+    return len(_constants(model))
+
+
+def _constants(model: Any) -> list[Any]:
+    return [
+        node
+        for node in model.get_ops()
+        if node.get_type_name() == 'Constant'
+        and node.get_element_type().get_type_name() == 'f32'
+        and node.data.size > 1
+    ]
+
+
+def compress_within(model: Any, measure: Callable[[Any], float], limit: float) -> tuple[Any, float]:
+    """Stores as many of the largest constants in half precision as a limit allows.
+
+    Half precision moves MODNet's alpha by 0.1 in single pixels if its first layers' few thousand
+    weights are rounded too; the large layers bear it.
+
+    Args:
+      model: An `openvino.Model`.
+      measure: How far a model is from what it should be.
+      limit: The largest distance wanted.
+
+    Returns:
+      What `compress_largest` gives.
+    """
+    low, high = 0, count_constants(model)
+    if measure(compress_largest(model, high)[0]) <= limit:
+        return compress_largest(model, high)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if measure(compress_largest(model, middle)[0]) <= limit:
+            low = middle
+        else:
+            high = middle
+    return compress_largest(model, low)
+
+
+def write_openvino(model: Any, path: Path, *, metadata: str) -> None:
+    """Writes `path` (.xml) and the weights beside it (.bin), in the precision they have.
+
+    Args:
+      model: An `openvino.Model`.
+      path: The .xml.
+      metadata: JSON, kept in the model's runtime information (see `mattingjax.signature`).
+    """
+    ov = import_openvino()
+    model.set_rt_info(metadata, [METADATA_KEY])
+    ov.save_model(model, path, compress_to_fp16=False)  # by default it would be, unasked
