@@ -40,7 +40,7 @@ class Artefact:
     runtimes: tuple[str, ...]
     details: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-    def describe(self, parity: dict[str, Any] | None) -> dict[str, Any]:
+    def describe(self, parities: dict[str, dict[str, Any]] | None) -> dict[str, Any]:
         """Its entry in the manifest, JSON types, with what verification measured."""
         signature = self.signature
         batch, height, width = (size or 'any' for size in signature.shape[:3])
@@ -69,7 +69,7 @@ class Artefact:
             },
             'signature': signature.to_dict(),
             **self.details,
-            'parity': parity if parity is not None else 'not verified',
+            'parity': 'not verified' if parities is None else _to_json(parities),
         }
 
 
@@ -187,6 +187,20 @@ def _write_ir(
         'weights_sha256': hash_file(weights),
     }
     return Artefact(path, kind, precision, signature, ('openvino',), details)
+
+
+def _to_json(parities: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {
+        runtime: {
+            case: {
+                name: value
+                for name, value in dataclasses.asdict(parity).items()
+                if value is not None
+            }
+            for case, parity in cases.items()
+        }
+        for runtime, cases in parities.items()
+    }
 
 
 def _metadata(network: dict[str, Any], signature: Signature) -> str:

@@ -63,7 +63,7 @@ def find_outputs(output: Path, timestamp: str | None = None) -> Path:
 
 def match_outputs(folder: Path, index: Index) -> dict[str, Path]:
     """Name of each photo of the index → its output; raises MattingError unless they match."""
-    files = sorted(path for path in folder.iterdir() if path.suffix in ('.bin', '.txt'))
+    files = sorted([*folder.glob('[!.]*.bin'), *folder.glob('[!.]*.txt')])
     found: dict[str, Path] = {}
     for path in files:
         name = path.stem.removesuffix(_SUFFIX)

@@ -112,7 +112,9 @@ def define_run() -> None:
     _define_path('model', '.pb, .onnx or .xml.', required=True)
     _define_path('input', 'Folder of .bin files, or one file. Default: zeros, to measure the time.')
     _define_path('output', 'Folder in which that of the results is made.', required=True)
-    flags.DEFINE_enum('outfmt', 'BIN', ['BIN', 'TXT'], 'What the results are written as.')
+    flags.DEFINE_enum(
+        'outfmt', 'BIN', ['BIN', 'TXT'], 'What the results are written as.', case_sensitive=False
+    )
     flags.DEFINE_integer('loop', 1, 'How often each file is run.', lower_bound=1)
     flags.DEFINE_enum(
         'runtime',

@@ -174,7 +174,7 @@ def export_checkpoint(
             notes['ascend'] = _run_atc(folder, kit, options)
         step('converting to ONNX')
         if 'onnx' in options.formats or 'openvino' in options.formats:
-            model = create_onnx(graph, *names, config.preprocessing.multiple_of)
+            model = create_onnx(graph, *names)
         if 'onnx' in options.formats:
             artefacts += write_onnx(folder, model, signature, network)
         step('converting to OpenVINO')
@@ -197,7 +197,7 @@ def export_checkpoint(
         step('comparing with the network')
         parities: dict[str, Any] = {}
         if options.verify:
-            parities, sheet = verify.verify_artefacts(artefacts, cases.result())
+            parities, sheet = verify.verify_artefacts(checkpoint, artefacts, cases.result())
             (folder / 'verification.png').write_bytes(encode_png(sheet))
         manifest = {
             'format': FORMAT,

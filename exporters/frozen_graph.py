@@ -71,7 +71,8 @@ def create_frozen_graph(
         enable_xla=False,
         with_gradient=False,
     )
-    with replace_operations(tf_operations.REPLACEMENTS):
+    multiple = config.preprocessing.multiple_of
+    with replace_operations(tf_operations.create_replacements(input_shape[1], multiple)):
         signature = tf.TensorSpec(input_shape, tf.float32, name=input_name)
         traced = tf.function(function, autograph=False).get_concrete_function(signature)
     raw = traced.graph.as_graph_def()

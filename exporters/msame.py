@@ -79,7 +79,6 @@ def run_bins(
         results.mkdir()
         for file, values in _load_inputs(files, shape, session.input_dtype, index):
             print(f'[INFO] start to process file:{file}' if file else '[INFO] input all zeros')
-            outcome = np.empty(0)
             for _ in range(loop):
                 start = time.perf_counter()
                 outcome = _run(model, session, values)
@@ -110,7 +109,7 @@ def _find_inputs(source: Path | None) -> list[Path]:
         return [source]
     if not source.is_dir():
         raise MattingError(f'{source}: no such file or folder')
-    files = sorted(path for path in source.glob('*.bin') if path.is_file())
+    files = sorted(source.glob('[!.]*.bin'))
     if not files:
         hint = f' (prepare wrote them to {source / IMAGES_FOLDER})'
         raise MattingError(

@@ -13,14 +13,13 @@ OPSET = 17
 DIMENSIONS = ('batch', 'height', 'width')
 
 
-def create_onnx(graph: Any, input_name: str, output_name: str, multiple: int) -> Any:
+def create_onnx(graph: Any, input_name: str, output_name: str) -> Any:
     """Converts a frozen graph; the result does not depend on the graph's size but for its input.
 
     Args:
       graph: A `tf.compat.v1.GraphDef`, NHWC.
       input_name: Its placeholder; the ONNX input has the same name.
       output_name: Its last node, likewise.
-      multiple: What the network's height and width are multiples of.
 
     Returns:
       An `onnx.ModelProto`, NCHW inside, NHWC at both ends.
@@ -43,7 +42,6 @@ def create_onnx(graph: Any, input_name: str, output_name: str, multiple: int) ->
     onnx_passes.trim_slices(model)
     onnx_passes.fold_pads(model)
     onnx_passes.split_narrow_inputs(model)
-    onnx_passes.average_in_two_steps(model, multiple)
     if left := [node.name for node in model.graph.node if node.op_type in ('Reshape', 'Identity')]:
         raise MattingError(f'ONNX: expected no reshapes of constant size, found {left[0]}')
     return model

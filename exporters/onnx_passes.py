@@ -135,38 +135,6 @@ def split_narrow_inputs(model: Any) -> None:
     editor.rewrite(replacements, {})
 
 
-def average_in_two_steps(model: Any, multiple: int) -> None:
-    """Averages large maps over squares first, and then over those.
-
-    ONNX Runtime adds up all pixels one after another in single precision; over a quarter of a
-    million of them the mean is off by enough to shift an instance-normed feature.
-
-    Args:
-      model: Changed in place.
-      multiple: What height and width of the input are multiples of; squares divide every map.
-    """
-    from onnx import helper
-
-    editor = OnnxEditor(model)
-    replacements: dict[int, list[Any]] = {}
-    full_height = editor.shape(model.graph.input[0].name)[1]
-    for node in editor.nodes:
-        if node.op_type != 'GlobalAveragePool':
-            continue
-        height, width = editor.shape(node.input[0])[2:]
-        side = min(16, multiple * height // full_height)
-        if side < 2 or height * width < 64 * 64:
-            continue
-        squares = f'{node.name}_squares'
-        pool = helper.make_node(
-            'AveragePool', node.input, [squares], name=squares,
-            kernel_shape=(side, side), strides=(side, side),
-        )  # fmt: skip
-        rest = helper.make_node('GlobalAveragePool', [squares], node.output, name=node.name)
-        replacements[id(node)] = [pool, rest]
-    editor.rewrite(replacements, {})
-
-
 def interpolation_matrix(size: int, *, half_pixel: bool) -> np.ndarray:
     """Doubling one axis by bilinear interpolation, as a matrix [2 · size, size]."""
     position = np.arange(2 * size) / 2 - (0.25 if half_pixel else 0)

@@ -48,10 +48,21 @@ def add_bias(x: jax.Array, bias: np.ndarray) -> jax.Array:
     return _call(lambda x: tf.nn.bias_add(x, bias), x)
 
 
-def spatial_mean(x: jax.Array) -> jax.Array:
+def spatial_mean(x: jax.Array, square: int = 1) -> jax.Array:
+    return _call(lambda x: _mean(x, square), x)
+
+
+def _mean(x: Any, square: int) -> Any:
+    """The mean over height and width, over squares first.
+
+    Runtimes add up one pixel after another in single precision (an NPU in half): over a quarter of
+    a million of them that is off by enough to move the alpha by 1e-3.
+    """
     import tensorflow as tf
 
-    return _call(lambda x: tf.reduce_mean(x, [1, 2], keepdims=True), x)
+    if square > 1:
+        x = tf.nn.avg_pool2d(x, square, square, 'VALID')
+    return tf.reduce_mean(x, [1, 2], keepdims=True)
 
 
 def batch_norm(
@@ -69,7 +80,10 @@ def batch_norm(
 
 
 def ib_norm(
-    x: jax.Array, batch_channels: int, normalise_batch: Callable[[jax.Array], jax.Array]
+    x: jax.Array,
+    batch_channels: int,
+    normalise_batch: Callable[[jax.Array], jax.Array],
+    square: int = 1,
 ) -> jax.Array:
     """Instance normalisation with a mask: splitting and joining channels costs runtimes dearly.
 
@@ -84,8 +98,8 @@ def ib_norm(
     offset = np.where(mask, np.float32(1e-5), np.float32(1))
 
     def normalise(x: Any) -> Any:
-        centred = x - tf.reduce_mean(x, [1, 2], keepdims=True) * mask
-        variance = tf.reduce_mean(tf.square(centred), [1, 2], keepdims=True)
+        centred = x - _mean(x, square) * mask
+        variance = _mean(tf.square(centred), square)
         return centred * tf.math.rsqrt(variance * mask + offset)
 
     return _call(normalise, x)
@@ -197,20 +211,38 @@ def normalise(preprocessing: Preprocessing, images: jax.Array) -> jax.Array:
     return _call(scale, images)
 
 
-REPLACEMENTS = {
-    function.__name__: function
-    for function in (
-        add_bias,
-        batch_norm,
-        conv,
-        depthwise_conv,
-        downsample,
-        ib_norm,
-        normalise,
-        relu,
-        relu6,
-        sigmoid,
-        spatial_mean,
-        upsample_2x,
-    )
-}
+_PLAIN = (
+    add_bias,
+    batch_norm,
+    conv,
+    depthwise_conv,
+    downsample,
+    normalise,
+    relu,
+    relu6,
+    sigmoid,
+    upsample_2x,
+)
+_AVERAGING = (ib_norm, spatial_mean)
+_LARGEST_SQUARE = 8  # pixels; Ascend's pooling windows end at 255 of them
+
+
+def create_replacements(height: int, multiple: int) -> dict[str, Callable[..., jax.Array]]:
+    """What `replace_operations` takes.
+
+    Args:
+      height: Of the network's input.
+      multiple: What height and width of the input are multiples of, at any size: a map of 1 / s of
+        its height is averaged over squares of at most `multiple` / s pixels, which divide it.
+    """
+
+    def over_squares(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+        def average(x: jax.Array, *arguments: Any) -> jax.Array:
+            small = x.shape[1] * x.shape[2] < 64 * 64
+            square = 1 if small else min(_LARGEST_SQUARE, multiple * x.shape[1] // height)
+            return function(x, *arguments, square=square)
+
+        return average
+
+    plain = {function.__name__: function for function in _PLAIN}
+    return plain | {function.__name__: over_squares(function) for function in _AVERAGING}

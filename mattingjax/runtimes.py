@@ -81,6 +81,8 @@ class ArtefactRuntime:
             images = (images - np.asarray(self.preprocessing.mean)) / self.preprocessing.std
         if self._signature.colour_order == 'BGR':
             images = images[..., ::-1]
+        if self._signature.dtype == 'uint8':
+            images = np.clip(np.round(images), 0, 255)
         images = np.ascontiguousarray(images, self._signature.dtype)
         return np.concatenate([self._session(image[None]) for image in images])
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
 
 from mattingjax.errors import ArtefactError, MattingError
 from mattingjax.models import Preprocessing
@@ -60,24 +59,27 @@ def read_signature(path: Path | str, metadata: str | None = None) -> Signature:
     """
     path = Path(path)
     manifest = path.parent / MANIFEST_FILE
-    try:
-        if metadata is not None:
-            return _parse(json.loads(metadata), f'{path}: its metadata')
-        if not manifest.is_file():
-            raise ArtefactError(
-                f'{path}: expected a {MANIFEST_FILE} beside it, as exporters.export writes it'
-            )
-        artefacts = read_json(manifest).get('artefacts', {})
-        if path.name not in artefacts:
-            raise ArtefactError(f'{manifest}: says nothing of {path.name}')
-        return _parse(artefacts[path.name], f'{manifest}: {path.name}')
-    except (MattingError, json.JSONDecodeError, AttributeError, TypeError) as error:
-        if isinstance(error, ArtefactError):
-            raise
-        raise ArtefactError(f'{manifest}: {error}') from error
-
-
-def _parse(content: Any, where: str) -> Signature:
+    if metadata is not None:
+        where = f'{path}: its metadata'
+        try:
+            content = json.loads(metadata)
+        except ValueError as error:
+            raise ArtefactError(f'{where}: no JSON ({error})') from error
+    elif manifest.is_file():
+        where = f'{manifest}: {path.name}'
+        try:
+            entries = read_json(manifest)
+        except MattingError as error:
+            raise ArtefactError(f'{manifest}: {error}') from error
+        artefacts = entries.get('artefacts') if isinstance(entries, dict) else None
+        content = artefacts.get(path.name) if isinstance(artefacts, dict) else None
+    else:
+        raise ArtefactError(
+            f'{path}: expected a {MANIFEST_FILE} beside it, as exporters.export writes it'
+        )
     if not isinstance(content, dict) or 'signature' not in content:
-        raise ArtefactError(f'{where}: expected an object with a signature')
-    return from_json(f'{where}: signature', content['signature'], Signature)
+        raise ArtefactError(f'{where}: expected a signature, found none')
+    try:
+        return from_json(f'{where}: signature', content['signature'], Signature)
+    except MattingError as error:
+        raise ArtefactError(str(error)) from error

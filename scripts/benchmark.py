@@ -1,75 +1,58 @@
-"""Measures the two ways to write a depthwise convolution: shifted multiply-adds and grouped.
+"""Times exported networks against each other, run by run in one process.
 
-  python scripts/benchmark.py
+  python scripts/benchmark.py --models modnet_photographic.onnx,export/model.xml --size 512x512
+  python scripts/benchmark.py --models published.onnx,export/model.onnx --runtime onnxruntime
 
-For each network, inference on one image and a gradient step are timed in turn, run by run in one
-process, so that what else the machine does falls on both alike; what counts is the ratio of the
-medians (below 1: the shifted form is faster).
+What counts is the ratio of the medians to the first model's; milliseconds depend on the machine. A
+model of free size is fixed to --size; ONNX Runtime gets a frozen graph as tf2onnx converts it.
 """
 
-import time
+import functools
 
 from absl import flags
 
 from mattingjax import command_line
 
-_ROUNDS = flags.DEFINE_integer('rounds', 10, 'Timed runs of each.', lower_bound=1)
+_MODELS = flags.DEFINE_list(
+    'models', None, 'Artefacts (.xml, .onnx, .pb); the first is what the others are compared with.',
+    required=True,
+)  # fmt: skip
+_RUNTIME = flags.DEFINE_enum('runtime', 'openvino', ['openvino', 'onnxruntime'], 'What runs them.')
+_PRECISIONS = flags.DEFINE_list(
+    'precisions', ['f32', 'bf16'], "OpenVINO's; bf16 is left out where the CPU has none."
+)
+_SIZE = flags.DEFINE_string('size', '512x512', 'HEIGHTxWIDTH for models of free size.')
+_ROUNDS = flags.DEFINE_integer('rounds', 30, 'Timed runs of each.', lower_bound=1)
 
 
 def main() -> None:
-    import statistics
+    from pathlib import Path
 
-    import jax
     import numpy as np
 
-    print(f'JAX {jax.__version__}, {jax.default_backend()}, {_ROUNDS.value} rounds')
-    print(f'{"":28}{"shifted":>12}{"grouped":>12}{"ratio":>8}')
-    for network in ('modnet', 'mmnet'):
-        for task in ('inference', 'gradient'):
-            runs = {form: _compile(network, task, form) for form in ('shifted', 'grouped')}
-            seconds = {form: [] for form in runs}
-            for _ in range(_ROUNDS.value):
-                for form, run in runs.items():
-                    start = time.perf_counter()
-                    jax.block_until_ready(run())
-                    seconds[form].append(time.perf_counter() - start)
-            shifted, grouped = (statistics.median(seconds[form]) for form in runs)
-            ratio = np.round(shifted / grouped, 2)
-            name = f'{network} {task}'
-            print(f'{name:28}{shifted * 1e3:9.1f} ms{grouped * 1e3:9.1f} ms{ratio:8.2f}')
+    from exporters.peers import can_compute, load_peer
+    from mattingjax.errors import MattingError
+    from mattingjax.timing import time_in_turn
 
-
-def _compile(network: str, task: str, form: str):
-    import jax
-    import numpy as np
-
-    from mattingjax.models import create_model, create_model_config, init_variables, operations
-
-    config = create_model_config(network)
-    model, variables = create_model(config), init_variables(config, seed=0)
-    image = np.random.default_rng(0).uniform(0, 1, (1, config.input_size, config.input_size, 3))
-    image = image.astype(np.float32)
-
-    def infer(variables):
-        return model.apply(variables, image)['alpha']
-
-    def loss(params):
-        outputs, _ = model.apply(
-            {**variables, 'params': params}, image, train=True, mutable=['batch_stats']
-        )
-        return outputs['alpha'].mean()
-
-    def grouped(x, kernel, **options):
-        return operations.conv(x, kernel, groups=kernel.shape[-1], **options)
-
-    function, argument = (
-        (infer, variables) if task == 'inference' else (jax.grad(loss), variables['params'])
-    )
-    replacements = {} if form == 'shifted' else {'depthwise_conv': grouped}
-    with operations.replace_operations(replacements):
-        compiled = jax.jit(function).lower(argument).compile()
-    compiled(argument)
-    return lambda: compiled(argument)
+    parts = _SIZE.value.lower().split('x')
+    if len(parts) != 2 or not all(part.isdigit() and int(part) for part in parts):
+        raise MattingError(f'--size: expected HEIGHTxWIDTH in pixels, got {_SIZE.value!r}')
+    size = int(parts[0]), int(parts[1])
+    is_openvino = _RUNTIME.value == 'openvino'
+    for precision in _PRECISIONS.value if is_openvino else ['f32']:
+        if not can_compute(precision):
+            print(f'{precision}: not on this CPU')
+            continue
+        runs = {}
+        for path in _MODELS.value:
+            session, shape = load_peer(Path(path), _RUNTIME.value, size, precision)
+            images = np.random.default_rng(0).uniform(0, 255, shape).astype(session.input_dtype)
+            runs[path] = functools.partial(session, images)
+        medians = time_in_turn(runs, _ROUNDS.value)
+        print(f'{_RUNTIME.value} {precision}, {_ROUNDS.value} rounds')
+        for path, seconds in medians.items():
+            ratio = seconds / medians[_MODELS.value[0]]
+            print(f'{path[-60:]:62}{seconds * 1e3:9.2f} ms{ratio:8.3f}')
 
 
 if __name__ == '__main__':

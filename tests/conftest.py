@@ -117,6 +117,22 @@ def run_script():
     return run
 
 
+def run_module(name: str, *arguments: object) -> subprocess.CompletedProcess:
+    """Runs `python -m NAME` with arguments; returns the finished process, its output as bytes."""
+    command = [sys.executable, '-m', name, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, timeout=600, check=False, cwd=ROOT)
+
+
+def require_export_tools() -> None:
+    """Skips a test where JAX is too new for graph export, or a package is missing."""
+    from exporters.frozen_graph import ToolsError, check_tools
+
+    try:
+        check_tools()
+    except ToolsError as error:
+        pytest.skip(str(error))
+
+
 def assert_one_line_error(process: subprocess.CompletedProcess, *parts: str) -> None:
     """Exit status 2, and one line on standard error that holds all the parts."""
     message = process.stderr.decode()

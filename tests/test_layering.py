@@ -18,6 +18,7 @@ LAYERS = {
     'data': 1,
     'images': 1,
     'quiet': 0,
+    'timing': 0,
     'files': 0,
     'compositing': 1,
     'checkpoints': 2,

@@ -2,8 +2,6 @@ import csv
 import json
 import os
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -20,16 +18,14 @@ from mattingjax.metrics import mad
 from mattingjax.models import Preprocessing
 from mattingjax.sessions import SESSIONS
 from mattingjax.signature import Signature
-from tests.conftest import ROOT, assert_one_line_error
+from tests.conftest import assert_one_line_error, require_export_tools, run_module
 
 SIZE = 32
 NAMES = ['a', 'b', 'c d']
 
 
 def bins(*arguments):
-    """Runs the command; returns the finished process, its output as bytes."""
-    command = [sys.executable, '-m', 'exporters.bins', *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, timeout=300, check=False, cwd=ROOT)
+    return run_module('exporters.bins', *arguments)
 
 
 def signature(**changes) -> Signature:
@@ -194,16 +190,11 @@ def cutouts(tmp_path):
 
 
 def test_the_loop_has_the_error_of_the_jax_network(mmnet, mmnet_path, cutouts):
-    for package in ('onnx', 'onnxruntime', 'openvino', 'tensorflow', 'tf2onnx'):
-        pytest.importorskip(package)
+    require_export_tools()
     from exporters.export import ExportOptions, export_checkpoint
-    from exporters.frozen_graph import ToolsError
 
-    try:
-        options = ExportOptions(formats=('pb',), verify=False)
-        export_checkpoint(mmnet_path, cutouts / 'export', options)
-    except ToolsError as error:
-        pytest.skip(str(error))
+    options = ExportOptions(formats=('pb',), verify=False)
+    export_checkpoint(mmnet_path, cutouts / 'export', options)
     model = cutouts / 'export' / 'model.pb'
     samples = compose_photos(cutouts / 'cutouts', cutouts / 'places', 0)
     prepare_bins(samples, create_layout(model), cutouts / 'bins')

@@ -1,0 +1,86 @@
+"""Other people's exports, loaded so that ours can be timed against them on equal terms."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from mattingjax.errors import ArtefactError, MattingError
+from mattingjax.quiet import import_openvino, import_tensorflow
+from mattingjax.sessions import OnnxSession, OpenVinoSession, Session, create_session
+
+_CAPABILITIES = {'f32': 'FP32', 'bf16': 'BF16', 'f16': 'FP16'}
+
+
+def can_compute(precision: str) -> bool:
+    """Whether OpenVINO computes in this precision ('f32', 'bf16' or 'f16') on this CPU.
+
+    Raises:
+      MattingError: There is no such precision.
+    """
+    if precision not in _CAPABILITIES:
+        known = ', '.join(_CAPABILITIES)
+        raise MattingError(f'precision: expected one of {known}, got {precision!r}')
+    capabilities = import_openvino().Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+    return _CAPABILITIES[precision] in capabilities
+
+
+def load_peer(
+    path: Path, runtime: str, size: tuple[int, int], precision: str = 'f32'
+) -> tuple[Session, tuple[int, ...]]:
+    """Loads any matting network of one photo in, NHWC or NCHW, fixed to one size.
+
+    Args:
+      path: A `.xml`, `.onnx` or `.pb`.
+      runtime: 'openvino' or 'onnxruntime', which gets a `.pb` as tf2onnx converts it.
+      size: Height and width, where the network leaves them free.
+      precision: OpenVINO's inference precision.
+
+    Returns:
+      The network, and the shape of its input.
+
+    Raises:
+      ArtefactError: The file is missing or damaged.
+    """
+    if not path.is_file():
+        raise ArtefactError(f'{path}: no such file')
+    if runtime == 'onnxruntime':
+        session: Session = _convert(path) if path.suffix == '.pb' else create_session(path, runtime)
+        return session, _fix(session.input_shape, size)
+    ov = import_openvino()
+    try:
+        model = ov.Core().read_model(str(path))
+        free = tuple(
+            side.get_length() if side.is_static else None for side in model.inputs[0].partial_shape
+        )
+        shape = _fix(free, size)
+        if shape != free:
+            model.reshape(list(shape))
+    except RuntimeError as error:
+        message = ' '.join(str(error).split())
+        raise ArtefactError(f'{path}: OpenVINO cannot read it ({message:.200})') from error
+    return OpenVinoSession(model, precision), shape
+
+
+def _fix(shape: tuple[int | None, ...], size: tuple[int, int]) -> tuple[int, ...]:
+    """One photo, and `size` where the shape is free; the colours say which axes those are."""
+    whole = (1, 3, *size) if shape[1] == 3 else (1, *size, 3)
+    return tuple(side or wanted for side, wanted in zip(shape, whole, strict=True))
+
+
+def _convert(path: Path) -> Session:
+    tf = import_tensorflow()
+    import tf2onnx
+
+    graph: Any = tf.compat.v1.GraphDef()
+    graph.ParseFromString(path.read_bytes())
+    read = {name.split(':')[0] for node in graph.node for name in node.input}
+    inputs = [f'{node.name}:0' for node in graph.node if node.op == 'Placeholder']
+    outputs = [f'{node.name}:0' for node in graph.node if node.name not in read]
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / 'model.onnx'
+        tf2onnx.convert.from_graph_def(
+            graph, input_names=inputs, output_names=outputs, opset=17, output_path=str(target)
+        )
+        return OnnxSession(target)

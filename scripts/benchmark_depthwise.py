@@ -1,0 +1,66 @@
+"""Measures the two ways to write a depthwise convolution: shifted multiply-adds and grouped.
+
+  python scripts/benchmark_depthwise.py
+
+For each network, inference on one image and a gradient step are timed in turn, run by run in one
+process, so that what else the machine does falls on both alike; what counts is the ratio of the
+medians (below 1: the shifted form is faster).
+"""
+
+from absl import flags
+
+from mattingjax import command_line
+
+_ROUNDS = flags.DEFINE_integer('rounds', 10, 'Timed runs of each.', lower_bound=1)
+
+
+def main() -> None:
+    import jax
+
+    from mattingjax.timing import time_in_turn
+
+    print(f'JAX {jax.__version__}, {jax.default_backend()}, {_ROUNDS.value} rounds')
+    print(f'{"":28}{"shifted":>12}{"grouped":>12}{"ratio":>8}')
+    for network in ('modnet', 'mmnet'):
+        for task in ('inference', 'gradient'):
+            runs = {form: _compile(network, task, form) for form in ('shifted', 'grouped')}
+            shifted, grouped = time_in_turn(runs, _ROUNDS.value).values()
+            ratio = shifted / grouped
+            name = f'{network} {task}'
+            print(f'{name:28}{shifted * 1e3:9.1f} ms{grouped * 1e3:9.1f} ms{ratio:8.2f}')
+
+
+def _compile(network: str, task: str, form: str):
+    import jax
+    import numpy as np
+
+    from mattingjax.models import create_model, create_model_config, init_variables, operations
+
+    config = create_model_config(network)
+    model, variables = create_model(config), init_variables(config, seed=0)
+    image = np.random.default_rng(0).uniform(0, 1, (1, config.input_size, config.input_size, 3))
+    image = image.astype(np.float32)
+
+    def infer(variables):
+        return model.apply(variables, image)['alpha']
+
+    def loss(params):
+        outputs, _ = model.apply(
+            {**variables, 'params': params}, image, train=True, mutable=['batch_stats']
+        )
+        return outputs['alpha'].mean()
+
+    def grouped(x, kernel, **options):
+        return operations.conv(x, kernel, groups=kernel.shape[-1], **options)
+
+    function, argument = (
+        (infer, variables) if task == 'inference' else (jax.grad(loss), variables['params'])
+    )
+    replacements = {} if form == 'shifted' else {'depthwise_conv': grouped}
+    with operations.replace_operations(replacements):
+        compiled = jax.jit(function).lower(argument).compile()
+    return lambda: jax.block_until_ready(compiled(argument))
+
+
+if __name__ == '__main__':
+    command_line.run(main)

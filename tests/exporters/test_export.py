@@ -1,0 +1,297 @@
+import hashlib
+import json
+import subprocess
+import sys
+from collections import Counter
+
+import jax
+import numpy as np
+import pytest
+
+from mattingjax import MattingError, create_predictor
+from mattingjax.images import load_image
+from mattingjax.models import create_model_config, init_variables
+from mattingjax.sessions import create_session
+from mattingjax.signature import read_signature
+from tests.conftest import ROOT, assert_one_line_error, require_export_tools, run_module
+
+pytestmark = pytest.mark.xdist_group('export')
+FORBIDDEN = {
+    'XlaCallModule', 'Einsum', 'SelectV2', 'BroadcastTo', 'EnsureShape', 'PreventGradient',
+    'StopGradient', 'PartitionedCall', 'StatefulPartitionedCall', 'While', 'If',
+}  # fmt: skip
+
+
+def load_graph(path):
+    import tensorflow as tf
+
+    graph = tf.compat.v1.GraphDef()
+    graph.ParseFromString(path.read_bytes())
+    return graph
+
+
+def images_for(export, shape=None):
+    signature = read_signature(export.folder / 'model.pb')
+    shape = shape or signature.shape
+    return np.random.default_rng(1).uniform(0, 255, shape).astype(np.float32)
+
+
+def test_all_of_it_is_written_and_described(modnet_export):
+    folder, manifest = modnet_export.folder, modnet_export.manifest
+    assert {path.name for path in folder.iterdir()} == {
+        'model.pb', 'atc.sh', 'aipp.cfg', 'README.md', 'model.onnx', 'model_dynamic.onnx',
+        'model.xml', 'model.bin', 'model_fp16.xml', 'model_fp16.bin', 'model_uint8.xml',
+        'model_uint8.bin', 'manifest.json', 'verification.png',
+    }  # fmt: skip
+    assert json.loads((folder / 'manifest.json').read_text()) == manifest
+    for name, entry in manifest['artefacts'].items():
+        assert entry['sha256'] == hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        tolerance = 5e-3 if entry['precision'] == 'fp16' else 1e-4
+        parities = [parity for cases in entry['parity'].values() for parity in cases.values()]
+        assert parities
+        assert all(parity['max'] <= tolerance for parity in parities), name
+    dynamic = manifest['artefacts']['model_dynamic.onnx']['parity']['onnxruntime']
+    assert {case.split()[1] for case in dynamic} == {'1x64x64', '2x32x32', '1x64x32'}
+    assert manifest['versions']['jax'] == jax.__version__
+    assert manifest['network']['architecture']['conv_f'] == 4
+
+
+@pytest.mark.parametrize(
+    ('name', 'runtime'),
+    [
+        ('model.pb', 'tensorflow'),
+        ('model.pb', 'openvino'),
+        ('model.onnx', 'onnxruntime'),
+        ('model.onnx', 'openvino'),
+        ('model_dynamic.onnx', 'onnxruntime'),
+        ('model.xml', 'openvino'),
+    ],
+)
+def test_artefacts_equal_the_network(modnet_export, name, runtime):
+    images = images_for(modnet_export)
+    expected = modnet_export.checkpoint.apply(images)['alpha']
+    alpha = create_session(modnet_export.folder / name, runtime)(images)
+    np.testing.assert_allclose(alpha, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize('shape', [(2, 64, 96, 3), (1, 128, 32, 3), (3, 32, 32, 3)])
+def test_the_dynamic_model_takes_any_size(modnet_export, shape):
+    images = images_for(modnet_export, shape)
+    expected = modnet_export.checkpoint.apply(images)['alpha']
+    alpha = create_session(modnet_export.folder / 'model_dynamic.onnx')(images)
+    np.testing.assert_allclose(alpha, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ('name', 'tolerance'),
+    [('model.pb', 1e-4), ('model.onnx', 1e-4), ('model.xml', 1e-4), ('model_fp16.xml', 5e-3)],
+)
+def test_predictors_run_artefacts(modnet_export, modnet_path, photo_path, name, tolerance):
+    photo = np.tile(load_image(photo_path), (2, 2, 1))[:128, :128]
+    expected = create_predictor(modnet_path)(photo)
+    alpha = create_predictor(modnet_export.folder / name)(photo)
+    np.testing.assert_allclose(alpha, expected, atol=tolerance)
+
+
+def test_the_dynamic_model_sees_photos_in_their_proportions(modnet_export, modnet_path, photo_path):
+    photo = load_image(photo_path)
+    expected = create_predictor(modnet_path)(photo)
+    predictor = create_predictor(modnet_export.folder / 'model_dynamic.onnx')
+    assert predictor.network_size(80, 100) == (64, 64)
+    np.testing.assert_allclose(predictor(photo), expected, atol=1e-4)
+
+
+def test_embedded_preprocessing_takes_frames_of_any_size(modnet_export, modnet_path, photo_path):
+    path = modnet_export.folder / 'model_uint8.xml'
+    photo = np.tile(load_image(photo_path), (2, 2, 1))[:128, :128]
+    frame = photo[..., ::-1]  # BGR
+    alpha = create_session(path)(np.ascontiguousarray(frame[None]))
+    assert alpha.shape == (1, 64, 64, 1)
+    expected = create_predictor(modnet_path)(photo)
+    through_predictor = create_predictor(path)(photo)
+    # OpenVINO resizes with a triangle filter, the predictor by area.
+    assert np.abs(through_predictor - expected).mean() < 0.05
+    assert np.abs(create_session(path)(photo[None])[0] - alpha[0]).max() > 1e-3
+
+
+def test_half_precision_is_half_the_size(modnet_export):
+    entries = modnet_export.manifest['artefacts']
+    assert entries['model.xml']['share_of_weights_in_fp16'] == 0
+    share = entries['model_fp16.xml']['share_of_weights_in_fp16']
+    assert share > 0.5
+    sizes = [entries[f'model{suffix}.xml']['weights_bytes'] for suffix in ('', '_fp16')]
+    assert sizes[1] < sizes[0] * (1 - share / 2) + 4096
+
+
+def test_the_graph_has_the_names_and_shapes_asked_for(mmnet_export):
+    graph = load_graph(mmnet_export.folder / 'model.pb')
+    (placeholder,) = (node for node in graph.node if node.op == 'Placeholder')
+    assert placeholder.name == 'input_x'
+    sizes = [dim.size for dim in placeholder.attr['shape'].shape.dim]
+    assert sizes == [2, 48, 80, 3]
+    assert graph.node[-1].name == 'alpha'
+    for name in ('model.onnx', 'model.xml'):
+        session = create_session(mmnet_export.folder / name)
+        assert (session.input_name, session.input_shape) == ('input_x', (2, 48, 80, 3))
+
+
+@pytest.mark.parametrize('name', ['model.pb', 'model.onnx', 'model_dynamic.onnx', 'model.xml'])
+def test_scaling_can_be_left_to_others(mmnet_export, name):
+    images = images_for(mmnet_export)
+    expected = mmnet_export.checkpoint.apply(images)['alpha']
+    alpha = create_session(mmnet_export.folder / name)(images / 255)
+    np.testing.assert_allclose(alpha, expected, atol=1e-4)
+    if name == 'model_dynamic.onnx':
+        alpha = create_predictor(mmnet_export.folder / name)(images[0].astype(np.uint8))
+        assert alpha.shape == (48, 80)
+
+
+def test_the_kit_scales_where_the_graph_does_not(mmnet_export):
+    assert 'var_reci_chn_0: 0.0039215' in (mmnet_export.folder / 'aipp.cfg').read_text()
+    assert 'input_x:2,48,80,3' in (mmnet_export.folder / 'atc.sh').read_text()
+
+
+def test_the_onnx_is_clean(modnet_export, mmnet_export):
+    import onnx
+
+    for export in (modnet_export, mmnet_export):
+        for name, transposes in (('model.onnx', 3), ('model_dynamic.onnx', 2)):
+            model = onnx.load(export.folder / name)
+            onnx.checker.check_model(model, full_check=True)
+            ops = Counter(node.op_type for node in model.graph.node)
+            assert model.opset_import[0].version == 17
+            assert ops['Transpose'] <= transposes, name
+            assert not {'Identity', 'Loop', 'If'} & set(ops)
+            assert 'mattingjax' in {item.key for item in model.metadata_props}
+
+
+@pytest.mark.parametrize(('network', 'size', 'limit'), [('modnet', 512, 500), ('mmnet', 256, 450)])
+def test_the_published_networks_have_few_and_plain_ops(network, size, limit):
+    require_export_tools()
+    from exporters.folding import fold_batch_norm, fold_scaling
+    from exporters.frozen_graph import count_ops, create_frozen_graph
+    from exporters.op_check import check_ops
+
+    config = create_model_config(network)
+    variables = fold_batch_norm(config, init_variables(config, seed=0))
+    graph = create_frozen_graph(*fold_scaling(config, variables), (1, size, size, 3))
+    ops = count_ops(graph)
+    assert ops.total() < limit
+    assert not FORBIDDEN & set(ops)
+    assert not graph.library.function
+    assert check_ops(graph) == []
+
+
+def test_an_artefact_that_differs_is_not_kept(mmnet_path, photo_path, tmp_path, monkeypatch):
+    require_export_tools()
+    from exporters import export, verify
+
+    def disturb(config, variables):
+        params = dict(variables['params'])
+        head = params['final_block']
+        params['final_block'] = {**head, 'bias': head['bias'] + np.float32([0.01, 0])}
+        return config, {**variables, 'params': params}
+
+    monkeypatch.setattr(export, 'fold_scaling', disturb)
+    options = export.ExportOptions(formats=('onnx',), photos=(photo_path,))
+    with pytest.raises(verify.VerificationError, match=r'model.onnx in onnxruntime: .* on waves'):
+        export.export_checkpoint(mmnet_path, tmp_path / 'out', options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_verification_that_fails_is_exit_status_3(tmp_path):
+    require_export_tools()
+    code = f"""
+import sys
+from exporters import export, verify
+def fail(*_, **__):
+    raise verify.VerificationError('model.pb: far off')
+export.export_checkpoint = fail
+export._define_flags()
+sys.argv = ['export', '--checkpoint=a', '--output={tmp_path}']
+export.command_line.run(export.main)
+"""
+    command = [sys.executable, '-c', code]
+    process = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert process.returncode == 3
+    assert process.stderr == 'error: model.pb: far off; nothing was written\n'
+
+
+def test_a_network_that_amplifies_rounding_is_held_to_float64(mmnet):
+    from exporters.verify import Case, VerificationError, Verifier
+
+    images = np.random.default_rng(0).uniform(0, 255, (1, 32, 32, 3)).astype(np.float32)
+    exact = np.asarray(mmnet.apply(images)['alpha'])
+    verifier = Verifier(mmnet)
+    rounded = Case('rounded', images, exact + 3e-4)  # as if JAX's own float32 were so far off
+    parity = verifier.check('a', 'fp32', exact - 4e-4, rounded)
+    assert parity.max == pytest.approx(7e-4, rel=1e-2)
+    assert parity.from_float64 == pytest.approx(4e-4, rel=2e-2)
+    with pytest.raises(VerificationError, match=r'a: expected .* within 1e-04'):
+        verifier.check('a', 'fp32', exact - 8e-4, rounded)
+    with pytest.raises(VerificationError):
+        verifier.check('a', 'fp32', exact + 2e-4, Case('near', images, exact))
+    with pytest.raises(VerificationError):
+        verifier.check('a', 'fp16', exact + np.nan, Case('near', images, exact))
+
+
+def test_a_jax_that_is_too_new_is_told_before_any_work(monkeypatch):
+    from exporters import frozen_graph
+
+    monkeypatch.setattr(jax, '__version_info__', (0, 8, 1))
+    monkeypatch.setattr(jax, '__version__', '0.8.1')
+    with pytest.raises(MattingError, match=r'expected JAX 0.7.1 or earlier, found 0.8.1.*XlaCall'):
+        frozen_graph.check_tools()
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'parts'),
+    [
+        (['--height', '100'], ['height', 'multiple of 16', '100']),
+        (['--formats', 'pb,tflite'], ['formats', 'pb, onnx, openvino', 'pb,tflite']),
+        (['--precision', 'int8'], ['precisions', 'fp32, fp16', 'int8']),
+        (['--batch_size', '0'], ['batch_size', '0']),
+        (['--checkpoint', 'model.ckpt'], ['model.ckpt', 'not a checkpoint']),
+        (['--photos', 'nowhere.jpg'], ['nowhere.jpg', 'no such file']),
+        (['--input_name', 'a:0'], ['input_name', 'a:0']),
+        (['--formats', 'pb', '--embed_preprocessing', 'RGB'], ['embed_preprocessing', 'openvino']),
+        (['--wdith', '64'], ['wdith']),
+    ],
+)
+def test_bad_input_is_one_line(mmnet_path, tmp_path, arguments, parts):
+    require_export_tools()
+    output = tmp_path / 'out'
+    process = run_module(
+        'exporters.export', '--checkpoint', mmnet_path, '--output', output, *arguments
+    )
+    assert_one_line_error(process, *parts)
+    assert not output.exists()
+
+
+def test_what_lies_there_is_spared(mmnet_path, tmp_path):
+    require_export_tools()
+    from exporters.export import export_checkpoint
+
+    (tmp_path / 'letter.txt').write_text('dear')
+    with pytest.raises(MattingError, match='the folder is not empty'):
+        export_checkpoint(mmnet_path, tmp_path, overwrite=True)
+    with pytest.raises(MattingError, match=r'letter.txt: expected a folder'):
+        export_checkpoint(mmnet_path, tmp_path / 'letter.txt' / 'out')
+
+
+def test_published_weights_at_full_size(shared, tmp_path):
+    require_export_tools()
+    from exporters.export import ExportOptions, export_checkpoint
+    from mattingjax import import_weights, save_checkpoint
+
+    checkpoint = import_weights(shared / 'weights' / 'modnet_photographic.onnx')
+    save_checkpoint(tmp_path / 'checkpoint', checkpoint)
+    photos = sorted((shared / 'data' / 'ccp' / 'test' / 'image').iterdir())[:2]
+    options = ExportOptions(photos=tuple(photos))
+    manifest = export_checkpoint(tmp_path / 'checkpoint', tmp_path / 'out', options)
+    worst = {
+        name: max(parity['max'] for cases in entry['parity'].values() for parity in cases.values())
+        for name, entry in manifest['artefacts'].items()
+    }
+    print(worst)
+    assert max(worst.values()) <= 1e-4
