@@ -236,7 +236,8 @@ def make_verification_sheet(case: Case, alphas: dict[str, np.ndarray]) -> np.nda
     """
     alpha = case.alpha[0, :, :, 0]
     row = [case.images[0].astype(np.uint8), to_uint8(alpha)]
+    titles = ['photo', 'alpha by JAX', *(f'{name}: difference x1000' for name in alphas)]
     row += [to_uint8(0.5 + 1000 * (values - alpha)) for values in alphas.values()]
     scale = min(1, 256 / max(alpha.shape))
     height, width = (max(1, round(side * scale)) for side in alpha.shape)
-    return make_sheet([[resize(picture, height, width) for picture in row]])
+    return make_sheet([[resize(picture, height, width) for picture in row]], titles)

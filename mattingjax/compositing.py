@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageColor
+from PIL import Image, ImageColor, ImageDraw
 
 from mattingjax.errors import ImageError
 from mattingjax.images import check_alpha, check_image, load_image, resize
@@ -145,20 +146,25 @@ def make_panel(image: np.ndarray, alpha: np.ndarray, foreground: np.ndarray) -> 
     return make_sheet([[image, to_uint8(alpha), cutout]])
 
 
-def make_sheet(rows: list[list[np.ndarray]]) -> np.ndarray:
+def make_sheet(rows: list[list[np.ndarray]], titles: Sequence[str] = ()) -> np.ndarray:
     """Pictures in rows on white, 8 pixels apart.
 
     Args:
       rows: uint8 pictures, RGB [h, w, 3] or grey [h, w], of one height in each row.
+      titles: Written above the pictures of the first row.
 
     Returns:
       uint8 [h, w, 3].
     """
     gap = 8
-    height = sum(row[0].shape[0] + gap for row in rows) + gap
+    top = gap + (12 if titles else 0)
+    height = sum(row[0].shape[0] + gap for row in rows) + top
     width = max(sum(picture.shape[1] + gap for picture in row) for row in rows) + gap
     canvas = Image.new('RGB', (width, height), 'white')
-    top = gap
+    draw = ImageDraw.Draw(canvas)
+    for title, picture, i in zip(titles, rows[0], range(len(rows[0])), strict=False):
+        left = gap + sum(other.shape[1] + gap for other in rows[0][:i])
+        draw.text((left, 4), title[: picture.shape[1] // 6], fill='black')
     for row in rows:
         left = gap
         for picture in row:

@@ -16,7 +16,6 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from mattingjax.errors import ImageError
-from mattingjax.files import check_folder, current_umask, write_file  # noqa: F401
 
 EXTENSIONS = frozenset(
     [
