@@ -14,10 +14,10 @@ Every artefact takes RGB photos, float32 [N, H, W, 3] in [0, 255], and gives alp
 from __future__ import annotations
 
 import concurrent.futures
-import dataclasses
 import functools
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from absl import flags
 
 from exporters import ascend_kit, openvino_ir, verify
 from exporters.artefacts import (
-    TOLERANCES,
+    Artefact,
     write_frozen_graph,
     write_onnx,
     write_openvino,
@@ -42,71 +42,15 @@ from exporters.manifest import (
     tool_versions,
 )
 from exporters.onnx_graph import create_onnx
-from mattingjax import command_line, load_checkpoint
+from exporters.options import FORMATS, ExportOptions
+from mattingjax import Checkpoint, command_line, load_checkpoint
 from mattingjax.errors import MattingError
 from mattingjax.files import check_new_folder, new_folder
 from mattingjax.images import encode_png, find_images
 from mattingjax.models import ModelConfig, check_size
 from mattingjax.signature import MANIFEST_FILE, Signature
 
-FORMATS = ('pb', 'onnx', 'openvino')
 _KIND = ('an export', MANIFEST_FILE)
-
-
-@dataclasses.dataclass(frozen=True)
-class ExportOptions:
-    """What is exported, and how.
-
-    Attributes:
-      formats: Some of 'pb', 'onnx', 'openvino'.
-      height, width: Pixels; the network's input size if None.
-      batch_size: Images at once.
-      precisions: Weights of the IR: 'fp32' (model.xml), 'fp16' (model_fp16.xml) or both.
-      scaling_inside: Whether the graph takes [0, 255] and scales itself; else its input must be
-        normalised before (by Ascend's AIPP, say).
-      embed_preprocessing: None, or 'RGB' or 'BGR': also writes model_uint8.xml, which takes uint8
-        frames of any size in that order of colours.
-      input_name, output_name: Names of the graph's ends.
-      verify: Whether every artefact is compared with the JAX network.
-      photos: Pictures to compare on; two of scikit-image's if empty.
-      soc_version: The Ascend chip to run ATC for, if it is on PATH; None to leave that.
-    """
-
-    formats: tuple[str, ...] = FORMATS
-    height: int | None = None
-    width: int | None = None
-    batch_size: int = 1
-    precisions: tuple[str, ...] = ('fp32',)
-    scaling_inside: bool = True
-    embed_preprocessing: str | None = None
-    input_name: str = 'input'
-    output_name: str = 'output'
-    verify: bool = True
-    photos: tuple[Path, ...] = ()
-    soc_version: str | None = None
-
-    def __post_init__(self) -> None:
-        for name, known in (('formats', FORMATS), ('precisions', tuple(TOLERANCES))):
-            values = getattr(self, name)
-            if not values or not set(values) <= set(known):
-                raise MattingError(
-                    f'{name}: expected some of {", ".join(known)}, got {",".join(values) or "none"}'
-                )
-        if self.batch_size < 1:
-            raise MattingError(f'batch_size: expected at least 1, got {self.batch_size}')
-        if self.input_name == self.output_name or not all(
-            name.isidentifier() for name in (self.input_name, self.output_name)
-        ):
-            raise MattingError(
-                'input_name, output_name: expected two different names of letters, digits and _, '
-                f'got {self.input_name!r} and {self.output_name!r}'
-            )
-        if self.embed_preprocessing is not None and 'openvino' not in self.formats:
-            raise MattingError('embed_preprocessing: expected openvino among the formats')
-        if self.embed_preprocessing is not None and self.batch_size != 1:
-            raise MattingError('embed_preprocessing: expected a batch size of 1')
-        if self.embed_preprocessing is not None and not self.scaling_inside:
-            raise MattingError('embed_preprocessing: expected scaling inside the graph')
 
 
 def export_checkpoint(
@@ -148,60 +92,24 @@ def export_checkpoint(
         concurrent.futures.ThreadPoolExecutor(1) as background,
         tqdm.tqdm(total=6, file=sys.stderr, bar_format='{desc:30} {bar:20} {elapsed}') as bar,
     ):
-        # XLA compiles the network for comparison while TensorFlow traces it.
-        if options.verify:
-            cases = background.submit(verify.create_cases, checkpoint, photos, shape[:3])
 
         def step(description: str) -> None:
             bar.set_description_str(description)
             bar.update()
 
-        step('folding constants')
-        variables = fold_batch_norm(config, checkpoint.variables)
-        if options.scaling_inside:
-            folded, variables = fold_scaling(config, variables)
-        else:
-            folded = without_scaling(config)
-        step('tracing to TensorFlow')
-        names = options.input_name, options.output_name
-        graph = create_frozen_graph(folded, variables, shape, *names)
-        signature = _signature(config, shape, options)
-        network = describe_network(checkpoint)
-        artefacts, notes = [], {}
-        if 'pb' in options.formats:
-            artefact, kit = write_frozen_graph(folder, graph, signature, config.preprocessing)
-            artefacts.append(artefact)
-            notes['ascend'] = _run_atc(folder, kit, options)
-        step('converting to ONNX')
-        if 'onnx' in options.formats or 'openvino' in options.formats:
-            model = create_onnx(graph, *names)
-        if 'onnx' in options.formats:
-            artefacts += write_onnx(folder, model, signature, network)
-        step('converting to OpenVINO')
-        if 'openvino' in options.formats:
-            measure = None
-            if options.verify:
-                at_size = cases.result()[shape[:3]]
-                measure = functools.partial(
-                    verify.worst_difference, cases=at_size, signature=signature
-                )
-            artefacts += write_openvino(
-                folder, model, signature, network, options.precisions, measure
-            )
-            if options.embed_preprocessing is not None:
-                artefacts.append(
-                    write_openvino_uint8(
-                        folder, model, signature, network, options.embed_preprocessing
-                    )
-                )
+        cases = None
+        if options.verify:
+            # XLA compiles the network for comparison while TensorFlow traces it.
+            cases = background.submit(verify.create_cases, checkpoint, photos, shape[:3])
+        artefacts, notes = _write_artefacts(folder, checkpoint, shape, options, cases, step)
         step('comparing with the network')
         parities: dict[str, Any] = {}
-        if options.verify:
+        if cases is not None:
             parities, sheet = verify.verify_artefacts(checkpoint, artefacts, cases.result())
             (folder / 'verification.png').write_bytes(encode_png(sheet))
         manifest = {
             'format': FORMAT,
-            'network': network,
+            'network': describe_network(checkpoint),
             'artefacts': {
                 artefact.path.name: artefact.describe(parities.get(artefact.path.name))
                 for artefact in artefacts
@@ -212,6 +120,54 @@ def export_checkpoint(
         (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1) + '\n')
         step('done')
     return manifest
+
+
+def _write_artefacts(
+    folder: Path,
+    checkpoint: Checkpoint,
+    shape: tuple[int, int, int, int],
+    options: ExportOptions,
+    cases: concurrent.futures.Future[verify.Cases] | None,
+    step: Callable[[str], None],
+) -> tuple[list[Artefact], dict[str, Any]]:
+    """The road from a checkpoint to its files; returns them, and notes for the manifest."""
+    config, network = checkpoint.config, describe_network(checkpoint)
+    signature = _signature(config, shape, options)
+    ends = options.input_name, options.output_name
+    artefacts: list[Artefact] = []
+    notes = {}
+
+    step('folding constants')
+    variables = fold_batch_norm(config, checkpoint.variables)
+    if options.scaling_inside:
+        folded, variables = fold_scaling(config, variables)
+    else:
+        folded = without_scaling(config)
+
+    step('tracing to TensorFlow')
+    graph = create_frozen_graph(folded, variables, shape, *ends)
+    if 'pb' in options.formats:
+        artefact, kit = write_frozen_graph(folder, graph, signature, config.preprocessing)
+        artefacts.append(artefact)
+        notes['ascend'] = _run_atc(folder, kit, options.soc_version)
+
+    step('converting to ONNX')
+    if {'onnx', 'openvino'} & set(options.formats):
+        model = create_onnx(graph, *ends)
+    if 'onnx' in options.formats:
+        artefacts += write_onnx(folder, model, signature, network)
+
+    step('converting to OpenVINO')
+    if 'openvino' in options.formats:
+        measure = None
+        if cases is not None:
+            measure = functools.partial(
+                verify.worst_difference, cases=cases.result()[shape[:3]], signature=signature
+            )
+        artefacts += write_openvino(folder, model, signature, network, options.precisions, measure)
+        if order := options.embed_preprocessing:
+            artefacts.append(write_openvino_uint8(folder, model, signature, network, order))
+    return artefacts, notes
 
 
 def _signature(
@@ -230,17 +186,15 @@ def _signature(
     )
 
 
-def _run_atc(folder: Path, kit: list[Path], options: ExportOptions) -> dict[str, Any]:
+def _run_atc(folder: Path, kit: list[Path], soc_version: str | None) -> dict[str, Any]:
     """Runs ATC where it is asked for and there is one; says what became of it."""
     notes: dict[str, Any] = {'files': [path.name for path in kit]}
-    if options.soc_version is None:
-        return notes | {'om': 'not made: bash atc.sh SOC_VERSION makes it where ATC is installed'}
+    command = f'bash atc.sh {soc_version or "SOC_VERSION"}'
+    if soc_version is None:
+        return notes | {'om': f'not made: {command} makes it where ATC is installed'}
     if ascend_kit.find_atc() is None:
-        return notes | {
-            'om': f'not made: atc is not on PATH; bash atc.sh {options.soc_version} makes it where '
-            'it is'
-        }
-    om = ascend_kit.run_atc(folder, options.soc_version)
+        return notes | {'om': f'not made: atc is not on PATH; {command} makes it where it is'}
+    om = ascend_kit.run_atc(folder, soc_version)
     return notes | {'om': {'file': om.name, 'sha256': hash_file(om)}}
 
 
@@ -315,6 +269,8 @@ def main() -> int:
         print(f'error: {error}; nothing was written', file=sys.stderr)
         return 3
     print(format_manifest(manifest))
+    if values.soc_version and 'ascend' in manifest:
+        print(f'model.om: {manifest["ascend"]["om"]}')
     print(f'results in {values.output}')
     return 0
 

@@ -42,6 +42,9 @@ class Case:
     alpha: np.ndarray
 
 
+Cases = dict[tuple[int, int, int], list[Case]]  # images at once, height, width → cases
+
+
 @dataclasses.dataclass(frozen=True)
 class Parity:
     """How far an artefact is from the JAX network on one case.
@@ -71,7 +74,7 @@ def load_photos(paths: Sequence[Path]) -> dict[str, np.ndarray]:
 
 def create_cases(
     checkpoint: Checkpoint, photos: dict[str, np.ndarray], shape: tuple[int, int, int]
-) -> dict[tuple[int, int, int], list[Case]]:
+) -> Cases:
     """Cases at the size of an export, and at two sizes more, one of them of batch size 2.
 
     Args:
@@ -186,7 +189,7 @@ def describe_case(case: Case) -> str:
 def verify_artefacts(
     checkpoint: Checkpoint,
     artefacts: Sequence[Artefact],
-    cases: dict[tuple[int, int, int], list[Case]],
+    cases: Cases,
 ) -> tuple[dict[str, dict[str, dict[str, Parity]]], np.ndarray]:
     """Compares every artefact with the JAX network, in each runtime that should read it.
 

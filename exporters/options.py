@@ -1,0 +1,67 @@
+"""What is exported, and how."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from exporters.artefacts import TOLERANCES
+from mattingjax.errors import MattingError
+
+FORMATS = ('pb', 'onnx', 'openvino')
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportOptions:
+    """What is exported, and how.
+
+    Attributes:
+      formats: Some of 'pb', 'onnx', 'openvino'.
+      height, width: Pixels; the network's input size if None.
+      batch_size: Images at once.
+      precisions: Weights of the IR: 'fp32' (model.xml), 'fp16' (model_fp16.xml) or both.
+      scaling_inside: Whether the graph takes [0, 255] and scales itself; else its input must be
+        normalised before (by Ascend's AIPP, say).
+      embed_preprocessing: None, or 'RGB' or 'BGR': also writes model_uint8.xml, which takes uint8
+        frames of any size in that order of colours.
+      input_name, output_name: Names of the graph's ends.
+      verify: Whether every artefact is compared with the JAX network.
+      photos: Pictures to compare on; two of scikit-image's if empty.
+      soc_version: The Ascend chip to run ATC for, if it is on PATH; None to leave that.
+    """
+
+    formats: tuple[str, ...] = FORMATS
+    height: int | None = None
+    width: int | None = None
+    batch_size: int = 1
+    precisions: tuple[str, ...] = ('fp32',)
+    scaling_inside: bool = True
+    embed_preprocessing: str | None = None
+    input_name: str = 'input'
+    output_name: str = 'output'
+    verify: bool = True
+    photos: tuple[Path, ...] = ()
+    soc_version: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, known in (('formats', FORMATS), ('precisions', tuple(TOLERANCES))):
+            values = getattr(self, name)
+            if not values or not set(values) <= set(known):
+                raise MattingError(
+                    f'{name}: expected some of {", ".join(known)}, got {",".join(values) or "none"}'
+                )
+        if self.batch_size < 1:
+            raise MattingError(f'batch_size: expected at least 1, got {self.batch_size}')
+        if self.input_name == self.output_name or not all(
+            name.isidentifier() for name in (self.input_name, self.output_name)
+        ):
+            raise MattingError(
+                'input_name, output_name: expected two different names of letters, digits and _, '
+                f'got {self.input_name!r} and {self.output_name!r}'
+            )
+        if self.embed_preprocessing is not None and 'openvino' not in self.formats:
+            raise MattingError('embed_preprocessing: expected openvino among the formats')
+        if self.embed_preprocessing is not None and self.batch_size != 1:
+            raise MattingError('embed_preprocessing: expected a batch size of 1')
+        if self.embed_preprocessing is not None and not self.scaling_inside:
+            raise MattingError('embed_preprocessing: expected scaling inside the graph')
