@@ -134,7 +134,7 @@ def write_openvino(
       measure: How far an `openvino.Model` is from the JAX network. With it, only so many weights
         are compressed as half of what verification tolerates allows; without, all of them.
     """
-    whole = openvino_ir.read_onnx(onnx_graph.finish_onnx(onnx_graph.fix_size(model), {}))
+    whole = openvino_ir.convert_onnx(onnx_graph.finish_onnx(onnx_graph.fix_size(model), {}))
     artefacts = []
     for precision in precisions:
         ir, share, name = whole, 0.0, 'model.xml'
@@ -157,7 +157,7 @@ def write_openvino_uint8(
 ) -> Artefact:
     """model_uint8.xml: FP32, takes uint8 frames of any size in this order of colours."""
     content = onnx_graph.finish_onnx(onnx_graph.fix_size(model), {})
-    ir = openvino_ir.embed_preprocessing(openvino_ir.read_onnx(content), colour_order)
+    ir = openvino_ir.embed_preprocessing(openvino_ir.convert_onnx(content), colour_order)
     batch = signature.shape[0]
     frames = dataclasses.replace(
         signature,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,9 @@ from mattingjax.sessions import METADATA_KEY
 COLOUR_ORDERS = ('RGB', 'BGR')
 
 
-def read_onnx(model: bytes) -> Any:
-    """An ONNX model as an `openvino.Model`."""
-    ov = import_openvino()
-    return ov.Core().read_model(model)
+def convert_onnx(model: bytes) -> Any:
+    """An ONNX model as an `openvino.Model`, simplified as OpenVINO's converter does it."""
+    return import_openvino().convert_model(io.BytesIO(model))
 
 
 def embed_preprocessing(model: Any, colour_order: str) -> Any:

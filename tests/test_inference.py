@@ -111,5 +111,5 @@ def test_wrong_images_are_named(mmnet_path, image, message):
 
 
 def test_an_unknown_runtime_lists_the_known(mmnet_path):
-    with pytest.raises(MattingError, match="expected one of jax, openvino, .*, got 'abacus'"):
+    with pytest.raises(MattingError, match=r"expected one of jax, openvino, .*, got 'abacus'"):
         create_predictor(mmnet_path, runtime='abacus')
