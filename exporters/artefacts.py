@@ -111,7 +111,8 @@ def write_onnx(folder: Path, model: Any, signature: Signature, network: dict) ->
         metadata = {METADATA_KEY: _metadata(network, what)}
         path.write_bytes(onnx_graph.finish_onnx(made, metadata))
         details = {'opset': onnx_graph.OPSET}
-        artefacts.append(Artefact(path, kind, 'fp32', what, ('onnxruntime',), details))
+        runtimes = ('onnxruntime', 'openvino') if what is signature else ('onnxruntime',)
+        artefacts.append(Artefact(path, kind, 'fp32', what, runtimes, details))
     return artefacts
 
 
@@ -131,20 +132,18 @@ def write_openvino(
       signature: How they are fed.
       network: What the metadata say of the network.
       precisions: 'fp32', 'fp16' or both.
-      measure: How far an `openvino.Model` is from the JAX network. With it, only so many weights
-        are compressed as half of what verification tolerates allows; without, all of them.
+      measure: How far an `openvino.Model` is from the JAX network; needed for 'fp16': only so many
+        weights are compressed as half of what verification tolerates allows.
     """
     whole = openvino_ir.convert_onnx(onnx_graph.finish_onnx(onnx_graph.fix_size(model), {}))
     artefacts = []
     for precision in precisions:
         ir, share, name = whole, 0.0, 'model.xml'
         if precision == 'fp16':
+            assert measure is not None, 'see ExportOptions'
             name = 'model_fp16.xml'
-            if measure is None:
-                ir, share = openvino_ir.compress_largest(whole, openvino_ir.count_constants(whole))
-            else:
-                limit = TOLERANCES['fp16'] / 2
-                ir, share = openvino_ir.compress_within(whole, measure, limit)
+            limit = TOLERANCES['fp16'] / 2
+            ir, share = openvino_ir.compress_within(whole, measure, limit)
         details = {'share_of_weights_in_fp16': round(share, 4)}
         artefacts.append(
             _write_ir(folder / name, ir, 'OpenVINO IR', precision, signature, network, details)

@@ -195,7 +195,7 @@ def write_ascend_kit(
     """
     _, height, width, _ = input_shape
     _check_names(pb_name, input_name, output_name)
-    _check_size(height, width)
+    check_kit_size(height, width)
     values = {
         'pb_name': pb_name,
         'om_name': OM_FILE,
@@ -232,7 +232,8 @@ def _check_names(pb_name: str, *node_names: str) -> None:
             )
 
 
-def _check_size(height: int, width: int) -> None:
+def check_kit_size(height: int, width: int) -> None:
+    """Raises MattingError unless AIPP takes images of that size."""
     limits = (('width', width, _AIPP_WIDTHS), ('height', height, _AIPP_HEIGHTS))
     for name, size, (lowest, highest) in limits:
         if not lowest <= size <= highest:

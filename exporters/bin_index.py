@@ -17,8 +17,8 @@ import numpy as np
 from exporters.manifest import hash_file
 from mattingjax.errors import ArtefactError, ConfigError, MattingError
 from mattingjax.models.architecture import Architecture, from_json, read_json
-from mattingjax.sessions import READERS, create_session
-from mattingjax.signature import MANIFEST_FILE, Signature, read_signature
+from mattingjax.sessions import check_artefact, create_session
+from mattingjax.signature import Signature, read_signature
 
 INDEX_FILE, PREVIEW_FILE = 'index.json', 'preview.png'
 IMAGES_FOLDER, MASKS_FOLDER = 'images', 'masks'
@@ -185,9 +185,7 @@ def create_layout(
     signature = None if artefact is None else _load_signature(artefact)
     size = _choose_size(artefact, signature, height, width)
     chosen = dtype or (signature.dtype if signature else 'float32')
-    mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-    if signature is not None and not signature.scaling_inside and chosen == 'float32':
-        mean, std = signature.preprocessing.mean, signature.preprocessing.std
+    mean, std = scaling_of(signature, chosen)
     return Layout(
         artefact=artefact.name if artefact else None,
         artefact_sha256=_hash_artefact(artefact) if artefact else {},
@@ -201,14 +199,25 @@ def create_layout(
     )
 
 
+def scaling_of(
+    signature: Signature | None, dtype: str
+) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Mean and std by which inputs are normalised; 0 and 1 where the artefact, or AIPP, does it."""
+    if signature is None or signature.scaling_inside or dtype == 'uint8':
+        return (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+    return signature.preprocessing.mean, signature.preprocessing.std
+
+
 def _load_signature(artefact: Path) -> Signature:
-    if artefact.suffix not in READERS:
-        raise ArtefactError(f'{artefact}: expected an artefact ({", ".join(READERS)})')
-    if not artefact.is_file():
-        raise ArtefactError(f'{artefact}: no such file')
-    # With a manifest at hand, the machine need not be able to run the artefact.
-    described = (artefact.parent / MANIFEST_FILE).is_file()
-    return read_signature(artefact, None if described else create_session(artefact).metadata)
+    check_artefact(artefact)
+    try:
+        # With a manifest at hand, the machine need not be able to run the artefact.
+        return read_signature(artefact)
+    except ArtefactError:
+        metadata = create_session(artefact).metadata
+        if metadata is None:
+            raise
+        return read_signature(artefact, metadata)
 
 
 def _choose_size(

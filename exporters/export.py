@@ -6,9 +6,10 @@
 
 DIR gets model.pb with the files for Ascend beside it, model.onnx (of the size given) and
 model_dynamic.onnx (of any size), model.xml and model.bin, manifest.json, and verification.png.
-Every artefact takes RGB photos, float32 [N, H, W, 3] in [0, 255], and gives alpha [N, H, W, 1] in
-[0, 1]. Each is compared with the JAX network; if one differs by more than 1e-4 (FP16 weights:
-5e-3), nothing is written and the exit status is 3.
+Artefacts take RGB photos, float32 [N, H, W, 3] in [0, 255], unless flags say otherwise, and give
+alpha [N, H, W, 1] in [0, 1]. Each is compared with the JAX network; if one differs by more than
+1e-4 (FP16 weights: 5e-3; for networks that float32 does not determine so far, see
+verify.Verifier.check), nothing is written and the exit status is 3.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import concurrent.futures
 import functools
 import json
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,15 +41,17 @@ from exporters.manifest import (
     describe_network,
     format_manifest,
     hash_file,
+    list_files,
     tool_versions,
 )
 from exporters.onnx_graph import create_onnx
 from exporters.options import FORMATS, ExportOptions
 from mattingjax import Checkpoint, command_line, load_checkpoint
-from mattingjax.errors import MattingError
+from mattingjax.errors import MattingError, OutputError
 from mattingjax.files import check_new_folder, new_folder
 from mattingjax.images import encode_png, find_images
 from mattingjax.models import ModelConfig, check_size
+from mattingjax.models.architecture import read_json
 from mattingjax.signature import MANIFEST_FILE, Signature
 
 _KIND = ('an export', MANIFEST_FILE)
@@ -81,15 +85,19 @@ def export_checkpoint(
     check_tools()
     options = options or ExportOptions()
     check_new_folder(Path(output), *_KIND, overwrite=overwrite)
+    _spare_others(Path(output))
     checkpoint = load_checkpoint(path_or_name)
     config = checkpoint.config
-    height, width = options.height or config.input_size, options.width or config.input_size
+    height, width = (
+        config.input_size if side is None else side for side in (options.height, options.width)
+    )
     check_size(config, height, width, 'export')
+    if 'pb' in options.formats:
+        ascend_kit.check_kit_size(height, width)
     shape = (options.batch_size, height, width, 3)
     photos = verify.load_photos(options.photos)
     with (
         new_folder(Path(output), *_KIND, overwrite=overwrite) as folder,
-        concurrent.futures.ThreadPoolExecutor(1) as background,
         tqdm.tqdm(total=6, file=sys.stderr, bar_format='{desc:30} {bar:20} {elapsed}') as bar,
     ):
 
@@ -100,7 +108,7 @@ def export_checkpoint(
         cases = None
         if options.verify:
             # XLA compiles the network for comparison while TensorFlow traces it.
-            cases = background.submit(verify.create_cases, checkpoint, photos, shape[:3])
+            cases = _start(verify.create_cases, checkpoint, photos, shape[:3])
         artefacts, notes = _write_artefacts(folder, checkpoint, shape, options, cases, step)
         step('comparing with the network')
         parities: dict[str, Any] = {}
@@ -120,6 +128,20 @@ def export_checkpoint(
         (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1) + '\n')
         step('done')
     return manifest
+
+
+def _start(function: Callable[..., Any], *arguments: Any) -> concurrent.futures.Future[Any]:
+    """Calls a function in a thread that Ctrl-C and errors elsewhere need not wait for."""
+    future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+
+    def run() -> None:
+        try:
+            future.set_result(function(*arguments))
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
 
 
 def _write_artefacts(
@@ -170,6 +192,16 @@ def _write_artefacts(
     return artefacts, notes
 
 
+def _spare_others(output: Path) -> None:
+    """Raises OutputError if the folder holds what no export wrote: it would be lost."""
+    if not (output / MANIFEST_FILE).is_file():
+        return
+    written = list_files(read_json(output / MANIFEST_FILE))
+    for path in sorted(output.iterdir()):
+        if path.name not in written:
+            raise OutputError(f'{path}: no file of an export; move it, or export to another folder')
+
+
 def _signature(
     config: ModelConfig, shape: tuple[int, int, int, int], options: ExportOptions
 ) -> Signature:
@@ -194,7 +226,10 @@ def _run_atc(folder: Path, kit: list[Path], soc_version: str | None) -> dict[str
         return notes | {'om': f'not made: {command} makes it where ATC is installed'}
     if ascend_kit.find_atc() is None:
         return notes | {'om': f'not made: atc is not on PATH; {command} makes it where it is'}
-    om = ascend_kit.run_atc(folder, soc_version)
+    try:
+        om = ascend_kit.run_atc(folder, soc_version)
+    except MattingError as error:  # the folder is a temporary one
+        raise MattingError(str(error).replace(f'{folder}/', '')) from error
     return notes | {'om': {'file': om.name, 'sha256': hash_file(om)}}
 
 
@@ -230,7 +265,10 @@ def _define_flags() -> None:
     flags.DEFINE_string('output_name', 'output', 'Name of the output node.')
     flags.DEFINE_bool('verify', True, 'Compare every artefact with the JAX network.')
     flags.DEFINE_string(
-        'photos', None, 'Photo, or folder of photos, to compare on; default: two of scikit-image.'
+        'photos',
+        None,
+        f'Photo, or folder of photos (the first {verify.MAX_PHOTOS}), to compare on; default: two '
+        'of scikit-image.',
     )
     flags.DEFINE_string('soc_version', None, 'Ascend chip (Ascend310, say) to run ATC for, too.')
 

@@ -128,7 +128,8 @@ def _name_nodes(graph: Any, kept: set[str], config: ModelConfig) -> Any:
     for node in graph.node:
         _, found, path = node.name.partition(f'/{prefix}/')
         wanted = node.name if node.name in kept else f'{prefix}/{path}' if found else node.name
-        wanted = wanted.rsplit('jax2tf', 1)[-1].lstrip('_/') if not found else wanted
+        if not found and node.name not in kept:
+            wanted = wanted.rsplit('jax2tf', 1)[-1].lstrip('_/')
         unique, count = wanted, 1
         while unique in names.values():
             unique, count = f'{wanted}_{count}', count + 1

@@ -12,6 +12,7 @@ import flax.traverse_util
 import numpy as np
 
 from mattingjax import Checkpoint
+from mattingjax.signature import MANIFEST_FILE
 
 FORMAT = 1
 _TOOLS = (
@@ -46,6 +47,18 @@ def tool_versions() -> dict[str, str]:
     """Versions of Python and of every package that takes part in an export."""
     versions = {package: importlib.metadata.version(package) for package in _TOOLS}
     return {'python': platform.python_version(), **versions}
+
+
+def list_files(manifest: Any) -> set[str]:
+    """Names of the files that an export of this manifest wrote; none if it is another's."""
+    if not isinstance(manifest, dict) or not isinstance(manifest.get('artefacts'), dict):
+        return set()
+    files = {MANIFEST_FILE, 'verification.png', *manifest['artefacts']}
+    for entry in manifest['artefacts'].values():
+        files.add(entry.get('weights', MANIFEST_FILE))
+    ascend = manifest.get('ascend', {})
+    om = ascend.get('om')
+    return files | set(ascend.get('files', [])) | ({om['file']} if isinstance(om, dict) else set())
 
 
 def format_manifest(manifest: dict[str, Any]) -> str:

@@ -21,10 +21,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from exporters.bin_index import IMAGES_FOLDER, INDEX_FILE, Index, check_content, read_index
+from exporters.bin_index import (
+    IMAGES_FOLDER,
+    INDEX_FILE,
+    Index,
+    Layout,
+    check_content,
+    read_index,
+    scaling_of,
+)
 from mattingjax.errors import ArtefactError, MattingError
 from mattingjax.files import check_folder
 from mattingjax.sessions import READERS, Session, create_session
+from mattingjax.signature import read_signature
 
 FORMATS = ('BIN', 'TXT')
 _VALUES_PER_LINE = 100
@@ -67,6 +76,8 @@ def run_bins(
     files, index = _find_inputs(source), _find_index(source)
     session = create_session(model, runtime)
     shape = _choose_shape(model, session, index)
+    if index is not None:
+        _check_layout(model, session, index.layout)
     for _ in _load_inputs(files, shape, session.input_dtype, index):
         pass  # a bad file shows before hours of inference, not after them
     print(f'[INFO] load model {model} success')
@@ -139,6 +150,31 @@ def _choose_shape(model: Path, session: Session, index: Index | None) -> tuple[i
             'exporters.bins prepare'
         )
     return tuple(size or 1 for size in shape)
+
+
+def _check_layout(model: Path, session: Session, layout: Layout) -> None:
+    """Raises ArtefactError unless the inputs were prepared for such an artefact."""
+    found = (layout.input_shape, layout.input_dtype)
+    shape = tuple(
+        wanted or side for wanted, side in zip(session.input_shape, found[0], strict=True)
+    )
+    expected = (shape, str(session.input_dtype))
+    if found != expected:
+        raise ArtefactError(
+            f'{model}: expected inputs {expected[1]} {list(expected[0])}, found {found[1]} '
+            f'{list(found[0])} in the {INDEX_FILE} of them'
+        )
+    try:
+        signature = read_signature(model, session.metadata)
+    except ArtefactError:
+        return  # an artefact of others; its manifest is not needed to run it
+    wanted = scaling_of(signature, layout.input_dtype)
+    if (layout.mean, layout.std, layout.colour_order) != (*wanted, signature.colour_order):
+        raise ArtefactError(
+            f'{model}: expected inputs with mean {wanted[0]}, std {wanted[1]}, '
+            f'{signature.colour_order}, found mean {layout.mean}, std {layout.std}, '
+            f'{layout.colour_order} in the {INDEX_FILE} of them'
+        )
 
 
 def _load_inputs(

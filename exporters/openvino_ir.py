@@ -91,7 +91,8 @@ def compress_within(model: Any, measure: Callable[[Any], float], limit: float) -
     """Stores as many of the largest constants in half precision as a limit allows.
 
     Half precision moves MODNet's alpha by 0.1 in single pixels if its first layers' few thousand
-    weights are rounded too; the large layers bear it.
+    weights are rounded too; the large layers bear it. Searched by halves: more compressed constants
+    are taken to be further off.
 
     Args:
       model: An `openvino.Model`.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 from exporters.artefacts import TOLERANCES
 from mattingjax.errors import MattingError
 
+_NAME = re.compile('[A-Za-z][A-Za-z0-9_]*')
 FORMATS = ('pb', 'onnx', 'openvino')
 
 
@@ -46,18 +48,27 @@ class ExportOptions:
     def __post_init__(self) -> None:
         for name, known in (('formats', FORMATS), ('precisions', tuple(TOLERANCES))):
             values = getattr(self, name)
-            if not values or not set(values) <= set(known):
+            if not values or not set(values) <= set(known) or len(set(values)) < len(values):
                 raise MattingError(
                     f'{name}: expected some of {", ".join(known)}, got {",".join(values) or "none"}'
                 )
         if self.batch_size < 1:
             raise MattingError(f'batch_size: expected at least 1, got {self.batch_size}')
         if self.input_name == self.output_name or not all(
-            name.isidentifier() for name in (self.input_name, self.output_name)
+            _NAME.fullmatch(name) for name in (self.input_name, self.output_name)
         ):
             raise MattingError(
-                'input_name, output_name: expected two different names of letters, digits and _, '
-                f'got {self.input_name!r} and {self.output_name!r}'
+                'input_name, output_name: expected two different names of a letter and then '
+                f'letters, digits and _, got {self.input_name!r} and {self.output_name!r}'
+            )
+        if 'fp16' in self.precisions and not self.verify:
+            raise MattingError('precisions: fp16 needs verification, which tells what bears it')
+        if self.soc_version is not None and not (
+            _NAME.fullmatch(self.soc_version) and 'pb' in self.formats
+        ):
+            raise MattingError(
+                f'soc_version: expected a chip as Ascend310P3, and pb among the formats, got '
+                f'{self.soc_version!r}'
             )
         if self.embed_preprocessing is not None and 'openvino' not in self.formats:
             raise MattingError('embed_preprocessing: expected openvino among the formats')

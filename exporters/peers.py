@@ -8,7 +8,13 @@ from typing import Any
 
 from mattingjax.errors import ArtefactError, MattingError
 from mattingjax.quiet import import_openvino, import_tensorflow
-from mattingjax.sessions import OnnxSession, OpenVinoSession, Session, create_session
+from mattingjax.sessions import (
+    OnnxSession,
+    OpenVinoSession,
+    Session,
+    check_artefact,
+    create_session,
+)
 
 _CAPABILITIES = {'f32': 'FP32', 'bf16': 'BF16', 'f16': 'FP16'}
 
@@ -43,8 +49,7 @@ def load_peer(
     Raises:
       ArtefactError: The file is missing or damaged.
     """
-    if not path.is_file():
-        raise ArtefactError(f'{path}: no such file')
+    check_artefact(path)
     if runtime == 'onnxruntime':
         session: Session = _convert(path) if path.suffix == '.pb' else create_session(path, runtime)
         return session, _fix(session.input_shape, size)
@@ -65,6 +70,10 @@ def load_peer(
 
 def _fix(shape: tuple[int | None, ...], size: tuple[int, int]) -> tuple[int, ...]:
     """One photo, and `size` where the shape is free; the colours say which axes those are."""
+    if len(shape) != 4 or 3 not in (shape[1], shape[3]):
+        raise ArtefactError(
+            f'expected an input of photos, [N, H, W, 3] or [N, 3, H, W], got {shape}'
+        )
     whole = (1, 3, *size) if shape[1] == 3 else (1, *size, 3)
     return tuple(side or wanted for side, wanted in zip(shape, whole, strict=True))
 
@@ -73,6 +82,7 @@ def _convert(path: Path) -> Session:
     tf = import_tensorflow()
     import tf2onnx
 
+    create_session(path)  # a damaged one is told here
     graph: Any = tf.compat.v1.GraphDef()
     graph.ParseFromString(path.read_bytes())
     read = {name.split(':')[0] for node in graph.node for name in node.input}

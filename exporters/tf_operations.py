@@ -238,8 +238,7 @@ def create_replacements(height: int, multiple: int) -> dict[str, Callable[..., j
 
     def over_squares(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
         def average(x: jax.Array, *arguments: Any) -> jax.Array:
-            small = x.shape[1] * x.shape[2] < 64 * 64
-            square = 1 if small else min(_LARGEST_SQUARE, multiple * x.shape[1] // height)
+            square = min(_LARGEST_SQUARE, multiple * x.shape[1] // height)
             return function(x, *arguments, square=square)
 
         return average

@@ -58,7 +58,7 @@ class JaxRuntime:
 
 
 class ArtefactRuntime:
-    """Runs an exported network, one photo at a time if its batch is fixed at one."""
+    """Runs an exported network, one photo at a time."""
 
     def __init__(self, path: Path | str, runtime: str | None = None):
         self._session = create_session(path, runtime)

@@ -61,8 +61,10 @@ class OpenVinoSession:
             for dimension in port.partial_shape
         )
         self.input_dtype = np.dtype(port.element_type.to_dtype())
-        has_metadata = model.has_rt_info(METADATA_KEY)
-        self.metadata = model.get_rt_info(METADATA_KEY).astype(str) if has_metadata else None
+        self.metadata = None
+        for place in ([METADATA_KEY], ['framework', METADATA_KEY]):  # of IR, and of ONNX
+            if model.has_rt_info(place):
+                self.metadata = model.get_rt_info(place).astype(str)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         return np.array(self._compiled(images)[0])
@@ -98,11 +100,12 @@ class OnnxSession:
         self.input_shape = tuple(
             size if isinstance(size, int) else None for size in inputs[0].shape
         )
-        self.input_dtype = np.dtype(
-            {'tensor(float)': 'float32', 'tensor(uint8)': 'uint8', 'tensor(float16)': 'float16'}[
-                inputs[0].type
-            ]
-        )
+        names = {'tensor(float)': 'float32', 'tensor(uint8)': 'uint8', 'tensor(float16)': 'float16'}
+        if inputs[0].type not in names:
+            raise ArtefactError(
+                f'{path}: expected an input of type {", ".join(names)}, found {inputs[0].type}'
+            )
+        self.input_dtype = np.dtype(names[inputs[0].type])
         properties = self._session.get_modelmeta().custom_metadata_map
         self.metadata = properties.get(METADATA_KEY)
 
@@ -179,10 +182,7 @@ def create_session(path: Path | str, runtime: str | None = None) -> Session:
       ImportError: The runtime is not installed.
     """
     path = Path(path)
-    if path.suffix not in READERS:
-        raise ArtefactError(f'{path}: expected an artefact ({", ".join(READERS)})')
-    if not path.is_file():
-        raise ArtefactError(f'{path}: no such file')
+    check_artefact(path)
     runtime = READERS[path.suffix][0] if runtime is None else runtime
     if runtime not in READERS[path.suffix]:
         raise ArtefactError(
@@ -195,6 +195,14 @@ def create_session(path: Path | str, runtime: str | None = None) -> Session:
             f'{path}: running it with {runtime} needs the package {error.name}: '
             f'pip install {error.name}'
         ) from error
+
+
+def check_artefact(path: Path) -> None:
+    """Raises ArtefactError unless there is such a file, of a kind that a runtime reads."""
+    if path.suffix not in READERS:
+        raise ArtefactError(f'{path}: expected an artefact ({", ".join(READERS)})')
+    if not path.is_file():
+        raise ArtefactError(f'{path}: no such file')
 
 
 def _check_count(path: Path | str, inputs: int, outputs: int) -> None:

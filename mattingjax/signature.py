@@ -18,7 +18,7 @@ class Signature(Architecture):
     """How to feed an artefact.
 
     Attributes:
-      input_name: Name of the input node, RGB [N, H, W, 3].
+      input_name: Name of the input node, [N, H, W, 3].
       output_name: Name of the output node, alpha [N, H, W, 1], float32 in [0, 1].
       shape: Of the input; 0 where any size goes.
       dtype: 'float32' or 'uint8'.

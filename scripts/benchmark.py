@@ -8,6 +8,7 @@ model of free size is fixed to --size; ONNX Runtime gets a frozen graph as tf2on
 """
 
 import functools
+import re
 
 from absl import flags
 
@@ -34,13 +35,13 @@ def main() -> None:
     from mattingjax.errors import MattingError
     from mattingjax.timing import time_in_turn
 
-    parts = _SIZE.value.lower().split('x')
-    if len(parts) != 2 or not all(part.isdigit() and int(part) for part in parts):
+    found = re.fullmatch(r'([1-9][0-9]{0,4})x([1-9][0-9]{0,4})', _SIZE.value)
+    if not found:
         raise MattingError(f'--size: expected HEIGHTxWIDTH in pixels, got {_SIZE.value!r}')
-    size = int(parts[0]), int(parts[1])
+    size = int(found[1]), int(found[2])
     is_openvino = _RUNTIME.value == 'openvino'
     for precision in _PRECISIONS.value if is_openvino else ['f32']:
-        if not can_compute(precision):
+        if is_openvino and not can_compute(precision):
             print(f'{precision}: not on this CPU')
             continue
         runs = {}

@@ -261,7 +261,7 @@ def depthwise_conv(
 ) -> jax.Array:
     """Convolves each channel with its own filter.
 
-    XLA:CPU runs grouped convolutions slowly (`scripts/benchmark.py` measures it), so there each tap
+    XLA:CPU runs grouped convolutions slowly (`scripts/benchmark_depthwise.py`), so there each tap
     of the kernel is one multiply-add over a shifted view of the input; other backends get the
     grouped convolution. Both read the same kernel.
 
