@@ -123,12 +123,13 @@ def read_prune_info(path: Path | str) -> MODNetConfig:
         info = read_json(path)
         if not isinstance(info, dict):
             raise WeightsError(f'expected a JSON object, got {info!r:.80}')
-        return _modnet_config_from_prune_info(info)
+        return config_from_prune_info(info)
     except MattingError as error:
         raise WeightsError(f'{path}: {error}') from error
 
 
-def _modnet_config_from_prune_info(info: dict[str, Any]) -> MODNetConfig:
+def config_from_prune_info(info: dict[str, Any]) -> MODNetConfig:
+    """The network that the content of the pruner's JSON describes; errors as `read_prune_info`."""
     widths = _integers(info, 'new_cfg', len(STRIDES) + 2)
     expansions = _integers(info, 'new_expansion_cfg', len(STRIDES))
     lr8x, lr16x = _integers(info, 'new_lr_channels', 2)

@@ -1,0 +1,61 @@
+"""Structured pruning: channels leave a network, and what is left is a network like any other.
+
+    groups = channel_groups(config)                          # what goes together
+    importance = compute_importance(config, variables)       # what matters
+    widths = select_uniform(groups, 0.5)                     # how many stay
+    keep_indices = keep_best(groups, importance, widths)     # which ones
+    config, variables, report = prune(config, variables, keep_indices)
+
+`plan_pruning` and `prune_checkpoint` do all of it from settings, as scripts/prune.py does.
+"""
+
+from mattingjax.pruning.cost import Cost, cost_model
+from mattingjax.pruning.groups import ChannelGroup, TensorSlice
+from mattingjax.pruning.importance import compute_importance
+from mattingjax.pruning.networks import channel_groups, fixed_convolutions
+from mattingjax.pruning.options import PruneOptions
+from mattingjax.pruning.plan import PrunePlan, plan_pruning, prune_checkpoint
+from mattingjax.pruning.recalibration import load_batches, recalibrate, restore_batch_norm
+from mattingjax.pruning.report import PruneReport, draw_widths, format_report
+from mattingjax.pruning.schedule import scheduled_ratio, step_ratio
+from mattingjax.pruning.selection import (
+    Budget,
+    Limits,
+    keep_best,
+    search_widths,
+    select_global,
+    select_uniform,
+)
+from mattingjax.pruning.surgery import prune, silence, slice_tree, with_widths
+
+__all__ = [
+    'Budget',
+    'ChannelGroup',
+    'Cost',
+    'Limits',
+    'PruneOptions',
+    'PrunePlan',
+    'PruneReport',
+    'TensorSlice',
+    'channel_groups',
+    'compute_importance',
+    'cost_model',
+    'draw_widths',
+    'fixed_convolutions',
+    'format_report',
+    'keep_best',
+    'load_batches',
+    'plan_pruning',
+    'prune',
+    'prune_checkpoint',
+    'recalibrate',
+    'restore_batch_norm',
+    'scheduled_ratio',
+    'search_widths',
+    'select_global',
+    'select_uniform',
+    'silence',
+    'slice_tree',
+    'step_ratio',
+    'with_widths',
+]

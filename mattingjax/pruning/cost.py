@@ -1,0 +1,79 @@
+"""What a network costs with other widths, at once: no network is traced for each."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Mapping
+
+from flax.traverse_util import flatten_dict
+
+from mattingjax.complexity import measure_complexity
+from mattingjax.models import ModelConfig, variable_shapes
+from mattingjax.pruning.groups import ChannelGroup, TensorSlice
+from mattingjax.pruning.networks import channel_groups
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What a network costs; `measure_complexity` says what is counted.
+
+    Attributes:
+      parameters: Trainable numbers.
+      macs: Multiply-accumulates on one image of the network's input size, every head included, as
+        published figures count them.
+      inference_macs: Those without the heads that only training needs.
+      megabytes: Of all variables as float32, 10⁶ bytes.
+    """
+
+    parameters: int
+    macs: int
+    inference_macs: int
+    megabytes: float
+
+
+class CostModel:
+    """Costs of a network for any widths of its groups.
+
+    Pruning changes the kernels, not the sizes of the feature maps: each layer's MACs scale as its
+    kernel. So the network is traced once.
+
+    Args:
+      config: The network.
+    """
+
+    def __init__(self, config: ModelConfig):
+        self._layers = measure_complexity(config)['layers']
+        self._shapes = {
+            path: leaf.shape
+            for path, leaf in flatten_dict(variable_shapes(config), sep='/').items()
+        }
+        self._slices = [(group, part) for group in channel_groups(config) for part in group.slices]
+
+    def __call__(self, widths: Mapping[str, int]) -> Cost:
+        """The cost with these widths, by group; groups that are absent keep theirs."""
+        shapes = {path: list(shape) for path, shape in self._shapes.items()}
+        for group, part in self._slices:
+            width = widths.get(group.name, group.width)
+            shapes[part.path][part.axis] -= part.count - _kept(group, part, width)
+        sizes = {path: math.prod(shape) for path, shape in shapes.items()}
+        macs = inference_macs = 0
+        for layer in self._layers:
+            kernel = f'params/{layer["name"]}/kernel'
+            if layer['macs']:
+                layer_macs = layer['macs'] * sizes[kernel] // math.prod(self._shapes[kernel])
+                macs += layer_macs
+                inference_macs += 0 if layer['training_only'] else layer_macs
+        parameters = sum(size for path, size in sizes.items() if path.startswith('params/'))
+        return Cost(parameters, macs, inference_macs, sum(sizes.values()) * 4 / 1e6)
+
+
+@functools.lru_cache(maxsize=8)
+def cost_model(config: ModelConfig) -> CostModel:
+    """The cost model of a network, made once."""
+    return CostModel(config)
+
+
+def _kept(group: ChannelGroup, part: TensorSlice, width: int) -> int:
+    return width if part.count == group.width else width // 2

@@ -1,0 +1,215 @@
+"""How much each channel matters: one number per channel of each group.
+
+The measures of magnitude (L1, L2, geometric median) look at the kernels that compute a channel. By
+itself that number says little, for two reasons.
+
+* Batch normalisation undoes any scaling of the kernel before it; what counts is the kernel with the
+  normalisation folded in. Weights from elsewhere often come folded already: the published MODNet's
+  backbone does, and there plain norms compare something else than in a network as it was trained.
+* The next layer may undo the rest: a channel that is computed ten times too small and read by
+  weights ten times too large is no less important (ReLU lets such factors through).
+
+So with `scale_invariant`, the default, kernels are taken with their normalisation folded in, and
+a channel's number is multiplied by the magnitude of the weights that read it. Plain norms remain
+(`scale_invariant=False`) as the literature has them.
+
+Layers differ too: `normalise` divides the numbers of each kernel by their mean, so that kernels of
+one group count alike and groups can be ranked against each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from flax.traverse_util import flatten_dict
+
+from mattingjax.errors import MattingError
+from mattingjax.models import ModelConfig, Variables
+from mattingjax.pruning.groups import ChannelGroup, TensorSlice
+from mattingjax.pruning.networks import EPSILONS, channel_groups
+
+METHODS = ('l1', 'l2', 'bn_scale', 'fpgm', 'taylor', 'random')
+AGGREGATIONS: dict[str, Callable[..., np.ndarray]] = {
+    'mean': np.mean,
+    'sum': np.sum,
+    'max': np.max,
+}
+
+Importance = dict[str, np.ndarray]  # name of a group → [width], larger is more important
+
+
+def compute_importance(
+    config: ModelConfig,
+    variables: Variables,
+    method: str = 'l1',
+    *,
+    aggregate: str = 'mean',
+    normalise: bool = True,
+    scale_invariant: bool = True,
+    gradients: Sequence[Any] | None = None,
+    seed: int = 0,
+) -> Importance:
+    """The importance of every channel of a network.
+
+    Args:
+      config: The network.
+      variables: Its `params` and `batch_stats`.
+      method: 'l1', 'l2': norm of each filter. 'bn_scale': |scale| of the normalisation.
+        'fpgm': sum of distances to the other filters, so that those go which others can stand in
+        for. 'taylor': how much the loss changes, to first order, when nothing reads the channel:
+        |Σ gradient · weight| over all that reads it. 'random': a baseline.
+      aggregate: How the kernels that compute a group's channels together are combined: 'mean',
+        'sum', 'max'. 'taylor' needs none: changes of the loss add up.
+      normalise: Whether each kernel's numbers are divided by their mean before. Without it,
+        'taylor' compares groups by their effect on the loss, the others by raw magnitude.
+      scale_invariant: See above; for 'l1', 'l2' and 'fpgm'.
+      gradients: For 'taylor': trees like `params`, one for each photo or batch, over which the
+        changes are averaged.
+      seed: Of 'random'.
+
+    Returns:
+      Name of a group → float64 [width].
+
+    Raises:
+      MattingError: An unknown method or aggregation; no gradients; scales that are all equal.
+
+    References:
+      Li et al., Pruning Filters for Efficient ConvNets (https://arxiv.org/abs/1608.08710): l1.
+      Liu et al., Network Slimming (https://arxiv.org/abs/1708.06519): bn_scale.
+      He et al., Filter Pruning via Geometric Median (https://arxiv.org/abs/1811.00250): fpgm.
+      Molchanov et al., Importance Estimation (https://arxiv.org/abs/1906.10771): taylor.
+    """
+    for name, value, known in (
+        ('method', method, METHODS),
+        ('aggregate', aggregate, tuple(AGGREGATIONS)),
+    ):
+        if value not in known:
+            raise MattingError(f'{name}: expected one of {", ".join(known)}, got {value!r}')
+    values = _as_arrays(variables)
+    groups = channel_groups(config)
+    if method == 'random':
+        rng = np.random.default_rng(seed)
+        return {group.name: rng.uniform(size=group.width) for group in groups}
+    if method == 'taylor':
+        if not gradients:
+            raise MattingError('taylor: needs gradients (photos and their alphas)')
+        trees = [_as_arrays({'params': tree}) for tree in gradients]
+        scores = {group.name: _loss_changes(group, values, trees) for group in groups}
+        return {name: _scale(score, normalise) for name, score in scores.items()}
+    if method == 'bn_scale':
+        return {group.name: _batch_norm_scales(group, values, aggregate) for group in groups}
+    if scale_invariant:
+        values = _fold_batch_norm(values, EPSILONS[config.network])
+    return _measure_groups(groups, values, method, aggregate, normalise, scale_invariant)
+
+
+def _measure_groups(
+    groups: Iterable[ChannelGroup],
+    values: dict[str, np.ndarray],
+    method: str,
+    aggregate: str,
+    normalise: bool,
+    count_readers: bool,
+) -> Importance:
+    scores = {}
+    for group in groups:
+        score = _combine(group, 'output', values, method, aggregate, normalise)
+        if count_readers:
+            norm = 'l1' if method == 'l1' else 'l2'
+            score = score * _combine(group, 'input', values, norm, aggregate, normalise)
+        scores[group.name] = score
+    return scores
+
+
+def _as_arrays(tree: Any) -> dict[str, np.ndarray]:
+    return {
+        path: np.asarray(value, np.float64) for path, value in flatten_dict(tree, sep='/').items()
+    }
+
+
+def _scale(score: np.ndarray, normalise: bool) -> np.ndarray:
+    mean = score.mean()
+    return score / mean if normalise and mean > 0 else score
+
+
+def _channels(part: TensorSlice, value: np.ndarray) -> np.ndarray:
+    """The group's channels of a variable, one per row: [count, everything else]."""
+    rows = np.moveaxis(value, part.axis, 0)[part.offset : part.offset + part.count]
+    return rows.reshape(part.count, -1)
+
+
+def _measure(rows: np.ndarray, method: str) -> np.ndarray:
+    """[filters, weights] → one number for each filter."""
+    if method == 'l1':
+        return np.abs(rows).sum(axis=1)
+    if method == 'l2':
+        return np.sqrt(np.square(rows).sum(axis=1))
+    squares = np.square(rows).sum(axis=1)
+    distances = squares[:, None] + squares[None] - 2 * rows @ rows.T
+    return np.sqrt(np.maximum(distances, 0)).sum(axis=1)
+
+
+def _combine(
+    group: ChannelGroup,
+    role: str,
+    values: dict[str, np.ndarray],
+    method: str,
+    aggregate: str,
+    normalise: bool,
+) -> np.ndarray:
+    scores = [
+        _scale(_measure(_channels(part, values[part.path]), method), normalise)
+        for part in group.having(role)
+    ]
+    return AGGREGATIONS[aggregate](scores, axis=0)
+
+
+def _fold_batch_norm(values: dict[str, np.ndarray], epsilon: float) -> dict[str, np.ndarray]:
+    """The kernels times what the normalisation behind them multiplies with: scale / deviation.
+
+    Instance normalisation's deviation depends on the photo; there every filter gets norm 1, as
+    its own norm has no effect.
+    """
+    folded = dict(values)
+    for path, kernel in values.items():
+        module = path.removeprefix('params/').removesuffix('/conv/kernel')
+        if f'params/{module}/bn/scale' not in values:
+            continue
+        deviation = np.sqrt(values[f'batch_stats/{module}/bn/var'] + epsilon)
+        norms = np.sqrt(np.square(kernel).sum(axis=(0, 1, 2)))
+        factors = 1 / np.maximum(norms, 1e-12)
+        factors[: len(deviation)] = values[f'params/{module}/bn/scale'] / deviation
+        folded[path] = kernel * factors
+    return folded
+
+
+def _batch_norm_scales(
+    group: ChannelGroup, values: dict[str, np.ndarray], aggregate: str
+) -> np.ndarray:
+    scales = [np.abs(values[part.path]) for part in group.slices if part.path.endswith('/bn/scale')]
+    for scale in scales:
+        if len(scale) > 1 and np.ptp(scale) == 0:
+            raise MattingError(
+                f'bn_scale: every scale of {group.name} is {scale[0]:g}, as where batch '
+                'normalisation was folded into the kernels; choose another method'
+            )
+    if not scales:  # the gates of squeeze-and-excitation: no channel is preferred
+        return np.ones(group.width)
+    # Instance normalisation is without scale, which is to say 1.
+    padded = [np.pad(scale, (0, group.width - len(scale)), constant_values=1) for scale in scales]
+    return AGGREGATIONS[aggregate](padded, axis=0)
+
+
+def _loss_changes(
+    group: ChannelGroup, values: dict[str, np.ndarray], trees: list[dict[str, np.ndarray]]
+) -> np.ndarray:
+    changes = []
+    for gradients in trees:
+        change = np.zeros(group.width)
+        for part in group.having('input'):
+            products = gradients[part.path] * values[part.path]
+            change += _channels(part, products).sum(axis=1)
+        changes.append(np.abs(change))
+    return np.mean(changes, axis=0)

@@ -1,0 +1,113 @@
+"""The settings of pruning: fields of configs/prune_*.py, flags of scripts/prune.py."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Self
+
+from mattingjax.errors import MattingError
+from mattingjax.models.architecture import Architecture
+from mattingjax.pruning.selection import Limits, check_ratio
+
+SELECTIONS = ('uniform', 'global', 'reference')
+_SUFFIXES = {'k': 1e3, 'M': 1e6, 'G': 1e9}
+
+
+@dataclasses.dataclass(frozen=True)
+class PruneOptions(Architecture):
+    """How much goes, and what.
+
+    Attributes:
+      selection: 'uniform', the same share of each group; 'global', the least important channels
+        wherever they are; 'reference', the original pruner's rule for MODNet.
+      ratio: The share of channels that goes, in [0, 1). For 'reference' of the branches, with
+        `threshold` for the backbone. Not together with targets.
+      threshold: For 'reference', in [0, 1].
+      keep_shortcuts: For 'reference': every shortcut stays, and the widths that it ties together
+        become the largest of the rule's. Exact surgery, but not the network of the original.
+      target_params, target_macs, target_latency: Budgets, each a number ('1.34M', '4.4G') or a
+        share of the dense network's ('0.5x'). MACs count every head, as published figures do;
+        latency is in milliseconds.
+      round_to, min_channels, max_ratio, ignore, group_ratios: What widths keep to; see
+        `selection.Limits`. Not for 'reference', whose rule has its own rounding.
+      method, aggregate, normalise, scale_invariant, seed: See `compute_importance`.
+    """
+
+    selection: str = 'uniform'
+    ratio: float | None = None
+    threshold: float | None = None
+    keep_shortcuts: bool = False
+    target_params: str | None = None
+    target_macs: str | None = None
+    target_latency: str | None = None
+    round_to: int = 8
+    min_channels: int = 8
+    max_ratio: float = 0.9
+    ignore: tuple[str, ...] = ()
+    group_ratios: dict[str, float] = dataclasses.field(default_factory=dict)
+    method: str = 'l1'
+    aggregate: str = 'mean'
+    normalise: bool = True
+    scale_invariant: bool = True
+    seed: int = 0
+
+    @classmethod
+    def from_settings(cls, settings: dict[str, Any]) -> Self:
+        """From names and values; fields that are absent have their defaults.
+
+        Raises:
+          MattingError: A name is unknown, or a value impossible.
+        """
+        names = [field.name for field in dataclasses.fields(cls)]
+        if unknown := sorted(set(settings) - set(names)):
+            raise MattingError(f'{unknown[0]}: unknown setting; known: {", ".join(names)}')
+        return cls(**settings)
+
+    def validate(self) -> None:
+        self.require(self.selection in SELECTIONS, 'selection', f'one of {", ".join(SELECTIONS)}')
+        if self.ratio is not None:
+            check_ratio(self.ratio)
+        _ = self.limits
+        if self.selection == 'reference':
+            if self.targets():
+                raise MattingError(f'{self.targets()[0]}: the reference rule knows no targets')
+            if self.ignore or self.group_ratios:
+                raise MattingError('ignore, group_ratios: the reference rule decides every group')
+        elif self.threshold is not None or self.keep_shortcuts:
+            raise MattingError('threshold, keep_shortcuts: only with selection reference')
+        elif (self.ratio is None) == (not self.targets()):
+            raise MattingError(
+                'how much to prune: expected either a ratio or one or more of target_params, '
+                'target_macs and target_latency'
+            )
+
+    @property
+    def limits(self) -> Limits:
+        """What widths keep to."""
+        return Limits(
+            self.round_to, self.min_channels, self.max_ratio, self.ignore, self.group_ratios
+        )
+
+    def targets(self) -> list[str]:
+        """Names of the budgets that are set."""
+        names = ('target_params', 'target_macs', 'target_latency')
+        return [name for name in names if getattr(self, name) is not None]
+
+
+def parse_target(name: str, text: str, measure_dense: Callable[[], float]) -> float:
+    """A budget as a number: '1340000', '1.34M' (k, M, G), or '0.5x' of the dense network's.
+
+    Raises:
+      MattingError: It is none of these, or not over 0.
+    """
+    text = str(text).strip()
+    factor = _SUFFIXES.get(text[-1:])
+    is_share = text.endswith('x')
+    try:
+        value = float(text[:-1] if factor or is_share else text)
+    except ValueError:
+        value = 0
+    if not 0 < value < float('inf'):
+        raise MattingError(f"{name}: expected a number over 0, '1.34M' or '0.5x', got {text!r}")
+    return value * (measure_dense() if is_share else factor or 1)

@@ -1,0 +1,228 @@
+"""From settings to a pruned checkpoint: first a plan that can be looked at, then the surgery."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from flax.traverse_util import flatten_dict
+
+from mattingjax.checkpoints import Checkpoint
+from mattingjax.errors import MattingError
+from mattingjax.models import ModelConfig, MODNetConfig, Variables
+from mattingjax.pruning import reference_rule
+from mattingjax.pruning.cost import cost_model
+from mattingjax.pruning.importance import Importance, compute_importance
+from mattingjax.pruning.networks import channel_groups
+from mattingjax.pruning.options import PruneOptions, parse_target
+from mattingjax.pruning.recalibration import recalibrate, restore_batch_norm
+from mattingjax.pruning.report import PruneReport, create_report
+from mattingjax.pruning.selection import (
+    Budget,
+    Widths,
+    keep_best,
+    search_widths,
+    select_global,
+    select_uniform,
+)
+from mattingjax.pruning.surgery import prune, with_widths
+
+# Each measurement of latency builds a network.
+_STEPS, _LATENCY_STEPS = 14, 5
+
+
+@dataclasses.dataclass(frozen=True)
+class PrunePlan:
+    """What will be pruned.
+
+    Attributes:
+      config: The network that is cut: the dense one, perhaps without some of its shortcuts.
+      keep_indices: Name of a group → the channels that stay.
+      report: Widths and costs, before and after.
+      target: The network to make of it in the end, where that takes more than surgery.
+      prune_info: The decision in the original pruner's form, where there is one.
+      notes: What else there is to say, one line each.
+    """
+
+    config: ModelConfig
+    keep_indices: dict[str, np.ndarray]
+    report: PruneReport
+    target: MODNetConfig | None = None
+    prune_info: dict[str, Any] | None = None
+    notes: tuple[str, ...] = ()
+
+
+def plan_pruning(
+    config: ModelConfig,
+    variables: Variables,
+    options: PruneOptions,
+    *,
+    prune_info: dict[str, Any] | None = None,
+    gradients: Sequence[Any] | None = None,
+    measure_latency: Callable[[ModelConfig], float] | None = None,
+) -> PrunePlan:
+    """Decides which channels go; nothing is cut yet.
+
+    Args:
+      config: The dense network.
+      variables: Its `params` and `batch_stats`.
+      options: How.
+      prune_info: For 'reference': a decision that has been made already.
+      gradients: For 'taylor'; see `compute_importance`.
+      measure_latency: For `target_latency`: a network → milliseconds.
+
+    Raises:
+      MattingError: A setting is impossible, or does not fit the network.
+    """
+    rank = functools.partial(_rank, variables=variables, options=options, gradients=gradients)
+    if options.selection == 'reference':
+        return _plan_reference(config, variables, options, prune_info, rank)
+    groups, importance = channel_groups(config), rank(config)
+
+    def select(ratio: float) -> Widths:
+        if options.selection == 'global':
+            return select_global(groups, importance, ratio, options.limits)
+        return select_uniform(groups, ratio, options.limits)
+
+    notes: tuple[str, ...] = ()
+    if options.ratio is not None:
+        widths = select(options.ratio)
+    else:
+        steps = _STEPS if options.target_latency is None else _LATENCY_STEPS
+        ratio, widths = search_widths(select, _budgets(config, options, measure_latency), steps)
+        notes = (f'the least ratio that meets the targets is {ratio:.4f}',)
+    keep_indices = keep_best(groups, importance, widths)
+    return PrunePlan(config, keep_indices, create_report(config, widths), notes=notes)
+
+
+def _rank(
+    config: ModelConfig,
+    *,
+    variables: Variables,
+    options: PruneOptions,
+    gradients: Sequence[Any] | None,
+) -> Importance:
+    return compute_importance(
+        config,
+        variables,
+        options.method,
+        aggregate=options.aggregate,
+        normalise=options.normalise,
+        scale_invariant=options.scale_invariant,
+        gradients=gradients,
+        seed=options.seed,
+    )
+
+
+def _budgets(
+    config: ModelConfig,
+    options: PruneOptions,
+    measure_latency: Callable[[ModelConfig], float] | None,
+) -> list[Budget]:
+    cost = cost_model(config)
+    measures: dict[str, Callable[[Widths], float]] = {
+        'target_params': lambda widths: cost(widths).parameters,
+        'target_macs': lambda widths: cost(widths).macs,
+    }
+    if measure_latency is not None:
+        measures['target_latency'] = lambda widths: measure_latency(with_widths(config, widths))
+    budgets = []
+    for name in options.targets():
+        if name not in measures:
+            raise MattingError(f'{name}: needs a way to measure latency')
+        limit = parse_target(name, getattr(options, name), functools.partial(measures[name], {}))
+        budgets.append(Budget(name, limit, measures[name]))
+    return budgets
+
+
+def _plan_reference(
+    config: ModelConfig,
+    variables: Variables,
+    options: PruneOptions,
+    prune_info: dict[str, Any] | None,
+    rank: Callable[[ModelConfig], Importance],
+) -> PrunePlan:
+    notes: list[str] = []
+    if prune_info is None:
+        if options.ratio is None or options.threshold is None:
+            raise MattingError('selection reference: expected a ratio and a threshold')
+        prune_info, notes = reference_rule.decide(
+            config, variables, options.ratio, options.threshold
+        )
+    if not isinstance(config.architecture, MODNetConfig):
+        raise MattingError(f'prune_info: belongs to modnet, this is {config.network}')
+    target = reference_rule.architecture_of(prune_info)
+    if options.keep_shortcuts:
+        groups = channel_groups(config)
+        widths = reference_rule.coupled_widths(groups, target, widest=True)
+        keep_indices = keep_best(groups, rank(config), widths)
+        report = create_report(config, widths)
+        return PrunePlan(config, keep_indices, report, notes=tuple(notes))
+    base, dropped = reference_rule.drop_shortcuts(config, target)
+    groups = channel_groups(base)
+    widths = reference_rule.coupled_widths(groups, target)
+    finished, changed = reference_rule.build_target(with_widths(base, widths), target)
+    report = dataclasses.replace(create_report(base, widths), after=cost_model(finished)({}))
+    return PrunePlan(
+        base,
+        keep_best(groups, rank(base), widths),
+        report,
+        target,
+        prune_info,
+        (*notes, *dropped, *changed),
+    )
+
+
+def prune_checkpoint(
+    checkpoint: Checkpoint,
+    plan: PrunePlan,
+    batches: Iterable[np.ndarray] = (),
+    provenance: dict[str, Any] | None = None,
+) -> Checkpoint:
+    """Cuts a checkpoint as planned.
+
+    Args:
+      checkpoint: The dense network.
+      plan: Made for it.
+      batches: Photos to recalibrate batch normalisation on, see `recalibration`; none: it stays.
+      provenance: What to remember of how the plan came to be: JSON types.
+
+    Returns:
+      The pruned network; its provenance holds the widths, the costs, the notes, a hash of the
+      dense network, and that one's own provenance.
+    """
+    batches = list(batches)
+    variables = checkpoint.variables
+    if batches:
+        variables = restore_batch_norm(checkpoint.config, variables, batches)
+    config, variables, _ = prune(plan.config, variables, plan.keep_indices)
+    if plan.target is not None:
+        config, _ = reference_rule.build_target(config, plan.target)
+        variables = reference_rule.fit_variables(config, variables)
+    if batches:
+        variables = recalibrate(config, variables, batches)
+    pruned = {
+        **(provenance or {}),
+        'sha256': hash_checkpoint(checkpoint),
+        **plan.report.to_dict(),
+        'notes': list(plan.notes),
+        'recalibrated_on': sum(map(len, batches)),
+    }
+    history = {'pruned': pruned, 'dense': checkpoint.config.provenance}
+    return Checkpoint(dataclasses.replace(config, provenance=history), variables)
+
+
+def hash_checkpoint(checkpoint: Checkpoint) -> str:
+    """SHA-256 of an architecture and its variables, however they are stored."""
+    digest = hashlib.sha256(
+        json.dumps(checkpoint.config.architecture.to_dict(), sort_keys=True).encode()
+    )
+    for path, value in sorted(flatten_dict(checkpoint.variables, sep='/').items()):
+        digest.update(path.encode())
+        digest.update(np.ascontiguousarray(value, '<f4').tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,219 @@
+"""Batch normalisation fitted to what reaches it: means and variances anew, from photos alone.
+
+Pruning changes what the layers behind see, so their running statistics are wrong, which costs more
+than the channels that went. One look at a few batches, without labels or gradients, mends that.
+
+Weights that come with normalisation folded into the kernels have no statistics to mend: each
+normalisation is an identity, and fitting it would turn it into something else.
+`restore_batch_norm` makes true normalisations of such ones first, on the whole network.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from mattingjax.errors import MattingError
+from mattingjax.images import load_image, resize
+from mattingjax.models import MMNetConfig, ModelConfig, Variables, create_model, normalise
+from mattingjax.pruning.networks import EPSILONS
+
+Statistics = dict[str, dict[str, np.ndarray]]  # path of a normalisation → its 'mean' and 'var'
+
+
+def recalibrate(
+    config: ModelConfig, variables: Variables, batches: Iterable[np.ndarray]
+) -> Variables:
+    """The same parameters with batch statistics that are exact for these photos.
+
+    The network runs as in training, each normalisation by its batch, and nothing of the old
+    statistics remains. Means and variances are over all photos, not averages of running ones.
+
+    Args:
+      config: The network.
+      variables: Its `params` and `batch_stats`; they are not changed. Without folded
+        normalisations: see `restore_batch_norm`.
+      batches: Photos, each float32 [N, H, W, 3] in [0, 255]; the same shape compiles once.
+
+    Returns:
+      The variables with new `batch_stats`.
+
+    Raises:
+      MattingError: There are no photos, or a normalisation was folded in.
+    """
+    if folded := find_folded(config, variables):
+        raise MattingError(
+            f'{folded[0]}: batch normalisation is folded in, there is nothing to recalibrate; '
+            'restore it first, before pruning'
+        )
+    statistics = measure_statistics(config, variables, batches, train=True)
+    return _with_batch_stats(variables, statistics)
+
+
+def restore_batch_norm(
+    config: ModelConfig, variables: Variables, batches: Iterable[np.ndarray]
+) -> Variables:
+    """Turns normalisations that were folded into their kernels back into true ones.
+
+    What the kernel gives has a mean m and a variance v on these photos. Normalising with them,
+    then scaling by √(v + ε) and adding m, changes nothing; but now the layer can be recalibrated,
+    and trained with normalisation.
+
+    Args:
+      config: The network.
+      variables: Its `params` and `batch_stats`; they are not changed.
+      batches: See `recalibrate`.
+
+    Returns:
+      Variables of the same network: those that were folded have statistics, scales and biases, the
+      others stay. The same object if there is nothing folded.
+
+    Raises:
+      MattingError: There are no photos.
+    """
+    folded = find_folded(config, variables)
+    if not folded:
+        return variables
+    statistics = measure_statistics(config, variables, batches, train=False)
+    values = flatten_dict(jax.tree.map(np.asarray, variables), sep='/')
+    for path in folded:
+        mean, variance = statistics[path]['mean'], statistics[path]['var']
+        values[f'batch_stats/{path}/mean'] = mean
+        values[f'batch_stats/{path}/var'] = variance
+        values[f'params/{path}/scale'] = np.sqrt(variance + np.float32(EPSILONS[config.network]))
+        values[f'params/{path}/bias'] = values[f'params/{path}/bias'] + mean
+    return unflatten_dict(values, sep='/')
+
+
+def find_folded(config: ModelConfig, variables: Variables) -> list[str]:
+    """Paths of the normalisations that only add a bias: mean 0, scale / deviation 1."""
+    values = flatten_dict(variables, sep='/')
+    folded = []
+    for name in values:
+        if not (name.startswith('batch_stats/') and name.endswith('/mean')):
+            continue
+        path = name.removeprefix('batch_stats/').removesuffix('/mean')
+        variance = np.asarray(values[f'batch_stats/{path}/var'])
+        scale = np.asarray(values[f'params/{path}/scale'])
+        # As variances of exactly 1 are also a fresh network's, only those that undo epsilon count.
+        is_unit = np.abs(variance + EPSILONS[config.network] - 1) < EPSILONS[config.network] / 4
+        if not np.any(values[name]) and np.all(scale == 1) and np.all(is_unit):
+            folded.append(path)
+    return folded
+
+
+def measure_statistics(
+    config: ModelConfig, variables: Variables, batches: Iterable[np.ndarray], *, train: bool
+) -> Statistics:
+    """Mean and variance, by channel, of what enters each batch normalisation.
+
+    Args:
+      config: The network.
+      variables: Its `params` and `batch_stats`.
+      batches: See `recalibrate`.
+      train: Whether normalisations use their batch's statistics or their running ones.
+
+    Returns:
+      Path of the normalisation → 'mean', 'var': float32 [C], over all photos and pixels; the
+      variance of all is the mean of the batches' variances plus the variance of their means.
+
+    Raises:
+      MattingError: There are no photos.
+    """
+    # float64: squares of means are subtracted.
+    weight = 0
+    means: dict[str, np.ndarray] = {}
+    squares: dict[str, np.ndarray] = {}
+    for images in batches:
+        measured = _measure(config, variables, images, train=train)
+        weight += len(images)
+        for path, values in measured.items():
+            mean, variance = (np.asarray(value, np.float64) for value in values)
+            means[path] = means.get(path, 0) + len(images) * mean
+            squares[path] = squares.get(path, 0) + len(images) * (variance + mean**2)
+    if not weight:
+        raise MattingError('recalibration: there are no photos')
+    return {
+        path: {
+            'mean': (mean / weight).astype(np.float32),
+            'var': np.maximum(squares[path] / weight - (mean / weight) ** 2, 0).astype(np.float32),
+        }
+        for path, mean in means.items()
+    }
+
+
+@functools.partial(jax.jit, static_argnames=('config', 'train'))
+def _measure(
+    config: ModelConfig, variables: Variables, images: jax.Array, *, train: bool
+) -> dict[str, tuple[jax.Array, jax.Array]]:
+    if isinstance(config.architecture, MMNetConfig):  # dropped values would count as zeros
+        architecture = dataclasses.replace(config.architecture, dropout=0.0)
+        config = dataclasses.replace(config, architecture=architecture)
+    measured = {}
+
+    def record(next_call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        if isinstance(context.module, nn.BatchNorm) and context.method_name == '__call__':
+            x = args[0]
+            mean = jnp.mean(x, axis=(0, 1, 2))
+            variance = jnp.mean(jnp.square(x - mean), axis=(0, 1, 2))
+            measured['/'.join(context.module.path)] = mean, variance
+        return next_call(*args, **kwargs)
+
+    with nn.intercept_methods(record):
+        create_model(config).apply(
+            variables,
+            normalise(config.preprocessing, images),
+            train=train,
+            auxiliary=True,
+            mutable=['batch_stats'],
+        )
+    return measured
+
+
+def _with_batch_stats(variables: Variables, statistics: Statistics) -> Variables:
+    batch_stats = {
+        f'{path}/{name}': value
+        for path, values in statistics.items()
+        for name, value in values.items()
+    }
+    return {**variables, 'batch_stats': unflatten_dict(batch_stats, sep='/')}
+
+
+def load_batches(
+    config: ModelConfig, photos: Sequence[Path], batch_size: int = 4
+) -> Iterator[np.ndarray]:
+    """Photos as a network takes them: the middle square, resized to its input size.
+
+    Args:
+      config: The network.
+      photos: Their files.
+      batch_size: Photos at once; the last few that fill no batch are left out, unless there is no
+        other.
+
+    Yields:
+      float32 [N, S, S, 3] in [0, 255].
+
+    Raises:
+      ImageError: A file is no picture.
+    """
+    batch_size = min(batch_size, len(photos)) or 1
+    for start in range(0, len(photos) - batch_size + 1, batch_size):
+        batch = [load_image(path) for path in photos[start : start + batch_size]]
+        squares = [load_square(image, config.input_size) for image in batch]
+        yield np.stack(squares).astype(np.float32)
+
+
+def load_square(image: np.ndarray, size: int) -> np.ndarray:
+    """The middle square of a picture, uint8 [H, W, 3] → [size, size, 3]."""
+    side = min(image.shape[:2])
+    top, left = ((length - side) // 2 for length in image.shape[:2])
+    return resize(image[top : top + side, left : left + side], size, size)

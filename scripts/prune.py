@@ -1,0 +1,208 @@
+"""Removes channels from a checkpoint's network; what is left is a checkpoint like any other.
+
+  python scripts/prune.py --checkpoint CKPT --ratio 0.5 --dry_run
+  python scripts/prune.py --checkpoint CKPT --output CKPT2 --config configs/prune_modnet.py
+  python scripts/prune.py --checkpoint CKPT --output CKPT2 --target_params 1.34M --target_macs 4.4G
+  python scripts/prune.py --checkpoint MODNET --output CKPT2 --ratio 0.5 --threshold 0.5
+
+The plan is printed first: each group's width before and after, parameters, MACs, size. CKPT2 also
+gets widths.png, a picture of that, and with the reference rule (--threshold, or --prune_info)
+prune_info.json. Flags win over the file of --config.
+"""
+
+from absl import flags
+from ml_collections import config_flags
+
+from mattingjax import command_line
+
+_CHECKPOINT = flags.DEFINE_string(
+    'checkpoint', None, 'Checkpoint directory, or the name of weights that ship.', required=True
+)
+_OUTPUT = flags.DEFINE_string('output', None, 'Checkpoint directory to make.')
+_OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace a checkpoint that lies there.')
+_DRY_RUN = flags.DEFINE_bool('dry_run', False, 'Print the plan and write nothing.')
+_CONFIG = config_flags.DEFINE_config_file(
+    'config', None, 'Settings, such as configs/prune_modnet.py; --config.ratio=0.3 changes one.'
+)
+_PRUNE_INFO = flags.DEFINE_string(
+    'prune_info', None, "The original pruner's JSON: prune a MODNet to its widths."
+)
+_SETTINGS = [
+    flags.DEFINE_enum(
+        'selection',
+        None,
+        ['uniform', 'global', 'reference'],
+        'How widths are chosen. Default: uniform; reference with --threshold or --prune_info.',
+    ),
+    flags.DEFINE_float('ratio', None, 'Share of channels that goes, 0 or more and below 1.'),
+    flags.DEFINE_float('threshold', None, "The reference rule's, for the backbone, 0 to 1."),
+    flags.DEFINE_bool(
+        'keep_shortcuts', None, 'Reference rule: keep shortcuts that the original would drop.'
+    ),
+    flags.DEFINE_string('target_params', None, "Most parameters: '1.34M', or '0.2x' of now."),
+    flags.DEFINE_string('target_macs', None, "Most MACs, every head included: '4.4G', '0.25x'."),
+    flags.DEFINE_string(
+        'target_latency',
+        None,
+        "Most milliseconds of OpenVINO on this CPU: '40', '0.5x'; exports several networks.",
+    ),
+    flags.DEFINE_integer('round_to', None, 'Widths become multiples of this. Default: 8.'),
+    flags.DEFINE_integer('min_channels', None, 'The least that a group keeps. Default: 8.'),
+    flags.DEFINE_float('max_ratio', None, 'The largest share that a group loses. Default: 0.9.'),
+    flags.DEFINE_list(
+        'ignore', None, "Groups that stay, * and ? allowed: 'backbone.blocks.*.hidden'."
+    ),
+    flags.DEFINE_list('group_ratios', None, "Groups with ratios of their own: 'conv_hr*=0.25'."),
+    flags.DEFINE_enum(
+        'method',
+        None,
+        ['l1', 'l2', 'bn_scale', 'fpgm', 'taylor', 'random'],
+        'What makes a channel important. Default: l1; taylor needs --images and --alphas.',
+    ),
+    flags.DEFINE_enum(
+        'aggregate', None, ['mean', 'sum', 'max'], 'How coupled kernels combine. Default: mean.'
+    ),
+    flags.DEFINE_bool('normalise', None, "Divide each kernel's importance by its mean."),
+    flags.DEFINE_bool(
+        'scale_invariant', None, 'Fold normalisation in and count the weights that read a channel.'
+    ),
+    flags.DEFINE_integer('seed', None, 'Of --method=random.'),
+]
+_RECALIBRATE = flags.DEFINE_string(
+    'recalibrate', None, 'Folder of photos, without labels, to fit batch normalisation to.'
+)
+_IMAGES = flags.DEFINE_string('images', None, 'Folder of photos for --method=taylor.')
+_ALPHAS = flags.DEFINE_string('alphas', None, 'Folder of their alphas, of the same names.')
+_PHOTOS = flags.DEFINE_integer(
+    'photos', 32, 'How many of these photos are used, evenly chosen.', lower_bound=1
+)
+
+
+def main() -> None:
+    # Imported here, so that --help and wrong flags answer at once.
+    from pathlib import Path
+
+    from mattingjax.checkpoints import check_target, load_checkpoint, save_checkpoint
+    from mattingjax.errors import MattingError
+    from mattingjax.files import write_file
+    from mattingjax.images import encode_png
+    from mattingjax.pruning import draw_widths, format_report, plan_pruning, prune_checkpoint
+    from mattingjax.pruning.reference_rule import (
+        PRUNE_INFO_FILE,
+        format_prune_info,
+        read_prune_info,
+    )
+
+    options = _read_options()
+    if not _DRY_RUN.value:
+        if not _OUTPUT.value:
+            raise MattingError('--output: a folder for the pruned checkpoint is needed')
+        check_target(_OUTPUT.value, overwrite=_OVERWRITE.value)
+    checkpoint = load_checkpoint(_CHECKPOINT.value)
+    plan = plan_pruning(
+        checkpoint.config,
+        checkpoint.variables,
+        options,
+        prune_info=read_prune_info(_PRUNE_INFO.value) if _PRUNE_INFO.value else None,
+        gradients=_compute_gradients(checkpoint) if options.method == 'taylor' else None,
+        measure_latency=_measure_latency,
+    )
+    print(format_report(plan.report))
+    for note in plan.notes:
+        print(f'note: {note}')
+    if _DRY_RUN.value:
+        return
+    provenance = {'options': options.to_dict(), 'checkpoint': _CHECKPOINT.value}
+    pruned = prune_checkpoint(checkpoint, plan, _load_batches(checkpoint.config), provenance)
+    output = Path(_OUTPUT.value)
+    save_checkpoint(output, pruned, overwrite=_OVERWRITE.value)
+    write_file(output / 'widths.png', encode_png(draw_widths(plan.report)))
+    if plan.prune_info is not None:
+        write_file(output / PRUNE_INFO_FILE, format_prune_info(plan.prune_info).encode())
+    print(f'{output}: {plan.report.after.parameters:,} parameters, written')
+
+
+def _read_options():
+    """Settings of --config, and over them those of the flags."""
+    from mattingjax.errors import MattingError
+    from mattingjax.pruning import PruneOptions
+
+    settings = dict(_CONFIG.value.to_dict()) if _CONFIG.value is not None else {}
+    given = {flag.name: flag.value for flag in _SETTINGS if flag.value is not None}
+    amounts = ['ratio', 'target_params', 'target_macs', 'target_latency']
+    if set(given) & set(amounts):  # how much goes is one choice
+        settings |= dict.fromkeys(amounts)
+    settings |= given
+    if settings.get('threshold') is not None or _PRUNE_INFO.value:
+        settings['selection'] = 'reference'
+    if isinstance(settings.get('group_ratios'), list):
+        ratios = [item.partition('=') for item in settings['group_ratios']]
+        try:
+            settings['group_ratios'] = {pattern: float(ratio) for pattern, _, ratio in ratios}
+        except ValueError as error:
+            text = ','.join(settings['group_ratios'])
+            raise MattingError(f'--group_ratios: expected NAME=RATIO, got {text}') from error
+    settings |= {name: tuple(value) for name, value in settings.items() if name == 'ignore'}
+    return PruneOptions.from_settings(settings)
+
+
+def _choose_photos(folder: str):
+    from pathlib import Path
+
+    from mattingjax.errors import MattingError
+    from mattingjax.images import find_images
+
+    if not Path(folder).is_dir():
+        raise MattingError(f'{folder}: expected a folder of photos')
+    photos = find_images(Path(folder))
+    if not photos:
+        raise MattingError(f'{folder}: holds no picture')
+    return photos[:: -(-len(photos) // _PHOTOS.value)]
+
+
+def _load_batches(config):
+    from mattingjax.pruning import load_batches
+
+    if not _RECALIBRATE.value:
+        return ()
+    return load_batches(config, _choose_photos(_RECALIBRATE.value))
+
+
+def _compute_gradients(checkpoint):
+    from pathlib import Path
+
+    from mattingjax.errors import MattingError
+    from mattingjax.pruning.gradients import compute_gradients, load_pairs
+
+    if not (_IMAGES.value and _ALPHAS.value):
+        raise MattingError('--method=taylor: needs --images and --alphas')
+    pairs = load_pairs(checkpoint.config, _choose_photos(_IMAGES.value), Path(_ALPHAS.value))
+    return compute_gradients(checkpoint.config, checkpoint.variables, pairs)
+
+
+def _measure_latency(config) -> float:
+    """Milliseconds of a network on OpenVINO; its weights do not matter."""
+    import tempfile
+    from pathlib import Path
+
+    import numpy as np
+
+    from exporters.export import ExportOptions, export_checkpoint
+    from mattingjax.checkpoints import Checkpoint, save_checkpoint
+    from mattingjax.models import init_variables
+    from mattingjax.sessions import OpenVinoSession
+    from mattingjax.timing import time_in_turn
+
+    with tempfile.TemporaryDirectory() as folder:
+        dense, exported = Path(folder) / 'checkpoint', Path(folder) / 'export'
+        save_checkpoint(dense, Checkpoint(config, init_variables(config, 0)))
+        export_checkpoint(dense, exported, ExportOptions(formats=('openvino',), verify=False))
+        session = OpenVinoSession(exported / 'model.xml')
+        images = np.zeros(session.input_shape, np.float32)
+        milliseconds = time_in_turn({'network': lambda: session(images)}, 30)['network'] * 1e3
+    print(f'{milliseconds:.2f} ms')
+    return milliseconds
+
+
+if __name__ == '__main__':
+    command_line.run(main)

@@ -1,0 +1,73 @@
+"""Networks of a few channels, random selections, and a way to run them that compiles quickly."""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from mattingjax.models import apply_model, variable_shapes
+from mattingjax.models.operations import conv, replace_operations
+from mattingjax.pruning import channel_groups
+
+
+@pytest.fixture(autouse=True)
+def _compile_without_optimising():
+    jax.config.update('jax_disable_most_optimizations', True)
+    yield
+    jax.config.update('jax_disable_most_optimizations', False)
+
+
+def photos(count: int = 2, size: int = 64) -> np.ndarray:
+    return np.random.default_rng(0).uniform(0, 255, (count, size, size, 3)).astype(np.float32)
+
+
+def short_graphs():
+    """Within it, depthwise convolutions are one operation each, which compiles in less time."""
+
+    def depthwise_conv(x, kernel, **options):
+        return conv(x, kernel, groups=kernel.shape[-1], **options)
+
+    return replace_operations({'depthwise_conv': depthwise_conv})
+
+
+def compile_quickly(function: Callable, *arguments) -> Callable:
+    """A function compiled for arguments like these; slow to run, but every network is another."""
+    with short_graphs():
+        return jax.jit(lambda *args: function(*args)).lower(*arguments).compile()
+
+
+@functools.lru_cache(maxsize=8)
+def _compile_network(config, count: int, size: int) -> Callable:
+    apply = functools.partial(apply_model, config, auxiliary=True)
+    images = jax.ShapeDtypeStruct((count, size, size, 3), np.float32)
+    return compile_quickly(apply, variable_shapes(config), images)
+
+
+def run(config, variables, images) -> dict[str, np.ndarray]:
+    """All outputs of a network."""
+    compiled = _compile_network(config, *images.shape[:2])
+    return {name: np.asarray(value) for name, value in compiled(variables, images).items()}
+
+
+def choose(group, width: int, rng: np.random.Generator) -> np.ndarray:
+    """So many channels of a group, at random; of IBNorm's halves as its rule has it."""
+    if not group.is_halved:
+        return rng.choice(group.width, width, replace=False)
+    middle, first = group.width // 2, width // 2
+    second = rng.choice(group.width - middle, width - first, replace=False)
+    return np.concatenate([rng.choice(middle, first, replace=False), middle + second])
+
+
+@st.composite
+def selections(draw, config):
+    """Keep indices of every group of a network: any number, often one or all."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    keep = {}
+    for group in channel_groups(config):
+        extreme = rng.choice([group.minimum, group.width])
+        width = extreme if rng.random() < 0.3 else rng.integers(group.minimum, group.width + 1)
+        keep[group.name] = choose(group, int(width), rng)
+    return keep

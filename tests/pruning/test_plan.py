@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+
+from mattingjax.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from mattingjax.errors import MattingError
+from mattingjax.pruning import (
+    PruneOptions,
+    channel_groups,
+    draw_widths,
+    format_report,
+    plan_pruning,
+    prune_checkpoint,
+)
+from mattingjax.pruning.options import parse_target
+from mattingjax.pruning.plan import hash_checkpoint
+from tests.pruning.conftest import photos, run, short_graphs
+
+
+def plan(checkpoint, **options):
+    smallest = {'round_to': 1, 'min_channels': 1}
+    options = PruneOptions(**{**smallest, **options})
+    return plan_pruning(checkpoint.config, checkpoint.variables, options)
+
+
+def test_a_pruned_checkpoint_is_a_checkpoint(mmnet, tmp_path):
+    pruned = prune_checkpoint(mmnet, plan(mmnet, ratio=0.5), provenance={'why': 'a test'})
+    save_checkpoint(tmp_path / 'pruned', pruned)
+    loaded = load_checkpoint(tmp_path / 'pruned')
+    assert loaded.config == pruned.config
+    alpha = run(loaded.config, loaded.variables, photos())['alpha']
+    assert alpha.shape == (2, 64, 64, 1)
+    history = loaded.config.provenance
+    assert history['dense'] == mmnet.config.provenance
+    assert history['pruned']['sha256'] == hash_checkpoint(mmnet)
+    assert history['pruned']['why'] == 'a test'
+    assert history['pruned']['widths']['init'] == [8, 4]
+    assert history['pruned']['recalibrated_on'] == 0
+
+
+def test_recalibrates(mmnet):
+    with short_graphs():
+        pruned = prune_checkpoint(mmnet, plan(mmnet, ratio=0.25), [photos()])
+        again = prune_checkpoint(mmnet, plan(mmnet, ratio=0.25))
+    assert pruned.config.provenance['pruned']['recalibrated_on'] == 2
+    before = again.variables['batch_stats']['enc_block3']['merge']['bn']['mean']
+    after = pruned.variables['batch_stats']['enc_block3']['merge']['bn']['mean']
+    assert not np.allclose(before, after)
+
+
+def test_meets_targets(modnet):
+    dense = plan(modnet, ratio=0.0).report.before
+    found = plan(modnet, target_params='0.6x', target_macs=str(dense.macs // 2))
+    assert found.report.after.parameters <= 0.6 * dense.parameters
+    assert found.report.after.macs <= dense.macs // 2
+    assert 'the least ratio that meets the targets is 0.' in found.notes[0]
+
+
+def test_meets_a_latency_that_is_measured(mmnet):
+    measured = []
+
+    def measure(config):
+        measured.append(config.architecture.init)
+        return sum(width for width in (config.architecture.init, config.architecture.final))
+
+    options = PruneOptions(target_latency='0.5x', round_to=1, min_channels=1)
+    found = plan_pruning(mmnet.config, mmnet.variables, options, measure_latency=measure)
+    assert found.report.widths['init'][1] + found.report.widths['final'][1] <= 8
+    assert 3 <= len(measured) <= 8
+    with pytest.raises(MattingError, match='target_latency: needs a way to measure'):
+        plan_pruning(mmnet.config, mmnet.variables, options)
+
+
+def test_equal_checkpoints_have_equal_hashes(mmnet, modnet):
+    copy = Checkpoint(mmnet.config, dict(mmnet.variables))
+    assert hash_checkpoint(copy) == hash_checkpoint(mmnet)
+    other = Checkpoint(mmnet.config, prune_checkpoint(mmnet, plan(mmnet, ratio=0.0)).variables)
+    assert hash_checkpoint(other) == hash_checkpoint(mmnet)
+    assert len({hash_checkpoint(modnet), hash_checkpoint(mmnet)}) == 2
+
+
+def test_table_and_picture(modnet):
+    report = plan(modnet, ratio=0.5).report
+    table = format_report(report)
+    for group in channel_groups(modnet.config):
+        assert any(line.split()[0] == group.name for line in table.splitlines()[2:-5])
+    assert 'G MACs at 64x64, all heads' in table
+    assert len({len(line) for line in table.splitlines()}) == 1
+    picture = draw_widths(report)
+    assert picture.dtype == np.uint8
+    assert picture.shape[2] == 3
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) >= 4
+
+
+@pytest.mark.parametrize(
+    ('text', 'value'),
+    [('1.34M', 1.34e6), ('4.4G', 4.4e9), ('250k', 250e3), ('1000', 1000), ('0.5x', 50)],
+)
+def test_targets(text, value):
+    assert parse_target('target', text, lambda: 100.0) == pytest.approx(value)
+
+
+@pytest.mark.parametrize('text', ['', 'much', '-1M', '0', '1.3MM', 'nanM', 'infG', 'x'])
+def test_impossible_targets(text):
+    with pytest.raises(MattingError, match='target: expected a number over 0'):
+        parse_target('target', text, lambda: 100.0)
+
+
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        ({}, 'how much to prune: expected either a ratio or'),
+        ({'ratio': 0.5, 'target_macs': '1G'}, 'how much to prune: expected either a ratio or'),
+        ({'ratio': 1.0}, 'ratio: expected 0 or more and below 1, got 1.0'),
+        ({'ratio': '0.5'}, "PruneOptions.ratio: expected float or NoneType, got '0.5'"),
+        ({'ratio': 0.5, 'threshold': 0.5}, 'only with selection reference'),
+        ({'selection': 'best', 'ratio': 0.5}, "selection: expected one of .*, got 'best'"),
+        ({'selection': 'reference', 'target_macs': '1G'}, 'the reference rule knows no targets'),
+        ({'selection': 'reference', 'ignore': ('a',)}, 'the reference rule decides every group'),
+        ({'ratio': 0.5, 'speed': 1}, 'speed: unknown setting; known: selection, ratio'),
+        ({'ratio': 0.5, 'round_to': 0}, 'round_to: expected at least 1, got 0'),
+    ],
+)
+def test_impossible_options(settings, message):
+    with pytest.raises(MattingError, match=message):
+        PruneOptions.from_settings(settings)
