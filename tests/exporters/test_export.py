@@ -228,6 +228,7 @@ export.command_line.run(export.main)
 
 
 def test_a_network_that_amplifies_rounding_is_held_to_float64(mmnet):
+    require_export_tools()
     from exporters.verify import Case, VerificationError, Verifier
 
     images = np.random.default_rng(0).uniform(0, 255, (1, 32, 32, 3)).astype(np.float32)
