@@ -12,6 +12,7 @@ from exporters import ascend_kit, onnx_graph, openvino_ir
 from exporters.frozen_graph import count_ops
 from exporters.manifest import hash_file
 from exporters.op_check import check_ops
+from mattingjax.errors import MattingError
 from mattingjax.models import Preprocessing
 from mattingjax.sessions import METADATA_KEY
 from mattingjax.signature import Signature
@@ -97,6 +98,21 @@ def write_frozen_graph(
     runtimes = ('tensorflow', 'openvino')
     kind = 'TensorFlow frozen graph'
     return Artefact(path, kind, 'fp32', signature, runtimes, details), kit
+
+
+def run_atc(folder: Path, kit: list[Path], soc_version: str | None) -> dict[str, Any]:
+    """Runs ATC where it is asked for and there is one; says what became of it."""
+    notes: dict[str, Any] = {'files': [path.name for path in kit]}
+    command = f'bash atc.sh {soc_version or "SOC_VERSION"}'
+    if soc_version is None:
+        return notes | {'om': f'not made: {command} makes it where ATC is installed'}
+    if ascend_kit.find_atc() is None:
+        return notes | {'om': f'not made: atc is not on PATH; {command} makes it where it is'}
+    try:
+        om = ascend_kit.run_atc(folder, soc_version)
+    except MattingError as error:  # the folder is a temporary one
+        raise MattingError(str(error).replace(f'{folder}/', '')) from error
+    return notes | {'om': {'file': om.name, 'sha256': hash_file(om)}}
 
 
 def write_onnx(folder: Path, model: Any, signature: Signature, network: dict) -> list[Artefact]:

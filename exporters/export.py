@@ -29,6 +29,7 @@ from absl import flags
 from exporters import ascend_kit, openvino_ir, verify
 from exporters.artefacts import (
     Artefact,
+    run_atc,
     write_frozen_graph,
     write_onnx,
     write_openvino,
@@ -37,21 +38,18 @@ from exporters.artefacts import (
 from exporters.folding import fold_batch_norm, fold_scaling, without_scaling
 from exporters.frozen_graph import check_tools, create_frozen_graph
 from exporters.manifest import (
-    FORMAT,
+    create_manifest,
     describe_network,
     format_manifest,
-    hash_file,
-    list_files,
-    tool_versions,
+    spare_other_files,
 )
 from exporters.onnx_graph import create_onnx
 from exporters.options import FORMATS, ExportOptions
 from mattingjax import Checkpoint, command_line, load_checkpoint
-from mattingjax.errors import MattingError, OutputError
+from mattingjax.errors import MattingError
 from mattingjax.files import check_new_folder, new_folder
 from mattingjax.images import encode_png, find_images
 from mattingjax.models import ModelConfig, check_size
-from mattingjax.models.architecture import read_json
 from mattingjax.signature import MANIFEST_FILE, Signature
 
 _KIND = ('an export', MANIFEST_FILE)
@@ -85,7 +83,7 @@ def export_checkpoint(
     check_tools()
     options = options or ExportOptions()
     check_new_folder(Path(output), *_KIND, overwrite=overwrite)
-    _spare_others(Path(output))
+    spare_other_files(Path(output))
     checkpoint = load_checkpoint(path_or_name)
     config = checkpoint.config
     height, width = (
@@ -115,16 +113,11 @@ def export_checkpoint(
         if cases is not None:
             parities, sheet = verify.verify_artefacts(checkpoint, artefacts, cases.result())
             (folder / 'verification.png').write_bytes(encode_png(sheet))
-        manifest = {
-            'format': FORMAT,
-            'network': describe_network(checkpoint),
-            'artefacts': {
-                artefact.path.name: artefact.describe(parities.get(artefact.path.name))
-                for artefact in artefacts
-            },
-            **notes,
-            'versions': tool_versions(),
+        entries = {
+            artefact.path.name: artefact.describe(parities.get(artefact.path.name))
+            for artefact in artefacts
         }
+        manifest = create_manifest(checkpoint, entries, notes)
         (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1) + '\n')
         step('done')
     return manifest
@@ -171,7 +164,7 @@ def _write_artefacts(
     if 'pb' in options.formats:
         artefact, kit = write_frozen_graph(folder, graph, signature, config.preprocessing)
         artefacts.append(artefact)
-        notes['ascend'] = _run_atc(folder, kit, options.soc_version)
+        notes['ascend'] = run_atc(folder, kit, options.soc_version)
 
     step('converting to ONNX')
     if {'onnx', 'openvino'} & set(options.formats):
@@ -192,16 +185,6 @@ def _write_artefacts(
     return artefacts, notes
 
 
-def _spare_others(output: Path) -> None:
-    """Raises OutputError if the folder holds what no export wrote: it would be lost."""
-    if not (output / MANIFEST_FILE).is_file():
-        return
-    written = list_files(read_json(output / MANIFEST_FILE))
-    for path in sorted(output.iterdir()):
-        if path.name not in written:
-            raise OutputError(f'{path}: no file of an export; move it, or export to another folder')
-
-
 def _signature(
     config: ModelConfig, shape: tuple[int, int, int, int], options: ExportOptions
 ) -> Signature:
@@ -216,21 +199,6 @@ def _signature(
         input_size=config.input_size,
         preprocessing=config.preprocessing,
     )
-
-
-def _run_atc(folder: Path, kit: list[Path], soc_version: str | None) -> dict[str, Any]:
-    """Runs ATC where it is asked for and there is one; says what became of it."""
-    notes: dict[str, Any] = {'files': [path.name for path in kit]}
-    command = f'bash atc.sh {soc_version or "SOC_VERSION"}'
-    if soc_version is None:
-        return notes | {'om': f'not made: {command} makes it where ATC is installed'}
-    if ascend_kit.find_atc() is None:
-        return notes | {'om': f'not made: atc is not on PATH; {command} makes it where it is'}
-    try:
-        om = ascend_kit.run_atc(folder, soc_version)
-    except MattingError as error:  # the folder is a temporary one
-        raise MattingError(str(error).replace(f'{folder}/', '')) from error
-    return notes | {'om': {'file': om.name, 'sha256': hash_file(om)}}
 
 
 def _define_flags() -> None:

@@ -12,6 +12,8 @@ import flax.traverse_util
 import numpy as np
 
 from mattingjax import Checkpoint
+from mattingjax.errors import OutputError
+from mattingjax.models.architecture import read_json
 from mattingjax.signature import MANIFEST_FILE
 
 FORMAT = 1
@@ -49,6 +51,25 @@ def tool_versions() -> dict[str, str]:
     return {'python': platform.python_version(), **versions}
 
 
+def create_manifest(
+    checkpoint: Checkpoint, artefacts: dict[str, Any], notes: dict[str, Any]
+) -> dict[str, Any]:
+    """The content of manifest.json.
+
+    Args:
+      checkpoint: What was exported.
+      artefacts: File → its entry.
+      notes: What else there is to say.
+    """
+    return {
+        'format': FORMAT,
+        'network': describe_network(checkpoint),
+        'artefacts': artefacts,
+        **notes,
+        'versions': tool_versions(),
+    }
+
+
 def list_files(manifest: Any) -> set[str]:
     """Names of the files that an export of this manifest wrote; none if it is another's."""
     if not isinstance(manifest, dict) or not isinstance(manifest.get('artefacts'), dict):
@@ -59,6 +80,16 @@ def list_files(manifest: Any) -> set[str]:
     ascend = manifest.get('ascend', {})
     om = ascend.get('om')
     return files | set(ascend.get('files', [])) | ({om['file']} if isinstance(om, dict) else set())
+
+
+def spare_other_files(output: Path) -> None:
+    """Raises OutputError if the folder holds what no export wrote: it would be lost."""
+    if not (output / MANIFEST_FILE).is_file():
+        return
+    written = list_files(read_json(output / MANIFEST_FILE))
+    for path in sorted(output.iterdir()):
+        if path.name not in written:
+            raise OutputError(f'{path}: no file of an export; move it, or export to another folder')
 
 
 def format_manifest(manifest: dict[str, Any]) -> str:

@@ -86,7 +86,7 @@ def test_nothing_is_left_to_fill_in(kit):
 
 
 def test_script_is_valid_bash(kit):
-    subprocess.run(['bash', '-n', str(kit / 'atc.sh')], check=True)
+    assert subprocess.run(['bash', '-n', str(kit / 'atc.sh')], check=False).returncode == 0
 
 
 def test_script_passes_exactly_these_flags(kit, fake_atc):
