@@ -8,10 +8,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-import flax.traverse_util
-import numpy as np
-
-from mattingjax import Checkpoint
+from mattingjax.checkpoints import Checkpoint, hash_checkpoint
 from mattingjax.errors import OutputError
 from mattingjax.models.architecture import read_json
 from mattingjax.signature import MANIFEST_FILE
@@ -29,20 +26,9 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
-def hash_variables(checkpoint: Checkpoint) -> str:
-    """SHA-256 over the names, shapes and values of a checkpoint's variables."""
-    digest = hashlib.sha256()
-    leaves = flax.traverse_util.flatten_dict(checkpoint.variables, sep='/')
-    for name, leaf in sorted(leaves.items()):
-        array = np.ascontiguousarray(leaf, '<f4')
-        digest.update(f'{name} {array.shape}\n'.encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
-
-
 def describe_network(checkpoint: Checkpoint) -> dict[str, Any]:
     """The network and where its variables come from: JSON types."""
-    return {**checkpoint.config.to_dict(), 'variables_sha256': hash_variables(checkpoint)}
+    return {**checkpoint.config.to_dict(), 'sha256': hash_checkpoint(checkpoint)}
 
 
 def tool_versions() -> dict[str, str]:

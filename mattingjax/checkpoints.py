@@ -9,6 +9,7 @@ Nothing else is needed to load one.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 
@@ -99,6 +100,19 @@ def save_checkpoint(path: Path | str, checkpoint: Checkpoint, *, overwrite: bool
         raise CheckpointError(str(error)) from error
     except Exception as error:  # Orbax and TensorStore raise their own types
         raise CheckpointError(f'{path}: cannot be written ({_one_line(error)})') from error
+
+
+def hash_checkpoint(checkpoint: Checkpoint) -> str:
+    """SHA-256 of an architecture and its variables, however they are stored."""
+    digest = hashlib.sha256(
+        json.dumps(checkpoint.config.architecture.to_dict(), sort_keys=True).encode()
+    )
+    for path, value in sorted(
+        flax.traverse_util.flatten_dict(checkpoint.variables, sep='/').items()
+    ):
+        digest.update(path.encode())
+        digest.update(np.ascontiguousarray(value, '<f4').tobytes())
+    return digest.hexdigest()
 
 
 def check_target(path: Path | str, *, overwrite: bool = False) -> None:

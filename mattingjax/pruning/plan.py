@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from flax.traverse_util import flatten_dict
 
-from mattingjax.checkpoints import Checkpoint
+from mattingjax.checkpoints import Checkpoint, hash_checkpoint
 from mattingjax.errors import MattingError
 from mattingjax.models import ModelConfig, MODNetConfig, Variables
 from mattingjax.pruning import reference_rule
@@ -215,14 +212,3 @@ def prune_checkpoint(
     }
     history = {'pruned': pruned, 'dense': checkpoint.config.provenance}
     return Checkpoint(dataclasses.replace(config, provenance=history), variables)
-
-
-def hash_checkpoint(checkpoint: Checkpoint) -> str:
-    """SHA-256 of an architecture and its variables, however they are stored."""
-    digest = hashlib.sha256(
-        json.dumps(checkpoint.config.architecture.to_dict(), sort_keys=True).encode()
-    )
-    for path, value in sorted(flatten_dict(checkpoint.variables, sep='/').items()):
-        digest.update(path.encode())
-        digest.update(np.ascontiguousarray(value, '<f4').tobytes())
-    return digest.hexdigest()

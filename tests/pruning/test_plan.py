@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mattingjax.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from mattingjax.checkpoints import Checkpoint, hash_checkpoint, load_checkpoint, save_checkpoint
 from mattingjax.errors import MattingError
 from mattingjax.pruning import (
     PruneOptions,
@@ -12,7 +12,6 @@ from mattingjax.pruning import (
     prune_checkpoint,
 )
 from mattingjax.pruning.options import parse_target
-from mattingjax.pruning.plan import hash_checkpoint
 from tests.pruning.conftest import photos, run, short_graphs
 
 
