@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import flax.traverse_util
@@ -76,13 +77,20 @@ def list_weights() -> list[str]:
     return sorted(path.parent.name for path in _SHIPPED.glob(f'*/{CONFIG_FILE}'))
 
 
-def save_checkpoint(path: Path | str, checkpoint: Checkpoint, *, overwrite: bool = False) -> None:
+def save_checkpoint(
+    path: Path | str,
+    checkpoint: Checkpoint,
+    *,
+    overwrite: bool = False,
+    files: Mapping[str, bytes] | None = None,
+) -> None:
     """Writes a checkpoint directory, or nothing at all.
 
     Args:
       path: The directory to make.
       checkpoint: What to write.
       overwrite: Whether a checkpoint that lies there already is replaced.
+      files: Name → content of what else goes into the directory.
 
     Raises:
       CheckpointError: Something lies at `path` already, or it cannot be written.
@@ -96,6 +104,8 @@ def save_checkpoint(path: Path | str, checkpoint: Checkpoint, *, overwrite: bool
                 checkpointer.save(scratch / VARIABLES_FOLDER, variables)
             text = json.dumps(checkpoint.config.to_dict(), indent=1) + '\n'
             (scratch / CONFIG_FILE).write_text(text, encoding='utf-8')
+            for name, content in (files or {}).items():
+                (scratch / name).write_bytes(content)
     except OutputError as error:
         raise CheckpointError(str(error)) from error
     except Exception as error:  # Orbax and TensorStore raise their own types

@@ -51,6 +51,10 @@ def _parse_flags(arguments: list[str]) -> list[str]:
         _fail(f'--{absent[0]}: a value is required (see --help)' if absent else str(error))
     except SystemExit:  # --help, which absl ends with 1
         sys.exit(0)
+    except Exception as error:  # whatever the file of --config raises, or ml_collections for it
+        cause = error.args[0] if error.args and isinstance(error.args[0], KeyError) else error
+        message = cause.args[0] if isinstance(cause, KeyError) else cause
+        _fail(f'--config: {type(error).__name__}: {message}')
     if len(rest) > 1:
         _fail(f'unexpected argument {rest[1]!r}; every value belongs to a flag (see --help)')
     return rest

@@ -80,46 +80,44 @@ _PHOTOS = flags.DEFINE_integer(
 
 def main() -> None:
     # Imported here, so that --help and wrong flags answer at once.
-    from pathlib import Path
-
+    from mattingjax import pruning
     from mattingjax.checkpoints import check_target, load_checkpoint, save_checkpoint
     from mattingjax.errors import MattingError
-    from mattingjax.files import write_file
     from mattingjax.images import encode_png
-    from mattingjax.pruning import draw_widths, format_report, plan_pruning, prune_checkpoint
-    from mattingjax.pruning.reference_rule import (
-        PRUNE_INFO_FILE,
-        format_prune_info,
-        read_prune_info,
-    )
+    from mattingjax.pruning import reference_rule
 
     options = _read_options()
     if not _DRY_RUN.value:
         if not _OUTPUT.value:
             raise MattingError('--output: a folder for the pruned checkpoint is needed')
         check_target(_OUTPUT.value, overwrite=_OVERWRITE.value)
+    photos = pruning.choose_photos(_RECALIBRATE.value, _PHOTOS.value) if _RECALIBRATE.value else []
     checkpoint = load_checkpoint(_CHECKPOINT.value)
-    plan = plan_pruning(
+    plan = pruning.plan_pruning(
         checkpoint.config,
         checkpoint.variables,
         options,
-        prune_info=read_prune_info(_PRUNE_INFO.value) if _PRUNE_INFO.value else None,
+        prune_info=reference_rule.read_prune_info(_PRUNE_INFO.value) if _PRUNE_INFO.value else None,
         gradients=_compute_gradients(checkpoint) if options.method == 'taylor' else None,
         measure_latency=_measure_latency,
     )
-    print(format_report(plan.report))
+    print(pruning.format_report(plan.report))
     for note in plan.notes:
         print(f'note: {note}')
     if _DRY_RUN.value:
         return
-    provenance = {'options': options.to_dict(), 'checkpoint': _CHECKPOINT.value}
-    pruned = prune_checkpoint(checkpoint, plan, _load_batches(checkpoint.config), provenance)
-    output = Path(_OUTPUT.value)
-    save_checkpoint(output, pruned, overwrite=_OVERWRITE.value)
-    write_file(output / 'widths.png', encode_png(draw_widths(plan.report)))
+    pruned = pruning.prune_checkpoint(
+        checkpoint,
+        plan,
+        pruning.load_batches(checkpoint.config, photos),
+        {'options': options.to_dict(), 'checkpoint': _CHECKPOINT.value},
+    )
+    files = {'widths.png': encode_png(pruning.draw_widths(plan.report))}
     if plan.prune_info is not None:
-        write_file(output / PRUNE_INFO_FILE, format_prune_info(plan.prune_info).encode())
-    print(f'{output}: {plan.report.after.parameters:,} parameters, written')
+        text = reference_rule.format_prune_info(plan.prune_info)
+        files[reference_rule.PRUNE_INFO_FILE] = text.encode()
+    save_checkpoint(_OUTPUT.value, pruned, overwrite=_OVERWRITE.value, files=files)
+    print(f'{_OUTPUT.value}: {plan.report.after.parameters:,} parameters, written')
 
 
 def _read_options():
@@ -146,61 +144,24 @@ def _read_options():
     return PruneOptions.from_settings(settings)
 
 
-def _choose_photos(folder: str):
-    from pathlib import Path
-
-    from mattingjax.errors import MattingError
-    from mattingjax.images import find_images
-
-    if not Path(folder).is_dir():
-        raise MattingError(f'{folder}: expected a folder of photos')
-    photos = find_images(Path(folder))
-    if not photos:
-        raise MattingError(f'{folder}: holds no picture')
-    return photos[:: -(-len(photos) // _PHOTOS.value)]
-
-
-def _load_batches(config):
-    from mattingjax.pruning import load_batches
-
-    if not _RECALIBRATE.value:
-        return ()
-    return load_batches(config, _choose_photos(_RECALIBRATE.value))
-
-
 def _compute_gradients(checkpoint):
     from pathlib import Path
 
     from mattingjax.errors import MattingError
-    from mattingjax.pruning.gradients import compute_gradients, load_pairs
+    from mattingjax.pruning import choose_photos, compute_gradients, load_pairs
 
     if not (_IMAGES.value and _ALPHAS.value):
         raise MattingError('--method=taylor: needs --images and --alphas')
-    pairs = load_pairs(checkpoint.config, _choose_photos(_IMAGES.value), Path(_ALPHAS.value))
+    photos = choose_photos(_IMAGES.value, _PHOTOS.value)
+    pairs = load_pairs(checkpoint.config, photos, Path(_ALPHAS.value))
     return compute_gradients(checkpoint.config, checkpoint.variables, pairs)
 
 
 def _measure_latency(config) -> float:
-    """Milliseconds of a network on OpenVINO; its weights do not matter."""
-    import tempfile
-    from pathlib import Path
+    from exporters.latency import measure_latency
 
-    import numpy as np
-
-    from exporters.export import ExportOptions, export_checkpoint
-    from mattingjax.checkpoints import Checkpoint, save_checkpoint
-    from mattingjax.models import init_variables
-    from mattingjax.sessions import OpenVinoSession
-    from mattingjax.timing import time_in_turn
-
-    with tempfile.TemporaryDirectory() as folder:
-        dense, exported = Path(folder) / 'checkpoint', Path(folder) / 'export'
-        save_checkpoint(dense, Checkpoint(config, init_variables(config, 0)))
-        export_checkpoint(dense, exported, ExportOptions(formats=('openvino',), verify=False))
-        session = OpenVinoSession(exported / 'model.xml')
-        images = np.zeros(session.input_shape, np.float32)
-        milliseconds = time_in_turn({'network': lambda: session(images)}, 30)['network'] * 1e3
-    print(f'{milliseconds:.2f} ms')
+    milliseconds = measure_latency(config)
+    print(f'a trial: {milliseconds:.2f} ms')
     return milliseconds
 
 

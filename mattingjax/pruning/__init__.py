@@ -10,12 +10,14 @@
 """
 
 from mattingjax.pruning.cost import Cost, cost_model
+from mattingjax.pruning.gradients import compute_gradients
 from mattingjax.pruning.groups import ChannelGroup, TensorSlice
 from mattingjax.pruning.importance import compute_importance
 from mattingjax.pruning.networks import channel_groups, fixed_convolutions
 from mattingjax.pruning.options import PruneOptions
+from mattingjax.pruning.photos import choose_photos, load_batches, load_pairs
 from mattingjax.pruning.plan import PrunePlan, plan_pruning, prune_checkpoint
-from mattingjax.pruning.recalibration import load_batches, recalibrate, restore_batch_norm
+from mattingjax.pruning.recalibration import recalibrate, restore_batch_norm
 from mattingjax.pruning.report import PruneReport, draw_widths, format_report
 from mattingjax.pruning.schedule import scheduled_ratio, step_ratio
 from mattingjax.pruning.selection import (
@@ -38,6 +40,8 @@ __all__ = [
     'PruneReport',
     'TensorSlice',
     'channel_groups',
+    'choose_photos',
+    'compute_gradients',
     'compute_importance',
     'cost_model',
     'draw_widths',
@@ -45,6 +49,7 @@ __all__ = [
     'format_report',
     'keep_best',
     'load_batches',
+    'load_pairs',
     'plan_pruning',
     'prune',
     'prune_checkpoint',

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mattingjax.errors import MattingError
-from mattingjax.images import find_images, load_image
 from mattingjax.models import ModelConfig, Variables, apply_model
-from mattingjax.pruning.recalibration import load_square
 
 
 def compute_gradients(
@@ -56,30 +52,3 @@ def _shrink(alphas: jax.Array, size: int) -> jax.Array:
     count, full = alphas.shape[:2]
     step = full // size
     return alphas.reshape(count, size, step, size, step, 1).mean(axis=(2, 4))
-
-
-def load_pairs(
-    config: ModelConfig, photos: Iterable[Path], alphas: Path
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Photos and their alphas, matched by the files' names without suffix.
-
-    Args:
-      config: The network.
-      photos: Their files; those without an alpha are left out.
-      alphas: Folder of alphas, grey pictures.
-
-    Yields:
-      float32 [1, S, S, 3] in [0, 255] and [1, S, S, 1] in [0, 1], the middle squares at the
-      network's input size.
-
-    Raises:
-      MattingError: No photo has an alpha.
-    """
-    by_stem = {path.stem: path for path in find_images(alphas)}
-    pairs = [(path, by_stem[path.stem]) for path in photos if path.stem in by_stem]
-    if not pairs:
-        raise MattingError(f'{alphas}: no picture there has the name of a photo')
-    for photo, alpha in pairs:
-        image = load_square(load_image(photo), config.input_size)
-        grey = load_square(load_image(alpha), config.input_size)[..., :1]
-        yield image[None].astype(np.float32), grey[None].astype(np.float32) / 255

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 import flax.linen as nn
@@ -23,7 +22,6 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from mattingjax.errors import MattingError
-from mattingjax.images import load_image, resize
 from mattingjax.models import MMNetConfig, ModelConfig, Variables, create_model, normalise
 from mattingjax.pruning.networks import EPSILONS
 
@@ -186,34 +184,3 @@ def _with_batch_stats(variables: Variables, statistics: Statistics) -> Variables
         for name, value in values.items()
     }
     return {**variables, 'batch_stats': unflatten_dict(batch_stats, sep='/')}
-
-
-def load_batches(
-    config: ModelConfig, photos: Sequence[Path], batch_size: int = 4
-) -> Iterator[np.ndarray]:
-    """Photos as a network takes them: the middle square, resized to its input size.
-
-    Args:
-      config: The network.
-      photos: Their files.
-      batch_size: Photos at once; the last few that fill no batch are left out, unless there is no
-        other.
-
-    Yields:
-      float32 [N, S, S, 3] in [0, 255].
-
-    Raises:
-      ImageError: A file is no picture.
-    """
-    batch_size = min(batch_size, len(photos)) or 1
-    for start in range(0, len(photos) - batch_size + 1, batch_size):
-        batch = [load_image(path) for path in photos[start : start + batch_size]]
-        squares = [load_square(image, config.input_size) for image in batch]
-        yield np.stack(squares).astype(np.float32)
-
-
-def load_square(image: np.ndarray, size: int) -> np.ndarray:
-    """The middle square of a picture, uint8 [H, W, 3] → [size, size, 3]."""
-    side = min(image.shape[:2])
-    top, left = ((length - side) // 2 for length in image.shape[:2])
-    return resize(image[top : top + side, left : left + side], size, size)

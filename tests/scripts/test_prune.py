@@ -5,6 +5,8 @@ import pytest
 from mattingjax.checkpoints import load_checkpoint
 from tests.conftest import ROOT, assert_one_line_error
 
+CONFIG = ROOT / 'configs' / 'prune_mmnet.py'
+
 
 @pytest.fixture
 def prune(run_script, mmnet_path):
@@ -61,6 +63,9 @@ def test_a_file_of_settings_and_flags_over_it(prune):
         (['--ratio=0.5', '--ignore=stem', '--dry_run'], ['stem: no channel group']),
         (['--ratio=0.5', '--output=/dev/null/o', '--recalibrate=nowhere'], ['/dev/null']),
         (['--target_params=10', '--dry_run'], ['target_params: 10 is out of reach']),
+        (['--config=nowhere.py'], ['nowhere.py', 'No such file']),
+        ([f'--config={CONFIG}', '--config.ratoi=1'], ['--config', 'ratoi', 'ratio']),
+        ([f'--config={CONFIG}', '--config.round_to=x'], ['--config.round_to=x', 'int']),
     ],
 )
 def test_bad_input_is_one_line(prune, arguments, parts):
