@@ -1,0 +1,1 @@
+"""Photos with alphas on their way into training: datasets, transforms, trimaps, pipelines."""

@@ -1,0 +1,27 @@
+"""What every dataset yields, and what it raises where a record cannot be read."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from mattingjax.errors import MattingError
+
+# One example as it lies on disk: `name`, and of these what is known: `image` and `foreground` (the
+# person's true colours), uint8 [H, W, 3] RGB; `alpha`, float32 [H, W] in [0, 1].
+Record = dict[str, Any]
+
+
+class RecordError(MattingError):
+    """One record of a dataset cannot be read; the message names its file."""
+
+
+class Dataset(Protocol):
+    """Records by number; Grain calls this a random-access data source.
+
+    It can be pickled, and opens files only when their record is asked for. Its `repr` is short and
+    tells one set of records from another: Grain compares it before it resumes.
+    """
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Record: ...

@@ -1,0 +1,107 @@
+"""Losses of one alpha against another, and what the other losses are put together with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+
+from mattingjax.errors import MattingError
+
+
+def alpha_loss(pred_alpha: jax.Array, true_alpha: jax.Array) -> jax.Array:
+    """Mean absolute difference.
+
+    Args:
+      pred_alpha: [B, H, W, 1] in [0, 1].
+      true_alpha: [B, H, W, 1] in [0, 1].
+
+    Returns:
+      The mean over the pixels, in [0, 1].
+
+    Raises:
+      MattingError: The shapes differ.
+    """
+    return jnp.mean(jnp.abs(difference(pred_alpha, true_alpha)))
+
+
+def composition_loss(pred_alpha: jax.Array, true_alpha: jax.Array, image: jax.Array) -> jax.Array:
+    """Mean absolute difference of the image times the one alpha and times the other.
+
+    Args:
+      pred_alpha: [B, H, W, 1] in [0, 1].
+      true_alpha: [B, H, W, 1] in [0, 1].
+      image: [B, H, W, 3] as the network sees it: in [0, 1] for MMNet, in [-1, 1] for MODNet.
+
+    Returns:
+      The mean over pixels and colours, in [0, 1].
+
+    Raises:
+      MattingError: The shapes do not fit, or the image is one of integers.
+    """
+    error = difference(pred_alpha, true_alpha)
+    check_shape('image', image, (*error.shape[:-1], 3))
+    if not jnp.issubdtype(image.dtype, jnp.floating):
+        raise MattingError(f'image: expected floats as the network sees them, got {image.dtype}')
+    return jnp.mean(jnp.abs(image.astype(jnp.float32) * error))
+
+
+def gradient_loss(pred_alpha: jax.Array, true_alpha: jax.Array) -> jax.Array:
+    """Mean absolute difference of the gradients: Sobel filters divided by 8, zeros around.
+
+    Args:
+      pred_alpha: [B, H, W, 1] in [0, 1].
+      true_alpha: [B, H, W, 1] in [0, 1].
+
+    Returns:
+      The mean over the pixels and both directions, in [0, 1], in 1/pixel.
+
+    Raises:
+      MattingError: The shapes differ.
+    """
+    # The filters are linear: the gradient of the difference is the difference of the gradients.
+    error = difference(pred_alpha, true_alpha)
+    padded = jnp.pad(error, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    total = jnp.zeros((), jnp.float32)
+    for along, across in ((1, 2), (2, 1)):
+        derivative = filter_axis(padded, (-0.5, 0, 0.5), along)
+        total += jnp.mean(jnp.abs(filter_axis(derivative, (0.25, 0.5, 0.25), across)))
+    return total / 2
+
+
+def check_shape(name: str, array: jax.Array, shape: tuple[int, ...]) -> None:
+    """Raises MattingError for another shape: broadcasting would hide a mix-up."""
+    if array.shape != shape:
+        raise MattingError(f'{name}: expected shape {list(shape)}, got {list(array.shape)}')
+
+
+def difference(pred: jax.Array, true: jax.Array, name: str = 'true_alpha') -> jax.Array:
+    """The first minus the second, in float32; `name` is the second's if the shapes differ."""
+    check_shape(name, true, pred.shape)
+    return pred.astype(jnp.float32) - true.astype(jnp.float32)
+
+
+def filter_axis(x: jax.Array, taps: Sequence[float], axis: int) -> jax.Array:
+    """Correlates with `taps` along one axis, which gets shorter by all of them but one."""
+    size = x.shape[axis] - len(taps) + 1
+    shifted = (jax.lax.slice_in_dim(x, i, i + size, axis=axis) for i in range(len(taps)))
+    return sum(
+        (tap * part for tap, part in zip(taps, shifted, strict=True)), jnp.zeros((), jnp.float32)
+    )
+
+
+def resize(x: jax.Array, size: tuple[int, ...], *, antialias: bool = True) -> jax.Array:
+    """[B, H, W, C] in float32 at another height and width; bilinear, half-pixel centres."""
+    shape = (x.shape[0], *size, x.shape[-1])
+    return jax.image.resize(x.astype(jnp.float32), shape, 'linear', antialias=antialias)
+
+
+def weighted_sum(
+    terms: Mapping[str, jax.Array], weights: Mapping[str, float], defaults: Mapping[str, float]
+) -> jax.Array:
+    """Σ weight · term; raises MattingError unless `weights` has exactly the names of `defaults`."""
+    if set(weights) != set(defaults):
+        expected, found = (', '.join(sorted(names)) or 'none' for names in (defaults, weights))
+        raise MattingError(f'weights: expected {expected}, got {found}')
+    return sum((weights[name] * term for name, term in terms.items()), jnp.zeros((), jnp.float32))

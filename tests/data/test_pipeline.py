@@ -1,0 +1,314 @@
+import dataclasses
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from mattingjax.data.mixtures import mix_datasets
+from mattingjax.data.pipeline import create_pipeline
+from mattingjax.data.prefetch import DevicePrefetch
+from mattingjax.data.records import RecordError
+from mattingjax.errors import MattingError
+from tests.conftest import ROOT
+
+
+@dataclasses.dataclass(frozen=True)
+class Numbers:
+    """Records that show their number; some cannot be read."""
+
+    count: int = 10
+    unreadable: frozenset = frozenset()
+    has_alpha: bool = True
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        if index in self.unreadable:
+            raise RecordError(f'photo{index}.jpg: damaged picture')
+        record = {'image': np.full((2, 2, 3), index % 256, np.uint8), 'name': f'photo{index}'}
+        return record | {'alpha': np.full((2, 2), 0.5, np.float32)} if self.has_alpha else record
+
+
+def add_lot(record, rng):
+    """An example whose second row is drawn by lot."""
+    image = record['image'].copy()
+    image[1] = rng.integers(256, size=(2, 3))
+    example = {'image': image, 'name': record['name']}
+    return example | {'alpha': record['alpha'][..., None]} if 'alpha' in record else example
+
+
+def start(dataset=Numbers(), **options):
+    options = {'batch_size': 4, 'seed': 1} | options
+    return create_pipeline(dataset, add_lot, **options)
+
+
+def take(pipeline, count):
+    return [next(pipeline) for _ in range(count)]
+
+
+def indices(batches):
+    return np.concatenate([batch['index'] for batch in batches])
+
+
+def assert_equal(first, second):
+    assert len(first) == len(second)
+    for one, other in zip(first, second, strict=True):
+        assert one.keys() == other.keys()
+        for name in one:
+            np.testing.assert_array_equal(one[name], other[name])
+
+
+def test_batches_have_the_shapes_of_training():
+    batch = next(start())
+    assert batch.keys() == {'image', 'alpha', 'index', 'name', 'skipped'}
+    assert (batch['image'].dtype, batch['image'].shape) == (np.uint8, (4, 2, 2, 3))
+    assert (batch['alpha'].dtype, batch['alpha'].shape) == (np.float32, (4, 2, 2, 1))
+    np.testing.assert_array_equal(batch['image'][:, 0, 0, 0], batch['index'])
+    assert batch['name'] == [f'photo{index}' for index in batch['index']]
+    assert batch['skipped'] == 0
+
+
+def test_depends_on_the_seed_alone():
+    assert_equal(take(start(), 7), take(start(), 7))
+    one, other = take(start(), 7), take(start(seed=2), 7)
+    assert (indices(one) != indices(other)).any()
+    assert_equal(take(start(shuffle=False), 1), take(start(shuffle=False), 1))
+
+
+def test_each_epoch_has_every_record_in_another_order():
+    order = indices(take(start(), 25)).reshape(10, 10)
+    np.testing.assert_array_equal(np.sort(order), np.broadcast_to(np.arange(10), (10, 10)))
+    assert len({tuple(epoch) for epoch in order}) == 10
+    # Nor is one seed's order the next one's, an epoch later.
+    later = indices(take(start(seed=2), 25)).reshape(10, 10)
+    assert not {tuple(epoch) for epoch in order} & {tuple(epoch) for epoch in later}
+
+
+def test_a_record_is_transformed_anew_in_each_epoch():
+    batches = take(start(shuffle=False, batch_size=10), 2)
+    assert (batches[0]['image'][:, 1] != batches[1]['image'][:, 1]).any(axis=(1, 2)).all()
+
+
+def test_one_ordered_pass_ends_with_what_is_left():
+    pipeline = start(shuffle=False, epochs=1, drop_remainder=False)
+    assert pipeline.steps == 3
+    batches = list(pipeline)
+    np.testing.assert_array_equal(indices(batches), np.arange(10))
+    assert [len(batch['name']) for batch in batches] == [4, 4, 2]
+
+
+def test_the_remainder_of_all_epochs_is_dropped():
+    pipeline = start(epochs=3)
+    assert pipeline.steps == 7
+    assert len(list(pipeline)) == 7
+    assert start().steps is None
+
+
+@pytest.mark.parametrize('step', [0, 3, 7])
+def test_resumes_in_the_middle_of_an_epoch(step):
+    whole = take(start(epochs=4), 10)
+    pipeline = start(epochs=4)
+    take(pipeline, step)
+    state = json.loads(json.dumps(pipeline.get_state()))
+    assert_equal(take(pipeline, 1), whole[step : step + 1])
+    resumed = start(epochs=4)
+    take(resumed, 2)  # what was given out before does not matter
+    resumed.set_state(state)
+    assert resumed.get_state() == state
+    assert_equal(list(resumed), whole[step:])
+
+
+def test_resumes_at_the_end_and_far_away():
+    pipeline = start(epochs=1)
+    list(pipeline)
+    resumed = start(epochs=1)
+    resumed.set_state(pipeline.get_state())
+    assert list(resumed) == []
+    far = start()
+    far.set_state(far.get_state() | {'step': 10**12})
+    assert len(next(far)['name']) == 4
+
+
+@pytest.mark.parametrize(
+    ('other', 'message'),
+    [
+        ({'seed': 3}, 'state of the pipeline: expected seed 3, got 1'),
+        ({'batch_size': 2}, 'state of the pipeline: expected batch_size 2, got 4'),
+        ({'dataset': Numbers(9)}, 'state of the pipeline: expected records 9, got 10'),
+    ],
+)
+def test_the_state_of_another_run_is_refused(other, message):
+    with pytest.raises(MattingError, match=message):
+        start(**other).set_state(start().get_state())
+
+
+def test_workers_change_nothing():
+    dataset = Numbers(10, frozenset([3]))
+    alone = start(dataset)
+    expected = take(alone, 9)
+    assert sum(batch['skipped'] for batch in expected) >= 3
+    alone.set_state(alone.get_state() | {'step': 2})
+    together = start(dataset, workers=2)
+    together.set_state(alone.get_state())
+    batches = take(together, 4)
+    state = together.get_state()
+    together.close()
+    alone.set_state(state)
+    assert_equal(batches + take(alone, 3), expected[2:])
+
+
+@pytest.mark.parametrize('count', [2, 4])
+def test_shards_share_out_each_batch(count):
+    whole = take(start(), 6)
+    shards = [take(start(shard_index=i, shard_count=count), 6) for i in range(count)]
+    for step, batch in enumerate(whole):
+        for i in range(count):
+            for name in ('image', 'alpha', 'index'):
+                np.testing.assert_array_equal(shards[i][step][name], batch[name][i::count])
+
+
+def test_shards_have_equally_many_whole_batches():
+    shards = [list(start(Numbers(7), epochs=1, shard_index=i, shard_count=2)) for i in (0, 1)]
+    assert [len(shard) for shard in shards] == [1, 1]
+
+
+def test_one_corrupt_file_in_a_thousand_is_replaced_counted_and_told_of_once(caplog):
+    dataset = Numbers(1000, frozenset([345]))
+    with caplog.at_level(logging.WARNING):
+        batches = take(start(dataset, batch_size=50), 60)
+    assert sum(batch['skipped'] for batch in batches) == 3  # in three epochs
+    order = indices(batches)
+    assert len(order) == 3000
+    assert 345 not in order
+    warnings = [record.getMessage() for record in caplog.records]
+    assert warnings == ['photo345.jpg: damaged picture; others are taken in place of such records']
+    assert_equal(batches, take(start(dataset, batch_size=50), 60))
+
+
+def test_a_corrupt_file_is_fatal_by_flag():
+    dataset = Numbers(1000, frozenset([345]))
+    with pytest.raises(RecordError, match=r'photo345.jpg: damaged picture'):
+        take(start(dataset, batch_size=50, on_error='raise'), 20)
+
+
+def test_data_that_cannot_be_read_is_an_error():
+    dataset = Numbers(10, frozenset(range(10)))
+    with pytest.raises(
+        MattingError, match=r'100 records in a row cannot be read, the first: photo'
+    ):
+        next(start(dataset))
+
+
+def test_a_mixture_keeps_its_proportions():
+    mixture = mix_datasets([(Numbers(90), 1), (Numbers(6), 3)])
+    batches = take(start(mixture), 96)
+    order = indices(batches)
+    small = order[order >= 90]
+    assert abs(len(small) / len(order) - 0.75) < 0.01
+    assert set(small) == set(range(90, 96))
+    large = order[order < 90]
+    assert len(set(large[:90])) == len(large[:90])  # each once before any comes again
+    assert start(mixture, epochs=2).steps == 2 * 96 // 4
+    resumed = start(mixture)
+    resumed.set_state(resumed.get_state() | {'step': 50})
+    assert_equal(take(resumed, 5), batches[50:55])
+
+
+def test_labelled_and_unlabelled_records_do_not_mix():
+    mixture = mix_datasets([(Numbers(), 1), (Numbers(has_alpha=False), 1)])
+    with pytest.raises(MattingError, match='expected all records with an alpha or all without'):
+        next(start(mixture))
+    assert 'alpha' not in next(start(Numbers(has_alpha=False)))
+
+
+@pytest.mark.parametrize('sharded', [False, True])
+def test_prefetch_gives_the_same_batches_on_the_device(sharded):
+    mesh = jax.sharding.Mesh(jax.devices()[:1], ('data',))
+    spec = jax.sharding.PartitionSpec('data')
+    sharding = jax.sharding.NamedSharding(mesh, spec) if sharded else None
+    expected = list(start(epochs=2))
+    prefetch = DevicePrefetch(start(epochs=2), sharding)
+    assert prefetch.steps == 5
+    first = take(prefetch, 2)
+    state = prefetch.get_state()
+    assert state['step'] == 2  # not the batches that were sent ahead
+    rest = list(prefetch)
+    for batch in first + rest:
+        assert isinstance(batch['image'], jax.Array)
+        assert isinstance(batch['index'], np.ndarray)
+        assert not sharded or batch['alpha'].sharding == sharding
+    assert_equal(first + rest, expected)
+    prefetch.set_state(state)
+    assert_equal(list(prefetch), expected[2:])
+    prefetch.close()
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'dataset': Numbers(0)}, 'dataset: expected at least one record, got none'),
+        ({'batch_size': 0}, 'batch_size: expected a multiple of the 1 shards, got 0'),
+        ({'shard_count': 3}, 'batch_size: expected a multiple of the 3 shards, got 4'),
+        ({'shard_index': 1}, 'shard_index: expected at least 0 and below 1, got 1'),
+        ({'epochs': 0}, 'epochs: expected at least 1, got 0'),
+        ({'on_error': 'stop'}, "on_error: expected 'skip' or 'raise', got 'stop'"),
+        ({'batch_size': 11, 'epochs': 1}, 'expected the 11 records of a batch, got 10'),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises(MattingError) as caught:
+        start(**options)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('parts', 'message'),
+    [
+        ([], 'mixture: expected at least one dataset, got none'),
+        ([(Numbers(), 1), (Numbers(0), 1)], 'mixture: dataset 1 has no records'),
+        ([(Numbers(), 1), (Numbers(), 0)], 'mixture: weight 1: expected a number over 0, got 0'),
+    ],
+)
+def test_bad_mixtures(parts, message):
+    with pytest.raises(MattingError) as caught:
+        mix_datasets(parts)
+    assert message in str(caught.value)
+
+
+TRAINER = """
+import multiprocessing, time
+from tests.data.test_pipeline import start
+if __name__ == '__main__':
+    pipeline = start(workers=1)
+    next(pipeline)
+    print(multiprocessing.active_children()[0].pid, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_workers_of_a_killed_trainer_end(tmp_path):
+    script = tmp_path / 'trainer.py'
+    script.write_text(TRAINER)
+    environment = os.environ | {'PYTHONPATH': str(ROOT)}
+    command = [sys.executable, str(script)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as trainer:
+        assert trainer.stdout is not None
+        worker = int(trainer.stdout.readline())
+        os.kill(worker, 0)  # it is there
+        trainer.send_signal(signal.SIGKILL)
+    for _ in range(100):
+        try:
+            os.kill(worker, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    os.kill(worker, signal.SIGKILL)
+    pytest.fail('the worker outlived the trainer')
