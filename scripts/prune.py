@@ -81,7 +81,12 @@ _PHOTOS = flags.DEFINE_integer(
 def main() -> None:
     # Imported here, so that --help and wrong flags answer at once.
     from mattingjax import pruning
-    from mattingjax.checkpoints import check_target, load_checkpoint, save_checkpoint
+    from mattingjax.checkpoints import (
+        check_target,
+        hash_checkpoint,
+        load_checkpoint,
+        save_checkpoint,
+    )
     from mattingjax.errors import MattingError
     from mattingjax.images import encode_png
     from mattingjax.pruning import reference_rule
@@ -92,7 +97,9 @@ def main() -> None:
             raise MattingError('--output: a folder for the pruned checkpoint is needed')
         check_target(_OUTPUT.value, overwrite=_OVERWRITE.value)
     photos = pruning.choose_photos(_RECALIBRATE.value, _PHOTOS.value) if _RECALIBRATE.value else []
-    checkpoint = load_checkpoint(_CHECKPOINT.value)
+    dense = load_checkpoint(_CHECKPOINT.value)
+    batches = list(pruning.load_batches(dense.config, photos))
+    checkpoint = pruning.restore_checkpoint(dense, batches) if batches else dense
     plan = pruning.plan_pruning(
         checkpoint.config,
         checkpoint.variables,
@@ -109,8 +116,12 @@ def main() -> None:
     pruned = pruning.prune_checkpoint(
         checkpoint,
         plan,
-        pruning.load_batches(checkpoint.config, photos),
-        {'options': options.to_dict(), 'checkpoint': _CHECKPOINT.value},
+        batches,
+        {
+            'options': options.to_dict(),
+            'checkpoint': _CHECKPOINT.value,
+            'sha256': hash_checkpoint(dense),
+        },
     )
     files = {'widths.png': encode_png(pruning.draw_widths(plan.report))}
     if plan.prune_info is not None:

@@ -16,7 +16,12 @@ from mattingjax.pruning.importance import compute_importance
 from mattingjax.pruning.networks import channel_groups, fixed_convolutions
 from mattingjax.pruning.options import PruneOptions
 from mattingjax.pruning.photos import choose_photos, load_batches, load_pairs
-from mattingjax.pruning.plan import PrunePlan, plan_pruning, prune_checkpoint
+from mattingjax.pruning.plan import (
+    PrunePlan,
+    plan_pruning,
+    prune_checkpoint,
+    restore_checkpoint,
+)
 from mattingjax.pruning.recalibration import recalibrate, restore_batch_norm
 from mattingjax.pruning.report import PruneReport, draw_widths, format_report
 from mattingjax.pruning.schedule import scheduled_ratio, step_ratio
@@ -55,6 +60,7 @@ __all__ = [
     'prune_checkpoint',
     'recalibrate',
     'restore_batch_norm',
+    'restore_checkpoint',
     'scheduled_ratio',
     'search_widths',
     'select_global',

@@ -3,15 +3,17 @@
 The measures of magnitude (L1, L2, geometric median) look at the kernels that compute a channel. By
 itself that number says little, for two reasons.
 
-* Batch normalisation undoes any scaling of the kernel before it; what counts is the kernel with the
-  normalisation folded in. Weights from elsewhere often come folded already: the published MODNet's
-  backbone does, and there plain norms compare something else than in a network as it was trained.
+* Batch normalisation undoes any scaling of the kernel before it: what comes out deviates by its
+  scale, however large the kernel. Weights from elsewhere often come with normalisation folded in:
+  the published MODNet's backbone does, and there a kernel's norm says nothing of the sort, as it
+  depends on how large the inputs are (`restore_batch_norm` makes true normalisation of it again).
 * The next layer may undo the rest: a channel that is computed ten times too small and read by
   weights ten times too large is no less important (ReLU lets such factors through).
 
-So with `scale_invariant`, the default, kernels are taken with their normalisation folded in, and
-a channel's number is multiplied by the magnitude of the weights that read it. Plain norms remain
-(`scale_invariant=False`) as the literature has them.
+So with `scale_invariant`, the default, each filter's norm is what its normalisation makes of it,
+and a channel's number is multiplied by the magnitude of the weights that read it. Plain norms
+remain (`scale_invariant=False`) as the literature has them. `scripts/benchmark_pruning.py` shows
+what the one and the other leave of the published MODNet's mattes.
 
 Layers differ too: `normalise` divides the numbers of each kernel by their mean, so that kernels of
 one group count alike and groups can be ranked against each other.
@@ -28,7 +30,8 @@ from flax.traverse_util import flatten_dict
 from mattingjax.errors import MattingError
 from mattingjax.models import ModelConfig, Variables
 from mattingjax.pruning.groups import ChannelGroup, TensorSlice
-from mattingjax.pruning.networks import EPSILONS, channel_groups
+from mattingjax.pruning.networks import channel_groups
+from mattingjax.pruning.recalibration import find_folded
 
 METHODS = ('l1', 'l2', 'bn_scale', 'fpgm', 'taylor', 'random')
 AGGREGATIONS: dict[str, Callable[..., np.ndarray]] = {
@@ -101,7 +104,7 @@ def compute_importance(
     if method == 'bn_scale':
         return {group.name: _batch_norm_scales(group, values, aggregate) for group in groups}
     if scale_invariant:
-        values = _fold_batch_norm(values, EPSILONS[config.network])
+        values = _scale_filters(values, find_folded(config, variables), method)
     return _measure_groups(groups, values, method, aggregate, normalise, scale_invariant)
 
 
@@ -166,23 +169,26 @@ def _combine(
     return AGGREGATIONS[aggregate](scores, axis=0)
 
 
-def _fold_batch_norm(values: dict[str, np.ndarray], epsilon: float) -> dict[str, np.ndarray]:
-    """The kernels times what the normalisation behind them multiplies with: scale / deviation.
+def _scale_filters(
+    values: dict[str, np.ndarray], folded: Iterable[str], method: str
+) -> dict[str, np.ndarray]:
+    """The kernels, each filter's norm being the deviation of what its normalisation gives.
 
-    Instance normalisation's deviation depends on the photo; there every filter gets norm 1, as
-    its own norm has no effect.
+    That is |scale| for batch normalisation and 1 for instance normalisation. Where a normalisation
+    was folded into the kernel nothing tells the deviation, and the kernel stays.
     """
-    folded = dict(values)
+    scaled, folded = dict(values), set(folded)
     for path, kernel in values.items():
         module = path.removeprefix('params/').removesuffix('/conv/kernel')
-        if f'params/{module}/bn/scale' not in values:
+        scale = values.get(f'params/{module}/bn/scale')
+        if scale is None or f'{module}/bn' in folded:
             continue
-        deviation = np.sqrt(values[f'batch_stats/{module}/bn/var'] + epsilon)
-        norms = np.sqrt(np.square(kernel).sum(axis=(0, 1, 2)))
-        factors = 1 / np.maximum(norms, 1e-12)
-        factors[: len(deviation)] = values[f'params/{module}/bn/scale'] / deviation
-        folded[path] = kernel * factors
-    return folded
+        norm = np.abs(kernel) if method == 'l1' else np.square(kernel)
+        norms = norm.sum(axis=(0, 1, 2)) ** (1 if method == 'l1' else 0.5)
+        deviations = np.ones(kernel.shape[-1])
+        deviations[: len(scale)] = np.abs(scale)
+        scaled[path] = kernel * (deviations / np.maximum(norms, 1e-12))
+    return scaled
 
 
 def _batch_norm_scales(

@@ -194,21 +194,28 @@ def prune_checkpoint(
       dense network, and that one's own provenance.
     """
     batches = list(batches)
-    variables = checkpoint.variables
-    if batches:
-        variables = restore_batch_norm(checkpoint.config, variables, batches)
-    config, variables, _ = prune(plan.config, variables, plan.keep_indices)
+    whole = restore_checkpoint(checkpoint, batches) if batches else checkpoint
+    config, variables, _ = prune(plan.config, whole.variables, plan.keep_indices)
     if plan.target is not None:
         config, _ = reference_rule.build_target(config, plan.target)
         variables = reference_rule.fit_variables(config, variables)
     if batches:
         variables = recalibrate(config, variables, batches)
     pruned = {
-        **(provenance or {}),
         'sha256': hash_checkpoint(checkpoint),
+        **(provenance or {}),
         **plan.report.to_dict(),
         'notes': list(plan.notes),
         'recalibrated_on': sum(map(len, batches)),
     }
     history = {'pruned': pruned, 'dense': checkpoint.config.provenance}
     return Checkpoint(dataclasses.replace(config, provenance=history), variables)
+
+
+def restore_checkpoint(checkpoint: Checkpoint, batches: Iterable[np.ndarray]) -> Checkpoint:
+    """The same network with true batch normalisation where it was folded in.
+
+    Importance says more of such a network; see `restore_batch_norm`.
+    """
+    variables = restore_batch_norm(checkpoint.config, checkpoint.variables, batches)
+    return dataclasses.replace(checkpoint, variables=variables)

@@ -4,7 +4,13 @@ import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from mattingjax.errors import MattingError
-from mattingjax.pruning import channel_groups, compute_importance, silence
+from mattingjax.pruning import (
+    channel_groups,
+    compute_importance,
+    recalibrate,
+    restore_batch_norm,
+    silence,
+)
 from mattingjax.pruning.gradients import compute_gradients
 from tests.pruning.conftest import photos, run, short_graphs
 
@@ -65,21 +71,38 @@ def test_batch_norm_scales(modnet):
     np.testing.assert_allclose(plain(modnet, 'bn_scale')['conv_f'], [*ib_norm, 1, 1])
 
 
-def test_folding_batch_norm_in_changes_nothing(mmnet):
-    """The same network in two forms: with normalisation, and with it in the kernels."""
+def test_factors_that_normalisation_undoes_change_nothing(mmnet):
+    """Filters ten times as large before a normalisation: the same network."""
+    factors = np.geomspace(0.1, 10, 8)
+    values = dict(flatten_dict(mmnet.variables, sep='/'))
+    values['params/init_block/conv/kernel'] = values['params/init_block/conv/kernel'] * factors
+    for name, power in (('mean', 1), ('var', 2)):
+        path = f'batch_stats/init_block/bn/{name}'
+        values[path] = values[path] * factors**power
+    scaled = unflatten_dict(values, sep='/')
+    for method in ('l1', 'l2'):
+        before, after, raw, raw_after = (
+            compute_importance(mmnet.config, tree, method, scale_invariant=invariant)['init']
+            for invariant in (True, False)
+            for tree in (mmnet.variables, scaled)
+        )
+        np.testing.assert_allclose(after, before, rtol=1e-5)
+        assert not np.allclose(raw_after, raw, rtol=0.1)
+
+
+def test_restored_normalisation_says_what_the_folded_one_hid(mmnet):
     from exporters.folding import fold_batch_norm
 
-    folded = fold_batch_norm(mmnet.config, mmnet.variables)
-    for method in ('l1', 'l2', 'fpgm'):
-        before = compute_importance(mmnet.config, mmnet.variables, method)
-        after = compute_importance(mmnet.config, folded, method)
-        for name, values in before.items():
-            np.testing.assert_allclose(after[name], values, rtol=1e-4)
-    raw = [
-        compute_importance(mmnet.config, tree, 'l1', scale_invariant=False)['init']
-        for tree in (mmnet.variables, folded)
-    ]
-    assert not np.allclose(*raw, rtol=1e-2)
+    batches = [photos(4)]
+    with short_graphs():
+        true = recalibrate(mmnet.config, mmnet.variables, batches)
+        folded = fold_batch_norm(mmnet.config, true)
+        restored = restore_batch_norm(mmnet.config, folded, batches)
+    expected = compute_importance(mmnet.config, true, 'l1')
+    for name, values in compute_importance(mmnet.config, restored, 'l1').items():
+        np.testing.assert_allclose(values, expected[name], rtol=0.02)
+    hidden = compute_importance(mmnet.config, folded, 'l1')
+    assert any(not np.allclose(hidden[name], expected[name], rtol=0.1) for name in expected)
     with pytest.raises(MattingError, match='bn_scale: every scale of init is 1'):
         compute_importance(mmnet.config, folded, 'bn_scale')
 
