@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
 
-from mattingjax.compositing import Background, composite
-from mattingjax.errors import ImageError
-from mattingjax.images import find_images, load_image
+from mattingjax.data.folders import list_some
+from mattingjax.errors import ImageError, MattingError
+from mattingjax.evaluation.datasets import EvaluationDataset, Item, list_composites, list_pairs
+
+__all__ = ['Sample', 'compose_photos', 'list_samples', 'list_some', 'pair_photos']
 
 
 class Sample(NamedTuple):
@@ -30,124 +31,37 @@ class Sample(NamedTuple):
     load: Callable[[], tuple[np.ndarray, np.ndarray]]
 
 
-def pair_photos(images: Path, alphas: Path, leave_out: Path | None = None) -> list[Sample]:
-    """Photos and alphas of the same names, extensions aside; sorted by name.
+def pair_photos(images: Path, alphas: Path) -> list[Sample]:
+    """See `mattingjax.evaluation.datasets.list_pairs`."""
+    return list_samples(list_pairs(images, alphas))
 
-    Args:
-      images: Folder of the photos, searched recursively.
-      alphas: Folder of their alphas, grey pictures of the photos' sizes.
-      leave_out: A folder that is not entered (where the results go).
 
-    Raises:
-      ImageError: A folder cannot be read or holds no picture, two pictures share a name, or one has
-        no counterpart.
-    """
-    photos, mattes = (_find_by_name(folder, leave_out) for folder in (images, alphas))
-    if lonely := sorted(set(photos) - set(mattes)):
-        raise ImageError(f'{alphas}: holds no alpha for {list_some(photos[n] for n in lonely)}')
-    if lonely := sorted(set(mattes) - set(photos)):
-        raise ImageError(f'{images}: holds no photo for {list_some(mattes[n] for n in lonely)}')
+def compose_photos(foregrounds: Path, backgrounds: Path, seed: int) -> list[Sample]:
+    """See `mattingjax.evaluation.datasets.list_composites`."""
+    return list_samples(list_composites(foregrounds, backgrounds, seed))
 
+
+def list_samples(items: Sequence[Item]) -> list[Sample]:
+    """Items as samples; raises MattingError unless their names can be those of files."""
+    dataset = EvaluationDataset(tuple(items))
+    seen: dict[str, Path] = {}
+    for item in items:
+        path = next(iter(item.files.values()))
+        if path.stem in seen:
+            raise MattingError(
+                f'{path}: the name of {seen[path.stem]}; expected names that differ by more than '
+                'folder and extension'
+            )
+        seen[path.stem] = path
     return [
-        Sample(
-            name,
-            {'image': photos[name], 'alpha': mattes[name]},
-            functools.partial(_load_pair, photos[name], mattes[name]),
-        )
-        for name in sorted(photos)
+        Sample(name, item.files, functools.partial(_load, dataset, i))
+        for i, (name, item) in enumerate(zip(seen, items, strict=True))
     ]
 
 
-def compose_photos(
-    foregrounds: Path, backgrounds: Path, seed: int, leave_out: Path | None = None
-) -> list[Sample]:
-    """Cut-outs, each on a background; the alpha is the cut-out's own.
-
-    The backgrounds, sorted and then shuffled, are dealt out in turn to the cut-outs, sorted by
-    name: as many of one as of another, and the same ones on every machine. A background is cropped
-    about its centre and resized to the cut-out's size.
-
-    Args:
-      foregrounds: Folder of transparent pictures, searched recursively.
-      backgrounds: Folder of pictures.
-      seed: Of the shuffling.
-      leave_out: A folder that is not entered (where the results go).
-
-    Raises:
-      ImageError: A folder cannot be read or holds no picture, or two cut-outs share a name.
-    """
-    cutouts = _find_by_name(foregrounds, leave_out)
-    behind = find_images(backgrounds, leave_out)
-    if not behind:
-        raise ImageError(f'{backgrounds}: holds no picture')
-    order = np.random.default_rng(seed).permutation(len(behind))
-
-    samples = []
-    for i, name in enumerate(sorted(cutouts)):
-        cutout, background = cutouts[name], behind[order[i % len(behind)]]
-        files = {'foreground': cutout, 'background': background}
-        samples.append(Sample(name, files, functools.partial(_compose, cutout, background)))
-    return samples
-
-
-def load_alpha(path: Path) -> np.ndarray:
-    """A grey picture as float32 [H, W] in [0, 1]; raises ImageError if it has colours."""
-    pixels = load_image(path)
-    if (pixels != pixels[..., :1]).any():
-        raise ImageError(f'{path}: expected an alpha (a grey picture), found colours')
-    return pixels[..., 0].astype(np.float32) / 255
-
-
-def load_cutout(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The colours, uint8 [H, W, 3], and alpha, float32 [H, W] in [0, 1], of a transparent picture.
-
-    Raises:
-      ImageError: The file is missing, damaged or has no transparency.
-    """
-    load_image(path)  # for its errors: what it can decode, Pillow can decode again
-    with Image.open(path) as image:
-        if not image.has_transparency_data:
-            raise ImageError(f'{path}: expected a transparent picture, found an opaque one')
-        rgba = np.asarray(ImageOps.exif_transpose(image.convert('RGBA')))
-    return rgba[..., :3], rgba[..., 3].astype(np.float32) / 255
-
-
-def list_some(items: Iterable[object], limit: int = 3) -> str:
-    """The first few of many, for a message of one line."""
-    names = [str(item) for item in items]
-    more = f' and {len(names) - limit} more' if len(names) > limit else ''
-    return ', '.join(names[:limit]) + more
-
-
-def _load_pair(photo: Path, matte: Path) -> tuple[np.ndarray, np.ndarray]:
-    image, alpha = load_image(photo), load_alpha(matte)
-    if alpha.shape != image.shape[:2]:
-        raise ImageError(
-            f'{matte}: expected the size of {photo}, {_format_size(image)}, got '
-            f'{_format_size(alpha)}'
-        )
-    return image, alpha
-
-
-def _compose(cutout: Path, background: Path) -> tuple[np.ndarray, np.ndarray]:
-    foreground, alpha = load_cutout(cutout)
-    behind = Background(str(background)).of_size(*alpha.shape)
-    return composite(foreground, alpha, behind), alpha
-
-
-def _find_by_name(folder: Path, leave_out: Path | None) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for path in find_images(folder, leave_out):
-        if path.stem in found:
-            raise ImageError(
-                f'{path}: the name of {found[path.stem]}; expected names that differ by more than '
-                'folder and extension'
-            )
-        found[path.stem] = path
-    if not found:
-        raise ImageError(f'{folder}: holds no picture')
-    return found
-
-
-def _format_size(image: np.ndarray) -> str:
-    return f'{image.shape[1]}x{image.shape[0]}'
+def _load(dataset: EvaluationDataset, index: int) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        record = dataset[index]
+    except MattingError as error:
+        raise ImageError(str(error)) from error
+    return record['image'], record['alpha']

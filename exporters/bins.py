@@ -14,7 +14,6 @@ The first argument is one of these verbs; `python -m exporters.bins VERB --help`
 
 import difflib
 import inspect
-import re
 import sys
 from pathlib import Path
 
@@ -70,29 +69,23 @@ def define_prepare() -> None:
 def prepare() -> None:
     from exporters.bin_index import PREVIEW_FILE, create_layout
     from exporters.bin_preparation import prepare_bins
-    from exporters.bin_sources import compose_photos, pair_photos
-    from mattingjax.errors import MattingError
+    from exporters.bin_sources import list_samples
+    from mattingjax.evaluation import Folders, parse_size
 
     values = flags.FLAGS
-    folders = values.images, values.alphas, values.foregrounds, values.backgrounds
-    if tuple(map(bool, folders)) not in ((True, True, False, False), (False, False, True, True)):
-        raise MattingError(
-            '--images, --foregrounds: expected --images and --alphas, or --foregrounds and '
-            '--backgrounds'
-        )
+    names = 'images', 'alphas', 'foregrounds', 'backgrounds'
+    paths = {name: Path(folder) for name in names if (folder := getattr(values, name))}
+    folders = Folders(**paths, seed=values.seed)
     layout = create_layout(
         Path(values.artefact) if values.artefact else None,
         height=values.height,
         width=values.width,
         dtype=values.dtype,
-        mask_size=_parse_size(values.mask_size),
+        mask_size=parse_size(values.mask_size, 'mask_size') if values.mask_size else None,
     )
     output = Path(values.output)
-    if values.images:
-        samples = pair_photos(Path(values.images), Path(values.alphas), output)
-    else:
-        cutouts, places = Path(values.foregrounds), Path(values.backgrounds)
-        samples = compose_photos(cutouts, places, values.seed, output)
+    folders.check_outside(output)
+    samples = list_samples(folders.open().items)
     index = prepare_bins(samples, layout, output, overwrite=values.overwrite)
     print(
         f'{len(index.items)} inputs, {layout.input_dtype} {list(layout.input_shape)}, and their '
@@ -157,34 +150,31 @@ def define_evaluate() -> None:
         'channels', None, ['1', '2'], "Of the results; 2 as MMNet's softmax, whose last is alpha."
     )
     flags.DEFINE_enum('outdtype', None, ['float16', 'float32'], 'Of results written as BIN.')
-    _define_path(
-        'report', 'A .json to write; beside it a .csv of every photo and a .png of the worst.'
-    )
+    _define_path('report', 'A .json to write; beside it a .csv of every photo and a _worst.png.')
 
 
 def evaluate() -> None:
-    from exporters.bin_evaluation import evaluate_bins, format_table, write_report
+    from exporters.bin_evaluation import describe_bins, evaluate_bins
     from exporters.bin_index import read_index
     from exporters.bin_outputs import find_outputs
-    from mattingjax.errors import MattingError
-    from mattingjax.files import check_folder
+    from mattingjax.evaluation import check_report, format_table, write_report
 
     values = flags.FLAGS
-    report = Path(values.report) if values.report else None
-    if report and report.suffix != '.json':
-        raise MattingError(f'--report: expected a name that ends in .json, got {report}')
-    if report:
-        check_folder(report.parent)
+    path = Path(values.report) if values.report else None
+    if path:
+        check_report(path, 'report', overwrite=True)
     prepared = Path(values.index)
     index = read_index(prepared)
     results = find_outputs(Path(values.output), values.timestamp)
     channels = int(values.channels) if values.channels else None
-    evaluation = evaluate_bins(results, prepared, index, channels=channels, dtype=values.outdtype)
+    report, encoding = evaluate_bins(
+        results, prepared, index, channels=channels, dtype=values.outdtype
+    )
     height, width = index.layout.mask_shape[1:3]
-    print(f'{results}: {evaluation.encoding}, compared at {height} by {width} pixels')
-    print(format_table(evaluation))
-    if report:
-        print(*write_report(report, evaluation, prepared, index), sep='\n')
+    print(f'{results}: {encoding}, compared at {height} by {width} pixels')
+    print(format_table(report))
+    if path:
+        print(*write_report(path, report, describe_bins(results, index, encoding)), sep='\n')
 
 
 VERBS = {
@@ -219,16 +209,6 @@ def main() -> None:
 
 def _define_path(name: str, text: str, required: bool = False) -> None:
     flags.DEFINE_string(name, None, text, required=required)
-
-
-def _parse_size(text: str | None) -> tuple[int, int] | None:
-    from mattingjax.errors import MattingError
-
-    if text is None:
-        return None
-    if not (found := re.fullmatch(r'(\d{1,5})x(\d{1,5})', text)):
-        raise MattingError(f'--mask_size: expected height x width, as 800x600, got {text!r}')
-    return int(found[1]), int(found[2])
 
 
 if __name__ == '__main__':

@@ -6,6 +6,7 @@ import pytest
 from mattingjax.errors import MattingError
 from mattingjax.metrics import (
     compute_metrics,
+    compute_region_metrics,
     connectivity_error,
     gradient_error,
     mad,
@@ -264,3 +265,32 @@ def test_too_small_for_the_mean_gradient(alphas):
     border[4:-4, 4:-4] = False
     with pytest.raises(MattingError, match='region: expected a pixel at least 4 away'):
         mean_gradient_error(*alphas, region=border)
+
+
+def test_regions_at_once_are_the_regions_one_by_one(alphas):
+    part = np.random.default_rng(2).random(alphas[0].shape) < 0.4
+    border = np.ones_like(part)
+    border[4:-4, 4:-4] = False
+    regions = {'all': None, 'part': part, 'border': border, 'none': np.zeros_like(part)}
+    values = compute_region_metrics(*alphas, regions)
+    assert list(values) == list(regions)
+    assert values['all'] == compute_metrics(*alphas)
+    assert values['part'] == compute_metrics(*alphas, region=part)
+    assert list(values['none']) == NAMES
+    assert all(map(math.isnan, values['none'].values()))
+    assert math.isnan(values['border'].pop('mean_gradient'))
+    assert not any(map(math.isnan, values['border'].values()))
+    with pytest.raises(MattingError, match="region: expected the alphas' shape"):
+        compute_region_metrics(*alphas, {'part': part.T})
+
+
+def test_some_metrics_alone(alphas):
+    everything = compute_metrics(*alphas)
+    chosen = compute_metrics(*alphas, metrics=('sad', 'mad'))
+    assert list(chosen.items()) == [('sad', everything['sad']), ('mad', everything['mad'])]
+    assert compute_region_metrics(*alphas, {'all': None}, ['mse'])['all'] == {
+        'mse': everything['mse']
+    }
+    for names, found in ((['mad', 'psnr'], "'psnr'"), ([], 'none')):
+        with pytest.raises(MattingError, match=f'metrics: expected some of mad, .* got {found}'):
+            compute_metrics(*alphas, metrics=names)

@@ -37,13 +37,15 @@ class Pipeline(Iterator[Batch]):
     def __init__(self, batches: Any, identity: dict[str, int], workers: int, endless: bool):
         self._batches, self._identity, self._workers = batches, identity, workers
         self._step, self._warned = 0, False
-        self._iterator: Any = None
+        self._running: list[Any] = []  # at most one iterator of Grain
+        # At the latest when the program ends: Grain's own attempt then comes too late.
+        weakref.finalize(self, _stop, self._running)
         self.steps = None if endless else len(batches)
 
     def __next__(self) -> Batch:
-        if self._iterator is None:
-            self._iterator = self._start()
-        batch = next(self._iterator)
+        if not self._running:
+            self._running.append(self._start())
+        batch = next(self._running[0])
         self._step += 1
         error = batch.pop('error')
         if error and not self._warned:
@@ -76,9 +78,7 @@ class Pipeline(Iterator[Batch]):
 
     def close(self) -> None:
         """Ends the worker processes; the next batch would start them again."""
-        if self._iterator is not None:
-            self._stop()
-        self._iterator = None
+        _stop(self._running)
 
     def _start(self) -> Any:
         grain = import_grain()
@@ -90,10 +90,12 @@ class Pipeline(Iterator[Batch]):
                 flags.FLAGS.mark_as_parsed()  # Grain asks for flags of its own.
             processes = grain.multiprocessing.MultiprocessingOptions(self._workers, 2)
             batches = batches.mp_prefetch(processes, worker_init_fn=_prepare_worker)
-        iterator = iter(batches)
-        # At the latest when the program ends: Grain's own attempt then comes too late.
-        self._stop = weakref.finalize(self, iterator.close)
-        return iterator
+        return iter(batches)
+
+
+def _stop(running: list[Any]) -> None:
+    while running:
+        running.pop().close()
 
 
 def create_pipeline(

@@ -7,13 +7,11 @@ import subprocess
 import sys
 import time
 
-import jax
 import numpy as np
 import pytest
 
 from mattingjax.data.mixtures import mix_datasets
 from mattingjax.data.pipeline import create_pipeline
-from mattingjax.data.prefetch import DevicePrefetch
 from mattingjax.data.records import RecordError
 from mattingjax.errors import MattingError
 from tests.conftest import ROOT
@@ -207,48 +205,11 @@ def test_data_that_cannot_be_read_is_an_error():
         next(start(dataset))
 
 
-def test_a_mixture_keeps_its_proportions():
-    mixture = mix_datasets([(Numbers(90), 1), (Numbers(6), 3)])
-    batches = take(start(mixture), 96)
-    order = indices(batches)
-    small = order[order >= 90]
-    assert abs(len(small) / len(order) - 0.75) < 0.01
-    assert set(small) == set(range(90, 96))
-    large = order[order < 90]
-    assert len(set(large[:90])) == len(large[:90])  # each once before any comes again
-    assert start(mixture, epochs=2).steps == 2 * 96 // 4
-    resumed = start(mixture)
-    resumed.set_state(resumed.get_state() | {'step': 50})
-    assert_equal(take(resumed, 5), batches[50:55])
-
-
 def test_labelled_and_unlabelled_records_do_not_mix():
     mixture = mix_datasets([(Numbers(), 1), (Numbers(has_alpha=False), 1)])
     with pytest.raises(MattingError, match='expected all records with an alpha or all without'):
         next(start(mixture))
     assert 'alpha' not in next(start(Numbers(has_alpha=False)))
-
-
-@pytest.mark.parametrize('sharded', [False, True])
-def test_prefetch_gives_the_same_batches_on_the_device(sharded):
-    mesh = jax.sharding.Mesh(jax.devices()[:1], ('data',))
-    spec = jax.sharding.PartitionSpec('data')
-    sharding = jax.sharding.NamedSharding(mesh, spec) if sharded else None
-    expected = list(start(epochs=2))
-    prefetch = DevicePrefetch(start(epochs=2), sharding)
-    assert prefetch.steps == 5
-    first = take(prefetch, 2)
-    state = prefetch.get_state()
-    assert state['step'] == 2  # not the batches that were sent ahead
-    rest = list(prefetch)
-    for batch in first + rest:
-        assert isinstance(batch['image'], jax.Array)
-        assert isinstance(batch['index'], np.ndarray)
-        assert not sharded or batch['alpha'].sharding == sharding
-    assert_equal(first + rest, expected)
-    prefetch.set_state(state)
-    assert_equal(list(prefetch), expected[2:])
-    prefetch.close()
 
 
 @pytest.mark.parametrize(
@@ -266,20 +227,6 @@ def test_prefetch_gives_the_same_batches_on_the_device(sharded):
 def test_bad_options(options, message):
     with pytest.raises(MattingError) as caught:
         start(**options)
-    assert message in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ('parts', 'message'),
-    [
-        ([], 'mixture: expected at least one dataset, got none'),
-        ([(Numbers(), 1), (Numbers(0), 1)], 'mixture: dataset 1 has no records'),
-        ([(Numbers(), 1), (Numbers(), 0)], 'mixture: weight 1: expected a number over 0, got 0'),
-    ],
-)
-def test_bad_mixtures(parts, message):
-    with pytest.raises(MattingError) as caught:
-        mix_datasets(parts)
     assert message in str(caught.value)
 
 

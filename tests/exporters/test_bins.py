@@ -171,7 +171,7 @@ def test_the_loop(brightness, dataset, outfmt):
     assert set(rows[0]) == {
         'name', 'mad', 'mse', 'sad', 'gradient', 'mean_gradient', 'connectivity'
     }  # fmt: skip
-    assert Image.open(report.with_suffix('.png')).size == (4 * 40 + 8, 3 * 40 + 8)
+    assert Image.open(report.with_name('report_worst.png')).width > 5 * 320
 
 
 @pytest.fixture
@@ -343,6 +343,14 @@ def test_sources_are_not_overwritten(dataset, prepared):
     layout = create_layout(height=SIZE, width=SIZE)
     with pytest.raises(OutputError, match=r'would be replaced, but .*a\.png lies in it'):
         prepare_bins(samples, layout, prepared, overwrite=True)
+
+
+def test_results_do_not_lie_among_the_photos(dataset):
+    process = bins(
+        'prepare', '--height=32', '--width=32', '--images', dataset / 'photos',
+        '--alphas', dataset / 'mattes', '--output', dataset / 'photos' / 'bins',
+    )  # fmt: skip
+    assert_one_line_error(process, 'photos/bins: expected a place outside of')
 
 
 def test_zeros_and_a_single_file(brightness, prepared, capsys):
@@ -608,9 +616,9 @@ def damage_a_photo(dataset):
 @pytest.mark.parametrize(
     ('harm', 'arguments', 'message'),
     [
-        (remove_an_alpha, [], 'holds no alpha for'),
-        (add_an_alpha, [], 'holds no photo for'),
-        (add_a_photo_of_the_same_name, [], 'differ by more than folder and extension'),
+        (remove_an_alpha, [], '1 of 3 images without alpha (c d.png)'),
+        (add_an_alpha, [], '1 of 4 alphas without image (zz.png)'),
+        (add_a_photo_of_the_same_name, [], 'a.png: has the name of'),
         (crop_an_alpha, [], '70x40, got 40x40'),
         (colour_an_alpha, [], 'a.tif: expected an alpha (a grey picture), found colours'),
         (damage_a_photo, [], 'a.png: not a picture'),
@@ -620,7 +628,7 @@ def damage_a_photo(dataset):
         (None, ['--output=tests'], 'tests: the folder is not empty'),
         (None, ['--artefact=none.pb'], 'none.pb: no such file'),
         (None, ['--artefact=README.md'], 'README.md: expected an artefact'),
-        (None, ['--images=none'], 'none: cannot be read'),
+        (None, ['--images=none'], 'none: expected a folder of pictures, found nothing'),
     ],
 )
 def test_prepare_refuses_in_one_line(dataset, harm, arguments, message):

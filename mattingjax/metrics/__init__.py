@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import numpy as np
-from scipy import ndimage
 
 from mattingjax.errors import MattingError
-
-# Alphas that went through float32 miss their exact value by less than this; 8-bit alphas never come
-# this close to a level or threshold without meeting it.
-_TOLERANCE = 1e-6
-
-_SIGMA = 1.4
-_RADIUS = 4  # both gradient errors cut their filters off here
-_SIZE = 2 * _RADIUS + 1
-
-_CONNECTIVITY_STEPS = 10
-_CONNECTIVITY_THRESHOLD = 0.15
+from mattingjax.metrics.error_maps import METRICS, TOLERANCE
 
 
 def mad(
@@ -36,8 +27,7 @@ def mad(
     Raises:
       MattingError: An array has another type, shape or range, or the region is empty.
     """
-    pred, true, counted = _check(pred_alpha, true_alpha, region)
-    return float(np.abs(pred - true)[counted].mean())
+    return _measure('mad', pred_alpha, true_alpha, region)
 
 
 def mse(
@@ -56,8 +46,7 @@ def mse(
     Raises:
       MattingError: An array has another type, shape or range, or the region is empty.
     """
-    pred, true, counted = _check(pred_alpha, true_alpha, region)
-    return float(np.square(pred - true)[counted].mean())
+    return _measure('mse', pred_alpha, true_alpha, region)
 
 
 def sad(
@@ -79,8 +68,7 @@ def sad(
     References:
       Rhemann et al., A Perceptually Motivated Online Benchmark for Image Matting, CVPR 2009.
     """
-    pred, true, counted = _check(pred_alpha, true_alpha, region)
-    return float(np.abs(pred - true)[counted].sum() / 1000)
+    return _measure('sad', pred_alpha, true_alpha, region)
 
 
 def gradient_error(
@@ -108,12 +96,7 @@ def gradient_error(
       Rhemann et al., CVPR 2009; stretching and filter norm as in the evaluation code of Xu et al.,
       Deep Image Matting (https://arxiv.org/abs/1703.03872).
     """
-    pred, true, counted = _check(pred_alpha, true_alpha, region)
-    impulse = np.zeros((_SIZE, _SIZE))
-    impulse[_RADIUS, _RADIUS] = 1
-    norm = np.linalg.norm(_gradient(impulse)[0])
-    pred, true = (np.hypot(*_gradient(_stretch(alpha))) / norm for alpha in (pred, true))
-    return float(np.square(pred - true)[counted].sum() / 1000)
+    return _measure('gradient', pred_alpha, true_alpha, region)
 
 
 def mean_gradient_error(
@@ -140,18 +123,7 @@ def mean_gradient_error(
       Seo et al., Towards Real-Time Automatic Portrait Matting on Mobile Devices
       (https://arxiv.org/abs/1904.03816).
     """
-    pred, true, counted = _check(pred_alpha, true_alpha, region)
-    if min(pred.shape) < _SIZE:
-        raise MattingError(
-            f'pred_alpha: expected at least {_SIZE}×{_SIZE} pixels, got shape {list(pred.shape)}'
-        )
-    inner = slice(_RADIUS, -_RADIUS)
-    if not counted[inner, inner].any():
-        raise MattingError(
-            f'region: expected a pixel at least {_RADIUS} away from every side, got none'
-        )
-    error = np.hypot(*_gradient(pred - true))
-    return float(error[inner, inner][counted[inner, inner]].mean())
+    return _measure('mean_gradient', pred_alpha, true_alpha, region)
 
 
 def connectivity_error(
@@ -180,73 +152,119 @@ def connectivity_error(
       Rhemann et al., CVPR 2009, without its weight by distance, as in the evaluation code of Xu et
       al., Deep Image Matting (https://arxiv.org/abs/1703.03872).
     """
-    pred, true, counted = _check(pred_alpha, true_alpha, region)
-    both = np.minimum(pred, true)
-    connected = np.ones(both.shape, bool)
-    level = np.zeros(both.shape)
-    for step in range(1, _CONNECTIVITY_STEPS + 1):
-        reached = step / _CONNECTIVITY_STEPS
-        connected &= _largest_component(both >= reached - _TOLERANCE)
-        level[connected] = reached
-    # The 1 of both φ cancels out.
-    pred, true = (
-        np.where(alpha - level >= _CONNECTIVITY_THRESHOLD - _TOLERANCE, alpha - level, 0)
-        for alpha in (pred, true)
-    )
-    return float(np.abs(pred - true)[counted].sum() / 1000)
+    return _measure('connectivity', pred_alpha, true_alpha, region)
 
 
 def compute_metrics(
-    pred_alpha: np.ndarray, true_alpha: np.ndarray, *, region: np.ndarray | None = None
+    pred_alpha: np.ndarray,
+    true_alpha: np.ndarray,
+    *,
+    region: np.ndarray | None = None,
+    metrics: Iterable[str] | None = None,
 ) -> dict[str, float]:
-    """All of this module's measures of one matte.
+    """Several measures of one matte.
 
     Args:
-      pred_alpha: float [H, W] in [0, 1], H and W at least 9.
+      pred_alpha: float [H, W] in [0, 1]; for 'mean_gradient' H and W at least 9.
       true_alpha: float [H, W] in [0, 1].
       region: bool [H, W], the pixels that count; all if None.
+      metrics: Names from `METRICS`; all of them if None.
 
     Returns:
       'mad', 'mse', 'mean_gradient': means; 'sad', 'gradient', 'connectivity': sums in thousands.
 
     Raises:
-      MattingError: As `mean_gradient_error`.
+      MattingError: There is no such metric, or as `mean_gradient_error`.
     """
-    metrics = {
-        'mad': mad,
-        'mse': mse,
-        'sad': sad,
-        'gradient': gradient_error,
-        'mean_gradient': mean_gradient_error,
-        'connectivity': connectivity_error,
+    names = check_metrics(metrics)
+    pred, true, counted = _check(pred_alpha, true_alpha, region)
+    return {
+        name: METRICS[name].reduce(METRICS[name].error_map(pred, true), counted) for name in names
     }
-    return {name: metric(pred_alpha, true_alpha, region=region) for name, metric in metrics.items()}
+
+
+def compute_region_metrics(
+    pred_alpha: np.ndarray,
+    true_alpha: np.ndarray,
+    regions: Mapping[str, np.ndarray | None],
+    metrics: Iterable[str] | None = None,
+) -> dict[str, dict[str, float]]:
+    """Several measures of one matte in several regions, in the time that one region takes.
+
+    Args:
+      pred_alpha: float [H, W] in [0, 1].
+      true_alpha: float [H, W] in [0, 1].
+      regions: Name → bool [H, W], the pixels that count; all if None. It may be empty.
+      metrics: Names from `METRICS`; all of them if None.
+
+    Returns:
+      Name of each region → name of each metric → its value; NaN where no pixel counts.
+
+    Raises:
+      MattingError: There is no such metric, or an array has another type, shape or range.
+    """
+    names = check_metrics(metrics)
+    pred, true, _ = _check(pred_alpha, true_alpha, None)
+    counted = {name: _check_region(region, pred.shape) for name, region in regions.items()}
+    values: dict[str, dict[str, float]] = {name: {} for name in regions}
+    for name in names:
+        metric = METRICS[name]
+        errors = metric.error_map(pred, true)
+        for region, mask in counted.items():
+            any_counts = metric.inner(mask).any()
+            values[region][name] = metric.reduce(errors, mask) if any_counts else np.nan
+    return values
+
+
+def check_metrics(names: Iterable[str] | None) -> tuple[str, ...]:
+    """The names, all if None; raises MattingError unless they are some of `METRICS`."""
+    chosen = tuple(METRICS) if names is None else tuple(names)
+    unknown = [name for name in chosen if name not in METRICS]
+    if unknown or not chosen:
+        found = repr(unknown[0]) if unknown else 'none'
+        raise MattingError(f'metrics: expected some of {", ".join(METRICS)}, got {found}')
+    return chosen
+
+
+def _measure(
+    name: str, pred_alpha: np.ndarray, true_alpha: np.ndarray, region: np.ndarray | None
+) -> float:
+    return compute_metrics(pred_alpha, true_alpha, region=region, metrics=(name,))[name]
 
 
 def _check(
     pred_alpha: np.ndarray, true_alpha: np.ndarray, region: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Both alphas as float64, and the region; raises MattingError unless they fit together."""
-    pred = _check_alpha(pred_alpha, 'pred_alpha')
-    true = _check_alpha(true_alpha, 'true_alpha')
+    pred = check_alpha(pred_alpha, 'pred_alpha')
+    true = check_alpha(true_alpha, 'true_alpha')
     shape = list(pred.shape)
     if true.shape != pred.shape:
         raise MattingError(
             f"true_alpha: expected pred_alpha's shape {shape}, got {list(true.shape)}"
         )
+    counted = _check_region(region, pred.shape)
+    if not counted.any():
+        raise MattingError('region: expected at least one pixel that counts, got none')
+    return pred, true, counted
+
+
+def _check_region(region: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
+    """The region, every pixel if None; raises MattingError unless it is one of that shape."""
     if region is None:
-        return pred, true, np.ones(pred.shape, bool)
+        return np.ones(shape, bool)
     if not isinstance(region, np.ndarray) or region.dtype != bool:
         found = getattr(region, 'dtype', type(region).__name__)
         raise MattingError(f'region: expected a bool array, got {found}')
-    if region.shape != pred.shape:
-        raise MattingError(f"region: expected the alphas' shape {shape}, got {list(region.shape)}")
-    if not region.any():
-        raise MattingError('region: expected at least one pixel that counts, got none')
-    return pred, true, region
+    if region.shape != shape:
+        raise MattingError(
+            f"region: expected the alphas' shape {list(shape)}, got {list(region.shape)}"
+        )
+    return region
 
 
-def _check_alpha(alpha: np.ndarray, name: str) -> np.ndarray:
+def check_alpha(alpha: np.ndarray, name: str) -> np.ndarray:
+    """An alpha as float64; raises MattingError that names it unless it is [H, W] in [0, 1]."""
     if not isinstance(alpha, np.ndarray) or not np.issubdtype(alpha.dtype, np.floating):
         found = getattr(alpha, 'dtype', type(alpha).__name__)
         raise MattingError(f'{name}: expected a floating-point array, got {found}')
@@ -255,29 +273,6 @@ def _check_alpha(alpha: np.ndarray, name: str) -> np.ndarray:
     alpha = alpha.astype(np.float64)
     low, high = float(alpha.min()), float(alpha.max())
     # Written so that NaN fails too.
-    if not (low >= -_TOLERANCE and high <= 1 + _TOLERANCE):
+    if not (low >= -TOLERANCE and high <= 1 + TOLERANCE):
         raise MattingError(f'{name}: expected values in [0, 1], got values from {low} to {high}')
     return np.clip(alpha, 0, 1)
-
-
-def _gradient(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Derivatives down and across, [H, W] each: Gaussian of sum 1, border replicated."""
-
-    def derive(order: tuple[int, int]) -> np.ndarray:
-        return ndimage.gaussian_filter(values, _SIGMA, order, mode='nearest', radius=_RADIUS)
-
-    return derive((1, 0)), derive((0, 1))
-
-
-def _stretch(alpha: np.ndarray) -> np.ndarray:
-    """Lowest → 0, highest → 1; a constant alpha stays, its gradient is 0 in any case."""
-    low, high = alpha.min(), alpha.max()
-    return (alpha - low) / (high - low) if high > low else alpha
-
-
-def _largest_component(mask: np.ndarray) -> np.ndarray:
-    labels, count = ndimage.label(mask)
-    if count == 0:
-        return mask
-    sizes = np.bincount(labels.ravel())
-    return labels == 1 + sizes[1:].argmax()

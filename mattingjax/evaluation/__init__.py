@@ -1,0 +1,34 @@
+"""Measures predicted mattes against true ones: figures, tables, and the worst photos to look at.
+
+report = evaluate(predictor, records)
+report.means['mad']
+"""
+
+from mattingjax.evaluation.comparison import EvaluationReport, Records, evaluate
+from mattingjax.evaluation.datasets import EvaluationDataset
+from mattingjax.evaluation.options import EvaluationOptions, parse_size
+from mattingjax.evaluation.report import (
+    check_report,
+    draw_worst,
+    format_protocol,
+    format_table,
+    write_report,
+)
+from mattingjax.evaluation.run import Folders, describe_network, evaluate_folders
+
+__all__ = [
+    'EvaluationDataset',
+    'EvaluationOptions',
+    'EvaluationReport',
+    'Folders',
+    'Records',
+    'check_report',
+    'describe_network',
+    'draw_worst',
+    'evaluate',
+    'evaluate_folders',
+    'format_protocol',
+    'format_table',
+    'parse_size',
+    'write_report',
+]

@@ -1,0 +1,244 @@
+"""Predicted mattes against true ones, photo by photo."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, Protocol
+
+import cv2
+import numpy as np
+import tqdm
+
+from mattingjax.data.trimaps import make_trimap
+from mattingjax.errors import MattingError
+from mattingjax.evaluation.options import EvaluationOptions
+from mattingjax.evaluation.panel import draw_row
+from mattingjax.images import resize
+from mattingjax.metrics import check_alpha, compute_region_metrics
+
+Predict = Callable[[np.ndarray], np.ndarray]
+NetworkSize = Callable[[int, int], tuple[int, int]]
+
+_THREADS = 2  # one loads or measures a photo while the network has another
+
+
+class Records(Protocol):
+    """What is evaluated: a list of records, or a dataset of `mattingjax.data`.
+
+    A record holds `alpha`, float [H, W] in [0, 1], and `image`, uint8 [H, W, 3], or `pred_alpha`,
+    float [h, w] in [0, 1]; a `trimap` of 0, 0.5 and 1, [H, W], if it has its own; and a `name`,
+    else its number is its name. Alphas and trimaps may have a last axis of size 1.
+    """
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Mapping[str, Any]: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationReport:
+    """What came of an evaluation.
+
+    Attributes:
+      options: How it was done.
+      errors: Name of each photo → name of each figure (see `EvaluationOptions.columns`) → its
+        value; NaN where the region has no pixel.
+      skipped: Why photos could not be evaluated, one line each.
+      pictures: Of the worst photos, the worst first: name → title → picture, see `draw_row`.
+    """
+
+    options: EvaluationOptions
+    errors: dict[str, dict[str, float]]
+    skipped: list[str]
+    pictures: dict[str, dict[str, np.ndarray]]
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Name of each figure → its mean over the photos whose region has pixels."""
+        return self._aggregate(np.mean)
+
+    @property
+    def medians(self) -> dict[str, float]:
+        """Name of each figure → its median over the photos whose region has pixels."""
+        return self._aggregate(np.median)
+
+    @property
+    def ranking(self) -> list[str]:
+        """The photos, the worst first by the first figure."""
+        return sorted(self.errors, key=lambda name: _badness(self.errors[name]), reverse=True)
+
+    def _aggregate(self, function: Callable[[list[float]], Any]) -> dict[str, float]:
+        result = {}
+        for column in self.options.columns:
+            values = [row[column] for row in self.errors.values() if not math.isnan(row[column])]
+            result[column] = float(function(values)) if values else math.nan
+        return result
+
+
+class _Result(NamedTuple):
+    """Of one photo; fields as in `EvaluationReport`."""
+
+    name: str
+    errors: dict[str, float]
+    pictures: dict[str, np.ndarray]
+
+
+def evaluate(
+    predict: Predict | None,
+    records: Records,
+    options: EvaluationOptions | None = None,
+    *,
+    network_size: NetworkSize | None = None,
+    worst: int = 8,
+    skip_damaged: bool = False,
+) -> EvaluationReport:
+    """Compares predicted alphas with the true ones.
+
+    Progress goes to standard error if that is a terminal.
+
+    Args:
+      predict: A photo, uint8 [H, W, 3] → its alpha, float [h, w] in [0, 1], of any size; a
+        `mattingjax.Predictor`, say. Not asked about records that bring `pred_alpha`; None if all
+        do. It is called by several threads, but never twice at a time.
+      records: What is evaluated.
+      options: How; all metrics, whole and unknown region at the photos' own size if None.
+      network_size: Height and width of a photo → those that the network sees; needed where
+        `options.size` is 'network'.
+      worst: Of how many photos, the worst by the first figure, pictures are kept.
+      skip_damaged: Whether records that raise a `MattingError` are noted and passed over.
+
+    Raises:
+      MattingError: There is no record, two have one name, or one cannot be loaded or compared; it
+        is named.
+    """
+    compare = _Comparison(predict, options or EvaluationOptions(), network_size, draws=worst > 0)
+
+    def work(index: int) -> _Result | MattingError:
+        try:
+            return compare({'name': index, **records[index]})
+        except MattingError as error:
+            if not skip_damaged:
+                raise
+            return error
+
+    errors: dict[str, dict[str, float]] = {}
+    skipped: list[str] = []
+    kept: list[_Result] = []
+    with ThreadPoolExecutor(_THREADS) as pool:
+        results = pool.map(work, range(len(records)))
+        progress = {'total': len(records), 'unit': 'photo', 'desc': 'evaluating', 'disable': None}
+        for result in tqdm.tqdm(results, **progress):
+            if isinstance(result, MattingError):
+                skipped.append(str(result))
+                tqdm.tqdm.write(f'skipped: {result}', file=sys.stderr)
+                continue
+            if result.name in errors:
+                raise MattingError(f'{result.name}: the name of two photos')
+            errors[result.name] = result.errors
+            kept = sorted([*kept, result], key=lambda r: _badness(r.errors), reverse=True)[:worst]
+    if not errors:
+        raise MattingError(f'none of {len(records)} photos could be evaluated')
+    return EvaluationReport(compare.options, errors, skipped, {r.name: r.pictures for r in kept})
+
+
+class _Comparison:
+    """Compares one record; arguments as those of `evaluate`."""
+
+    def __init__(
+        self,
+        predict: Predict | None,
+        options: EvaluationOptions,
+        network_size: NetworkSize | None,
+        *,
+        draws: bool,
+    ):
+        self.options = options
+        self._predict, self._network_size, self._draws = predict, network_size, draws
+        self._one_at_a_time = threading.Lock()
+        if options.size == 'network' and network_size is None:
+            raise MattingError("size: 'network' needs a network, to know what size it sees")
+
+    def __call__(self, record: Mapping[str, Any]) -> _Result:
+        name, options = str(record['name']), self.options
+        try:
+            if options.size == 'network' and self._network_size is not None:
+                record = _resize_record(record, self._network_size)
+            image, true_alpha = record.get('image'), _true_alpha(record)
+            pred_alpha = _as_plane(np.asarray(self._predict_alpha(record)))
+            size = true_alpha.shape if isinstance(options.size, str) else options.size
+            true_alpha = _fit(true_alpha, size, 'true_alpha')
+            pred_alpha = _fit(pred_alpha, size, 'pred_alpha')
+            regions: dict[str, np.ndarray | None] = dict.fromkeys(options.regions)
+            if 'unknown' in regions:
+                regions['unknown'] = self._find_unknown(record, true_alpha)
+            values = compute_region_metrics(pred_alpha, true_alpha, regions, options.metrics)
+        except MattingError as error:
+            raise MattingError(f'{name}: {error}') from error
+        figures = {
+            column: values[region][metric] for column, (region, metric) in options.columns.items()
+        }
+        pictures = draw_row(image, pred_alpha, true_alpha) if self._draws else {}
+        return _Result(name, figures, pictures)
+
+    def _predict_alpha(self, record: Mapping[str, Any]) -> np.ndarray:
+        if 'pred_alpha' in record:
+            return record['pred_alpha']
+        if self._predict is None or 'image' not in record:
+            raise MattingError('expected pred_alpha, or an image and what predicts it')
+        with self._one_at_a_time:
+            return self._predict(record['image'])
+
+    def _find_unknown(self, record: Mapping[str, Any], true_alpha: np.ndarray) -> np.ndarray:
+        """bool, of the true alpha's shape."""
+        if 'trimap' in record:
+            trimap = _fit_trimap(record['trimap'], true_alpha.shape)
+        else:
+            alpha = true_alpha.astype(np.float32)
+            trimap = make_trimap(alpha, self.options.trimap_kernel, self.options.trimap_iterations)
+        return trimap == 0.5
+
+
+def _true_alpha(record: Mapping[str, Any]) -> np.ndarray:
+    if 'alpha' not in record:
+        raise MattingError('expected a true alpha, got none')
+    return _as_plane(record['alpha'])
+
+
+def _resize_record(record: Mapping[str, Any], network_size: NetworkSize) -> Mapping[str, Any]:
+    """A record at the size that the network sees."""
+    true_alpha = _true_alpha(record)
+    size = network_size(*true_alpha.shape)
+    resized = {**record, 'alpha': _fit(true_alpha, size, 'true_alpha')}
+    if 'image' in record:
+        resized['image'] = resize(record['image'], *size, enlarge=cv2.INTER_AREA)
+    if 'trimap' in record:
+        resized['trimap'] = _fit_trimap(record['trimap'], size)
+    return resized
+
+
+def _fit(alpha: np.ndarray, size: tuple[int, ...], name: str) -> np.ndarray:
+    """An alpha at another size, resized as `mattingjax.Predictor` does."""
+    if alpha.shape == size:
+        return alpha
+    check_alpha(alpha, name)  # before values beyond [0, 1] are cut off as cubic overshoot is
+    return np.clip(resize(alpha, *size), 0, 1)
+
+
+def _fit_trimap(trimap: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    return cv2.resize(_as_plane(trimap), size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+
+
+def _as_plane(values: np.ndarray) -> np.ndarray:
+    """[H, W], also of the [H, W, 1] that networks give."""
+    return values[..., 0] if values.ndim == 3 and values.shape[-1] == 1 else values
+
+
+def _badness(errors: Mapping[str, float]) -> float:
+    """The first figure; photos that have none come last."""
+    first = next(iter(errors.values()))
+    return -math.inf if math.isnan(first) else first

@@ -1,0 +1,104 @@
+"""How mattes are compared with the true ones: in which measures and regions, at which size."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any, Literal
+
+from mattingjax.errors import MattingError
+from mattingjax.metrics import METRICS, check_metrics
+
+REGIONS = ('whole', 'unknown')
+_MAX_SIDE = 2**14
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationOptions:
+    """How mattes are compared with the true ones.
+
+    Attributes:
+      metrics: Names from `mattingjax.metrics.METRICS`. Photos are ranked by the first.
+      regions: Some of 'whole' (every pixel) and 'unknown' (where a trimap is 0.5). Of photos that
+        bring no trimap, one is made of the true alpha by `mattingjax.data.trimaps.make_trimap`.
+      size: What both alphas are resized to: 'photo' leaves the true alpha as it is, 'network' is
+        the size that the network sees, to which the photo is resized before; or height and width.
+      trimap_kernel: Diameter of the ellipse that makes trimaps, in pixels of that size.
+      trimap_iterations: How often it is applied. The defaults are the middle of the ranges that
+        MODNet is trained with.
+    """
+
+    metrics: tuple[str, ...] = tuple(METRICS)
+    regions: tuple[str, ...] = REGIONS
+    size: Literal['photo', 'network'] | tuple[int, int] = 'photo'
+    trimap_kernel: int = 3
+    trimap_iterations: int = 10
+
+    def __post_init__(self) -> None:
+        check_metrics(self.metrics)
+        unknown = [region for region in self.regions if region not in REGIONS]
+        if unknown or not self.regions:
+            found = repr(unknown[0]) if unknown else 'none'
+            raise MattingError(f'regions: expected some of {", ".join(REGIONS)}, got {found}')
+        if not isinstance(self.size, str) and not all(1 <= n <= _MAX_SIDE for n in self.size):
+            raise MattingError(
+                f'size: expected sides of 1 to {_MAX_SIDE} pixels, got {list(self.size)}'
+            )
+        for field in ('trimap_kernel', 'trimap_iterations'):
+            if getattr(self, field) < 1:
+                raise MattingError(f'{field}: expected at least 1, got {getattr(self, field)}')
+
+    @property
+    def columns(self) -> dict[str, tuple[str, str]]:
+        """Name of each figure in reports → its region and metric: 'mad', 'mad_unknown'."""
+        return {
+            metric if region == 'whole' else f'{metric}_{region}': (region, metric)
+            for region in self.regions
+            for metric in self.metrics
+        }
+
+    def describe_size(self) -> str:
+        """The size in words."""
+        if self.size == 'photo':
+            return "the photo's own size"
+        if self.size == 'network':
+            return 'the size that the network sees'
+        return f'{self.size[0]} by {self.size[1]} pixels (height by width)'
+
+    def describe_region(self, region: str) -> str:
+        """One of `regions` in words."""
+        if region == 'whole':
+            return 'every pixel'
+        return (
+            'where the trimap is 0.5; unless given, the true alpha eroded (1 where '
+            'it is still over 254.5/255) and dilated (0 where it is still under 0.5/255) by an '
+            f'ellipse of {self.trimap_kernel} pixels, {self.trimap_iterations} times'
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything that someone else needs to compare in the same way: JSON types."""
+        return {
+            'metrics': {name: METRICS[name].definition for name in self.metrics},
+            'regions': {region: self.describe_region(region) for region in self.regions},
+            'size': self.size if isinstance(self.size, str) else list(self.size),
+            'compared_at': self.describe_size(),
+            'resizing': 'mean over the area to shrink, cubic to enlarge',
+            'trimap_kernel': self.trimap_kernel,
+            'trimap_iterations': self.trimap_iterations,
+            'means': 'over the photos, each with the same weight; those without a pixel in the '
+            'region do not count',
+        }
+
+
+def parse_size(text: str, flag: str, instead: tuple[str, ...] = ()) -> tuple[int, int]:
+    """'800x600' → (800, 600), height and width; raises MattingError that names the flag.
+
+    Args:
+      text: The flag's value.
+      flag: Its name.
+      instead: Which words the flag takes, too.
+    """
+    if not (found := re.fullmatch(r'([1-9]\d{0,4})x([1-9]\d{0,4})', text)):
+        words = f'{", ".join(instead)} or ' if instead else ''
+        raise MattingError(f'--{flag}: expected {words}height x width, as 800x600, got {text!r}')
+    return int(found[1]), int(found[2])

@@ -1,0 +1,170 @@
+"""An evaluation for people and programs: a table, JSON, CSV, and a picture of the worst photos."""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import io
+import json
+import math
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mattingjax.errors import MattingError, OutputError
+from mattingjax.evaluation.comparison import EvaluationReport
+from mattingjax.evaluation.panel import draw_panel
+from mattingjax.files import check_folder, write_file
+from mattingjax.images import encode_png
+from mattingjax.metrics import METRICS
+
+_TOOLS = ('mattingjax', 'jax', 'numpy', 'scipy', 'opencv-python-headless', 'pillow')
+_TITLES = {'whole': 'whole image', 'unknown': 'unknown region'}
+
+
+def format_table(report: EvaluationReport, worst: int = 5) -> str:
+    """Each region's figures in columns: the worst photos, the median and the mean of all."""
+    named = report.ranking[:worst]
+    tables = []
+    for region in report.options.regions:
+        columns = {
+            metric: column
+            for column, (of, metric) in report.options.columns.items()
+            if of == region
+        }
+        first = next(iter(columns.values()))
+        count = sum(not math.isnan(row[first]) for row in report.errors.values())
+        rows = {name: report.errors[name] for name in named}
+        rows |= {f'median of {count}': report.medians, f'mean of {count}': report.means}
+        title = _TITLES[region]
+        width = max(map(len, [*rows, title]))
+        lines = [f'{title:{width}}' + ''.join(f'{metric:>15}' for metric in columns)]
+        for name, row in rows.items():
+            cells = (format_figure(metric, row[column]) for metric, column in columns.items())
+            lines.append(f'{name:{width}}' + ''.join(f'{cell:>15}' for cell in cells))
+        tables.append('\n'.join(lines))
+    return '\n\n'.join(tables)
+
+
+def format_protocol(report: EvaluationReport, about: Mapping[str, Any]) -> str:
+    """What the table's figures mean: network, photos, size, regions, definitions, one a line."""
+    lines = [f'{what}: {words}' for what, entry in about.items() if (words := _in_words(entry))]
+    if report.skipped:
+        lines.append(f'skipped: {len(report.skipped)}')
+    options = report.options
+    lines.append(f'compared at: {options.describe_size()}')
+    lines += [f'{_TITLES[region]}: {options.describe_region(region)}' for region in options.regions]
+    lines += [f'{name}: {METRICS[name].definition}' for name in options.metrics]
+    return '\n'.join(lines)
+
+
+def format_figure(metric: str, value: float) -> str:
+    """Means with six decimals, sums with four; a dash where there is none."""
+    if math.isnan(value):
+        return '–'
+    return f'{value:.6f}' if METRICS[metric].is_mean else f'{value:.4f}'
+
+
+def draw_worst(report: EvaluationReport) -> np.ndarray:
+    """The photos whose pictures the report has, uint8 [h, w, 3]; see `draw_panel`."""
+    captions = {
+        name: _format_caption(report, rank, name)
+        for rank, name in enumerate(report.pictures, start=1)
+    }
+    return draw_panel(report.pictures, captions)
+
+
+def check_report(path: Path, flag: str, *, overwrite: bool = False) -> None:
+    """Raises MattingError unless `write_report` may write there; nothing is written."""
+    if path.suffix != '.json':
+        raise MattingError(f'--{flag}: expected a name that ends in .json, got {path}')
+    check_folder(path.parent)
+    for file in _name_files(path):
+        if file.exists() and not overwrite:
+            raise OutputError(f'{file}: a report lies there already')
+        if file.is_dir():
+            raise OutputError(f'{file}: expected a file or nothing, found a folder')
+
+
+def write_report(path: Path, report: EvaluationReport, about: Mapping[str, Any]) -> list[Path]:
+    """Writes a report as JSON, and beside it the figures as CSV and the worst photos as PNG.
+
+    Args:
+      path: NAME.json; beside it come NAME.csv, and NAME_worst.png if the report has pictures.
+      report: What to report.
+      about: What was evaluated, on what: JSON types, written before the figures.
+
+    Returns:
+      The files written.
+
+    Raises:
+      OutputError: One cannot be written.
+    """
+    json_file, csv_file, panel_file = _name_files(path)
+    contents = {csv_file: _format_csv(report)}
+    if report.pictures:
+        contents[panel_file] = encode_png(draw_worst(report))
+    contents[json_file] = _format_json(report, about)  # last: where it is, the others are
+    for file, content in contents.items():
+        write_file(file, content)
+    return list(contents)
+
+
+def _in_words(entry: Any) -> str:
+    """An entry of the report on one line; how many there are of a list, '' if none."""
+    if isinstance(entry, dict):
+        facts = [f'{key} {_in_words(value)}' for key, value in entry.items() if value is not None]
+        return ', '.join(facts)
+    if isinstance(entry, list):
+        return str(len(entry) or '')
+    return str(entry)
+
+
+def _name_files(path: Path) -> tuple[Path, Path, Path]:
+    return path, path.with_suffix('.csv'), path.with_name(f'{path.stem}_worst.png')
+
+
+def _format_json(report: EvaluationReport, about: Mapping[str, Any]) -> bytes:
+    def without_nan(row: dict[str, float]) -> dict[str, float | None]:
+        return {column: None if math.isnan(value) else value for column, value in row.items()}
+
+    content = {
+        **about,
+        'count': len(report.errors),
+        'skipped': report.skipped,
+        'protocol': report.options.to_dict(),
+        'means': without_nan(report.means),
+        'medians': without_nan(report.medians),
+        'photos': {name: without_nan(row) for name, row in report.errors.items()},
+        'versions': {
+            'python': platform.python_version(),
+            **{package: importlib.metadata.version(package) for package in _TOOLS},
+        },
+    }
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + '\n'
+    return text.encode('utf-8', 'backslashreplace')
+
+
+def _format_csv(report: EvaluationReport) -> bytes:
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator='\n')
+    writer.writerow(['name', *report.options.columns])
+    for name, row in report.errors.items():
+        writer.writerow([name, *('' if math.isnan(value) else value for value in row.values())])
+    return table.getvalue().encode('utf-8', 'backslashreplace')
+
+
+def _format_caption(report: EvaluationReport, rank: int, name: str) -> list[str]:
+    """The photo's name, and a line of figures for each region."""
+    lines = [f'{rank}. {name}']
+    for region in report.options.regions:
+        figures = [
+            f'{metric} {format_figure(metric, report.errors[name][column])}'
+            for column, (of, metric) in report.options.columns.items()
+            if of == region
+        ]
+        lines.append(f'{_TITLES[region]}:  ' + '   '.join(figures))
+    return lines

@@ -1,0 +1,179 @@
+"""Evaluation of a network or a folder of mattes, as scripts/evaluate.py does it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from mattingjax.checkpoints import hash_checkpoint, load_checkpoint
+from mattingjax.errors import MattingError
+from mattingjax.evaluation.comparison import EvaluationReport, NetworkSize, Predict, evaluate
+from mattingjax.evaluation.datasets import (
+    EvaluationDataset,
+    add_pictures,
+    list_alphas,
+    list_composites,
+    list_pairs,
+)
+from mattingjax.evaluation.options import EvaluationOptions
+from mattingjax.inference import create_predictor
+from mattingjax.sessions import READERS
+
+_COMPOSITION = (
+    'backgrounds, sorted by path and shuffled by numpy.random.default_rng(seed).permutation, dealt '
+    "out in turn to cut-outs sorted by name; cropped about the centre to the cut-out's proportions "
+    'and resized to its size; alpha · foreground + (1 − alpha) · background, rounded to 8 bits'
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Folders:
+    """Where the pictures are: photos and alphas, or cut-outs and backgrounds.
+
+    Attributes:
+      images: Photos.
+      alphas: Their alphas, of the same names; with predictions enough alone.
+      foregrounds: Cut-outs, each to be put on one of `backgrounds`; see `list_composites`.
+      backgrounds: What they are put on.
+      seed: Which cut-out gets which background.
+      predictions: Mattes to compare instead of a network's, of the same names.
+      trimaps: Trimaps of the same names; None if they are to be made of the alphas.
+    """
+
+    images: Path | None = None
+    alphas: Path | None = None
+    foregrounds: Path | None = None
+    backgrounds: Path | None = None
+    seed: int = 0
+    predictions: Path | None = None
+    trimaps: Path | None = None
+
+    def __post_init__(self) -> None:
+        given = bool(self.images), bool(self.alphas), bool(self.foregrounds), bool(self.backgrounds)
+        allowed = [(True, True, False, False), (False, False, True, True)]
+        enough = ''
+        if self.predictions:
+            allowed.append((False, True, False, False))
+            enough = '; with --predictions, --alphas alone will do'
+        if given not in allowed:
+            raise MattingError(
+                '--images, --foregrounds: expected --images and --alphas, or --foregrounds and '
+                f'--backgrounds{enough}'
+            )
+
+    def open(self, *, allow_unmatched: bool = False) -> EvaluationDataset:
+        """The records.
+
+        Args:
+          allow_unmatched: Whether what has no counterpart is left out, with a warning, instead of
+            being an error.
+
+        Raises:
+          MattingError: A folder is missing or holds no picture, or the names do not match.
+        """
+        if self.foregrounds and self.backgrounds:
+            items = list_composites(self.foregrounds, self.backgrounds, self.seed)
+        elif self.images and self.alphas:
+            items = list_pairs(self.images, self.alphas, allow_unmatched=allow_unmatched)
+        elif self.alphas:
+            items = list_alphas(self.alphas)
+        for what, folder in (('pred_alpha', self.predictions), ('trimap', self.trimaps)):
+            if folder:
+                items = add_pictures(items, what, folder, allow_unmatched=allow_unmatched)
+        return EvaluationDataset(tuple(items))
+
+    def check_outside(self, output: Path) -> None:
+        """Raises MattingError if pictures written to or beside `output` would lie among these."""
+        for folder in vars(self).values():
+            if isinstance(folder, Path) and output.resolve().is_relative_to(folder.resolve()):
+                raise MattingError(
+                    f'{output}: expected a place outside of {folder}, or the next run would take '
+                    'what is drawn there for a photo'
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The folders given, and how photos are composed of them: JSON types."""
+        content: dict[str, Any] = {
+            name: str(value) for name, value in vars(self).items() if isinstance(value, Path)
+        }
+        if self.foregrounds:
+            content |= {'seed': self.seed, 'composition': _COMPOSITION}
+        return content
+
+
+def evaluate_folders(
+    folders: Folders,
+    options: EvaluationOptions,
+    *,
+    network: str | None = None,
+    runtime: str | None = None,
+    size_step: int | None = None,
+    allow_unmatched: bool = False,
+    skip_damaged: bool = False,
+    worst: int = 8,
+) -> tuple[EvaluationReport, dict[str, Any]]:
+    """Evaluates a network, or a folder of mattes.
+
+    Args:
+      folders: Where the pictures are.
+      options: How mattes are compared.
+      network: A checkpoint, the name of weights that ship, or an artefact; None if
+        `folders.predictions` holds the mattes.
+      runtime: See `mattingjax.create_predictor`.
+      size_step: See `mattingjax.inference.network_size`; the network's own rule if None.
+      allow_unmatched: See `Folders.open`.
+      skip_damaged: See `evaluate`.
+      worst: See `evaluate`.
+
+    Returns:
+      The report, and what it is about: JSON types, for `write_report`.
+
+    Raises:
+      MattingError: The network or a picture is missing, damaged or does not fit.
+    """
+    if (network is None) == (folders.predictions is None):
+        raise MattingError('--checkpoint, --predictions: expected one of the two')
+    if options.size == 'network' and network is None:
+        raise MattingError('--size=network: needs --checkpoint')
+    dataset = folders.open(allow_unmatched=allow_unmatched)
+    predict: Predict | None = None
+    network_size: NetworkSize | None = None
+    about: dict[str, Any] = {'data': folders.to_dict()}
+    if allow_unmatched:
+        about['data']['allow_unmatched'] = True
+    if network is not None:
+        predictor = create_predictor(network, runtime)
+        predictor.network_size(1024, 1024, size_step)  # for its error, before any photo's
+        about = {'network': {**describe_network(network, runtime), 'size_step': size_step}, **about}
+        predict = functools.partial(predictor, step=size_step)
+        network_size = functools.partial(predictor.network_size, step=size_step)
+    report = evaluate(
+        predict,
+        dataset,
+        options,
+        network_size=network_size,
+        worst=worst,
+        skip_damaged=skip_damaged,
+    )
+    return report, about
+
+
+def describe_network(path_or_name: str, runtime: str | None = None) -> dict[str, Any]:
+    """A checkpoint or artefact, the SHA-256 of what is in it, and what runs it: JSON types."""
+    path = Path(path_or_name)
+    if path.suffix in READERS and path.is_file():
+        weights = path.with_suffix('.bin')
+        files = [path, *([weights] if path.suffix == '.xml' and weights.is_file() else [])]
+        hashes = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+        runtime = runtime or READERS[path.suffix][0]
+        return {'artefact': path_or_name, 'sha256': hashes, 'runtime': runtime}
+    checkpoint = load_checkpoint(path_or_name)
+    return {
+        'checkpoint': path_or_name,
+        'name': checkpoint.config.network,
+        'sha256': hash_checkpoint(checkpoint),
+        'runtime': 'jax',
+    }

@@ -1,0 +1,125 @@
+"""Measures a network's mattes, or mattes in a folder, against the true ones.
+
+  python scripts/evaluate.py --checkpoint CKPT --images photos --alphas mattes --output report.json
+  python scripts/evaluate.py --checkpoint model.onnx --foregrounds cutouts --backgrounds places
+  python scripts/evaluate.py --predictions results --alphas mattes --output report.json
+
+Prints MAD and MSE (means), SAD, gradient and connectivity error (sums in thousands) and MMNet's own
+gradient error (mean_gradient) of the whole images and of the unknown region, and what exactly they
+are. With --output they are also written as JSON; beside it come a .csv of every photo and a
+_worst.png. Pictures belong together by their names, extensions aside.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from mattingjax import command_line
+
+
+def _define_folder(name: str, text: str):
+    return flags.DEFINE_string(name, None, text)
+
+
+_CHECKPOINT = flags.DEFINE_string(
+    'checkpoint',
+    None,
+    'Checkpoint directory, the name of weights that ship, or an artefact (.xml, .onnx, .pb).',
+)
+_FOLDERS = [
+    _define_folder('predictions', 'Folder of mattes to measure instead (NAME or NAME_alpha).'),
+    _define_folder('images', 'Folder of photos, searched recursively.'),
+    _define_folder('alphas', 'Folder of their true alphas; with --predictions enough alone.'),
+    _define_folder('foregrounds', 'Folder of cut-outs (transparent pictures), instead of those.'),
+    _define_folder('backgrounds', 'Folder of pictures that the cut-outs are put on.'),
+    _define_folder(
+        'trimaps', 'Folder of trimaps, whose grey is the unknown region. Default: made.'
+    ),
+]
+_SEED = flags.DEFINE_integer('seed', 0, 'Which cut-out gets which background.', lower_bound=0)
+_OUTPUT = flags.DEFINE_string('output', None, 'A .json to write.')
+_OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace a report that lies there.')
+_METRICS = flags.DEFINE_list(
+    'metrics',
+    None,
+    'Some of mad, mse, sad, gradient, mean_gradient, connectivity; photos are ranked by the first. '
+    'Default: all.',
+)
+_REGIONS = flags.DEFINE_list('regions', ['whole', 'unknown'], 'Where errors count.')
+_SIZE = flags.DEFINE_string(
+    'size',
+    'photo',
+    'What mattes are compared at: photo (its own size), network (what the network sees), or height '
+    'x width, as 800x600.',
+)
+_KERNEL = flags.DEFINE_integer(
+    'trimap_kernel', 3, 'Trimaps: diameter in pixels of the ellipse that widens the soft part.'
+)
+_ITERATIONS = flags.DEFINE_integer('trimap_iterations', 10, 'Trimaps: how often it does.')
+_WORST = flags.DEFINE_integer('worst', 8, 'How many photos the picture shows.', lower_bound=0)
+_ALLOW_UNMATCHED = flags.DEFINE_bool(
+    'allow_unmatched', False, 'Leave out pictures without a counterpart.'
+)
+_SKIP_DAMAGED = flags.DEFINE_bool(
+    'skip_damaged', False, 'Report and skip files that are damaged or of another size.'
+)
+_SIZE_STEP = flags.DEFINE_integer(
+    'size_step',
+    None,
+    "Round the network's sides to the nearest multiple of this many pixels, as scripts/predict.py "
+    'does for a folder (64), so that photos of many shapes share few compiled programs. Default: '
+    "the network's own rule.",
+)
+_RUNTIME = flags.DEFINE_enum(
+    'runtime',
+    None,
+    ['jax', 'openvino', 'onnxruntime', 'tensorflow'],
+    'What runs the network. Default: what suits it.',
+)
+
+
+def main() -> None:
+    # Imported here, so that --help and wrong flags answer at once.
+    from mattingjax.evaluation import (
+        EvaluationOptions,
+        Folders,
+        check_report,
+        evaluate_folders,
+        format_protocol,
+        format_table,
+        parse_size,
+        write_report,
+    )
+    from mattingjax.metrics import check_metrics
+
+    size, words = _SIZE.value, ('photo', 'network')
+    options = EvaluationOptions(
+        metrics=check_metrics(_METRICS.value),
+        regions=tuple(_REGIONS.value),
+        size=size if size in words else parse_size(size, 'size', words),
+        trimap_kernel=_KERNEL.value,
+        trimap_iterations=_ITERATIONS.value,
+    )
+    paths = {flag.name: Path(flag.value) for flag in _FOLDERS if flag.value}
+    folders = Folders(**paths, seed=_SEED.value)
+    output = Path(_OUTPUT.value) if _OUTPUT.value else None
+    if output:
+        check_report(output, 'output', overwrite=_OVERWRITE.value)
+        folders.check_outside(output)
+    report, about = evaluate_folders(
+        folders,
+        options,
+        network=_CHECKPOINT.value,
+        runtime=_RUNTIME.value,
+        size_step=_SIZE_STEP.value,
+        allow_unmatched=_ALLOW_UNMATCHED.value,
+        skip_damaged=_SKIP_DAMAGED.value,
+        worst=_WORST.value if output else 0,
+    )
+    print(format_protocol(report, about), format_table(report), sep='\n\n')
+    if output:
+        print(*write_report(output, report, about), sep='\n')
+
+
+if __name__ == '__main__':
+    command_line.run(main)
