@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from exporters.bin_index import Index
-from exporters.bin_sources import list_some
+from mattingjax.data.folders import list_some
 from mattingjax.errors import MattingError
 
 DTYPES = ('float16', 'float32')

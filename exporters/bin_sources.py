@@ -9,11 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mattingjax.data.folders import list_some
 from mattingjax.errors import ImageError, MattingError
 from mattingjax.evaluation.datasets import EvaluationDataset, Item, list_composites, list_pairs
-
-__all__ = ['Sample', 'compose_photos', 'list_samples', 'list_some', 'pair_photos']
 
 
 class Sample(NamedTuple):
