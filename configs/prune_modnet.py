@@ -3,8 +3,8 @@
 python scripts/prune.py --checkpoint MODNET --output MODNET_P --config configs/prune_modnet.py
 
 For the published weights it prints 1,326,035 parameters and 4.392 G MACs (all heads). Add
---recalibrate PHOTOS for those weights: their normalisation is folded in, which hides what matters. What
-is left must be retrained: so much at once leaves no matte.
+--recalibrate PHOTOS for those weights: their normalisation is folded in, which hides what matters.
+What is left must be retrained: so much at once leaves no matte.
 """
 
 from ml_collections import ConfigDict

@@ -6,6 +6,146 @@ from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
 
+def dataset_config(kind: str = 'synthetic') -> ConfigDict:
+    """Settings of one dataset; `data.datasets.open_dataset` says what kinds there are."""
+    config = ConfigDict()
+    # 'mmnet' and 'ppm100' (the originals' layouts), 'folders', 'rgba' (cut-outs), 'csv',
+    # 'unlabelled', 'synthetic'.
+    config.kind = kind
+    # The folder, or the CSV file.
+    config.root = ''
+    # For 'mmnet' and 'ppm100': the folder in it.
+    config.split = 'train'
+    # For 'folders': those of the images and of the alphas, relative to root.
+    config.images = 'image'
+    config.alphas = 'alpha'
+    # Leave out images without an alpha, and the reverse, instead of stopping.
+    config.allow_unmatched = False
+    # For 'synthetic': how many portraits, pixels of a side, and which ones.
+    config.count = 1000
+    config.size = 512
+    config.seed = 0
+    # How often its photos come compared with those of the other datasets.
+    config.weight = 1.0
+    return config
+
+
+def train_config(network: str = 'mmnet') -> ConfigDict:
+    """Settings of a training; what is set here is MMNet as the original trains it."""
+    config = ConfigDict()
+    # Of the variables' start, the order of the data, augmentation and dropout.
+    config.seed = 0
+    # Steps of the whole training; a step is one batch.
+    config.steps = 100_000
+    # Photos in a batch, over all devices.
+    config.batch_size = 32
+    # Arithmetic of the layers: 'float32' or 'bfloat16'; parameters and losses are float32 always.
+    config.dtype = 'float32'
+
+    config.model = ConfigDict()
+    # 'mmnet' or 'modnet'.
+    config.model.network = network
+    # MMNet's, such as 0.5, 0.75, 1.0, 1.4. MODNet's is 1.0, or less for a narrow one.
+    config.model.width_multiplier = 1.0
+    # Share of values that MMNet drops after each encoder block.
+    config.model.dropout = 0.0
+    # Pixels of a side; 0: the network's own, 256 for MMNet and 512 for MODNet.
+    config.model.input_size = 0
+    # A checkpoint to start from; it decides network and widths. Empty: random variables.
+    config.model.checkpoint = ''
+    # With a checkpoint: take its widths only, and draw the variables anew.
+    config.model.from_scratch = False
+    # Parameters that stay as they are: patterns of paths, such as 'backbone/*' or '*/bn/*'. Frozen
+    # batch normalisation uses its running statistics.
+    config.model.freeze = ()
+
+    # The photos to train on, and others beside them: {'name': dataset_config(...)}.
+    config.dataset = dataset_config('mmnet')
+    config.more_datasets = ConfigDict()
+    config.data = ConfigDict()
+    # How photos are varied: 'mmnet', 'modnet', 'strong' or 'evaluation' (not at all).
+    config.data.transform = network
+    # With 'strong': keep the photos' proportions, as MODNet sees them, instead of squeezing them to
+    # a square, as MMNet does.
+    config.data.keep_aspect = network == 'modnet'
+    # Folder of backgrounds for cut-outs and for re-composition.
+    config.data.backgrounds = ''
+    # Probability that a photo gets a new background, where there is that folder.
+    config.data.recomposition = 0.5
+    # Processes that prepare photos; 0: the training's own.
+    config.data.workers = 0
+    # Photos that cannot be read: 'skip' (counted and replaced by the next) or 'raise'.
+    config.data.on_error = 'skip'
+    # Write data.json with the SHA-256 of every file.
+    config.data.manifest = True
+
+    # Photos to validate on. An empty root is the dataset's own, with this split.
+    config.validation = dataset_config('mmnet')
+    config.validation.split = 'test'
+    # How many of them, evenly chosen; every how many steps; which figure decides what is best.
+    config.validation.photos = 200
+    config.validation.every_steps = 500
+    config.validation.best = 'mad'
+
+    config.optimizer = ConfigDict()
+    # 'adam', 'adamw' or 'sgd'.
+    config.optimizer.name = 'adam'
+    config.optimizer.learning_rate = 1e-4
+    # 'constant', 'step' (times decay_factor at `decays` equal distances) or 'cosine' (to 0).
+    config.optimizer.schedule = 'constant'
+    config.optimizer.decays = 3
+    config.optimizer.decay_factor = 0.1
+    # Steps in which the learning rate rises from 0.
+    config.optimizer.warmup_steps = 0
+    config.optimizer.b1 = 0.9
+    config.optimizer.b2 = 0.999
+    # Of 'sgd'.
+    config.optimizer.momentum = 0.9
+    # Of 'adamw'.
+    config.optimizer.weight_decay = 0.0
+    # Largest norm of the gradients; 0: any.
+    config.optimizer.clip_norm = 0.0
+    # Batches whose gradients are averaged for one update.
+    config.optimizer.accumulate_steps = 1
+    # Decay of running averages of the parameters, which are then what is validated and kept; 0:
+    # none.
+    config.optimizer.ema_decay = 0.0
+
+    config.loss = ConfigDict()
+    # Weights of the network's own loss, of the distance to a teacher, and of MODNet's
+    # sub-objectives consistency (photos without labels).
+    config.loss.supervised = 1.0
+    config.loss.distillation = 0.0
+    config.loss.soc = 0.0
+    # Times half the sum of squares of the convolutions' kernels.
+    config.loss.l2 = 4e-7 if network == 'mmnet' else 0.0
+    # The teacher: a checkpoint, and layers whose attention maps are compared ('lr_branch/conv_lr8x').
+    config.loss.teacher = ''
+    config.loss.features = ()
+
+    # Channels that go in the course of the training.
+    config.pruning = ConfigDict()
+    # Set to a share in [0, 1) to prune: that much of each group is gone in the end.
+    config.pruning.ratio = 0.0
+    # 'cubic' (most at first) or 'linear', from one step to the other, every so many steps.
+    config.pruning.schedule = 'cubic'
+    config.pruning.begin_step = 0
+    config.pruning.end_step = 10_000
+    config.pruning.every_steps = 1_000
+    # As in `prune_config`.
+    config.pruning.method = 'l1'
+    config.pruning.round_to = 8
+    config.pruning.min_channels = 8
+
+    # States to resume from: every how many steps, and how many are kept.
+    config.save_every_steps = 500
+    config.keep = 3
+    # Every how many steps TensorBoard gets a point; False: it gets none. metrics.csv has all steps.
+    config.log_every_steps = 10
+    config.tensorboard = True
+    return config
+
+
 def prune_config() -> ConfigDict:
     """Settings of pruning, the fields of `pruning.PruneOptions`."""
     config = ConfigDict()

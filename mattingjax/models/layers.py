@@ -13,6 +13,7 @@ from mattingjax.models.operations import (
     conv,
     depthwise_conv,
     ib_norm,
+    operation,
     relu,
     relu6,
 )
@@ -45,6 +46,28 @@ class Conv(nn.Module):
         return x
 
 
+@operation
+def batch_norm_training(
+    x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Normalises each channel by its mean and variance in this batch.
+
+    Args:
+      x: [N, H, W, C].
+      scale: Gamma, [C].
+      bias: Beta, [C].
+      epsilon: Added to the variance.
+
+    Returns:
+      The normalised array, the mean [C] and the biased variance [C], both float32.
+    """
+    values = x.astype(jnp.float32)
+    mean = jnp.mean(values, axis=(0, 1, 2))
+    variance = jnp.mean(jnp.square(values - mean), axis=(0, 1, 2))
+    y = (values - mean) * (jax.lax.rsqrt(variance + epsilon) * scale) + bias
+    return y.astype(jnp.result_type(x, scale, bias)), mean, variance
+
+
 class BatchNorm(nn.BatchNorm):
     """Flax's batch normalisation; in inference it is `operations.batch_norm`.
 
@@ -55,17 +78,30 @@ class BatchNorm(nn.BatchNorm):
     use_fast_variance: bool = False  # E[x²] − E[x]² loses all digits where the mean is large
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:  # type: ignore[override]
-        if not self.use_running_average or self.is_initializing():
+    def __call__(  # type: ignore[override]
+        self,
+        x: jax.Array,
+        *,
+        use_running_average: bool | None = None,
+        momentum: float | jax.Array | None = None,
+    ) -> jax.Array:
+        """Normalises; arguments that are given win over the attributes of their names."""
+        if use_running_average is None:
+            use_running_average = self.use_running_average
+        if momentum is None:
+            momentum = self.momentum
+        if self.is_initializing():
             return super().__call__(x)
-        return batch_norm(
-            x,
-            self.get_variable('batch_stats', 'mean'),
-            self.get_variable('batch_stats', 'var'),
-            self.get_variable('params', 'scale'),
-            self.get_variable('params', 'bias'),
-            self.epsilon,
-        )
+        scale, bias = (self.get_variable('params', name) for name in ('scale', 'bias'))
+        running = {name: self.get_variable('batch_stats', name) for name in ('mean', 'var')}
+        if use_running_average:
+            return batch_norm(x, running['mean'], running['var'], scale, bias, self.epsilon)
+        y, mean, variance = batch_norm_training(x, scale, bias, self.epsilon)
+        if self.is_mutable_collection('batch_stats'):
+            for name, value in (('mean', mean), ('var', variance)):
+                value = momentum * running[name] + (1 - momentum) * value
+                self.put_variable('batch_stats', name, value)
+        return y
 
 
 class ConvBN(nn.Module):

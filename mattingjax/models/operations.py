@@ -11,7 +11,7 @@ import contextlib
 import contextvars
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,7 @@ import numpy as np
 Padding = str | int  # 'SAME' as in TensorFlow, or as many pixels on every side as in PyTorch
 
 _P = ParamSpec('_P')
+_T = TypeVar('_T')
 _NAMES: set[str] = set()
 _REPLACEMENTS: contextvars.ContextVar[dict[str, Callable[..., Any]]] = contextvars.ContextVar(
     'replacements',
@@ -27,13 +28,13 @@ _REPLACEMENTS: contextvars.ContextVar[dict[str, Callable[..., Any]]] = contextva
 )
 
 
-def operation(function: Callable[_P, jax.Array]) -> Callable[_P, jax.Array]:
+def operation(function: Callable[_P, _T]) -> Callable[_P, _T]:
     """Marks a function that `replace_operations` can replace."""
     name = function.__name__
     _NAMES.add(name)
 
     @functools.wraps(function)
-    def call(*args: _P.args, **kwargs: _P.kwargs) -> jax.Array:
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _T:
         return _REPLACEMENTS.get().get(name, function)(*args, **kwargs)
 
     return call

@@ -1,0 +1,33 @@
+"""A whole training in little time on a CPU, with no data: synthetic portraits.
+
+python scripts/train.py --config configs/smoke.py --workdir runs/smoke
+python scripts/train.py --config configs/smoke.py:modnet --workdir runs/smoke_modnet
+"""
+
+from ml_collections import ConfigDict
+
+from mattingjax.config import train_config
+
+
+def get_config(network: str = 'mmnet') -> ConfigDict:
+    if network not in ('mmnet', 'modnet'):
+        raise ValueError(f'expected mmnet or modnet, got {network!r}')
+    config = train_config(network)
+    config.steps = 150
+    config.batch_size = 8
+    config.model.width_multiplier = 0.5 if network == 'mmnet' else 0.25
+    config.model.input_size = 96
+
+    config.dataset.kind = 'synthetic'
+    config.dataset.count = 64
+    config.dataset.size = 96
+    config.validation.kind = 'synthetic'
+    config.validation.count = 16
+    config.validation.size = 96
+    config.validation.seed = 1
+    config.validation.every_steps = 50
+
+    config.optimizer.learning_rate = 1e-2 if network == 'mmnet' else 1e-3
+    config.optimizer.schedule = 'cosine'
+    config.save_every_steps = 50
+    return config

@@ -1,0 +1,173 @@
+"""From settings to what a training needs: network, teacher, objective, optimizer."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import Any
+
+import numpy as np
+import optax
+from ml_collections import ConfigDict
+
+from mattingjax.checkpoints import Checkpoint, hash_checkpoint, load_checkpoint
+from mattingjax.data.datasets import Dataset
+from mattingjax.errors import MattingError
+from mattingjax.models import MMNetConfig, create_model_config, init_variables
+from mattingjax.pruning import (
+    Limits,
+    channel_groups,
+    restore_batch_norm,
+    select_uniform,
+    with_widths,
+)
+from mattingjax.training.inputs import create_batches
+from mattingjax.training.objective import Objective
+from mattingjax.training.optimizers import create_optimizer, create_schedule
+from mattingjax.training.steps import StepOptions, check_layers
+from mattingjax.training.validation import FIGURES
+
+_STATISTICS_PHOTOS = 32  # to restore folded batch normalisation on
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """What settings mean.
+
+    Attributes:
+      config: The settings.
+      initial: The network before the first step.
+      teacher: The network that is learned from, if any.
+      objective: What is made small.
+      schedule: The learning rate by update.
+      optimizer: What updates the parameters.
+      options: How a step is computed.
+    """
+
+    config: ConfigDict
+    initial: Checkpoint
+    teacher: Checkpoint | None
+    objective: Objective
+    schedule: optax.Schedule
+    optimizer: optax.GradientTransformation
+    options: StepOptions
+
+    def learning_rate(self, step: int) -> float:
+        """The learning rate of a step."""
+        return float(self.schedule(step // self.config.optimizer.accumulate_steps))
+
+
+def create_experiment(config: ConfigDict) -> Experiment:
+    """Checks the settings and loads the networks.
+
+    Raises:
+      MattingError: A setting is impossible, or a checkpoint cannot be loaded.
+    """
+    for name in ('steps', 'batch_size', 'save_every_steps', 'keep', 'log_every_steps'):
+        if config[name] < 1:
+            raise MattingError(f'{name}: expected at least 1, got {config[name]}')
+    for name in ('photos', 'every_steps'):
+        if config.validation[name] < 1:
+            raise MattingError(
+                f'validation.{name}: expected at least 1, got {config.validation[name]}'
+            )
+    if config.validation.best not in FIGURES:
+        raise MattingError(
+            f'validation.best: expected one of {", ".join(FIGURES)}, got {config.validation.best!r}'
+        )
+    initial = _load_initial(config)
+    weights = {name: config.loss[name] for name in ('supervised', 'distillation', 'soc', 'l2')}
+    objective = Objective(initial.config.network, **weights, features=tuple(config.loss.features))
+    updates = -(-config.steps // max(1, config.optimizer.accumulate_steps))
+    schedule = create_schedule(config.optimizer, updates)
+    experiment = Experiment(
+        config,
+        initial,
+        _load_teacher(config, objective, initial),
+        objective,
+        schedule,
+        create_optimizer(config.optimizer, schedule),
+        StepOptions(config.optimizer.ema_decay, config.dtype, config.seed),
+    )
+    if objective.features:
+        for network in (initial.config, experiment.teacher and experiment.teacher.config):
+            if network:
+                check_layers(network, objective.features)
+    return experiment
+
+
+def _load_initial(config: ConfigDict) -> Checkpoint:
+    model = config.model
+    if not model.checkpoint:
+        if model.from_scratch:
+            raise MattingError('model.from_scratch: needs model.checkpoint, whose widths it takes')
+        architecture = None
+        if model.network == 'mmnet':
+            architecture = MMNetConfig.from_multiplier(model.width_multiplier, model.dropout)
+        network = create_model_config(
+            model.network, architecture, input_size=model.input_size or None
+        )
+        if model.network == 'modnet' and model.width_multiplier != 1:
+            limits = Limits(round_to=8, min_channels=8)
+            groups = channel_groups(network)
+            network = with_widths(
+                network, select_uniform(groups, 1 - model.width_multiplier, limits)
+            )
+        return Checkpoint(network, init_variables(network, config.seed))
+    loaded = load_checkpoint(model.checkpoint)
+    network = loaded.config
+    if model.input_size:
+        network = dataclasses.replace(network, input_size=model.input_size)
+    if isinstance(network.architecture, MMNetConfig):
+        architecture = dataclasses.replace(network.architecture, dropout=model.dropout)
+        network = dataclasses.replace(network, architecture=architecture)
+    if model.from_scratch:
+        return Checkpoint(network, init_variables(network, config.seed))
+    return Checkpoint(network, loaded.variables)
+
+
+def _load_teacher(
+    config: ConfigDict, objective: Objective, initial: Checkpoint
+) -> Checkpoint | None:
+    if objective.distillation:
+        if not config.loss.teacher:
+            raise MattingError('loss.teacher: expected a checkpoint to distil from, got none')
+        return load_checkpoint(config.loss.teacher)
+    if config.loss.teacher or config.loss.features:
+        raise MattingError('loss.teacher, loss.features: only with loss.distillation over 0')
+    return initial if objective.soc else None
+
+
+def restore_folded(experiment: Experiment, datasets: dict[str, Dataset]) -> Checkpoint:
+    """The initial network, batch normalisation that was folded in made true again.
+
+    Imported weights may have it folded into their kernels; such layers would train without it.
+    """
+    config, size = experiment.config, experiment.initial.config.input_size
+    network, variables = experiment.initial.config, experiment.initial.variables
+
+    def photos() -> Any:
+        batches = create_batches(config, datasets, size, trimap=False)
+        count = -(-_STATISTICS_PHOTOS // config.batch_size)
+        for batch in itertools.islice(batches, count):
+            yield batch['image'].astype(np.float32)
+
+    return Checkpoint(network, restore_batch_norm(network, variables, photos()))
+
+
+def describe_origin(experiment: Experiment) -> dict[str, Any]:
+    """How a trained network came to be, for its provenance: JSON types."""
+    origin: dict[str, Any] = {'settings': experiment.config.to_dict()}
+    if experiment.config.model.checkpoint:
+        origin['start'] = {
+            'checkpoint': experiment.config.model.checkpoint,
+            'sha256': hash_checkpoint(experiment.initial),
+            'provenance': experiment.initial.config.provenance,
+        }
+    if experiment.config.loss.teacher and experiment.teacher is not None:
+        origin['teacher'] = {
+            'checkpoint': experiment.config.loss.teacher,
+            'sha256': hash_checkpoint(experiment.teacher),
+            'provenance': experiment.teacher.config.provenance,
+        }
+    return origin

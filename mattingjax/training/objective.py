@@ -1,0 +1,111 @@
+"""What is made small: labels, a teacher and self-consistency, each with its weight."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from mattingjax.errors import MattingError
+from mattingjax.losses import (
+    DISTILLATION_WEIGHTS,
+    distillation_loss,
+    l2_regularization,
+    mmnet_loss,
+    modnet_loss,
+    soc_loss,
+)
+
+Outputs = Mapping[str, jax.Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    """The loss of an experiment; called with what the networks computed for a batch.
+
+    Attributes:
+      network: 'modnet' or 'mmnet': whose losses labels are compared with.
+      supervised: Weight of the network's own loss, against the labels.
+      distillation: Weight of the distance to a teacher.
+      soc: Weight of MODNet's sub-objectives consistency, for photos without labels.
+      l2: Half the sum of squares of the convolutions' kernels is multiplied with this.
+      features: Layers, by path, whose attention maps are compared with the teacher's.
+    """
+
+    network: str
+    supervised: float = 1.0
+    distillation: float = 0.0
+    soc: float = 0.0
+    l2: float = 0.0
+    features: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        weights = {name: getattr(self, name) for name in ('supervised', 'distillation', 'soc')}
+        for name, weight in {**weights, 'l2': self.l2}.items():
+            if not 0 <= weight < float('inf'):
+                raise MattingError(f'loss.{name}: expected 0 or more, got {weight}')
+        if not any(weights.values()):
+            raise MattingError(f'loss: expected one of {", ".join(weights)} over 0')
+        if self.soc and self.network != 'modnet':
+            raise MattingError(f'loss.soc: is for modnet, this is {self.network}')
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether another network's outputs are needed: a teacher's, or the copy of SOC."""
+        return bool(self.distillation or self.soc)
+
+    def __call__(
+        self,
+        params: Any,
+        outputs: Outputs,
+        batch: Mapping[str, jax.Array],
+        image: jax.Array,
+        teacher_outputs: Outputs | None,
+        features: Outputs,
+        teacher_features: Outputs,
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Computes the loss.
+
+        Args:
+          params: Of the network that learns.
+          outputs: What it computed.
+          batch: `alpha` and `trimap`, [B, S, S, 1], where the loss needs them.
+          image: [B, S, S, 3] as the network sees it.
+          teacher_outputs: What the teacher, or the copy of SOC, computed.
+          features: Layer → [B, h, w, c].
+          teacher_features: The teacher's.
+
+        Returns:
+          The loss, and its terms before they are weighted.
+        """
+        total, terms = jnp.zeros(()), {}
+        if self.supervised:
+            loss, parts = self._supervise(outputs, batch, image)
+            total += self.supervised * loss
+            terms |= parts
+        if self.distillation:
+            assert teacher_outputs is not None
+            loss, parts = distillation_loss(
+                outputs, teacher_outputs, features, teacher_features, weights=DISTILLATION_WEIGHTS
+            )
+            total += self.distillation * loss
+            terms |= {f'teacher_{name}': value for name, value in parts.items()}
+        if self.soc:
+            assert teacher_outputs is not None
+            loss, parts = soc_loss(outputs, teacher_outputs)
+            total += self.soc * loss
+            terms |= {f'soc_{name}': value for name, value in parts.items()}
+        if self.l2:
+            terms['l2'] = l2_regularization(params, scale=self.l2)
+            total += terms['l2']
+        return total, terms
+
+    def _supervise(
+        self, outputs: Outputs, batch: Mapping[str, jax.Array], image: jax.Array
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        if self.network == 'mmnet':
+            return mmnet_loss(outputs, batch['alpha'], image)
+        return modnet_loss(outputs, batch['alpha'], image, batch.get('trimap'))

@@ -1,0 +1,85 @@
+"""Curves and mattes of a training, for people."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mattingjax.compositing import checkerboard, composite, make_sheet, to_uint8
+from mattingjax.files import write_file
+from mattingjax.images import resize
+from mattingjax.training.tables import read_table
+
+_PICTURE_SIZE = 192
+
+
+def draw_curves(steps_file: Path, figures_file: Path, output: Path) -> None:
+    """Writes a PNG: loss and learning rate by step, and the figures of the validation.
+
+    Args:
+      steps_file: Table with `step`, `loss` and `learning_rate`.
+      figures_file: Table with `step` and whatever was measured; it may be missing.
+      output: The picture.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    steps, validation = read_table(steps_file), read_table(figures_file)
+    names = [name for name in (validation[0] if validation else {}) if name != 'step']
+    figure = Figure(figsize=(5 * (1 + len(names)), 4), layout='constrained')
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, 1 + len(names), squeeze=False)[0]
+    _draw_losses(axes[0], steps)
+    for axis, name in zip(axes[1:], names, strict=True):
+        axis.plot([row['step'] for row in validation], [row[name] for row in validation], 'o-')
+        axis.set(title=f'validation {name}', xlabel='step', ylim=(0, None))
+    picture = io.BytesIO()
+    figure.savefig(picture, format='png', dpi=100)
+    write_file(output, picture.getvalue())
+
+
+def _draw_losses(axis: Any, rows: list[dict[str, float]]) -> None:
+    axis.set(title='loss', xlabel='step', yscale='log')
+    if not rows:
+        return
+    steps = np.array([row['step'] for row in rows])
+    losses = np.array([row['loss'] for row in rows])
+    axis.plot(steps, losses, color='0.8', label='each step')
+    # Means over equal stretches: a curve that can be read however many steps there are.
+    stretches = np.array_split(np.arange(len(rows)), min(len(rows), 50))
+    axis.plot(
+        [steps[stretch].mean() for stretch in stretches],
+        [losses[stretch].mean() for stretch in stretches],
+        label=f'mean of {len(stretches[0])}',
+    )
+    axis.legend(loc='lower left')
+    rate = axis.twinx()
+    rate.plot(steps, [row['learning_rate'] for row in rows], color='C2', linestyle=':')
+    rate.set(ylabel='learning rate (dotted)', ylim=(0, None))
+
+
+def draw_mattes(
+    images: Sequence[np.ndarray], pred_alphas: Sequence[np.ndarray], true_alphas: Sequence[Any]
+) -> np.ndarray:
+    """A row for each photo: itself, the matte, its cut-out on a checkerboard, the true matte.
+
+    Args:
+      images: uint8 [S, S, 3] each.
+      pred_alphas: float32 [S, S] in [0, 1].
+      true_alphas: The same; None where there is no label.
+
+    Returns:
+      uint8 [h, w, 3].
+    """
+    rows = []
+    for image, pred_alpha, true_alpha in zip(images, pred_alphas, true_alphas, strict=True):
+        cutout = composite(image, pred_alpha, checkerboard(*pred_alpha.shape))
+        row = [image, to_uint8(pred_alpha), cutout]
+        row += [] if true_alpha is None else [to_uint8(true_alpha)]
+        rows.append([resize(picture, _PICTURE_SIZE, _PICTURE_SIZE) for picture in row])
+    titles = ['photo', 'matte', 'cut-out', 'true matte']
+    return make_sheet(rows, titles[: len(rows[0])])

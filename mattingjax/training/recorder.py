@@ -1,0 +1,130 @@
+"""What a training leaves in its folder beside states and checkpoints."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from mattingjax.data.datasets import Dataset, create_manifest
+from mattingjax.files import write_file
+from mattingjax.images import encode_png
+from mattingjax.training.inputs import Example
+from mattingjax.training.pictures import draw_curves, draw_mattes
+from mattingjax.training.tables import Table
+
+STEPS_FILE, FIGURES_FILE = 'metrics.csv', 'validation.csv'
+_SHOWN = 8  # mattes in a picture
+
+
+class Recorder:
+    """Tables, curves, pictures and TensorBoard's files of a training; a context that closes them.
+
+    Args:
+      workdir: The training's folder.
+      config: The settings.
+    """
+
+    def __init__(self, workdir: Path, config: ConfigDict):
+        self.workdir = workdir
+        self._config = config
+        self._writer: Any = None
+        self._clock, self._clock_step = time.perf_counter(), 0
+        self._speed = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def begin(self, step: int) -> None:
+        """Opens the tables after a step, -1 at the start; rows of later ones are dropped."""
+        self._steps = Table(self.workdir / STEPS_FILE, step)
+        self._figures = Table(self.workdir / FIGURES_FILE, step)
+        if self._config.tensorboard:
+            # What a killed training wrote beyond its last saved state is hidden.
+            self._writer = _summary_writer(str(self.workdir / 'tensorboard'), purge_step=step + 1)
+        self._clock, self._clock_step = time.perf_counter(), max(step, 0)
+
+    def write_manifest(self, datasets: Mapping[str, Dataset]) -> None:
+        """Writes data.json: every file that is trained on, with its SHA-256."""
+        content = {name: create_manifest(dataset) for name, dataset in datasets.items()}
+        text = json.dumps(content, indent=1) + '\n'
+        write_file(self.workdir / 'data.json', text.encode())
+
+    def add_step(self, step: int, values: Mapping[str, float], images: int) -> float:
+        """Writes a step down; returns images per second, as of the last `log_every_steps`."""
+        is_logged = step % self._config.log_every_steps == 0
+        if is_logged or not self._speed:
+            now = time.perf_counter()
+            self._speed = images * (step - self._clock_step) / (now - self._clock)
+            self._clock, self._clock_step = now, step
+        row = {'step': step, **values, 'images_per_second': self._speed}
+        self._steps.add(row)
+        if is_logged:
+            self._add_scalars('train', row)
+        return self._speed
+
+    def add_figures(
+        self,
+        step: int,
+        figures: Mapping[str, float],
+        examples: Sequence[Example],
+        alphas: Sequence[np.ndarray],
+    ) -> None:
+        """Writes a validation down: its figures, and mattes.png."""
+        if figures:
+            self._figures.add({'step': step, **figures})
+            self._add_scalars('validation', {'step': step, **figures})
+        if not examples:
+            return
+        chosen = range(0, len(examples), -(-len(examples) // _SHOWN))
+        picture = draw_mattes(
+            [examples[i]['image'] for i in chosen],
+            [alphas[i] for i in chosen],
+            [examples[i].get('alpha') for i in chosen],
+        )
+        write_file(self.workdir / 'mattes.png', encode_png(picture))
+        if self._writer is not None:
+            self._writer.add_image('mattes', picture, step, dataformats='HWC')
+            self._writer.flush()
+        # The time that this took is no step's.
+        self._clock, self._clock_step = time.perf_counter(), step
+
+    def draw(self) -> None:
+        """Writes curves.png."""
+        draw_curves(
+            self.workdir / STEPS_FILE, self.workdir / FIGURES_FILE, self.workdir / 'curves.png'
+        )
+
+    def save_batch(self, batch: Mapping[str, np.ndarray]) -> Path:
+        """Writes a batch whose loss is not finite; returns the file."""
+        content = io.BytesIO()
+        np.savez(content, **batch)
+        file = self.workdir / 'not_finite.npz'
+        write_file(file, content.getvalue())
+        return file
+
+    def _add_scalars(self, prefix: str, values: Mapping[str, float]) -> None:
+        if self._writer is not None:
+            for name, value in values.items():
+                if name != 'step':
+                    self._writer.add_scalar(f'{prefix}/{name}', value, values['step'])
+
+
+def _summary_writer(folder: str, **options: Any) -> Any:
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError as error:
+        raise ImportError(
+            "tensorboardX is missing: pip install -e '.[train]', or --config.tensorboard=False"
+        ) from error
+    return SummaryWriter(folder, **options)

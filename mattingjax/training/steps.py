@@ -1,0 +1,213 @@
+"""One step of training, compiled once: forward, loss, backward, update, averages."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from flax.traverse_util import flatten_dict
+
+from mattingjax.errors import MattingError
+from mattingjax.models import ModelConfig, Variables, create_model, normalise, variable_shapes
+from mattingjax.models.cpu_operations import training_operations
+from mattingjax.models.layers import BatchNorm
+from mattingjax.training.objective import Objective
+from mattingjax.training.state import TrainState, join
+
+Batch = Mapping[str, jax.Array]
+Step = Callable[[TrainState, Batch, Variables | None], tuple[TrainState, dict[str, jax.Array]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class StepOptions:
+    """How a step is computed.
+
+    Attributes:
+      ema_decay: Of the running averages, in [0, 1); 0: none. Early steps use less, as batch
+        normalisation does: min(decay, (1 + step) / (10 + step)).
+      dtype: 'float32', or 'bfloat16' for the layers' arithmetic; parameters, batch statistics and
+        losses stay float32.
+      seed: Of dropout.
+    """
+
+    ema_decay: float = 0.0
+    dtype: str = 'float32'
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.ema_decay < 1:
+            raise MattingError(f'ema_decay: expected 0 or more and below 1, got {self.ema_decay}')
+        if self.dtype not in ('float32', 'bfloat16'):
+            raise MattingError(f'dtype: expected float32 or bfloat16, got {self.dtype!r}')
+
+
+def create_train_step(
+    config: ModelConfig,
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    options: StepOptions,
+    teacher: ModelConfig | None = None,
+) -> Step:
+    """A function (state, batch, the teacher's variables) → (state, metrics); not yet compiled.
+
+    The batch has `image`, uint8 [B, S, S, 3], and what the objective needs. The metrics are `loss`,
+    its terms, and `gradient_norm` before clipping.
+
+    Args:
+      config: The network that learns.
+      objective: What is made small.
+      optimizer: What updates the parameters.
+      options: How.
+      teacher: The network that is learned from, for an objective that needs one.
+
+    Raises:
+      MattingError: A layer whose features are compared does not exist.
+    """
+    for network in filter(None, (config, teacher)):
+        check_layers(network, objective.features)
+
+    def train_step(
+        state: TrainState, batch: Batch, teacher_variables: Variables | None
+    ) -> tuple[TrainState, dict[str, jax.Array]]:
+        images = batch['image'].astype(jnp.float32)
+        normalised = normalise(config.preprocessing, images)
+        teacher_outputs, teacher_features = None, {}
+        if teacher is not None:
+            teacher_outputs, teacher_features, _ = _run_teacher(
+                teacher, teacher_variables, images, objective.features
+            )
+
+        def compute_loss(params: Any) -> tuple[jax.Array, Any]:
+            outputs, features, batch_stats = _run(
+                config,
+                {
+                    'params': _cast(join(params, state.frozen), options.dtype),
+                    'batch_stats': state.batch_stats,
+                },
+                normalised.astype(options.dtype),
+                objective.features,
+                frozen=_frozen_norms(state.frozen),
+                step=state.step,
+                seed=options.seed,
+            )
+            loss, terms = objective(
+                params, outputs, batch, normalised, teacher_outputs, features, teacher_features
+            )
+            return loss, (terms, batch_stats)
+
+        with training_operations():
+            differentiate = jax.value_and_grad(compute_loss, has_aux=True)
+            (loss, (terms, batch_stats)), gradients = differentiate(state.params)
+        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        new_state = state.replace(
+            step=state.step + 1,
+            params=params,
+            batch_stats=batch_stats,
+            opt_state=opt_state,
+            ema=_average(state, params, batch_stats, options.ema_decay),
+        )
+        metrics = {'loss': loss, **terms, 'gradient_norm': optax.global_norm(gradients)}
+        return new_state, metrics
+
+    return train_step
+
+
+def _average(state: TrainState, params: Any, batch_stats: Any, decay: float) -> Any:
+    if state.ema is None:
+        return None
+    new = {'params': params, 'batch_stats': batch_stats}
+    return optax.incremental_update(new, state.ema, 1 - _early(decay, state.step))
+
+
+def _early(decay: float, step: jax.Array) -> jax.Array:
+    """The decay of a running average, less at first, so that its start is soon forgotten."""
+    return jnp.minimum(decay, (1.0 + step) / (10.0 + step))
+
+
+def _cast(tree: Any, dtype: str) -> Any:
+    return jax.tree.map(lambda leaf: leaf.astype(dtype), tree)
+
+
+def _frozen_norms(frozen: Any) -> frozenset[str]:
+    """Paths of the batch normalisations whose parameters are frozen."""
+    paths = flatten_dict(frozen, sep='/')
+    return frozenset(path.removesuffix('/scale') for path in paths if path.endswith('/scale'))
+
+
+def _run(
+    config: ModelConfig,
+    variables: Variables,
+    image: jax.Array,
+    layers: tuple[str, ...],
+    *,
+    frozen: frozenset[str],
+    step: jax.Array,
+    seed: int,
+) -> tuple[dict[str, jax.Array], dict[str, jax.Array], Any]:
+    """Runs a network as in training; frozen normalisations by their running statistics.
+
+    Returns:
+      Outputs, features of the layers, and the new batch statistics.
+    """
+
+    def set_norm(next_call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        if isinstance(context.module, BatchNorm) and context.method_name == '__call__':
+            kwargs = {
+                'use_running_average': '/'.join(context.module.path) in frozen,
+                'momentum': _early(context.module.momentum, step),
+            }
+        return next_call(*args, **kwargs)
+
+    with nn.intercept_methods(set_norm):
+        outputs, updates = create_model(config).apply(
+            variables,
+            image,
+            train=True,
+            rngs={'dropout': jax.random.fold_in(jax.random.key(seed), step)},
+            mutable=['batch_stats', 'intermediates'],
+            capture_intermediates=functools.partial(_is_layer, layers),
+        )
+    batch_stats = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), updates['batch_stats'])
+    return outputs, _features(updates, layers), batch_stats
+
+
+def _run_teacher(
+    config: ModelConfig, variables: Variables | None, images: jax.Array, layers: tuple[str, ...]
+) -> tuple[dict[str, jax.Array], dict[str, jax.Array], Any]:
+    """Runs a network as in inference, at its own input size if that is another."""
+    assert variables is not None
+    size = config.input_size
+    if images.shape[1:3] != (size, size):
+        images = jax.image.resize(images, (len(images), size, size, 3), 'linear')
+    outputs, captured = create_model(config).apply(
+        variables,
+        normalise(config.preprocessing, images),
+        auxiliary=True,
+        mutable=['intermediates'],
+        capture_intermediates=functools.partial(_is_layer, layers),
+    )
+    return jax.lax.stop_gradient((outputs, _features(captured, layers), None))
+
+
+def _is_layer(layers: tuple[str, ...], module: nn.Module, method: str) -> bool:
+    return method == '__call__' and '/'.join(module.path) in layers
+
+
+def _features(captured: Any, layers: tuple[str, ...]) -> dict[str, jax.Array]:
+    values = flatten_dict(captured.get('intermediates', {}), sep='/')
+    return {name: values[f'{name}/__call__'][0] for name in layers}
+
+
+def check_layers(config: ModelConfig, layers: tuple[str, ...]) -> None:
+    """Raises MattingError unless the network has layers of these paths."""
+    paths = flatten_dict(variable_shapes(config)['params'], sep='/')
+    modules = {path.rsplit('/', i)[0] for path in paths for i in range(1, path.count('/') + 1)}
+    if unknown := [name for name in layers if name not in modules]:
+        raise MattingError(f'loss.features: {unknown[0]}: no layer of {config.network}')

@@ -1,0 +1,48 @@
+"""How good a network is at a moment of its training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mattingjax.metrics import mad, mean_gradient_error, mse
+from mattingjax.models import ModelConfig, Variables, apply_compiled
+from mattingjax.training.inputs import Example
+
+FIGURES = ('mad', 'mse', 'gradient')
+
+
+def predict(
+    network: ModelConfig, variables: Variables, examples: Sequence[Example], batch_size: int
+) -> list[np.ndarray]:
+    """Alphas of photos at the network's size, float32 [S, S] each."""
+    alphas: list[np.ndarray] = []
+    for start in range(0, len(examples), batch_size):
+        images = [example['image'] for example in examples[start : start + batch_size]]
+        # One shape, compiled once: the last batch is filled up.
+        filled = images + images[-1:] * (batch_size - len(images))
+        outputs = apply_compiled(network, variables, np.stack(filled).astype(np.float32))
+        alphas += list(np.asarray(outputs['alpha'])[: len(images), :, :, 0])
+    return alphas
+
+
+def measure(alphas: Sequence[np.ndarray], examples: Sequence[Example]) -> dict[str, float]:
+    """Means over the photos: MAD, MSE, and MMNet's gradient error; see `mattingjax.metrics`.
+
+    Empty for photos without alphas.
+    """
+    if not all('alpha' in example for example in examples):
+        return {}
+    functions = {'mad': mad, 'mse': mse, 'gradient': mean_gradient_error}
+    return {
+        name: float(
+            np.mean(
+                [
+                    functions[name](alpha, example['alpha'])
+                    for alpha, example in zip(alphas, examples, strict=True)
+                ]
+            )
+        )
+        for name in FIGURES
+    }

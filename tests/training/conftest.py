@@ -1,0 +1,59 @@
+"""A training of few and small steps, and its compiled programs kept for every test process."""
+
+import pytest
+from ml_collections import ConfigDict
+
+from mattingjax.config import train_config
+
+
+def tiny_config(network: str = 'mmnet', **changes: object) -> ConfigDict:
+    """Settings of a training in seconds; `changes` are set by path, `__` for a dot."""
+    config = train_config(network)
+    values = {
+        'steps': 6,
+        'batch_size': 4,
+        'tensorboard': False,
+        'save_every_steps': 2,
+        'log_every_steps': 1,
+        'model.width_multiplier': 0.25,
+        'model.input_size': 32,
+        'dataset.kind': 'synthetic',
+        'dataset.count': 8,
+        'dataset.size': 32,
+        'validation.kind': 'synthetic',
+        'validation.count': 4,
+        'validation.size': 32,
+        'validation.seed': 1,
+        'validation.every_steps': 3,
+        'optimizer.learning_rate': 1e-3,
+        **{name.replace('__', '.'): value for name, value in changes.items()},
+    }
+    for path, value in values.items():
+        *parents, name = path.split('.')
+        section = config
+        for parent in parents:
+            section = section[parent]
+        section[name] = value
+    return config
+
+
+@pytest.fixture(scope='session')
+def compilation_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder for JAX's compiled programs: most tests train the same network."""
+    return str(tmp_path_factory.mktemp('compiled'))
+
+
+@pytest.fixture(autouse=True, scope='session')
+def _use_compilation_cache(compilation_cache: str):
+    import jax
+
+    settings = {
+        'jax_compilation_cache_dir': compilation_cache,
+        'jax_persistent_cache_min_compile_time_secs': 0.5,
+    }
+    earlier = {name: getattr(jax.config, name) for name in settings}
+    for name, value in settings.items():
+        jax.config.update(name, value)
+    yield
+    for name, value in earlier.items():
+        jax.config.update(name, value)

@@ -1,0 +1,86 @@
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from mattingjax.config import train_config
+from mattingjax.errors import MattingError
+from mattingjax.training.optimizers import create_optimizer, create_schedule
+
+
+def settings(**changes):
+    config = train_config().optimizer
+    config.update(changes)
+    return config
+
+
+@pytest.mark.parametrize(
+    ('changes', 'expected'),
+    [
+        ({}, {0: 1.0, 50: 1.0, 99: 1.0}),
+        # MODNet's: a tenth after each quarter.
+        (
+            {'schedule': 'step'},
+            {0: 1.0, 24: 1.0, 26: 0.1, 49: 0.1, 51: 0.01, 74: 0.01, 76: 0.001, 99: 0.001},
+        ),
+        ({'schedule': 'cosine'}, {0: 1.0, 50: 0.5, 100: 0.0}),
+        (
+            {'schedule': 'cosine', 'warmup_steps': 20},
+            {0: 0.0, 10: 0.5, 20: 1.0, 60: 0.5, 100: 0.0},
+        ),
+        ({'warmup_steps': 10}, {0: 0.0, 5: 0.5, 10: 1.0, 99: 1.0}),
+    ],
+)
+def test_schedules(changes, expected):
+    schedule = create_schedule(settings(learning_rate=1.0, **changes), 100)
+    for step, rate in expected.items():
+        assert schedule(step) == pytest.approx(rate, abs=1e-6), step
+
+
+def test_momentum_and_clipping_are_optax():
+    gradient = jnp.array([3.0, 4.0])
+    optimizer = create_optimizer(
+        settings(name='sgd', clip_norm=1.0, momentum=0.5), optax.constant_schedule(0.1)
+    )
+    state = optimizer.init(gradient)
+    first, state = optimizer.update(gradient, state)
+    second, _ = optimizer.update(gradient, state)
+    np.testing.assert_allclose(first, [-0.06, -0.08], rtol=1e-6)  # norm 5 is clipped to 1
+    np.testing.assert_allclose(second, [-0.09, -0.12], rtol=1e-6)
+
+
+def test_accumulated_gradients_are_averaged():
+    optimizer = create_optimizer(
+        settings(name='sgd', momentum=0.0, accumulate_steps=2), optax.constant_schedule(1.0)
+    )
+    state = optimizer.init(jnp.zeros(1))
+    updates = []
+    for value in (1.0, 3.0):
+        update, state = optimizer.update(jnp.array([value]), state, jnp.zeros(1))
+        updates.append(float(update[0]))
+    assert updates == [0.0, -2.0]
+
+
+def test_weight_decay_pulls_to_zero():
+    optimizer = create_optimizer(
+        settings(name='adamw', weight_decay=0.1), optax.constant_schedule(1.0)
+    )
+    params = jnp.array([2.0])
+    update, _ = optimizer.update(jnp.zeros(1), optimizer.init(params), params)
+    np.testing.assert_allclose(update, [-0.2], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'learning_rate': 0.0}, r'optimizer.learning_rate: expected over 0, got 0.0'),
+        ({'warmup_steps': 100}, r'warmup_steps: expected 0 or more and below the 100 steps'),
+        ({'schedule': 'cosin'}, r'schedule: expected one of constant, step, cosine, got .cosin'),
+        ({'name': 'lion'}, r'optimizer.name: expected one of adam, adamw, sgd, got .lion'),
+        ({'accumulate_steps': 0}, r'accumulate_steps: expected at least 1, got 0'),
+    ],
+)
+def test_impossible_settings_are_named(changes, message):
+    config = settings(**changes)
+    with pytest.raises(MattingError, match=message):
+        create_optimizer(config, create_schedule(config, 100))

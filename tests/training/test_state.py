@@ -1,0 +1,42 @@
+import jax
+import numpy as np
+import optax
+import pytest
+from flax.traverse_util import flatten_dict
+
+from mattingjax.errors import MattingError
+from mattingjax.training.state import create_state, join, split
+
+
+def test_frozen_parameters_are_apart_and_come_back(modnet):
+    params = modnet.variables['params']
+    trained, frozen = split(params, ('backbone/*', '*/bn/*'))
+    trained_paths, frozen_paths = (set(flatten_dict(tree, sep='/')) for tree in (trained, frozen))
+    assert trained_paths
+    assert not trained_paths & frozen_paths
+    assert all(path.startswith('backbone/') or '/bn/' in path for path in frozen_paths)
+    assert not any(path.startswith('backbone/') or '/bn/' in path for path in trained_paths)
+    joined = join(trained, frozen)
+    assert jax.tree.structure(joined) == jax.tree.structure(params)
+    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, joined, params)))
+
+
+def test_patterns_that_match_nothing_or_all_are_named(modnet):
+    params = modnet.variables['params']
+    with pytest.raises(MattingError, match=r'freeze: backbon/\*: no parameter has such a path'):
+        split(params, ('backbon/*',))
+    with pytest.raises(MattingError, match=r'nothing is left to train'):
+        split(params, ('*',))
+
+
+def test_the_averages_are_what_is_validated(mmnet):
+    state = create_state(mmnet.variables, optax.sgd(0.1), averaged=True)
+    state = state.replace(params=jax.tree.map(lambda leaf: leaf + 1, state.params))
+    now = state.variables(averaged=False)['params']
+    averaged = state.variables()['params']
+    assert all(
+        np.allclose(new, old + 1)
+        for new, old in zip(jax.tree.leaves(now), jax.tree.leaves(averaged), strict=True)
+    )
+    without = create_state(mmnet.variables, optax.sgd(0.1))
+    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, without.variables(), mmnet.variables)))

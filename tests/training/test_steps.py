@@ -1,0 +1,176 @@
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax.traverse_util import flatten_dict
+
+from mattingjax.errors import MattingError
+from mattingjax.losses import l2_regularization, mmnet_loss
+from mattingjax.models import create_model, normalise
+from mattingjax.pruning import channel_groups, prune, select_uniform
+from mattingjax.training.objective import Objective
+from mattingjax.training.state import create_state
+from mattingjax.training.steps import StepOptions, create_train_step
+
+
+def make_batch(size=32, count=2, seed=0):
+    rng = np.random.default_rng(seed)
+    alpha = (rng.uniform(size=(count, size, size, 1)) > 0.5).astype(np.float32)
+    return {
+        'image': rng.integers(0, 256, (count, size, size, 3), np.uint8),
+        'alpha': alpha,
+        'trimap': np.where(rng.uniform(size=alpha.shape) > 0.7, 0.5, alpha).astype(np.float32),
+    }
+
+
+def one_step(checkpoint, objective, *, teacher=None, optimizer=None, options=None, **state):
+    optimizer = optimizer or optax.sgd(0.1)
+    step = create_train_step(
+        checkpoint.config,
+        objective,
+        optimizer,
+        options or StepOptions(),
+        teacher and teacher.config,
+    )
+    before = create_state(checkpoint.variables, optimizer, **state)
+    after, metrics = jax.jit(step)(before, make_batch(), teacher and teacher.variables)
+    return before, after, {name: float(value) for name, value in metrics.items()}
+
+
+def changed(before, after):
+    old, new = (flatten_dict(tree, sep='/') for tree in (before, after))
+    return {path for path in old if not np.array_equal(old[path], new[path])}
+
+
+@pytest.fixture(scope='module')
+def mmnet_step(mmnet):
+    options = StepOptions(ema_decay=0.9)
+    return one_step(mmnet, Objective('mmnet', l2=1e-3), averaged=True, options=options)
+
+
+def test_the_loss_is_the_networks_own(mmnet, mmnet_step):
+    _, _, metrics = mmnet_step
+    batch = make_batch()
+    image = normalise(mmnet.config.preprocessing, batch['image'].astype(np.float32))
+    outputs, _ = create_model(mmnet.config).apply(
+        mmnet.variables, image, train=True, mutable=['batch_stats']
+    )
+    loss, terms = mmnet_loss(outputs, batch['alpha'], image)
+    expected = loss + l2_regularization(mmnet.variables['params'], scale=1e-3)
+    assert metrics['loss'] == pytest.approx(float(expected), rel=1e-4)
+    for name, value in terms.items():
+        assert metrics[name] == pytest.approx(float(value), rel=1e-3)
+
+
+def test_a_step_moves_every_parameter_and_statistic(mmnet_step):
+    before, after, metrics = mmnet_step
+    assert int(after.step) == 1
+    still = set(flatten_dict(before.params, sep='/')) - changed(before.params, after.params)
+    # The next layer's normalisation takes such a bias away again.
+    assert all(path.endswith('merge/bn/bias') for path in still)
+    assert changed(before.batch_stats, after.batch_stats)
+    assert metrics['gradient_norm'] > 0
+    moved = jax.tree.map(lambda new, old: (new - old) / -0.1, after.params, before.params)
+    assert float(optax.global_norm(moved)) == pytest.approx(metrics['gradient_norm'], rel=1e-2)
+
+
+def test_averages_follow(mmnet_step):
+    before, after, _ = mmnet_step
+    # The first step's decay is 1 / 10.
+    expected = jax.tree.map(lambda old, new: 0.1 * old + 0.9 * new, before.params, after.params)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
+        after.ema['params'],
+        expected,
+    )
+
+
+def test_half_precision_is_near(mmnet, mmnet_step):
+    _, after, metrics = one_step(
+        mmnet, Objective('mmnet', l2=1e-3), options=StepOptions(dtype='bfloat16')
+    )
+    assert metrics['loss'] == pytest.approx(mmnet_step[2]['loss'], rel=0.05)
+    assert {leaf.dtype for leaf in jax.tree.leaves((after.params, after.batch_stats))} == {
+        jnp.dtype('float32')
+    }
+
+
+def test_a_pruned_student_with_frozen_layers_learns_from_the_whole_network(modnet):
+    groups = channel_groups(modnet.config)
+    widths = select_uniform(groups, 0.3)
+    keep = {
+        group.name: np.r_[
+            : widths[group.name] // 2,
+            group.width // 2 : group.width // 2 + (widths[group.name] + 1) // 2,
+        ]
+        for group in groups
+    }
+    config, variables, _ = prune(modnet.config, modnet.variables, keep)
+    student = dataclasses.replace(modnet, config=config, variables=variables)
+    layers = ('backbone/features_18', 'lr_branch/conv_lr8x')
+    objective = Objective('modnet', supervised=0.0, distillation=2.0, features=layers)
+    before, after, metrics = one_step(student, objective, teacher=modnet, freeze=('backbone/*',))
+    names = ('alpha', 'gradient', 'semantic', 'detail', 'attention')
+    total = 2 * sum(metrics[f'teacher_{name}'] for name in names)
+    assert metrics['loss'] == pytest.approx(total, rel=1e-4)
+    assert metrics['teacher_attention'] > 0
+
+    # Frozen layers stay, and use their running statistics.
+    assert all(path.startswith('backbone/') for path in flatten_dict(after.frozen, sep='/'))
+    assert not changed(before.frozen, after.frozen)
+    assert changed(before.params, after.params)
+    moved = changed(before.batch_stats, after.batch_stats)
+    assert moved
+    assert not any(path.startswith('backbone/') for path in moved)
+
+
+def test_self_consistency_leaves_normalisation_alone(modnet):
+    objective = Objective('modnet', supervised=0.0, soc=1.0)
+    before, after, metrics = one_step(
+        modnet, objective, teacher=modnet, freeze=('*/bn/*',), optimizer=optax.adam(1e-5)
+    )
+    assert not changed(before.batch_stats, after.batch_stats)
+    assert not changed(before.frozen, after.frozen)
+    assert changed(before.params, after.params)
+    # The network is still its own copy: matte and detail are those of the copy.
+    assert metrics['soc_detail'] == pytest.approx(0, abs=1e-5)
+    assert metrics['loss'] == pytest.approx(100 * metrics['soc_semantic'], rel=1e-3)
+
+
+def test_a_teacher_of_another_network_and_dropout(mmnet, modnet):
+    architecture = dataclasses.replace(mmnet.config.architecture, dropout=0.5)
+    config = dataclasses.replace(mmnet.config, architecture=architecture)
+    objective, optimizer = Objective('mmnet', distillation=1.0), optax.sgd(0.0)
+    step = jax.jit(
+        create_train_step(config, objective, optimizer, StepOptions(seed=3), modnet.config)
+    )
+    state = create_state(mmnet.variables, optimizer)
+    batch = make_batch()
+    second, metrics = step(state, batch, modnet.variables)
+    _, second_metrics = step(second, batch, modnet.variables)
+    _, again = step(state, batch, modnet.variables)
+    assert {'teacher_alpha', 'teacher_kd', 'teacher_aux', 'kd', 'alpha'} <= set(metrics)
+    # Other values are dropped in each step, the same ones in the same step.
+    assert float(metrics['loss']) == float(again['loss'])
+    assert float(metrics['loss']) != float(second_metrics['loss'])
+
+
+def test_impossible_settings_are_named(mmnet):
+    config = mmnet.config
+    with pytest.raises(MattingError, match=r'loss.soc: is for modnet, this is mmnet'):
+        Objective('mmnet', soc=1.0)
+    with pytest.raises(MattingError, match=r'loss.l2: expected 0 or more, got -1'):
+        Objective('mmnet', l2=-1)
+    with pytest.raises(MattingError, match='loss: expected one of supervised'):
+        Objective('mmnet', supervised=0.0)
+    with pytest.raises(MattingError, match="dtype: expected float32 or bfloat16, got 'half'"):
+        StepOptions(dtype='half')
+    with pytest.raises(MattingError, match=r'ema_decay: expected 0 or more and below 1, got 1'):
+        StepOptions(ema_decay=1.0)
+    with pytest.raises(MattingError, match=r'loss.features: nowhere: no layer of mmnet'):
+        create_train_step(
+            config, Objective('mmnet', features=('nowhere',)), optax.sgd(1.0), StepOptions()
+        )
