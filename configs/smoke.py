@@ -13,7 +13,7 @@ def get_config(network: str = 'mmnet') -> ConfigDict:
     if network not in ('mmnet', 'modnet'):
         raise ValueError(f'expected mmnet or modnet, got {network!r}')
     config = train_config(network)
-    config.steps = 150
+    config.steps = 100
     config.batch_size = 8
     config.model.width_multiplier = 0.5 if network == 'mmnet' else 0.25
     config.model.input_size = 96

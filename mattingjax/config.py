@@ -119,7 +119,8 @@ def train_config(network: str = 'mmnet') -> ConfigDict:
     config.loss.soc = 0.0
     # Times half the sum of squares of the convolutions' kernels.
     config.loss.l2 = 4e-7 if network == 'mmnet' else 0.0
-    # The teacher: a checkpoint, and layers whose attention maps are compared ('lr_branch/conv_lr8x').
+    # The teacher: a checkpoint, and layers whose attention maps are compared
+    # ('lr_branch/conv_lr8x').
     config.loss.teacher = ''
     config.loss.features = ()
 

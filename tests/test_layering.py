@@ -83,8 +83,10 @@ def test_heavy_packages_are_imported_inside_functions(path):
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
             node.body = [ast.Pass()]
+    # Networks in PyTorch: nothing but a benchmark that asks for PyTorch imports them.
+    allowed = {'torch'} if path.name == 'torch_networks.py' else set()
     for module in imports(tree):
-        assert module.split('.')[0] not in HEAVY
+        assert module.split('.')[0] not in HEAVY - allowed
 
 
 def test_import_is_light():

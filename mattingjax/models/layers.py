@@ -92,8 +92,11 @@ class BatchNorm(nn.BatchNorm):
             momentum = self.momentum
         if self.is_initializing():
             return super().__call__(x)
-        scale, bias = (self.get_variable('params', name) for name in ('scale', 'bias'))
-        running = {name: self.get_variable('batch_stats', name) for name in ('mean', 'var')}
+        scale: jax.Array = self.get_variable('params', 'scale')
+        bias: jax.Array = self.get_variable('params', 'bias')
+        running: dict[str, jax.Array] = {
+            name: self.get_variable('batch_stats', name) for name in ('mean', 'var')
+        }
         if use_running_average:
             return batch_norm(x, running['mean'], running['var'], scale, bias, self.epsilon)
         y, mean, variance = batch_norm_training(x, scale, bias, self.epsilon)

@@ -28,7 +28,7 @@ from mattingjax.checkpoints import Checkpoint, save_checkpoint
 from mattingjax.data.prefetch import DevicePrefetch
 from mattingjax.errors import MattingError
 from mattingjax.files import write_file
-from mattingjax.models import init_variables
+from mattingjax.models import Variables, init_variables
 from mattingjax.training import thinning
 from mattingjax.training.checkpointing import Progress, Saver
 from mattingjax.training.experiment import (
@@ -101,7 +101,7 @@ def _claim(workdir: Path, config: ConfigDict) -> None:
 
 
 def _flatten(settings: dict[str, Any], prefix: str = '') -> dict[str, Any]:
-    flat = {}
+    flat: dict[str, Any] = {}
     for name, value in settings.items():
         path = f'{prefix}{name}'
         flat |= _flatten(value, f'{path}.') if isinstance(value, dict) else {path: value}
@@ -144,28 +144,29 @@ class Training:
         self._teacher = jax.device_put(teacher.variables, self._everywhere) if teacher else None
         self._best: dict[str, float] = {}
         if saver.latest_step is None:
-            self._begin(restore_folded(experiment, datasets))
+            initial = restore_folded(experiment, datasets)
+            self._network, self._state = initial.config, self._create_state(initial.variables)
         else:
             progress = saver.restore_progress()
             self._best = progress.best
             self._batches.set_state(progress.data)
             # Pruning may have made the network narrower than it was at first.
-            self._begin(Checkpoint(progress.network, init_variables(progress.network, 0)))
-            self._state = saver.restore_state(self._state)
+            self._network = progress.network
+            template = self._create_state(init_variables(progress.network, 0))
+            self._state = saver.restore_state(template)
         if self._config.data.manifest:
             recorder.write_manifest(datasets)
         recorder.begin(-1 if saver.latest_step is None else int(self._state.step))
         self._step = self._compile()
 
-    def _begin(self, initial: Checkpoint) -> None:
-        self._network = initial.config
+    def _create_state(self, variables: Variables) -> TrainState:
         state = create_state(
-            initial.variables,
+            variables,
             self._experiment.optimizer,
             freeze=tuple(self._config.model.freeze),
             averaged=self._config.optimizer.ema_decay > 0,
         )
-        self._state: TrainState = jax.device_put(state, self._everywhere)
+        return jax.device_put(state, self._everywhere)
 
     def _compile(self) -> Step:
         step = create_train_step(

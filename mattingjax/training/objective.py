@@ -81,7 +81,8 @@ class Objective:
         Returns:
           The loss, and its terms before they are weighted.
         """
-        total, terms = jnp.zeros(()), {}
+        total = jnp.zeros(())
+        terms: dict[str, jax.Array] = {}
         if self.supervised:
             loss, parts = self._supervise(outputs, batch, image)
             total += self.supervised * loss

@@ -108,7 +108,7 @@ class Recorder:
     def save_batch(self, batch: Mapping[str, np.ndarray]) -> Path:
         """Writes a batch whose loss is not finite; returns the file."""
         content = io.BytesIO()
-        np.savez(content, **batch)
+        np.savez(content, allow_pickle=False, **batch)
         file = self.workdir / 'not_finite.npz'
         write_file(file, content.getvalue())
         return file

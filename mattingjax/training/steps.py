@@ -77,7 +77,8 @@ def create_train_step(
     ) -> tuple[TrainState, dict[str, jax.Array]]:
         images = batch['image'].astype(jnp.float32)
         normalised = normalise(config.preprocessing, images)
-        teacher_outputs, teacher_features = None, {}
+        teacher_outputs = None
+        teacher_features: dict[str, jax.Array] = {}
         if teacher is not None:
             teacher_outputs, teacher_features, _ = _run_teacher(
                 teacher, teacher_variables, images, objective.features
