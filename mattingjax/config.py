@@ -68,6 +68,9 @@ def train_config(network: str = 'mmnet') -> ConfigDict:
     # With 'strong': keep the photos' proportions, as MODNet sees them, instead of squeezing them to
     # a square, as MMNet does.
     config.data.keep_aspect = network == 'modnet'
+    # With 'strong': probability that a photo of a whole person becomes one of the head and some
+    # more.
+    config.data.close_ups = 0.0
     # Folder of backgrounds for cut-outs and for re-composition.
     config.data.backgrounds = ''
     # Probability that a photo gets a new background, where there is that folder.

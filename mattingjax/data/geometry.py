@@ -98,6 +98,37 @@ class RandomRotation:
 
 
 @dataclasses.dataclass(frozen=True)
+class CloseUp:
+    """Cuts out the head and some of what is below it, as a portrait shows it.
+
+    The crown is where the alpha begins. Records without alpha, and empty ones, stay as they are.
+
+    Attributes:
+      scale: Range of the cut's height, as a share of the person's; drawn evenly in its logarithm.
+      aspect: Range of its width over its height, likewise.
+    """
+
+    scale: tuple[float, float] = (0.2, 0.7)
+    aspect: tuple[float, float] = (0.65, 1.6)
+
+    def __call__(self, record: Record, rng: np.random.Generator) -> Record:
+        alpha = record.get('alpha')
+        if alpha is None or not (alpha > 0.5).any():
+            return record
+        height, width = alpha.shape
+        person = np.flatnonzero((alpha > 0.5).any(1))
+        crown, length = person[0], person[-1] + 1 - person[0]
+        head = np.flatnonzero((alpha[crown : crown + max(1, length // 8)] > 0.5).any(0))
+        tall = math.exp(rng.uniform(*np.log(self.scale))) * length
+        wide = tall * math.exp(rng.uniform(*np.log(self.aspect)))
+        top = crown - rng.uniform(0, 0.35) * tall
+        left = head.mean() + rng.uniform(-0.2, 0.2) * wide - wide / 2
+        rows = slice(*_clip(top, tall, height))
+        columns = slice(*_clip(left, wide, width))
+        return _select(record, lambda picture: picture[rows, columns])
+
+
+@dataclasses.dataclass(frozen=True)
 class RandomAffine:
     """Scale, rotation, shear and translation in one step, straight to the size asked for.
 
@@ -147,6 +178,12 @@ def resize_record(record: Record, height: int, width: int) -> Record:
     if record_size(record) == (height, width):
         return record
     return _resample(record, lambda picture: resize(picture, height, width, cv2.INTER_AREA))
+
+
+def _clip(start: float, length: float, end: int) -> tuple[int, int]:
+    """Whole numbers from start on, at least 16 of them where there are as many, within [0, end]."""
+    first = min(max(0, round(start)), max(0, end - 16))
+    return first, min(end, max(round(start + length), first + 16))
 
 
 def _rotation(angle: float) -> np.ndarray:

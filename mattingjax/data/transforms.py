@@ -20,6 +20,7 @@ from mattingjax.data.degradations import (
     MotionBlur,
 )
 from mattingjax.data.geometry import (
+    CloseUp,
     RandomAffine,
     RandomCrop,
     RandomResize,
@@ -112,6 +113,7 @@ def create_transform(
     estimation: str = 'blur_fusion',
     trimap: bool = False,
     keep_aspect: bool = False,
+    close_ups: float = 0.0,
 ) -> Transform:
     """A ready chain.
 
@@ -126,12 +128,15 @@ def create_transform(
       trimap: Whether examples get trimaps, for the losses that need them.
       keep_aspect: Of 'strong': whether photos keep their proportions, as MODNet sees them, instead
         of being squeezed to a square, as MMNet does.
+      close_ups: Of 'strong': probability that a photo is cut down to the head and some more.
 
     Raises:
       MattingError: The name or a value is not among those above.
     """
     if name not in TRANSFORMS:
         raise MattingError(f'transform: expected one of {", ".join(TRANSFORMS)}, got {name!r}')
+    if not 0 <= close_ups <= 1:
+        raise MattingError(f'close_ups: expected 0 to 1, got {close_ups}')
     if size < 1:
         raise MattingError(f'size: expected at least 1 pixel, got {size}')
     recompose: tuple[Transform, ...] = ()
@@ -143,7 +148,7 @@ def create_transform(
     geometry: dict[str, tuple[Transform, ...]] = {
         'mmnet': mmnet_geometry(size),
         'modnet': modnet_geometry(size),
-        'strong': strong_geometry(size, keep_aspect),
+        'strong': strong_geometry(size, keep_aspect, close_ups),
         'evaluation': (RandomResize(size),),
     }
     degradations = field_degradations() if name == 'strong' else ()
@@ -169,9 +174,12 @@ def modnet_geometry(size: int) -> tuple[Transform, ...]:
     return RandomResize(size, (1.0, 1.25), keep_aspect=True), RandomCrop(size), Maybe(flip)
 
 
-def strong_geometry(size: int, keep_aspect: bool = False) -> tuple[Transform, ...]:
-    """Every affine map within reason; see `RandomAffine`."""
-    return RandomAffine(size, keep_aspect=keep_aspect), Maybe(flip)
+def strong_geometry(
+    size: int, keep_aspect: bool = False, close_ups: float = 0.0
+) -> tuple[Transform, ...]:
+    """Close-ups, and every affine map within reason; see `CloseUp` and `RandomAffine`."""
+    nearer = (Maybe(CloseUp(), close_ups),) if close_ups else ()
+    return *nearer, RandomAffine(size, keep_aspect=keep_aspect), Maybe(flip)
 
 
 def field_degradations() -> tuple[Transform, ...]:

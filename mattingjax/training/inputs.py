@@ -63,6 +63,7 @@ def create_batches(
         recomposition=config.data.recomposition,
         trimap=trimap,
         keep_aspect=config.data.keep_aspect,
+        close_ups=config.data.close_ups,
     )
     return create_pipeline(
         dataset,

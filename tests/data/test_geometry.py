@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from mattingjax.data.geometry import (
+    CloseUp,
     RandomAffine,
     RandomCrop,
     RandomResize,
@@ -39,7 +40,7 @@ def cutout(photo):
     return {'foreground': foreground, 'alpha': photo['alpha'], 'name': 'cutout'}
 
 
-@pytest.mark.parametrize('transform', GEOMETRY)
+@pytest.mark.parametrize('transform', [*GEOMETRY, CloseUp()])
 def test_image_and_alpha_move_together(transform, photo):
     for seed in range(10):
         moved = transform(photo, np.random.default_rng(seed))
@@ -51,7 +52,7 @@ def test_image_and_alpha_move_together(transform, photo):
         np.testing.assert_allclose(shown, moved['alpha'], rtol=0, atol=1.5 / 255)
 
 
-@pytest.mark.parametrize('transform', GEOMETRY)
+@pytest.mark.parametrize('transform', [*GEOMETRY, CloseUp()])
 def test_colours_of_transparent_pixels_do_not_bleed_in(transform, cutout):
     for seed in range(10):
         moved = transform(cutout, np.random.default_rng(seed))
@@ -176,3 +177,27 @@ def test_shrinking_averages_instead_of_leaving_out(transform):
     checks = (np.indices((640, 640)).sum(0) % 2 * 255).astype(np.uint8)
     moved = transform({'image': np.repeat(checks[..., None], 3, -1)}, np.random.default_rng(1))
     assert np.abs(moved['image'].astype(float) - 127.5).max() < 8
+
+
+def test_a_close_up_shows_the_head():
+    alpha = np.zeros((400, 300), np.float32)
+    alpha[60:100, 110:150] = 1  # the head
+    alpha[100:380, 60:200] = 1
+    record = {'image': np.repeat(np.uint8(alpha[..., None] * 255), 3, -1), 'alpha': alpha}
+    for seed in range(20):
+        near = CloseUp()(record, np.random.default_rng(seed))
+        height, width = near['alpha'].shape
+        # 0.2 to 0.7 of the person's 320 pixels, the head's upper edge within it, then the head.
+        assert 62 <= height <= 226
+        assert min(300, 0.6 * height) <= width <= min(300, 1.65 * height)
+        head = np.flatnonzero(near['alpha'].any(1))[0]
+        assert head <= 0.36 * height
+        assert near['alpha'][head].sum() <= 40
+
+
+def test_what_has_no_person_cannot_be_closer(photo):
+    empty = photo | {'alpha': np.zeros_like(photo['alpha'])}
+    unlabelled = {'image': photo['image']}
+    rng = np.random.default_rng(0)
+    assert CloseUp()(empty, rng) is empty
+    assert CloseUp()(unlabelled, rng) is unlabelled

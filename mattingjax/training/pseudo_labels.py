@@ -1,0 +1,195 @@
+"""Alphas for photos without good ones: a teacher's mattes, put right by masks if there are any."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import tqdm
+from PIL import Image
+
+from mattingjax.compositing import to_uint8
+from mattingjax.data.folders import FileDataset
+from mattingjax.data.records import RecordError
+from mattingjax.errors import ImageError
+from mattingjax.evaluation.panel import draw_panel, draw_row
+from mattingjax.files import new_folder
+
+KIND, LIST_FILE = 'a set of labels', 'labels.csv'
+Predict = Callable[[np.ndarray], np.ndarray]
+
+# Half the width of the seam of a mask, as a share of the shorter side: a mask is trusted beyond it.
+_SEAM = 0.015
+_EMPTY = 5 / 255  # what counts as background alone
+_LEAST_WIDTH = 0.15  # of a background, as a share of the photo's
+
+
+class Label(NamedTuple):
+    """An alpha, and how far it is to be doubted.
+
+    Attributes:
+      alpha: float32 [H, W] in [0, 1].
+      doubt: Share of the person's area, at least 0: where mask and matte disagree, or without a
+        mask, what is neither person nor background.
+    """
+
+    alpha: np.ndarray
+    doubt: float
+
+
+class Summary(NamedTuple):
+    """How many photos are labelled, left out and unreadable, and how many backgrounds there are."""
+
+    labelled: int
+    left_out: int
+    unreadable: int
+    backgrounds: int
+
+
+def merge(matte: np.ndarray, mask: np.ndarray | None) -> Label:
+    """A teacher's matte with the mask's values where the two disagree badly.
+
+    They do where the mask is sure, away from its seam, and the matte nearer to the opposite. The
+    mask comes in with a soft border, so that hair and edges stay the matte's.
+
+    Args:
+      matte: float32 [H, W] in [0, 1].
+      mask: Likewise, 1 on the person; None if there is none.
+    """
+    if mask is None:
+        return Label(matte, _share(4 * matte * (1 - matte), matte))
+    seam = max(2, round(_SEAM * min(matte.shape)))
+    inside = cv2.erode(mask, _disc(seam)) > 0.5
+    outside = cv2.dilate(mask, _disc(seam)) < 0.5
+    wrong = ((inside & (matte < 0.5)) | (outside & (matte > 0.5))).astype(np.float32)
+    weight = cv2.GaussianBlur(cv2.dilate(wrong, _disc(seam)), (0, 0), seam / 2)
+    alpha = matte + weight * (mask - matte)
+    return Label(np.clip(alpha, 0, 1), _share(wrong, mask))
+
+
+def find_background(image: np.ndarray, alpha: np.ndarray) -> np.ndarray | None:
+    """The widest strip of a photo, from top to bottom, in which nobody is.
+
+    It is mirrored until it is as wide as the photo.
+
+    Args:
+      image: uint8 [H, W, 3].
+      alpha: float32 [H, W] in [0, 1].
+
+    Returns:
+      uint8 [H, W, 3]; None if no strip is at least 15 % of the photo wide.
+    """
+    free = np.flatnonzero(np.r_[True, alpha.max(0) > _EMPTY, True])
+    widths = np.diff(free) - 1
+    widest = int(widths.argmax())
+    left, width = int(free[widest]), int(widths[widest])
+    if width < max(2, _LEAST_WIDTH * alpha.shape[1]):
+        return None
+    missing = alpha.shape[1] - width
+    strip = image[:, left : left + width]
+    return np.pad(strip, ((0, 0), (0, missing), (0, 0)), mode='symmetric')
+
+
+def with_mirror(predict: Predict) -> Predict:
+    """The mean of a photo's matte and of that of its mirror image, turned back."""
+
+    def predict_both(image: np.ndarray) -> np.ndarray:
+        mirrored = np.ascontiguousarray(image[:, ::-1])
+        return (predict(image) + predict(mirrored)[:, ::-1]) / 2
+
+    return predict_both
+
+
+def label_folder(
+    predict: Predict,
+    dataset: FileDataset,
+    output: Path,
+    *,
+    most_doubt: float,
+    worst: int = 12,
+    overwrite: bool = False,
+) -> Summary:
+    """Writes the alphas of photos, a list of both, and backgrounds without people.
+
+    output/alpha/NAME.png     8-bit grey
+    output/background/NAME.jpg
+    output/labels.csv         image, alpha, doubt; a dataset of kind 'csv'
+    output/left_out.csv       photos that were doubted too much, likewise without alpha
+    output/most_doubted.png   the labels to look at
+
+    Args:
+      predict: The teacher: uint8 [H, W, 3] → float32 [H, W] in [0, 1].
+      dataset: Photos, with masks or without.
+      output: The folder to make.
+      most_doubt: What is doubted more is left out; see `Label`.
+      worst: How many rows the picture has.
+      overwrite: Whether such a folder is replaced.
+
+    Raises:
+      OutputError: The folder cannot be written, or something else lies there.
+    """
+    kept: list[dict[str, str]] = []
+    left_out: list[dict[str, str]] = []
+    doubted: list[tuple[float, str, dict[str, np.ndarray]]] = []
+    unreadable = backgrounds = 0
+    with new_folder(output, KIND, LIST_FILE, overwrite=overwrite) as folder:
+        for index in tqdm.trange(len(dataset), unit='photo', desc='labelling'):
+            name, path = dataset.entries[index][:2]
+            assert path is not None
+            try:
+                record = dataset[index]
+                matte = predict(record['image'])
+            except (ImageError, RecordError) as error:
+                unreadable += 1
+                tqdm.tqdm.write(f'skipped: {error}')
+                continue
+            alpha, doubt = merge(matte, record.get('alpha'))
+            line = {
+                'image': os.path.relpath(path.resolve(), output.resolve()),
+                'alpha': f'alpha/{name}.png',
+                'doubt': f'{doubt:.4f}',
+            }
+            doubted.append((doubt, name, draw_row(record['image'], matte, alpha)))
+            doubted = sorted(doubted, key=lambda row: -row[0])[:worst]
+            if doubt > most_doubt:
+                left_out.append(line)
+                continue
+            kept.append(line)
+            _save(alpha, folder / line['alpha'])
+            background = find_background(record['image'], alpha)
+            if background is not None:
+                backgrounds += 1
+                _save(background, folder / f'background/{name}.jpg')
+        _write_list(folder / LIST_FILE, kept, ['image', 'alpha', 'doubt'])
+        _write_list(folder / 'left_out.csv', left_out, ['image', 'doubt'])
+        if doubted:
+            captions = {name: [f'{name}: doubt {doubt:.3f}'] for doubt, name, _ in doubted}
+            panel = draw_panel({name: row for _, name, row in doubted}, captions)
+            _save(panel, folder / 'most_doubted.png')
+    return Summary(len(kept), len(left_out), unreadable, backgrounds)
+
+
+def _save(picture: np.ndarray, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = picture if picture.dtype == np.uint8 else to_uint8(picture)
+    Image.fromarray(pixels).save(path, quality=95)
+
+
+def _write_list(path: Path, lines: Iterable[dict[str, str]], columns: list[str]) -> None:
+    with path.open('w', encoding='utf-8', newline='') as file:
+        writer = csv.DictWriter(file, columns, extrasaction='ignore')
+        writer.writeheader()
+        writer.writerows(lines)
+
+
+def _disc(radius: int) -> np.ndarray:
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+
+
+def _share(area: np.ndarray, person: np.ndarray) -> float:
+    return float(area.sum() / max(1.0, person.sum()))

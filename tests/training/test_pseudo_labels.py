@@ -1,0 +1,109 @@
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mattingjax.data.datasets import open_dataset
+from mattingjax.data.folders import open_images, open_pairs
+from mattingjax.training.pseudo_labels import (
+    find_background,
+    label_folder,
+    merge,
+    with_mirror,
+)
+
+
+def square(*, left: int = 40, right: int = 80, height: int = 120) -> np.ndarray:
+    alpha = np.zeros((height, 120), np.float32)
+    alpha[20:100, left:right] = 1
+    return alpha
+
+
+def test_soft_edges_are_the_mattes():
+    mask = square()
+    matte = mask.copy()
+    matte[20:100, 38:40] = 0.4  # hair beyond the mask's border
+    alpha, doubt = merge(matte, mask)
+    np.testing.assert_array_equal(alpha, matte)
+    assert doubt == 0
+
+
+def test_the_mask_wins_where_the_matte_is_badly_wrong():
+    mask = square()
+    matte = mask.copy()
+    matte[50:70, 50:70] = 0  # a hole
+    matte[40:60, 95:115] = 1  # somebody else's
+    alpha, doubt = merge(matte, mask)
+    np.testing.assert_allclose(alpha[52:68, 52:68], 1, atol=0.01)
+    np.testing.assert_allclose(alpha[42:58, 97:113], 0, atol=0.01)
+    assert doubt == pytest.approx(800 / mask.sum())
+
+
+def test_without_a_mask_grey_is_doubted():
+    matte = square()
+    assert merge(matte, None).alpha is matte
+    assert merge(matte, None).doubt == 0
+    assert merge(matte / 2, None).doubt == pytest.approx(2)
+
+
+def test_a_background_has_nobody_in_it():
+    alpha = square(left=70, right=110)
+    image = np.where(alpha[..., None] > 0, 255, [[[1, 2, 3]]]).astype(np.uint8)
+    background = find_background(image, alpha)
+    assert background.shape == image.shape
+    assert background.max() == 3
+    assert find_background(image, square(left=10, right=110)) is None
+    assert find_background(image, np.ones_like(alpha)) is None
+
+
+def test_the_mirror_image_counts_as_much():
+    image = np.zeros((4, 6, 3), np.uint8)
+    image[:, :2] = 255
+
+    def left_half(photo):
+        alpha = photo[..., 0] / np.float32(255)
+        return alpha * np.linspace(1, 0, 6, dtype=np.float32)
+
+    alpha = with_mirror(left_half)(image)
+    np.testing.assert_allclose(alpha[:, 0], 0.5)
+    np.testing.assert_allclose(alpha[:, 1], (0.8 + 0.2) / 2)
+    np.testing.assert_allclose(alpha[:, 2:], 0)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Photos that show their own alpha; one of them is damaged, one has a mask of nothing."""
+    for folder in ('photos', 'masks'):
+        (tmp_path / folder).mkdir()
+    for name in ('a', 'b', 'c'):
+        alpha = np.uint8(square() * 255)
+        Image.fromarray(np.repeat(alpha[..., None], 3, -1)).save(tmp_path / f'photos/{name}.png')
+        Image.fromarray(alpha * (name != 'c')).save(tmp_path / f'masks/{name}.png')
+    content = (tmp_path / 'photos/b.png').read_bytes()
+    (tmp_path / 'photos/b.png').write_bytes(content[: len(content) // 2])
+    return tmp_path
+
+
+def predict(image: np.ndarray) -> np.ndarray:
+    return image[..., 0] / np.float32(255)
+
+
+def test_labels_are_a_dataset(photos):
+    output = photos / 'labels'
+    dataset = open_pairs(photos / 'photos', photos / 'masks')
+    assert label_folder(predict, dataset, output, most_doubt=0.5) == (1, 1, 1, 1)
+    (record,) = open_dataset('csv', output / 'labels.csv')
+    np.testing.assert_array_equal(record['alpha'], square())
+    assert record['image'].shape == (120, 120, 3)
+    assert len(open_dataset('unlabelled', output / 'background')) == 1
+    with (output / 'left_out.csv').open() as file:
+        (left_out,) = csv.DictReader(file)
+    assert left_out['image'].endswith('photos/c.png')
+    assert Image.open(output / 'most_doubted.png').size[0] > 500
+
+
+def test_photos_need_no_masks(photos):
+    dataset = open_images(photos / 'photos')
+    summary = label_folder(predict, dataset, photos / 'labels', most_doubt=0.5)
+    assert summary == (2, 0, 1, 2)
