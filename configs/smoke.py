@@ -25,9 +25,9 @@ def get_config(network: str = 'mmnet') -> ConfigDict:
     config.validation.count = 16
     config.validation.size = 96
     config.validation.seed = 1
-    config.validation.every_steps = 50
+    config.validation.every_steps = 20
 
-    config.optimizer.learning_rate = 1e-2 if network == 'mmnet' else 1e-3
+    config.optimizer.learning_rate = 1e-2 if network == 'mmnet' else 5e-3
     config.optimizer.schedule = 'cosine'
     config.save_every_steps = 50
     return config

@@ -28,6 +28,11 @@ from mattingjax.models.mobilenet_v2 import (
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests first, so that no process is left alone with them in the end."""
+    items.sort(key=lambda item: 'training' not in item.path.parts)
+
+
 @pytest.fixture(scope='session')
 def shared() -> Path:
     """The folder with the originals' reference data, or skip; MATTINGJAX_SHARED overrides it."""

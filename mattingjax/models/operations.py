@@ -151,9 +151,10 @@ def instance_norm(x: jax.Array, epsilon: float = 1e-5) -> jax.Array:
     References:
       Ulyanov et al., Instance Normalization (https://arxiv.org/abs/1607.08022).
     """
-    mean = jnp.mean(x, axis=(1, 2), keepdims=True)
-    variance = jnp.mean(jnp.square(x - mean), axis=(1, 2), keepdims=True)
-    return (x - mean) * jax.lax.rsqrt(variance + epsilon)
+    values = x.astype(jnp.promote_types(x.dtype, jnp.float32))  # bfloat16 would lose the mean
+    mean = jnp.mean(values, axis=(1, 2), keepdims=True)
+    variance = jnp.mean(jnp.square(values - mean), axis=(1, 2), keepdims=True)
+    return ((values - mean) * jax.lax.rsqrt(variance + epsilon)).astype(x.dtype)
 
 
 @operation

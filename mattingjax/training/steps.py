@@ -114,7 +114,7 @@ def create_train_step(
             opt_state=opt_state,
             ema=_average(state, params, batch_stats, options.ema_decay),
         )
-        metrics = {'loss': loss, **terms, 'gradient_norm': optax.global_norm(gradients)}
+        metrics = {'loss': loss, **terms, 'gradient_norm': optax.tree.norm(gradients)}
         return new_state, metrics
 
     return train_step
