@@ -3,16 +3,21 @@
   python scripts/import_weights.py --source modnet_photographic_portrait_matting.ckpt --output CKPT
   python scripts/import_weights.py --source modnet_p.ckpt --prune_info modnet_p.json --output CKPT
   python scripts/import_weights.py --source MMNetModel-1593500.index --output CKPT
+  python scripts/import_weights.py --source hf://Xenova/modnet/onnx/model.onnx --output CKPT
 
-The format is recognised from the file; nothing in it is executed.
+The format is recognised from the file; nothing in it is executed. hf://OWNER/REPO/FILE is fetched
+from the Hugging Face Hub; the one above is the published MODNet, whose SHA-256 is known.
 """
 
 from absl import flags
 
 from mattingjax import command_line
 
-_SOURCE = flags.DEFINE_string('source', None, 'The file with the weights.', required=True)
+_SOURCE = flags.DEFINE_string(
+    'source', None, 'The file with the weights, or hf://OWNER/REPO/FILE.', required=True
+)
 _PRUNE_INFO = flags.DEFINE_string('prune_info', None, "The pruner's JSON of a pruned MODNet.")
+_SHA256 = flags.DEFINE_string('sha256', None, 'What a file from the Hub must have.')
 _OUTPUT = flags.DEFINE_string('output', None, 'The checkpoint directory to make.', required=True)
 _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace a checkpoint that lies there.')
 
@@ -23,7 +28,7 @@ def main() -> None:
     from mattingjax.importers import import_weights
 
     check_target(_OUTPUT.value, overwrite=_OVERWRITE.value)
-    checkpoint = import_weights(_SOURCE.value, prune_info=_PRUNE_INFO.value)
+    checkpoint = import_weights(_SOURCE.value, prune_info=_PRUNE_INFO.value, sha256=_SHA256.value)
     save_checkpoint(_OUTPUT.value, checkpoint, overwrite=_OVERWRITE.value)
     config = checkpoint.config
     complexity = measure_complexity(config)

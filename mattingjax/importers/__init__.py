@@ -13,7 +13,7 @@ import numpy as np
 
 from mattingjax.checkpoints import Checkpoint
 from mattingjax.errors import WeightsError
-from mattingjax.importers import mmnet_tf, modnet_names, modnet_onnx, torch_file
+from mattingjax.importers import hub, mmnet_tf, modnet_names, modnet_onnx, torch_file
 from mattingjax.importers.matching import Candidate, assemble
 from mattingjax.models import (
     MMNetConfig,
@@ -29,7 +29,9 @@ _DUPLICATE_BACKBONE = 'lr_branch.backbone.'
 _COUNTER = '.num_batches_tracked'
 
 
-def import_weights(source: Path | str, *, prune_info: Path | str | None = None) -> Checkpoint:
+def import_weights(
+    source: Path | str, *, prune_info: Path | str | None = None, sha256: str | None = None
+) -> Checkpoint:
     """Reads foreign weights: PyTorch MODNet, TensorFlow 1 MMNet or MODNet ONNX.
 
     Nothing in the file is executed, and every variable is accounted for: used, or listed in the
@@ -38,9 +40,11 @@ def import_weights(source: Path | str, *, prune_info: Path | str | None = None) 
 
     Args:
       source: A PyTorch `.ckpt` (official or pruner's naming), any part of a TensorFlow checkpoint
-        (`.index`, `.data-…` or their prefix), or an `.onnx` file.
+        (`.index`, `.data-…` or their prefix), or an `.onnx` file; `hf://OWNER/REPO/FILE` for one
+        on the Hugging Face Hub.
       prune_info: The pruner's JSON that belongs to a pruned MODNet. Without it the widths are
         read from the tensors' shapes.
+      sha256: What a file from the Hub must have; see `hub.fetch_from_hub`.
 
     Returns:
       The checkpoint, in memory.
@@ -50,6 +54,11 @@ def import_weights(source: Path | str, *, prune_info: Path | str | None = None) 
         missing, unknown or misshapen; the message names it with expected and found shapes.
       ImportError: The package that reads the format is not installed.
     """
+    address = str(source)
+    if address.startswith(hub.SCHEME):
+        source = hub.fetch_from_hub(address, sha256)
+    elif sha256 is not None:
+        raise WeightsError(f'{source}: a SHA-256 is asked for of files on the Hub alone (hf://...)')
     source = Path(source)
     prefix = mmnet_tf.find_prefix(source)
     if prefix is not None:

@@ -1,0 +1,70 @@
+"""Weights on the Hugging Face Hub: hf://OWNER/REPO/FILE, or hf://OWNER/REPO@REVISION/FILE."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from pathlib import Path
+
+from mattingjax.errors import WeightsError
+
+SCHEME = 'hf://'
+
+# Known files: revision and SHA-256. The first is the published MODNet, in its ONNX form.
+_KNOWN = {
+    'hf://Xenova/modnet/onnx/model.onnx': (
+        'fa2fa546052fba4c08921230a26cc69a333fca12',
+        '07c308cf0fc7e6e8b2065a12ed7fc07e1de8febb7dc7839d7b7f15dd66584df9',
+    ),
+}
+_PART = r'\w[\w.-]*'
+_ADDRESS = re.compile(rf'hf://({_PART}/{_PART}?)(?:@({_PART}))?/({_PART}(?:/{_PART})*)')
+
+
+def fetch_from_hub(address: str, sha256: str | None = None) -> Path:
+    """Downloads a file, once: the Hub's own cache keeps it.
+
+    Args:
+      address: `hf://OWNER/REPO/FILE`; `REPO@REVISION` for another revision than the known one, or
+        the newest of files that are not known.
+      sha256: What the file must have, in hexadecimal; of known files it is known.
+
+    Returns:
+      The file in the cache.
+
+    Raises:
+      WeightsError: It is no such address, the Hub cannot be reached or has no such file, or the
+        file has another SHA-256.
+      ImportError: huggingface_hub is not installed.
+    """
+    match = _ADDRESS.fullmatch(address)
+    if match is None:
+        raise WeightsError(f'{address}: expected hf://OWNER/REPO/FILE')
+    repository, revision, name = match.groups()
+    if revision is None and address in _KNOWN:
+        revision, known = _KNOWN[address]
+        sha256 = sha256 or known
+    try:
+        from huggingface_hub import hf_hub_download
+    except ImportError as error:
+        raise ImportError(
+            "huggingface_hub is missing: pip install -e '.[importers]', or download "
+            f'{_page(repository, revision, name)} and pass the file'
+        ) from error
+    logging.getLogger('huggingface_hub').setLevel(logging.ERROR)  # it tells of every retry
+    try:
+        file = Path(hf_hub_download(repository, name, revision=revision))
+    except Exception as error:  # of the Hub, of the network, of the disk: types of many packages
+        raise WeightsError(
+            f'{address}: cannot be downloaded ({type(error).__name__}); download '
+            f'{_page(repository, revision, name)} by hand and pass the file'
+        ) from error
+    found = hashlib.sha256(file.read_bytes()).hexdigest()
+    if sha256 is not None and found != sha256.lower():
+        raise WeightsError(f'{address}: expected SHA-256 {sha256.lower()}, got {found}')
+    return file
+
+
+def _page(repository: str, revision: str | None, name: str) -> str:
+    return f'https://huggingface.co/{repository}/resolve/{revision or "main"}/{name}'
