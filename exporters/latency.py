@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from mattingjax.timing import time_in_turn
 
 
 def measure_latency(config: ModelConfig, repeats: int = 30) -> float:
-    """Exports a network with random weights and times it.
+    """Times a network; see `open_exported`.
 
     Args:
       config: The network.
@@ -29,6 +31,18 @@ def measure_latency(config: ModelConfig, repeats: int = 30) -> float:
       ImportError: The extra `export` is not installed.
       MattingError: The export fails.
     """
+    with open_exported(config) as run:
+        return time_in_turn({'network': run}, repeats)['network'] * 1e3
+
+
+@contextlib.contextmanager
+def open_exported(config: ModelConfig) -> Iterator[Callable[[], object]]:
+    """Exports a network with random weights; yields what runs it in OpenVINO on one image.
+
+    Raises:
+      ImportError: The extra `export` is not installed.
+      MattingError: The export fails.
+    """
     with tempfile.TemporaryDirectory() as folder:
         dense, exported = Path(folder) / 'checkpoint', Path(folder) / 'export'
         save_checkpoint(dense, Checkpoint(config, init_variables(config, 0)))
@@ -36,4 +50,4 @@ def measure_latency(config: ModelConfig, repeats: int = 30) -> float:
         export_checkpoint(dense, exported, options)
         session = OpenVinoSession(exported / 'model.xml')
         images = np.zeros((1, config.input_size, config.input_size, 3), np.float32)
-        return time_in_turn({'network': lambda: session(images)}, repeats)['network'] * 1e3
+        yield lambda: session(images)

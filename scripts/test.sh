@@ -8,4 +8,4 @@ set_up demo,dev,importers,train,export
 "$PYTHON" -m ruff check .
 "$PYTHON" -m ruff format --check .
 "$PYTHON" -m mypy
-"$PYTHON" -m pytest --numprocesses "${TEST_PROCESSES:-auto}" --dist loadgroup "$@"
+"$PYTHON" -m pytest --numprocesses "${TEST_PROCESSES:-auto}" --dist loadfile --no-loadscope-reorder "$@"

@@ -5,7 +5,7 @@ import importlib.util
 import numpy as np
 import pytest
 
-from mattingjax.config import prune_config, train_config
+from mattingjax.config import dataset_config, prune_config, train_config
 from mattingjax.pruning import PruneOptions
 from mattingjax.training.experiment import create_experiment
 from tests.conftest import ROOT
@@ -26,7 +26,10 @@ def test_settings_are_those_of_the_library(name):
     known = prune_config() if name.startswith('prune') else train_config()
     assert set(config) == set(known)
     for section, values in known.items():
-        if hasattr(values, 'keys'):
+        if section == 'more_datasets':
+            for dataset in config[section].values():
+                assert set(dataset) == set(dataset_config())
+        elif hasattr(values, 'keys'):
             assert set(config[section]) == set(values), section
     assert f'configs/{name}.py' in documentation.splitlines()[2]
 

@@ -80,7 +80,7 @@ def create_train_step(
         teacher_outputs = None
         teacher_features: dict[str, jax.Array] = {}
         if teacher is not None:
-            teacher_outputs, teacher_features, _ = _run_teacher(
+            teacher_outputs, teacher_features = _run_teacher(
                 teacher, teacher_variables, images, objective.features
             )
 
@@ -181,7 +181,7 @@ def _run(
 
 def _run_teacher(
     config: ModelConfig, variables: Variables | None, images: jax.Array, layers: tuple[str, ...]
-) -> tuple[dict[str, jax.Array], dict[str, jax.Array], Any]:
+) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
     """Runs a network as in inference, at its own input size if that is another."""
     assert variables is not None
     size = config.input_size
@@ -194,7 +194,7 @@ def _run_teacher(
         mutable=['intermediates'],
         capture_intermediates=functools.partial(_is_layer, layers),
     )
-    return jax.lax.stop_gradient((outputs, _features(captured, layers), None))
+    return jax.lax.stop_gradient((outputs, _features(captured, layers)))
 
 
 def _is_layer(layers: tuple[str, ...], module: nn.Module, method: str) -> bool:

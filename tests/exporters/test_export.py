@@ -17,7 +17,6 @@ from mattingjax.sessions import create_session
 from mattingjax.signature import read_signature
 from tests.conftest import ROOT, assert_one_line_error, require_export_tools, run_module
 
-pytestmark = pytest.mark.xdist_group('export')
 FORBIDDEN = {
     'XlaCallModule', 'Einsum', 'SelectV2', 'BroadcastTo', 'EnsureShape', 'PreventGradient',
     'StopGradient', 'PartitionedCall', 'StatefulPartitionedCall', 'While', 'If',

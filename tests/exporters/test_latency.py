@@ -1,10 +1,7 @@
-import pytest
 
 from exporters import latency
 from mattingjax.pruning import PruneOptions, cost_model, plan_pruning
 from tests.conftest import require_export_tools
-
-pytestmark = pytest.mark.xdist_group('export')
 
 
 def test_a_network_is_exported_and_timed(mmnet, tmp_path, monkeypatch):

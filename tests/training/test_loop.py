@@ -16,8 +16,6 @@ from mattingjax.training.tables import read_table
 from tests.conftest import ROOT, assert_one_line_error
 from tests.training.conftest import tiny_config
 
-# In one process: they share a training.
-pytestmark = pytest.mark.xdist_group('training')
 STEPS = 30
 WHOLE = {
     'steps': STEPS, 'batch_size': 8, 'dataset__count': 16, 'save_every_steps': 4,

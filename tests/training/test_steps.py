@@ -26,7 +26,9 @@ def make_batch(size=32, count=2, seed=0):
     }
 
 
-def one_step(checkpoint, objective, *, teacher=None, optimizer=None, options=None, **state):
+def one_step(
+    checkpoint, objective, *, teacher=None, optimizer=None, options=None, size=32, **state
+):
     optimizer = optimizer or optax.sgd(0.1)
     step = create_train_step(
         checkpoint.config,
@@ -36,7 +38,7 @@ def one_step(checkpoint, objective, *, teacher=None, optimizer=None, options=Non
         teacher and teacher.config,
     )
     before = create_state(checkpoint.variables, optimizer, **state)
-    after, metrics = jax.jit(step)(before, make_batch(), teacher and teacher.variables)
+    after, metrics = jax.jit(step)(before, make_batch(size), teacher and teacher.variables)
     return before, after, {name: float(value) for name, value in metrics.items()}
 
 
@@ -74,7 +76,7 @@ def test_a_step_moves_every_parameter_and_statistic(mmnet_step):
     assert changed(before.batch_stats, after.batch_stats)
     assert metrics['gradient_norm'] > 0
     moved = jax.tree.map(lambda new, old: (new - old) / -0.1, after.params, before.params)
-    assert float(optax.global_norm(moved)) == pytest.approx(metrics['gradient_norm'], rel=1e-2)
+    assert float(optax.tree.norm(moved)) == pytest.approx(metrics['gradient_norm'], rel=1e-2)
 
 
 def test_averages_follow(mmnet_step):
@@ -130,8 +132,8 @@ def test_a_pruned_student_with_frozen_layers_learns_from_the_whole_network(modne
 def test_self_consistency_leaves_normalisation_alone(modnet):
     objective = Objective('modnet', supervised=0.0, soc=1.0)
     before, after, metrics = one_step(
-        modnet, objective, teacher=modnet, freeze=('*/bn/*',), optimizer=optax.adam(1e-5)
-    )
+        modnet, objective, teacher=modnet, freeze=('*/bn/*',), optimizer=optax.adam(1e-5), size=64
+    )  # fmt: skip
     assert not changed(before.batch_stats, after.batch_stats)
     assert not changed(before.frozen, after.frozen)
     assert changed(before.params, after.params)
