@@ -37,6 +37,8 @@ def create_schedule(config: ConfigDict, steps: int) -> optax.Schedule:
     if config.schedule == 'constant':
         schedule = optax.constant_schedule(rate)
     elif config.schedule == 'step':
+        if config.decays < 0:
+            raise MattingError(f'optimizer.decays: expected 0 or more, got {config.decays}')
         stretch = steps / (config.decays + 1)
         boundaries = {round(stretch * i): config.decay_factor for i in range(1, config.decays + 1)}
         schedule = optax.piecewise_constant_schedule(rate, boundaries)

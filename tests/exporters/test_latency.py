@@ -1,4 +1,3 @@
-
 from exporters import latency
 from mattingjax.pruning import PruneOptions, cost_model, plan_pruning
 from tests.conftest import require_export_tools

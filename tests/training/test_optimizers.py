@@ -78,6 +78,7 @@ def test_weight_decay_pulls_to_zero():
         ({'schedule': 'cosin'}, r'schedule: expected one of constant, step, cosine, got .cosin'),
         ({'name': 'lion'}, r'optimizer.name: expected one of adam, adamw, sgd, got .lion'),
         ({'accumulate_steps': 0}, r'accumulate_steps: expected at least 1, got 0'),
+        ({'schedule': 'step', 'decays': -1}, r'optimizer.decays: expected 0 or more, got -1'),
     ],
 )
 def test_impossible_settings_are_named(changes, message):
