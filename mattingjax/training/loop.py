@@ -14,6 +14,7 @@ import contextlib
 import dataclasses
 import json
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -128,7 +129,9 @@ class Training:
         self._experiment, self._config = experiment, experiment.config
         self._saver, self._recorder = saver, recorder
         network = experiment.initial.config
-        self._mesh = jax.make_mesh((jax.device_count(),), ('data',))
+        # XLA decides how what follows from a batch is spread; newer JAX would ask each time.
+        automatic = (jax.sharding.AxisType.Auto,)
+        self._mesh = jax.make_mesh((jax.device_count(),), ('data',), axis_types=automatic)
         self._everywhere = NamedSharding(self._mesh, PartitionSpec())
         if self._config.batch_size % jax.device_count():
             raise MattingError(
@@ -184,7 +187,10 @@ class Training:
         waiting: Any = None
         if not first:
             self._validate(0)
-        with tqdm.tqdm(total=steps, initial=first, unit='step', dynamic_ncols=True) as bar:
+        pace = 0.1 if sys.stderr.isatty() else 30  # a log file wants few lines
+        with tqdm.tqdm(
+            total=steps, initial=first, unit='step', dynamic_ncols=True, mininterval=pace
+        ) as bar:
             for step in range(first + 1, steps + 1):
                 batch = next(self._batches)
                 pixels = {name: batch[name] for name in _PIXELS if name in batch}
@@ -222,7 +228,9 @@ class Training:
             'skipped': float(batch['skipped']),
         }
         speed = self._recorder.add_step(step, row, len(batch['image']))
-        bar.set_postfix({'loss': f'{values["loss"]:.4f}', 'images/s': f'{speed:.1f}'})
+        bar.set_postfix(
+            {'loss': f'{values["loss"]:.4f}', 'images/s': f'{speed:.1f}'}, refresh=False
+        )
 
     def _is_due(self, step: int) -> bool:
         config = self._config
