@@ -1,0 +1,54 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from flax.traverse_util import flatten_dict
+
+from mattingjax import Checkpoint, MattingError, load_checkpoint, save_checkpoint
+from mattingjax.packing import drop_folders, pack_checkpoint
+
+
+def test_a_packed_checkpoint_ships(mmnet, tmp_path, run_script):
+    provenance = {'trained': {'settings': {'root': '/home/me/labels/labels.csv', 'steps': 3}}}
+    config = dataclasses.replace(mmnet.config, provenance=provenance)
+    save_checkpoint(tmp_path / 'trained', Checkpoint(config, mmnet.variables))
+    (tmp_path / 'card.md').write_text('# A card\n')
+    process = run_script(
+        'pack_weights', '--checkpoint', tmp_path / 'trained', '--card', tmp_path / 'card.md',
+        '--output', tmp_path / 'shipped',
+    )  # fmt: skip
+    assert process.returncode == 0, process.stderr.decode()
+
+    shipped = load_checkpoint(tmp_path / 'shipped')
+    assert (tmp_path / 'shipped' / 'README.md').read_text() == '# A card\n'
+    settings = shipped.config.provenance['trained']['settings']
+    assert settings == {'root': 'labels/labels.csv', 'steps': 3}
+    # float32 again; kernels rounded to 11 bits, all else as it was.
+    before, after = (flatten_dict(c.variables, sep='/') for c in (mmnet, shipped))
+    assert before.keys() == after.keys()
+    for path, value in after.items():
+        assert value.dtype == np.float32
+        if value.ndim > 1:
+            np.testing.assert_allclose(value, before[path], rtol=2**-11, atol=2**-25)
+        else:
+            np.testing.assert_array_equal(value, before[path])
+    assert any((after[path] != before[path]).any() for path in after)
+    size, whole = (
+        sum(file.stat().st_size for file in (tmp_path / name / 'variables').rglob('*'))
+        for name in ('shipped', 'trained')
+    )
+    assert size < whole
+
+
+def test_a_kernel_beyond_float16_is_named(mmnet):
+    variables = dict(mmnet.variables)
+    kernel = variables['params']['init_block']['conv']['kernel']
+    params = {**variables['params'], 'init_block': {'conv': {'kernel': kernel * 1e8}}}
+    with pytest.raises(MattingError, match=r'params/init_block/conv/kernel: .* too large'):
+        pack_checkpoint(Checkpoint(mmnet.config, {**variables, 'params': params}))
+
+
+def test_only_absolute_paths_lose_their_folders():
+    tree = {'a': ['/x/y/z.csv', 'x/y/z.csv', '/', 3, None], 'b': {'c': 'mean/max'}}
+    expected = {'a': ['y/z.csv', 'x/y/z.csv', '/', 3, None], 'b': {'c': 'mean/max'}}
+    assert drop_folders(tree) == expected
