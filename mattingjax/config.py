@@ -53,7 +53,8 @@ def train_config(network: str = 'mmnet') -> ConfigDict:
     config.model.input_size = 0
     # A checkpoint to start from; it decides network and widths. Empty: random variables.
     config.model.checkpoint = ''
-    # With a checkpoint: take its widths only, and draw the variables anew.
+    # With a checkpoint: take its widths only, and draw the variables anew, but for those that stay
+    # as they are.
     config.model.from_scratch = False
     # Parameters that stay as they are: patterns of paths, such as 'backbone/*' or '*/bn/*'. Frozen
     # batch normalisation uses its running statistics.
@@ -180,8 +181,8 @@ def prune_config() -> ConfigDict:
     config.max_ratio = 0.9
     # Groups that stay as they are: names from --dry_run, * and ? allowed.
     config.ignore = ()
-    # Groups with ratios of their own: {'conv_hr*': 0.25}.
-    config.group_ratios = ConfigDict()
+    # Groups with ratios of their own, 'conv_hr*=0.25'; of several that fit, the last counts.
+    config.group_ratios = ()
 
     # What makes a channel important: 'l1', 'l2', 'bn_scale', 'fpgm', 'taylor', 'random'.
     config.method = 'l1'

@@ -134,25 +134,19 @@ def main() -> None:
 def _read_options():
     """Settings of --config, and over them those of the flags."""
     from mattingjax.errors import MattingError
-    from mattingjax.pruning import PruneOptions
+    from mattingjax.pruning import PruneOptions, merge_settings
 
-    settings = dict(_CONFIG.value.to_dict()) if _CONFIG.value is not None else {}
-    given = {flag.name: flag.value for flag in _SETTINGS if flag.value is not None}
-    amounts = ['ratio', 'target_params', 'target_macs', 'target_latency']
-    if set(given) & set(amounts):  # how much goes is one choice
-        settings |= dict.fromkeys(amounts)
-    settings |= given
-    if settings.get('threshold') is not None or _PRUNE_INFO.value:
-        settings['selection'] = 'reference'
-    if isinstance(settings.get('group_ratios'), list):
-        ratios = [item.partition('=') for item in settings['group_ratios']]
-        try:
-            settings['group_ratios'] = {pattern: float(ratio) for pattern, _, ratio in ratios}
-        except ValueError as error:
-            text = ','.join(settings['group_ratios'])
-            raise MattingError(f'--group_ratios: expected NAME=RATIO, got {text}') from error
-    settings |= {name: tuple(value) for name, value in settings.items() if name == 'ignore'}
-    return PruneOptions.from_settings(settings)
+    flag = flags.FLAGS['config']
+    settings = merge_settings(
+        _CONFIG.value.to_dict() if _CONFIG.value is not None else {},
+        {flag.name: flag.value for flag in _SETTINGS if flag.value is not None},
+        changed=config_flags.get_override_values(flag) if _CONFIG.value is not None else (),
+        has_info=bool(_PRUNE_INFO.value),
+    )
+    options = PruneOptions.from_settings(settings)
+    if (_IMAGES.value or _ALPHAS.value) and options.method != 'taylor':
+        raise MattingError('--images, --alphas: only with --method=taylor')
+    return options
 
 
 def _compute_gradients(checkpoint):

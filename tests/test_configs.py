@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mattingjax.config import dataset_config, prune_config, train_config
-from mattingjax.pruning import PruneOptions
+from mattingjax.models import create_model_config
+from mattingjax.pruning import PruneOptions, channel_groups, cost_model, select_uniform
 from mattingjax.training.experiment import create_experiment
 from tests.conftest import ROOT
 
@@ -34,9 +35,26 @@ def test_settings_are_those_of_the_library(name):
     assert f'configs/{name}.py' in documentation.splitlines()[2]
 
 
-@pytest.mark.parametrize('name', [name for name in FILES if name.startswith('prune')])
-def test_pruning_settings_are_possible(name):
-    assert PruneOptions.from_settings(load(name)[0].to_dict()).targets()
+@pytest.mark.parametrize(
+    ('name', 'arguments', 'ratio'),
+    [
+        ('prune_mmnet', (), None),
+        ('prune_modnet', (), None),
+        ('prune_modnet', ('uniform',), None),
+        ('prune_modnet', ('weighed',), 0.0),
+    ],
+)
+def test_pruning_settings_are_possible(name, arguments, ratio):
+    options = PruneOptions.from_settings(load(name, *arguments)[0].to_dict())
+    assert options.ratio == ratio
+    assert bool(options.targets()) == (ratio is None)
+
+
+def test_the_weighed_modnet_has_the_size_that_its_file_says():
+    config = create_model_config('modnet')
+    options = PruneOptions.from_settings(load('prune_modnet', 'weighed')[0].to_dict())
+    cost = cost_model(config)(select_uniform(channel_groups(config), options.ratio, options.limits))
+    assert (cost.parameters, round(cost.macs / 1e6)) == (1_317_883, 4309)
 
 
 @pytest.mark.parametrize(
@@ -66,6 +84,6 @@ def test_training_settings_are_possible(name, argument, modnet_path):
 
 
 def test_unknown_ways_are_named():
-    for name in ('smoke', 'retrain_pruned'):
+    for name in ('smoke', 'retrain_pruned', 'prune_modnet'):
         with pytest.raises(ValueError, match=r'expected .*finetuned'):
             load(name, 'finetuned')

@@ -14,7 +14,7 @@ from mattingjax.pruning.gradients import compute_gradients
 from mattingjax.pruning.groups import ChannelGroup, TensorSlice
 from mattingjax.pruning.importance import compute_importance
 from mattingjax.pruning.networks import channel_groups, fixed_convolutions
-from mattingjax.pruning.options import PruneOptions
+from mattingjax.pruning.options import PruneOptions, merge_settings
 from mattingjax.pruning.photos import choose_photos, load_batches, load_pairs
 from mattingjax.pruning.plan import (
     PrunePlan,
@@ -55,6 +55,7 @@ __all__ = [
     'keep_best',
     'load_batches',
     'load_pairs',
+    'merge_settings',
     'plan_pruning',
     'prune',
     'prune_checkpoint',

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 from mattingjax.errors import MattingError
@@ -11,6 +11,7 @@ from mattingjax.models.architecture import Architecture
 from mattingjax.pruning.selection import Limits, check_ratio
 
 SELECTIONS = ('uniform', 'global', 'reference')
+TARGETS = ('target_params', 'target_macs', 'target_latency')
 _SUFFIXES = {'k': 1e3, 'M': 1e6, 'G': 1e9}
 
 
@@ -53,8 +54,10 @@ class PruneOptions(Architecture):
     seed: int = 0
 
     @classmethod
-    def from_settings(cls, settings: dict[str, Any]) -> Self:
+    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
         """From names and values; fields that are absent have their defaults.
+
+        Lists do for tuples, and 'NAME=RATIO' texts for the dictionary of `group_ratios`.
 
         Raises:
           MattingError: A name is unknown, or a value impossible.
@@ -62,10 +65,16 @@ class PruneOptions(Architecture):
         names = [field.name for field in dataclasses.fields(cls)]
         if unknown := sorted(set(settings) - set(names)):
             raise MattingError(f'{unknown[0]}: unknown setting; known: {", ".join(names)}')
-        return cls(**settings)
+        values = dict(settings)
+        if isinstance(values.get('ignore'), list):
+            values['ignore'] = tuple(values['ignore'])
+        if 'group_ratios' in values:
+            values['group_ratios'] = parse_ratios(values['group_ratios'])
+        return cls(**values)
 
     def validate(self) -> None:
         self.require(self.selection in SELECTIONS, 'selection', f'one of {", ".join(SELECTIONS)}')
+        self.require(self.seed >= 0, 'seed', 'at least 0')
         if self.ratio is not None:
             check_ratio(self.ratio)
         _ = self.limits
@@ -91,8 +100,73 @@ class PruneOptions(Architecture):
 
     def targets(self) -> list[str]:
         """Names of the budgets that are set."""
-        names = ('target_params', 'target_macs', 'target_latency')
-        return [name for name in names if getattr(self, name) is not None]
+        return [name for name in TARGETS if getattr(self, name) is not None]
+
+
+def merge_settings(
+    file: Mapping[str, Any],
+    flags: Mapping[str, Any],
+    *,
+    changed: Iterable[str] = (),
+    has_info: bool = False,
+) -> dict[str, Any]:
+    """Settings of a file with flags over them; what those rule out leaves the file's.
+
+    Args:
+      file: Settings of the file.
+      flags: Those of the flags that were given.
+      changed: Names that --config.NAME changed in the file.
+      has_info: Whether --prune_info gives the decision.
+
+    Raises:
+      MattingError: The flags contradict each other.
+    """
+    targets, given = set(TARGETS), {*flags, *changed}
+    info = {'prune_info'} if has_info else set()
+    if flags.get('selection', 'reference') != 'reference':
+        for name in sorted((set(flags) & {'threshold', 'keep_shortcuts'}) | info):
+            raise MattingError(f'--{name}: only with --selection=reference')
+    if has_info:
+        for name in sorted(set(flags) & {'ratio', 'threshold', *targets}):
+            raise MattingError(f'--{name}: not with --prune_info, which says how much goes')
+    dropped = set()
+    if 'ratio' in given:  # how much goes is one choice
+        dropped |= targets
+    if given & targets:
+        dropped |= {'ratio'} | (targets if targets & set(flags) else set())
+    if info or 'threshold' in flags or flags.get('selection') == 'reference':
+        dropped |= {*targets, 'selection', 'ignore', 'group_ratios'}
+        if file.get('selection') != 'reference':
+            dropped.add('ratio')
+        if info:
+            dropped |= {'ratio', 'threshold'}
+        flags = {'selection': 'reference', **flags}
+    elif 'selection' in flags:
+        dropped |= {'threshold', 'keep_shortcuts'}
+    elif file.get('threshold') is not None:
+        flags = {'selection': 'reference', **flags}
+    kept = {name: value for name, value in file.items() if name not in dropped - set(changed)}
+    return {**kept, **flags}
+
+
+def parse_ratios(ratios: Mapping[str, Any] | Iterable[str]) -> dict[str, Any]:
+    """'NAME=RATIO' texts as a dictionary; what is one stays.
+
+    Raises:
+      MattingError: A text is none of these.
+    """
+    if isinstance(ratios, Mapping):
+        return dict(ratios)
+    parsed = {}
+    for text in [ratios] if isinstance(ratios, str) else ratios:
+        name, _, ratio = str(text).rpartition('=')
+        try:
+            parsed[name] = float(ratio)
+        except ValueError:
+            name = ''
+        if not name:
+            raise MattingError(f'group_ratios: expected NAME=RATIO, got {text}')
+    return parsed
 
 
 def parse_target(name: str, text: str, measure_dense: Callable[[], float]) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import math
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
@@ -19,6 +20,7 @@ from mattingjax.pruning.importance import Importance
 
 Widths = dict[str, int]  # name of a group → channels that stay
 _MOST = 0.999  # ratio that leaves every group at its floor
+_ROUNDING = 1e-9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,15 +76,16 @@ class Limits:
 
     def allowed(self, group: ChannelGroup, width: float) -> int:
         """The possible width nearest to the one that is wanted."""
-        rounded = round(width / self.round_to) * self.round_to
+        # Shares of widths are whole numbers but for rounding; halves go up, as in round_to_8.
+        steps = math.floor(width / self.round_to + 0.5 + _ROUNDING)
         floor = max(group.minimum, self.min_channels, group.width * (1 - self.max_ratio))
-        floor = -(-floor // self.round_to) * self.round_to
-        return min(group.width, max(int(floor), rounded))
+        steps = max(steps, math.ceil(floor / self.round_to - _ROUNDING))
+        return min(group.width, steps * self.round_to)
 
 
 def check_ratio(ratio: float, name: str = 'ratio') -> None:
     """Raises MattingError unless it is a share that can go."""
-    if not 0 <= ratio < 1:
+    if not isinstance(ratio, int | float) or not 0 <= ratio < 1:
         raise MattingError(f'{name}: expected 0 or more and below 1, got {ratio}')
 
 

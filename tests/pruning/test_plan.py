@@ -11,7 +11,6 @@ from mattingjax.pruning import (
     plan_pruning,
     prune_checkpoint,
 )
-from mattingjax.pruning.options import parse_target
 from tests.pruning.conftest import photos, run, short_graphs
 
 
@@ -88,37 +87,3 @@ def test_table_and_picture(modnet):
     assert picture.dtype == np.uint8
     assert picture.shape[2] == 3
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) >= 4
-
-
-@pytest.mark.parametrize(
-    ('text', 'value'),
-    [('1.34M', 1.34e6), ('4.4G', 4.4e9), ('250k', 250e3), ('1000', 1000), ('0.5x', 50)],
-)
-def test_targets(text, value):
-    assert parse_target('target', text, lambda: 100.0) == pytest.approx(value)
-
-
-@pytest.mark.parametrize('text', ['', 'much', '-1M', '0', '1.3MM', 'nanM', 'infG', 'x'])
-def test_impossible_targets(text):
-    with pytest.raises(MattingError, match='target: expected a number over 0'):
-        parse_target('target', text, lambda: 100.0)
-
-
-@pytest.mark.parametrize(
-    ('settings', 'message'),
-    [
-        ({}, 'how much to prune: expected either a ratio or'),
-        ({'ratio': 0.5, 'target_macs': '1G'}, 'how much to prune: expected either a ratio or'),
-        ({'ratio': 1.0}, 'ratio: expected 0 or more and below 1, got 1.0'),
-        ({'ratio': '0.5'}, "PruneOptions.ratio: expected float or NoneType, got '0.5'"),
-        ({'ratio': 0.5, 'threshold': 0.5}, 'only with selection reference'),
-        ({'selection': 'best', 'ratio': 0.5}, "selection: expected one of .*, got 'best'"),
-        ({'selection': 'reference', 'target_macs': '1G'}, 'the reference rule knows no targets'),
-        ({'selection': 'reference', 'ignore': ('a',)}, 'the reference rule decides every group'),
-        ({'ratio': 0.5, 'speed': 1}, 'speed: unknown setting; known: selection, ratio'),
-        ({'ratio': 0.5, 'round_to': 0}, 'round_to: expected at least 1, got 0'),
-    ],
-)
-def test_impossible_options(settings, message):
-    with pytest.raises(MattingError, match=message):
-        PruneOptions.from_settings(settings)

@@ -51,8 +51,24 @@ def test_limits_hold(ratio, round_to, min_channels, max_ratio):
             width = widths[g.name]
             assert g.minimum <= width <= g.width
             assert width >= min(g.width, min_channels)
-            assert width >= g.width * (1 - max_ratio) - 1e-9
+            assert width >= g.width * (1 - max_ratio) - 1e-6
             assert width % round_to == 0 or width == g.width
+
+
+@pytest.mark.parametrize(
+    ('width', 'ratio', 'limits', 'expected'),
+    [
+        (24, 0.5, Limits(round_to=8), 16),  # halves go up, whether even or odd
+        (40, 0.5, Limits(round_to=8), 24),
+        (120, 0.9, Limits(round_to=8), 16),  # 11.999999999999998 is 12
+        (320, 0.9, Limits(round_to=8, max_ratio=0.7), 96),  # 96.00000000000001 is 96
+        (100, 0.9, Limits(round_to=8, max_ratio=0.7), 32),  # 30, and the floor's multiple
+        (20, 0.9, Limits(round_to=8, min_channels=20), 20),
+        (10, 0.5, Limits(), 5),
+    ],
+)
+def test_widths_are_rounded_exactly(width, ratio, limits, expected):
+    assert select_uniform([group('a', width)], ratio, limits) == {'a': expected}
 
 
 def test_ignored_groups_and_ratios_of_their_own():

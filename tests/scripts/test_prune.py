@@ -58,7 +58,7 @@ def test_a_file_of_settings_and_flags_over_it(prune):
         (['--ratio=0.5'], ['--output: a folder for the pruned checkpoint is needed']),
         (['--ratio=1', '--dry_run'], ['ratio: expected 0 or more and below 1, got 1.0']),
         (['--ratio=0.5', '--threshold=2', '--dry_run'], ['the reference rule is for modnet']),
-        (['--ratio=0.5', '--group_ratios=a', '--dry_run'], ['--group_ratios: expected NAME=RATIO']),
+        (['--ratio=0.5', '--group_ratios=a', '--dry_run'], ['group_ratios: expected NAME=RATIO']),
         (['--ratio=0.5', '--method=taylor', '--dry_run'], ['needs --images and --alphas']),
         (['--ratio=0.5', '--ignore=stem', '--dry_run'], ['stem: no channel group']),
         (['--ratio=0.5', '--output=/dev/null/o', '--recalibrate=nowhere'], ['/dev/null']),
