@@ -49,8 +49,8 @@ def _parse_flags(arguments: list[str]) -> list[str]:
     except flags.Error as error:
         absent = re.findall(r'--(\w+)=None: Flag --\w+ must have a value', str(error))
         # An error in the file of --config comes with its traceback, whose last line says it.
-        message = re.sub(r'Error whilst parsing config file:.*\n(?=\S)', '', str(error), flags=re.S)
-        _fail(f'--{absent[0]}: a value is required (see --help)' if absent else message)
+        said = re.sub(r'Error whilst parsing config file:.*\n(?=\S)', '', str(error), flags=re.S)
+        _fail(f'--{absent[0]}: a value is required (see --help)' if absent else said)
     except SystemExit:  # --help, which absl ends with 1
         sys.exit(0)
     except Exception as error:  # whatever the file of --config raises, or ml_collections for it

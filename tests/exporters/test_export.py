@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mattingjax import MattingError, create_predictor
+from mattingjax import MattingError, create_predictor, save_checkpoint
 from mattingjax.images import load_image, resize
 from mattingjax.models import create_model_config, init_variables
 from mattingjax.sessions import create_session
@@ -187,6 +187,27 @@ def test_the_published_networks_have_few_and_plain_ops(network, size, limit):
     assert not FORBIDDEN & set(ops)
     assert not graph.library.function
     assert check_ops(graph) == []
+
+
+@pytest.mark.parametrize(('network', 'format'), [('modnet', 'openvino'), ('mmnet', 'onnx')])
+def test_a_pruned_network_is_exported_like_any_other(
+    request, network, format, photo_path, tmp_path
+):
+    require_export_tools()
+    from exporters.export import ExportOptions, export_checkpoint
+    from mattingjax.pruning import PruneOptions, plan_pruning, prune_checkpoint
+
+    dense = request.getfixturevalue(network)
+    options = PruneOptions(ratio=0.4, round_to=1, min_channels=2)
+    plan = plan_pruning(dense.config, dense.variables, options)
+    save_checkpoint(tmp_path / 'pruned', prune_checkpoint(dense, plan))
+    options = ExportOptions(formats=(format,), photos=(photo_path,))
+    manifest = export_checkpoint(tmp_path / 'pruned', tmp_path / 'out', options)
+    assert manifest['network']['provenance']['pruned']['after']['macs'] < plan.report.before.macs
+    for name, entry in manifest['artefacts'].items():
+        cases = [case for cases in entry['parity'].values() for case in cases.values()]
+        assert len(cases) >= 2
+        assert all(case['max'] <= 1e-4 for case in cases), name
 
 
 def test_an_artefact_that_differs_is_not_kept(mmnet_path, photo_path, tmp_path, monkeypatch):
