@@ -5,7 +5,9 @@ python scripts/train.py --config configs/retrain_pruned.py --workdir runs/retrai
 
 One of four: configs/retrain_pruned.py:finetune (the default), :finetune_frozen, :scratch,
 :scratch_frozen. The dense network is the teacher of them all; photos without masks will do with
---config.loss.supervised=0 --config.dataset.kind=unlabelled.
+--config.loss.supervised=0 --config.dataset.kind=unlabelled. A frozen backbone is the checkpoint's,
+also from scratch. The original compares backbones pruned and not: for one that is not, prune with
+scripts/prune.py --ignore 'backbone.*'.
 """
 
 from ml_collections import ConfigDict

@@ -21,9 +21,11 @@ from mattingjax.pruning import (
     select_uniform,
     with_widths,
 )
+from mattingjax.training import thinning
 from mattingjax.training.inputs import create_batches
 from mattingjax.training.objective import Objective
 from mattingjax.training.optimizers import create_optimizer, create_schedule
+from mattingjax.training.state import with_frozen
 from mattingjax.training.steps import StepOptions, check_layers
 from mattingjax.training.validation import FIGURES
 
@@ -75,6 +77,7 @@ def create_experiment(config: ConfigDict) -> Experiment:
         raise MattingError(
             f'validation.best: expected one of {", ".join(FIGURES)}, got {config.validation.best!r}'
         )
+    thinning.check(config.pruning, config.steps)
     initial = _load_initial(config)
     weights = {name: config.loss[name] for name in ('supervised', 'distillation', 'soc', 'l2')}
     objective = Objective(initial.config.network, **weights, features=tuple(config.loss.features))
@@ -121,9 +124,10 @@ def _load_initial(config: ConfigDict) -> Checkpoint:
     if isinstance(network.architecture, MMNetConfig):
         architecture = dataclasses.replace(network.architecture, dropout=model.dropout)
         network = dataclasses.replace(network, architecture=architecture)
-    if model.from_scratch:
-        return Checkpoint(network, init_variables(network, config.seed))
-    return Checkpoint(network, loaded.variables)
+    if not model.from_scratch:
+        return Checkpoint(network, loaded.variables)
+    drawn = init_variables(network, config.seed)
+    return Checkpoint(network, with_frozen(drawn, loaded.variables, model.freeze))
 
 
 def _load_teacher(

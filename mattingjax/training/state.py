@@ -97,3 +97,32 @@ def split(params: Any, freeze: Sequence[str]) -> tuple[Any, Any]:
 def join(params: Any, frozen: Any) -> Any:
     """Undoes `split`."""
     return unflatten_dict({**flatten_dict(params), **flatten_dict(frozen)})
+
+
+def frozen_norms(frozen: Any) -> frozenset[str]:
+    """Paths of the batch normalisations whose parameters are frozen."""
+    paths = flatten_dict(frozen, sep='/')
+    return frozenset(path.removesuffix('/scale') for path in paths if path.endswith('/scale'))
+
+
+def with_frozen(drawn: Variables, loaded: Variables, freeze: Sequence[str]) -> Variables:
+    """`drawn`, but what stays frozen is that of `loaded`: nothing would train it.
+
+    Normalisations come with their statistics.
+
+    Args:
+      drawn: `params` and `batch_stats`.
+      loaded: The same of the same network.
+      freeze: As in `create_state`.
+
+    Raises:
+      MattingError: As `split` does.
+    """
+    trained, _ = split(drawn['params'], freeze)
+    _, frozen = split(loaded['params'], freeze)
+    norms = frozen_norms(frozen)
+    batch_stats = flatten_dict(drawn['batch_stats'], sep='/')
+    for path, value in flatten_dict(loaded['batch_stats'], sep='/').items():
+        if path.rpartition('/')[0] in norms:
+            batch_stats[path] = value
+    return {'params': join(trained, frozen), 'batch_stats': unflatten_dict(batch_stats, sep='/')}

@@ -18,7 +18,7 @@ from mattingjax.models import ModelConfig, Variables, create_model, normalise, v
 from mattingjax.models.cpu_operations import training_operations
 from mattingjax.models.layers import BatchNorm
 from mattingjax.training.objective import Objective
-from mattingjax.training.state import TrainState, join
+from mattingjax.training.state import TrainState, frozen_norms, join
 
 Batch = Mapping[str, jax.Array]
 Step = Callable[[TrainState, Batch, Variables | None], tuple[TrainState, dict[str, jax.Array]]]
@@ -93,7 +93,7 @@ def create_train_step(
                 },
                 normalised.astype(options.dtype),
                 objective.features,
-                frozen=_frozen_norms(state.frozen),
+                frozen=frozen_norms(state.frozen),
                 step=state.step,
                 seed=options.seed,
             )
@@ -134,12 +134,6 @@ def _early(decay: float, step: jax.Array) -> jax.Array:
 
 def _cast(tree: Any, dtype: str) -> Any:
     return jax.tree.map(lambda leaf: leaf.astype(dtype), tree)
-
-
-def _frozen_norms(frozen: Any) -> frozenset[str]:
-    """Paths of the batch normalisations whose parameters are frozen."""
-    paths = flatten_dict(frozen, sep='/')
-    return frozenset(path.removesuffix('/scale') for path in paths if path.endswith('/scale'))
 
 
 def _run(

@@ -4,7 +4,9 @@ import optax
 import pytest
 from flax.traverse_util import flatten_dict
 
+from mattingjax.config import train_config
 from mattingjax.errors import MattingError
+from mattingjax.training.experiment import create_experiment
 from mattingjax.training.state import create_state, join, split
 
 
@@ -40,3 +42,22 @@ def test_the_averages_are_what_is_validated(mmnet):
     )
     without = create_state(mmnet.variables, optax.sgd(0.1))
     assert all(jax.tree.leaves(jax.tree.map(np.array_equal, without.variables(), mmnet.variables)))
+
+
+def test_from_scratch_what_is_frozen_is_the_checkpoints(modnet, modnet_path):
+    config = train_config('modnet')
+    config.model.checkpoint = str(modnet_path)
+    config.model.from_scratch = True
+    config.model.freeze = ('backbone/*', 'lr_branch/*/bn/*')
+    config.dataset.kind = 'synthetic'
+    found = flatten_dict(create_experiment(config).initial.variables, sep='/')
+    loaded = flatten_dict(modnet.variables, sep='/')
+    assert found.keys() == loaded.keys()
+    kept = {
+        path
+        for path in loaded
+        if '/backbone/' in f'/{path}' or 'lr_branch' in path and '/bn/' in path
+    }
+    assert {path.split('/')[0] for path in kept} == {'params', 'batch_stats'}
+    for path, value in loaded.items():
+        assert np.array_equal(found[path], value) == (path in kept), path
