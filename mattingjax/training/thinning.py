@@ -6,6 +6,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from mattingjax.errors import MattingError
 from mattingjax.models import ModelConfig
 from mattingjax.pruning import (
     Limits,
@@ -17,17 +18,40 @@ from mattingjax.pruning import (
     select_uniform,
     slice_tree,
 )
+from mattingjax.pruning.importance import METHODS
+from mattingjax.pruning.schedule import SCHEDULES
 from mattingjax.pruning.selection import check_ratio
 from mattingjax.training.state import TrainState
 
+_METHODS = tuple(name for name in METHODS if name != 'taylor')  # which needs gradients of its own
 
-def is_due(config: ConfigDict, step: int) -> bool:
-    """Whether channels go after this step.
+
+def check(config: ConfigDict, steps: int) -> None:
+    """Checks `pruning` of the settings before a training of so many steps.
 
     Raises:
-      MattingError: A setting is impossible.
+      MattingError: A setting is impossible; it is named.
     """
     check_ratio(config.ratio, 'pruning.ratio')
+    if not config.ratio:
+        return
+    for name, known in (('schedule', SCHEDULES), ('method', _METHODS)):
+        if config[name] not in known:
+            raise MattingError(
+                f'pruning.{name}: expected one of {", ".join(known)}, got {config[name]!r}'
+            )
+    for name in ('round_to', 'min_channels', 'every_steps'):
+        if config[name] < 1:
+            raise MattingError(f'pruning.{name}: expected at least 1, got {config[name]}')
+    if not 0 <= config.begin_step < config.end_step <= steps:
+        raise MattingError(
+            'pruning.begin_step, pruning.end_step: expected 0 or more, then more, up to the '
+            f'{steps} steps of the training, got {config.begin_step} and {config.end_step}'
+        )
+
+
+def is_due(config: ConfigDict, step: int) -> bool:
+    """Whether channels go after this step."""
     if not config.ratio or not config.begin_step < step <= config.end_step:
         return False
     return (step - config.begin_step) % config.every_steps == 0 or step == config.end_step
