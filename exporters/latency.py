@@ -17,22 +17,31 @@ from mattingjax.sessions import OpenVinoSession
 from mattingjax.timing import time_in_turn
 
 
-def measure_latency(config: ModelConfig, repeats: int = 30) -> float:
-    """Times a network; see `open_exported`.
+@contextlib.contextmanager
+def latency_beside(
+    dense: ModelConfig, rounds: int = 30
+) -> Iterator[Callable[[ModelConfig], float]]:
+    """Times networks that are made of one, each in turn with that one.
 
-    Args:
-      config: The network.
-      repeats: Runs whose median counts.
-
-    Returns:
-      Milliseconds for one image of the network's input size.
+    What else the machine does changes from one measurement to the next, and both alike: what is
+    yielded gives milliseconds as on a machine that is as busy as when the dense network was timed
+    first. They are for one image of the network's input size, medians of so many rounds.
 
     Raises:
       ImportError: The extra `export` is not installed.
       MattingError: The export fails.
     """
-    with open_exported(config) as run:
-        return time_in_turn({'network': run}, repeats)['network'] * 1e3
+    with open_exported(dense) as run_dense:
+        first = time_in_turn({'dense': run_dense}, rounds)['dense']
+
+        def measure(config: ModelConfig) -> float:
+            if config == dense:
+                return first * 1e3
+            with open_exported(config) as run:
+                seconds = time_in_turn({'dense': run_dense, 'trial': run}, rounds)
+            return first * seconds['trial'] / seconds['dense'] * 1e3
+
+        yield measure
 
 
 @contextlib.contextmanager

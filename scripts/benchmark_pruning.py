@@ -81,7 +81,7 @@ def main() -> None:
         pruning.choose_photos(_TRAIN_IMAGES.value, _GRADIENTS.value),
         Path(_TRAIN_ALPHAS.value),
     )
-    gradients = pruning.compute_gradients(config, checkpoint.variables, pairs)
+    gradients = list(pruning.compute_gradients(config, checkpoint.variables, pairs))
     rows = []
     for amount, (targets, reference) in _AMOUNTS.items():
         options = {

@@ -10,6 +10,8 @@ gets widths.png, a picture of that, and with the reference rule (--threshold, or
 prune_info.json. Flags win over the file of --config.
 """
 
+import contextlib
+
 from absl import flags
 from ml_collections import config_flags
 
@@ -100,14 +102,16 @@ def main() -> None:
     dense = load_checkpoint(_CHECKPOINT.value)
     batches = list(pruning.load_batches(dense.config, photos))
     checkpoint = pruning.restore_checkpoint(dense, batches) if batches else dense
-    plan = pruning.plan_pruning(
-        checkpoint.config,
-        checkpoint.variables,
-        options,
-        prune_info=reference_rule.read_prune_info(_PRUNE_INFO.value) if _PRUNE_INFO.value else None,
-        gradients=_compute_gradients(checkpoint) if options.method == 'taylor' else None,
-        measure_latency=_measure_latency,
-    )
+    info = reference_rule.read_prune_info(_PRUNE_INFO.value) if _PRUNE_INFO.value else None
+    with _open_latency(checkpoint.config, options) as measure_latency:
+        plan = pruning.plan_pruning(
+            checkpoint.config,
+            checkpoint.variables,
+            options,
+            prune_info=info,
+            gradients=_compute_gradients(checkpoint) if options.method == 'taylor' else None,
+            measure_latency=measure_latency,
+        )
     print(pruning.format_report(plan.report))
     for note in plan.notes:
         print(f'note: {note}')
@@ -162,12 +166,22 @@ def _compute_gradients(checkpoint):
     return compute_gradients(checkpoint.config, checkpoint.variables, pairs)
 
 
-def _measure_latency(config) -> float:
-    from exporters.latency import measure_latency
+@contextlib.contextmanager
+def _open_latency(config, options):
+    """What measures latency, each trial with a line; None without a target for it."""
+    if options.target_latency is None:
+        yield None
+        return
+    from exporters.latency import latency_beside
 
-    milliseconds = measure_latency(config)
-    print(f'a trial: {milliseconds:.2f} ms')
-    return milliseconds
+    with latency_beside(config) as measure:
+
+        def measure_and_tell(trial) -> float:
+            milliseconds = measure(trial)
+            print(f'a trial: {milliseconds:.2f} ms', flush=True)
+            return milliseconds
+
+        yield measure_and_tell
 
 
 if __name__ == '__main__':

@@ -24,7 +24,7 @@ from mattingjax.pruning.plan import (
 )
 from mattingjax.pruning.recalibration import recalibrate, restore_batch_norm
 from mattingjax.pruning.report import PruneReport, draw_widths, format_report
-from mattingjax.pruning.schedule import scheduled_ratio, step_ratio
+from mattingjax.pruning.schedule import scheduled_ratio
 from mattingjax.pruning.selection import (
     Budget,
     Limits,
@@ -68,6 +68,5 @@ __all__ = [
     'select_uniform',
     'silence',
     'slice_tree',
-    'step_ratio',
     'with_widths',
 ]

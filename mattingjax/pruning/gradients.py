@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
@@ -14,7 +14,7 @@ from mattingjax.models import ModelConfig, Variables, apply_model
 
 def compute_gradients(
     config: ModelConfig, variables: Variables, pairs: Iterable[tuple[np.ndarray, np.ndarray]]
-) -> list[Any]:
+) -> Iterator[Any]:
     """The gradient for each photo.
 
     The loss is the mean absolute difference of the alpha and of every other head, so that the
@@ -25,7 +25,7 @@ def compute_gradients(
       variables: Its `params` and `batch_stats`.
       pairs: Photos and alphas, float32 [N, S, S, 3] in [0, 255] and [N, S, S, 1] in [0, 1].
 
-    Returns:
+    Yields:
       Trees like `params`, of NumPy arrays.
     """
 
@@ -41,10 +41,8 @@ def compute_gradients(
         return total
 
     gradient = jax.jit(jax.grad(loss))
-    return [
-        jax.tree.map(np.asarray, gradient(variables['params'], images, alphas))
-        for images, alphas in pairs
-    ]
+    for images, alphas in pairs:
+        yield jax.tree.map(np.asarray, gradient(variables['params'], images, alphas))
 
 
 def _shrink(alphas: jax.Array, size: int) -> jax.Array:

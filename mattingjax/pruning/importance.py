@@ -21,7 +21,7 @@ one group count alike and groups can be ranked against each other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,7 @@ def compute_importance(
     aggregate: str = 'mean',
     normalise: bool = True,
     scale_invariant: bool = True,
-    gradients: Sequence[Any] | None = None,
+    gradients: Iterable[Any] | None = None,
     seed: int = 0,
 ) -> Importance:
     """The importance of every channel of a network.
@@ -65,8 +65,9 @@ def compute_importance(
         |Σ gradient · weight| over all that reads it. 'random': a baseline.
       aggregate: How the kernels that compute a group's channels together are combined: 'mean',
         'sum', 'max'. 'taylor' needs none: changes of the loss add up.
-      normalise: Whether each kernel's numbers are divided by their mean before. Without it,
-        'taylor' compares groups by their effect on the loss, the others by raw magnitude.
+      normalise: Whether each kernel's numbers (for 'bn_scale' each normalisation's) are divided by
+        their mean before. Without it, 'taylor' compares groups by their effect on the loss, the
+        others by raw magnitude.
       scale_invariant: See above; for 'l1', 'l2' and 'fpgm'.
       gradients: For 'taylor': trees like `params`, one for each photo or batch, over which the
         changes are averaged.
@@ -96,13 +97,12 @@ def compute_importance(
         rng = np.random.default_rng(seed)
         return {group.name: rng.uniform(size=group.width) for group in groups}
     if method == 'taylor':
-        if not gradients:
-            raise MattingError('taylor: needs gradients (photos and their alphas)')
-        trees = [_as_arrays({'params': tree}) for tree in gradients]
-        scores = {group.name: _loss_changes(group, values, trees) for group in groups}
+        scores = _loss_changes(groups, values, gradients or ())
         return {name: _scale(score, normalise) for name, score in scores.items()}
     if method == 'bn_scale':
-        return {group.name: _batch_norm_scales(group, values, aggregate) for group in groups}
+        return {
+            group.name: _batch_norm_scales(group, values, aggregate, normalise) for group in groups
+        }
     if scale_invariant:
         values = _scale_filters(values, find_folded(config, variables), method)
     return _measure_groups(groups, values, method, aggregate, normalise, scale_invariant)
@@ -192,7 +192,7 @@ def _scale_filters(
 
 
 def _batch_norm_scales(
-    group: ChannelGroup, values: dict[str, np.ndarray], aggregate: str
+    group: ChannelGroup, values: dict[str, np.ndarray], aggregate: str, normalise: bool
 ) -> np.ndarray:
     scales = [np.abs(values[part.path]) for part in group.slices if part.path.endswith('/bn/scale')]
     for scale in scales:
@@ -205,17 +205,25 @@ def _batch_norm_scales(
         return np.ones(group.width)
     # Instance normalisation is without scale, which is to say 1.
     padded = [np.pad(scale, (0, group.width - len(scale)), constant_values=1) for scale in scales]
-    return AGGREGATIONS[aggregate](padded, axis=0)
+    return AGGREGATIONS[aggregate]([_scale(scale, normalise) for scale in padded], axis=0)
 
 
 def _loss_changes(
-    group: ChannelGroup, values: dict[str, np.ndarray], trees: list[dict[str, np.ndarray]]
-) -> np.ndarray:
-    changes = []
-    for gradients in trees:
-        change = np.zeros(group.width)
-        for part in group.having('input'):
-            products = gradients[part.path] * values[part.path]
-            change += _channels(part, products).sum(axis=1)
-        changes.append(np.abs(change))
-    return np.mean(changes, axis=0)
+    groups: Iterable[ChannelGroup], values: dict[str, np.ndarray], gradients: Iterable[Any]
+) -> Importance:
+    """The mean change over the gradients, which are taken one at a time: each is a network."""
+    totals = {group.name: np.zeros(group.width) for group in groups}
+    count = 0
+    for tree in gradients:
+        count += 1
+        products = {
+            path: gradient * values[path] for path, gradient in _as_arrays({'params': tree}).items()
+        }
+        for group in groups:
+            change = sum(
+                _channels(part, products[part.path]).sum(axis=1) for part in group.having('input')
+            )
+            totals[group.name] += np.abs(change)
+    if not count:
+        raise MattingError('taylor: needs gradients (photos and their alphas)')
+    return {name: total / count for name, total in totals.items()}

@@ -24,7 +24,7 @@ def choose_photos(folder: Path | str, count: int) -> list[Path]:
     photos = find_images(folder)
     if not photos:
         raise MattingError(f'{folder}: holds no picture')
-    return photos[:: -(-len(photos) // count)]
+    return [photos[i] for i in np.linspace(0, len(photos) - 1, min(count, len(photos)), dtype=int)]
 
 
 def load_batches(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from mattingjax.pruning.cost import cost_model
 from mattingjax.pruning.importance import Importance, compute_importance
 from mattingjax.pruning.networks import channel_groups
 from mattingjax.pruning.options import PruneOptions, parse_target
-from mattingjax.pruning.recalibration import recalibrate, restore_batch_norm
+from mattingjax.pruning.recalibration import find_folded, recalibrate, restore_batch_norm
 from mattingjax.pruning.report import PruneReport, create_report
 from mattingjax.pruning.selection import (
     Budget,
@@ -60,7 +60,7 @@ def plan_pruning(
     options: PruneOptions,
     *,
     prune_info: dict[str, Any] | None = None,
-    gradients: Sequence[Any] | None = None,
+    gradients: Iterable[Any] | None = None,
     measure_latency: Callable[[ModelConfig], float] | None = None,
 ) -> PrunePlan:
     """Decides which channels go; nothing is cut yet.
@@ -78,23 +78,47 @@ def plan_pruning(
     """
     rank = functools.partial(_rank, variables=variables, options=options, gradients=gradients)
     if options.selection == 'reference':
-        return _plan_reference(config, variables, options, prune_info, rank)
-    groups, importance = channel_groups(config), rank(config)
+        plan = _plan_reference(config, variables, options, prune_info, rank)
+    else:
+        plan = _plan_shares(config, options, rank(config), measure_latency)
+    folded = find_folded(config, variables) if options.method in ('l1', 'l2', 'fpgm') else []
+    if folded:
+        note = (
+            f'{len(folded)} batch normalisations are folded into their kernels, which hides what '
+            'the channels matter; --recalibrate PHOTOS makes true ones of them first'
+        )
+        plan = dataclasses.replace(plan, notes=(*plan.notes, note))
+    return plan
+
+
+def _plan_shares(
+    config: ModelConfig,
+    options: PruneOptions,
+    importance: Importance,
+    measure_latency: Callable[[ModelConfig], float] | None,
+) -> PrunePlan:
+    """By 'uniform' or 'global': of a ratio, or of the least ratio that meets the targets."""
+    groups, notes = channel_groups(config), []
 
     def select(ratio: float) -> Widths:
         if options.selection == 'global':
             return select_global(groups, importance, ratio, options.limits)
         return select_uniform(groups, ratio, options.limits)
 
-    notes: tuple[str, ...] = ()
     if options.ratio is not None:
         widths = select(options.ratio)
     else:
+        measure = measure_latency and functools.cache(measure_latency)
         steps = _STEPS if options.target_latency is None else _LATENCY_STEPS
-        ratio, widths = search_widths(select, _budgets(config, options, measure_latency), steps)
-        notes = (f'the least ratio that meets the targets is {ratio:.4f}',)
+        ratio, widths = search_widths(select, _budgets(config, options, measure), steps)
+        notes.append(f'the least ratio that meets the targets is {ratio:.4f}')
+        if all(widths[group.name] == group.width for group in groups):
+            notes = ['the network meets the targets as it is, so nothing goes']
+        if measure is not None and options.target_latency is not None:
+            latencies = (measure(with_widths(config, chosen)) for chosen in ({}, widths))
+            notes.append('latency: {:.2f} ms → {:.2f} ms'.format(*latencies))
     keep_indices = keep_best(groups, importance, widths)
-    return PrunePlan(config, keep_indices, create_report(config, widths), notes=notes)
+    return PrunePlan(config, keep_indices, create_report(config, widths), notes=tuple(notes))
 
 
 def _rank(
@@ -102,7 +126,7 @@ def _rank(
     *,
     variables: Variables,
     options: PruneOptions,
-    gradients: Sequence[Any] | None,
+    gradients: Iterable[Any] | None,
 ) -> Importance:
     return compute_importance(
         config,
@@ -145,24 +169,26 @@ def _plan_reference(
     rank: Callable[[ModelConfig], Importance],
 ) -> PrunePlan:
     notes: list[str] = []
+    hint = 'the prune_info is of another network'
     if prune_info is None:
         if options.ratio is None or options.threshold is None:
             raise MattingError('selection reference: expected a ratio and a threshold')
         prune_info, notes = reference_rule.decide(
             config, variables, options.ratio, options.threshold
         )
+        hint = 'the reference rule is for the published widths, not for a MODNet that is narrower'
     if not isinstance(config.architecture, MODNetConfig):
         raise MattingError(f'prune_info: belongs to modnet, this is {config.network}')
     target = reference_rule.architecture_of(prune_info)
     if options.keep_shortcuts:
         groups = channel_groups(config)
-        widths = reference_rule.coupled_widths(groups, target, widest=True)
+        widths = reference_rule.coupled_widths(groups, target, hint, widest=True)
         keep_indices = keep_best(groups, rank(config), widths)
         report = create_report(config, widths)
         return PrunePlan(config, keep_indices, report, notes=tuple(notes))
     base, dropped = reference_rule.drop_shortcuts(config, target)
     groups = channel_groups(base)
-    widths = reference_rule.coupled_widths(groups, target)
+    widths = reference_rule.coupled_widths(groups, target, hint)
     finished, changed = reference_rule.build_target(with_widths(base, widths), target)
     report = dataclasses.replace(create_report(base, widths), after=cost_model(finished)({}))
     return PrunePlan(

@@ -34,6 +34,7 @@ from mattingjax.pruning.selection import Widths, check_ratio
 
 PRUNE_INFO_FILE = 'prune_info.json'
 _ROUND_TO = 8
+_MOST = 0.875  # ratio that leaves two channels of the narrowest layer: IBNorm halves them
 
 
 def round_to_8(count: int) -> int:
@@ -89,6 +90,9 @@ def decide(
     if not 0 <= threshold <= 1:
         raise MattingError(f'threshold: expected 0 to 1, got {threshold}')
     breakdowns: dict[str, list[str]] = {}  # what happened → where
+    if ratio > _MOST:
+        reason = f'ratio {ratio:g} leaves no two channels to halve, so {_MOST} is taken'
+        breakdowns[reason], ratio = ['f_branch/conv_f_0'], _MOST
     kernels = flatten_dict(variables['params'], sep='/')
 
     def keep(path: str) -> int:
@@ -186,13 +190,14 @@ def drop_shortcuts(config: ModelConfig, target: MODNetConfig) -> tuple[ModelConf
 
 
 def coupled_widths(
-    groups: tuple[ChannelGroup, ...], target: MODNetConfig, *, widest: bool = False
+    groups: tuple[ChannelGroup, ...], target: MODNetConfig, hint: str, *, widest: bool = False
 ) -> Widths:
     """The width of each group in another network.
 
     Args:
       groups: The dense network's.
       target: The other.
+      hint: What to say of a width that is larger than the group's.
       widest: Whether fields of one group may differ in `target`: the largest counts.
 
     Raises:
@@ -204,8 +209,7 @@ def coupled_widths(
         for field, width in wanted.items():
             if width > group.width:
                 raise MattingError(
-                    f'{field}: {width} channels wanted, the network has {group.width}; the '
-                    'prune_info is of another network'
+                    f'{field}: {width} channels wanted, the network has {group.width}; {hint}'
                 )
         if len(set(wanted.values())) > 1 and not widest:
             raise MattingError(f'{group.name}: expected one width for all of {wanted}')

@@ -1,7 +1,4 @@
-"""How much is pruned when, where pruning and training take turns.
-
-Shares are of the dense network; `step_ratio` turns them into shares of what is left.
-"""
+"""How much is pruned when, where pruning and training take turns."""
 
 from __future__ import annotations
 
@@ -40,20 +37,3 @@ def scheduled_ratio(
         raise MattingError(f'end_step: expected over begin_step {begin_step}, got {end_step}')
     t = min(max((step - begin_step) / (end_step - begin_step), 0.0), 1.0)
     return final_ratio * (t if schedule == 'linear' else 1 - (1 - t) ** 3)
-
-
-def step_ratio(ratio_before: float, ratio_after: float) -> float:
-    """The share of what is left that goes now, so that `ratio_after` of the whole is gone.
-
-    Args:
-      ratio_before: Share of the dense network that has gone already, in [0, 1).
-      ratio_after: At least that, below 1.
-
-    Raises:
-      MattingError: A share is impossible.
-    """
-    if not 0 <= ratio_before <= ratio_after < 1:
-        raise MattingError(
-            f'step_ratio: expected 0 <= before <= after < 1, got {ratio_before}, {ratio_after}'
-        )
-    return 1 - (1 - ratio_after) / (1 - ratio_before)

@@ -1,13 +1,41 @@
+import contextlib
+
+import pytest
+
 from exporters import latency
-from mattingjax.pruning import PruneOptions, cost_model, plan_pruning
+from mattingjax.pruning import PruneOptions, cost_model, plan_pruning, with_widths
 from tests.conftest import require_export_tools
 
 
-def test_a_network_is_exported_and_timed(mmnet, tmp_path, monkeypatch):
+def test_networks_are_exported_and_timed_beside_the_dense_one(mmnet, tmp_path, monkeypatch):
     require_export_tools()
     monkeypatch.setattr('tempfile.tempdir', str(tmp_path))
-    assert 0 < latency.measure_latency(mmnet.config, repeats=3) < 1e3
+    with latency.latency_beside(mmnet.config, rounds=3) as measure:
+        assert 0 < measure(mmnet.config) < 1e3
     assert not list(tmp_path.iterdir())
+
+
+def test_a_machine_that_gets_busier_changes_nothing(mmnet, monkeypatch):
+    """Milliseconds in proportion to the MACs, and twice as many at every measurement."""
+    measurements = []
+
+    @contextlib.contextmanager
+    def open_exported(config):
+        yield cost_model(config)({}).macs
+
+    def time_in_turn(runs, rounds):
+        measurements.append(sorted(runs))
+        return {name: macs * 2 ** len(measurements) / 2e3 for name, macs in runs.items()}
+
+    monkeypatch.setattr(latency, 'open_exported', open_exported)
+    monkeypatch.setattr(latency, 'time_in_turn', time_in_turn)
+    macs = cost_model(mmnet.config)({}).macs
+    with latency.latency_beside(mmnet.config) as measure:
+        assert measure(mmnet.config) == pytest.approx(macs)
+        for name in ('init', 'final'):
+            narrow = with_widths(mmnet.config, {name: 4})
+            assert measure(narrow) == pytest.approx(cost_model(narrow)({}).macs)
+    assert measurements == [['dense'], ['dense', 'trial'], ['dense', 'trial']]
 
 
 def test_a_share_of_the_latency_is_a_target(mmnet):
@@ -23,4 +51,6 @@ def test_a_share_of_the_latency_is_a_target(mmnet):
     plan = plan_pruning(mmnet.config, mmnet.variables, options, measure_latency=measure)
     assert 0.35 * cost({}).macs < plan.report.after.macs <= 0.5 * cost({}).macs
     assert tried[0].architecture == mmnet.config.architecture  # the dense one sets the scale
-    assert len(tried) < 10
+    assert len(tried) == len(set(tried)) < 10
+    before, after = cost({}).macs / 1e3, plan.report.after.macs / 1e3
+    assert plan.notes[1] == f'latency: {before:.2f} ms → {after:.2f} ms'

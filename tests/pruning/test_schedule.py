@@ -1,7 +1,7 @@
 import pytest
 
 from mattingjax.errors import MattingError
-from mattingjax.pruning import scheduled_ratio, step_ratio
+from mattingjax.pruning import scheduled_ratio
 
 SPAN = {'begin_step': 100, 'end_step': 300, 'final_ratio': 0.8}
 
@@ -19,13 +19,6 @@ def test_half_way():
     assert scheduled_ratio(200, schedule='cubic', **SPAN) == pytest.approx(0.8 * 7 / 8)
 
 
-def test_steps_add_up():
-    left = 1.0
-    for before, after in ((0.0, 0.3), (0.3, 0.5), (0.5, 0.8)):
-        left *= 1 - step_ratio(before, after)
-        assert left == pytest.approx(1 - after)
-
-
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
@@ -37,8 +30,3 @@ def test_steps_add_up():
 def test_impossible_schedules(changes, message):
     with pytest.raises(MattingError, match=message):
         scheduled_ratio(1, **{**SPAN, **changes})
-
-
-def test_channels_do_not_come_back():
-    with pytest.raises(MattingError, match='step_ratio: expected 0 <= before <= after < 1'):
-        step_ratio(0.5, 0.3)
