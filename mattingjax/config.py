@@ -37,6 +37,8 @@ def train_config(network: str = 'mmnet') -> ConfigDict:
     config.seed = 0
     # Steps of the whole training; a step is one batch.
     config.steps = 100_000
+    # Instead of steps: how often all photos come; 0: steps count.
+    config.epochs = 0.0
     # Photos in a batch, over all devices.
     config.batch_size = 32
     # Arithmetic of the layers: 'float32' or 'bfloat16'; parameters and losses are float32 always.
@@ -78,9 +80,9 @@ def train_config(network: str = 'mmnet') -> ConfigDict:
     config.data.recomposition = 0.5
     # Processes that prepare photos; 0: the training's own.
     config.data.workers = 0
-    # Photos that cannot be read: 'skip' (counted and replaced by the next) or 'raise'.
+    # Photos that cannot be read: 'skip' (counted and replaced by others) or 'raise'.
     config.data.on_error = 'skip'
-    # Write data.json with the SHA-256 of every file.
+    # Write data.json with the SHA-256 of every file, and compare it before a training goes on.
     config.data.manifest = True
 
     # Photos to validate on. An empty root is the dataset's own, with this split.
@@ -123,6 +125,8 @@ def train_config(network: str = 'mmnet') -> ConfigDict:
     config.loss.soc = 0.0
     # Times half the sum of squares of the convolutions' kernels.
     config.loss.l2 = 4e-7 if network == 'mmnet' else 0.0
+    # MMNet's composition loss as the original program has it, 1/255 of the paper's.
+    config.loss.divide_twice = False
     # The teacher: a checkpoint, and layers whose attention maps are compared
     # ('lr_branch/conv_lr8x').
     config.loss.teacher = ''

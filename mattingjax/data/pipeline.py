@@ -32,11 +32,13 @@ class Pipeline(Iterator[Batch]):
 
     Attributes:
       steps: How many batches there are, or None for no end.
+      unreadable: What was said of the records that could not be read so far, each once.
     """
 
     def __init__(self, batches: Any, identity: dict[str, int], workers: int, endless: bool):
         self._batches, self._identity, self._workers = batches, identity, workers
-        self._step, self._warned = 0, False
+        self._step = 0
+        self.unreadable: list[str] = []
         self._running: list[Any] = []  # at most one iterator of Grain
         # At the latest when the program ends: Grain's own attempt then comes too late.
         weakref.finalize(self, _stop, self._running)
@@ -47,10 +49,11 @@ class Pipeline(Iterator[Batch]):
             self._running.append(self._start())
         batch = next(self._running[0])
         self._step += 1
-        error = batch.pop('error')
-        if error and not self._warned:
-            logging.warning('%s; others are taken in place of such records', error)
-            self._warned = True
+        for error in batch.pop('errors'):
+            if not self.unreadable:
+                logging.warning('%s; others are taken in place of such records', error)
+            if error not in self.unreadable:
+                self.unreadable.append(error)
         if self._workers:
             # Out of the memory shared with the worker, which then is free again.
             batch |= {name: np.array(batch[name]) for name in (*PIXELS, 'index') if name in batch}
@@ -201,18 +204,18 @@ class _MakeExample:
 
     def __call__(self, position: int, index: int) -> Batch:
         rng = np.random.default_rng([self.seed, position])
-        error = ''
+        errors: list[str] = []
         for skipped in range(_TRIES):
             try:
                 example = self.transform(self.dataset[index], rng)
             except RecordError as problem:
                 if not self.skip:
                     raise
-                error = error or str(problem)
+                errors.append(str(problem))
                 index = int(rng.integers(len(self.dataset)))
             else:
-                return {**example, 'index': index, 'skipped': skipped, 'error': error}
-        raise MattingError(f'{_TRIES} records in a row cannot be read, the first: {error}')
+                return {**example, 'index': index, 'skipped': skipped, 'errors': errors}
+        raise MattingError(f'{_TRIES} records in a row cannot be read, the first: {errors[0]}')
 
 
 def _make_batch(examples: Sequence[Batch]) -> Batch:
@@ -226,7 +229,7 @@ def _make_batch(examples: Sequence[Batch]) -> Batch:
     batch['index'] = np.array([example['index'] for example in examples])
     batch['name'] = [example['name'] for example in examples]
     batch['skipped'] = sum(example['skipped'] for example in examples)
-    batch['error'] = next((e['error'] for e in examples if e['error']), '')
+    batch['errors'] = [error for example in examples for error in example['errors']]
     return batch
 
 

@@ -41,6 +41,11 @@ class DevicePrefetch(Iterator[Batch]):
         batch, self._state = self._sent.popleft()
         return batch
 
+    @property
+    def unreadable(self) -> list[str]:
+        """As the pipeline's, batches that are on their way included."""
+        return self._pipeline.unreadable
+
     def _send(self, batch: Batch) -> Batch:
         pixels = {name: batch[name] for name in PIXELS if name in batch}
         if self._sharding is None:

@@ -6,12 +6,12 @@ import dataclasses
 import itertools
 from typing import Any
 
+import jax
 import numpy as np
 import optax
 from ml_collections import ConfigDict
 
 from mattingjax.checkpoints import Checkpoint, hash_checkpoint, load_checkpoint
-from mattingjax.data.datasets import Dataset
 from mattingjax.errors import MattingError
 from mattingjax.models import MMNetConfig, create_model_config, init_variables
 from mattingjax.pruning import (
@@ -22,10 +22,10 @@ from mattingjax.pruning import (
     with_widths,
 )
 from mattingjax.training import thinning
-from mattingjax.training.inputs import create_batches
+from mattingjax.training.inputs import Sources, create_batches
 from mattingjax.training.objective import Objective
 from mattingjax.training.optimizers import create_optimizer, create_schedule
-from mattingjax.training.state import with_frozen
+from mattingjax.training.state import split, with_frozen
 from mattingjax.training.steps import StepOptions, check_layers
 from mattingjax.training.validation import FIGURES
 
@@ -65,22 +65,17 @@ def create_experiment(config: ConfigDict) -> Experiment:
     Raises:
       MattingError: A setting is impossible, or a checkpoint cannot be loaded.
     """
-    for name in ('steps', 'batch_size', 'save_every_steps', 'keep', 'log_every_steps'):
-        if config[name] < 1:
-            raise MattingError(f'{name}: expected at least 1, got {config[name]}')
-    for name in ('photos', 'every_steps'):
-        if config.validation[name] < 1:
-            raise MattingError(
-                f'validation.{name}: expected at least 1, got {config.validation[name]}'
-            )
-    if config.validation.best not in FIGURES:
-        raise MattingError(
-            f'validation.best: expected one of {", ".join(FIGURES)}, got {config.validation.best!r}'
-        )
+    _check_numbers(config)
     thinning.check(config.pruning, config.steps)
+    _check_labels(config)
     initial = _load_initial(config)
-    weights = {name: config.loss[name] for name in ('supervised', 'distillation', 'soc', 'l2')}
-    objective = Objective(initial.config.network, **weights, features=tuple(config.loss.features))
+    split(initial.variables['params'], config.model.freeze)  # checks the patterns
+    names = ('supervised', 'distillation', 'soc', 'l2', 'divide_twice')
+    objective = Objective(
+        initial.config.network,
+        **{name: config.loss[name] for name in names},
+        features=tuple(config.loss.features),
+    )
     updates = -(-config.steps // max(1, config.optimizer.accumulate_steps))
     schedule = create_schedule(config.optimizer, updates)
     experiment = Experiment(
@@ -97,6 +92,37 @@ def create_experiment(config: ConfigDict) -> Experiment:
             if network:
                 check_layers(network, objective.features)
     return experiment
+
+
+def _check_numbers(config: ConfigDict) -> None:
+    for name in ('steps', 'batch_size', 'save_every_steps', 'keep', 'log_every_steps'):
+        if config[name] < 1:
+            raise MattingError(f'{name}: expected at least 1, got {config[name]}')
+    for name in ('photos', 'every_steps'):
+        if config.validation[name] < 1:
+            raise MattingError(
+                f'validation.{name}: expected at least 1, got {config.validation[name]}'
+            )
+    if config.batch_size % jax.device_count():
+        raise MattingError(
+            f'batch_size: expected a multiple of the {jax.device_count()} devices, got '
+            f'{config.batch_size}'
+        )
+    if config.validation.best not in FIGURES:
+        raise MattingError(
+            f'validation.best: expected one of {", ".join(FIGURES)}, got {config.validation.best!r}'
+        )
+
+
+def _check_labels(config: ConfigDict) -> None:
+    """The network's own loss needs alphas of all photos."""
+    sections = {'dataset': config.dataset, **config.more_datasets}
+    for name, section in sections.items():
+        if config.loss.supervised and section.kind == 'unlabelled':
+            raise MattingError(
+                f"{name}.kind: unlabelled photos have no alphas for the network's own loss; "
+                'set loss.supervised=0, and loss.distillation or loss.soc over 0'
+            )
 
 
 def _load_initial(config: ConfigDict) -> Checkpoint:
@@ -142,7 +168,7 @@ def _load_teacher(
     return initial if objective.soc else None
 
 
-def restore_folded(experiment: Experiment, datasets: dict[str, Dataset]) -> Checkpoint:
+def restore_folded(experiment: Experiment, sources: Sources) -> Checkpoint:
     """The initial network, batch normalisation that was folded in made true again.
 
     Imported weights may have it folded into their kernels; such layers would train without it.
@@ -151,7 +177,7 @@ def restore_folded(experiment: Experiment, datasets: dict[str, Dataset]) -> Chec
     network, variables = experiment.initial.config, experiment.initial.variables
 
     def photos() -> Any:
-        batches = create_batches(config, datasets, size, trimap=False)
+        batches = create_batches(config, sources, size, trimap=False)
         count = -(-_STATISTICS_PHOTOS // config.batch_size)
         for batch in itertools.islice(batches, count):
             yield batch['image'].astype(np.float32)

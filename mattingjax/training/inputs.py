@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import inspect
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import numpy as np
+from absl import logging
 from ml_collections import ConfigDict
 
 from mattingjax.data.datasets import Dataset, open_dataset
 from mattingjax.data.mixtures import mix_datasets
 from mattingjax.data.pipeline import Pipeline, create_pipeline
+from mattingjax.data.records import RecordError
 from mattingjax.data.transforms import create_transform
 from mattingjax.errors import MattingError
 
@@ -24,26 +30,81 @@ def open_configured(config: ConfigDict) -> Dataset:
     return open_dataset(config.kind, **{name: config[name] for name in _OPTIONS})
 
 
-def open_training(config: ConfigDict) -> dict[str, Dataset]:
-    """The datasets that are trained on, by name: the first is 'dataset'."""
+@dataclasses.dataclass(frozen=True)
+class Sources:
+    """Where the photos of an experiment lie.
+
+    Attributes:
+      training: Datasets that are trained on, by name: the first is 'dataset'.
+      backgrounds: Pictures for new compositions, if any.
+      validation: What is validated on.
+    """
+
+    training: dict[str, Dataset]
+    backgrounds: Dataset | None
+    validation: Dataset
+
+    def named(self) -> dict[str, Dataset]:
+        """All of them, by name."""
+        backgrounds = {} if self.backgrounds is None else {'backgrounds': self.backgrounds}
+        return {**self.training, **backgrounds, 'validation': self.validation}
+
+
+def open_sources(config: ConfigDict) -> Sources:
+    """Opens what the settings name; no photo is read yet.
+
+    Raises:
+      MattingError: A dataset cannot be opened; the message begins with its name.
+    """
     sections = {'dataset': config.dataset, **config.more_datasets}
-    opened = {}
-    for name, section in sections.items():
-        try:
-            opened[name] = open_configured(section)
-        except MattingError as error:
-            raise MattingError(f'{name}: {error}') from error
-    return opened
+    if taken := sections.keys() & {'backgrounds', 'validation'}:
+        raise MattingError(f'more_datasets.{min(taken)}: another name is needed, this one is taken')
+    training = {name: _open(name, section) for name, section in sections.items()}
+    backgrounds = None
+    if config.data.backgrounds:
+        with _named('data.backgrounds'):
+            backgrounds = open_dataset('unlabelled', config.data.backgrounds)
+    validation = config.validation.copy_and_resolve_references()
+    if not validation.root and validation.kind != 'synthetic':
+        validation.root = config.dataset.root
+    return Sources(training, backgrounds, _open('validation', validation))
 
 
-def create_batches(
-    config: ConfigDict, datasets: dict[str, Dataset], size: int, *, trimap: bool
-) -> Pipeline:
+def _open(name: str, section: ConfigDict) -> Dataset:
+    with _named(name):
+        return open_configured(section)
+
+
+@contextlib.contextmanager
+def _named(name: str) -> Iterator[None]:
+    try:
+        yield
+    except MattingError as error:
+        raise MattingError(f'{name}: {error}') from error
+
+
+def with_steps(config: ConfigDict, sources: Sources) -> ConfigDict:
+    """The settings with `epochs` as steps, if they are set: all photos come so often.
+
+    Raises:
+      MattingError: They are negative.
+    """
+    if not 0 <= config.epochs < float('inf'):
+        raise MattingError(f'epochs: expected 0 or more, got {config.epochs}')
+    if not config.epochs:
+        return config
+    config = config.copy_and_resolve_references()
+    photos = sum(map(len, sources.training.values()))
+    config.steps = math.ceil(config.epochs * photos / max(1, config.batch_size))
+    return config
+
+
+def create_batches(config: ConfigDict, sources: Sources, size: int, *, trimap: bool) -> Pipeline:
     """An endless iterator of batches; see `data.pipeline.create_pipeline`.
 
     Args:
       config: The experiment's settings.
-      datasets: Those of `open_training`.
+      sources: Those of `open_sources`.
       size: Pixels of a side.
       trimap: Whether examples have one.
 
@@ -51,15 +112,12 @@ def create_batches(
       Batches of this process's share of `batch_size`; `get_state` and `set_state` resume it.
     """
     sections = {'dataset': config.dataset, **config.more_datasets}
-    parts = [(dataset, sections[name].weight) for name, dataset in datasets.items()]
+    parts = [(dataset, sections[name].weight) for name, dataset in sources.training.items()]
     dataset = parts[0][0] if len(parts) == 1 else mix_datasets(parts)
-    backgrounds = None
-    if config.data.backgrounds:
-        backgrounds = open_dataset('unlabelled', config.data.backgrounds)
     transform = create_transform(
         config.data.transform,
         size,
-        backgrounds=backgrounds,
+        backgrounds=sources.backgrounds,
         recomposition=config.data.recomposition,
         trimap=trimap,
         keep_aspect=config.data.keep_aspect,
@@ -77,32 +135,39 @@ def create_batches(
     )
 
 
-def load_validation(config: ConfigDict, size: int) -> list[Example]:
+def load_validation(
+    config: ConfigDict, sources: Sources, size: int
+) -> tuple[list[Example], list[str]]:
     """The photos to validate on, in memory.
 
     Args:
       config: The experiment's settings.
+      sources: Those of `open_sources`.
       size: Pixels of a side.
 
     Returns:
-      `image`, uint8 [S, S, 3], and, unless they are unlabelled, `alpha`, float32 [S, S], of each.
+      `image`, uint8 [S, S, 3], and, unless they are unlabelled, `alpha`, float32 [S, S], of each;
+      and what was said of photos that could not be read and are left out.
 
     Raises:
-      MattingError: A photo cannot be read.
+      MattingError: No photo can be read, or with `data.on_error` 'raise' one cannot.
     """
-    section = config.validation.copy_and_resolve_references()
-    if not section.root and section.kind != 'synthetic':
-        section.root = config.dataset.root
-    dataset = open_configured(section)
-    backgrounds = None
-    if config.data.backgrounds:
-        backgrounds = open_dataset('unlabelled', config.data.backgrounds)
-    transform = create_transform('evaluation', size, backgrounds=backgrounds)
-    step = -(-len(dataset) // section.photos)
-    examples = []
+    dataset = sources.validation
+    transform = create_transform('evaluation', size, backgrounds=sources.backgrounds)
+    step = -(-len(dataset) // config.validation.photos)
+    examples, unreadable = [], []
     for index in range(0, len(dataset), step):
-        example = transform(dataset[index], np.random.default_rng(index))
+        try:
+            example = transform(dataset[index], np.random.default_rng(index))
+        except RecordError as error:
+            if config.data.on_error == 'raise':
+                raise
+            unreadable.append(str(error))
+            logging.warning('validation: %s; left out', error)
+            continue
         if 'alpha' in example:
             example['alpha'] = example['alpha'][..., 0]
         examples.append(example)
-    return examples
+    if not examples:
+        raise MattingError(f'validation: no photo can be read, the first: {unreadable[0]}')
+    return examples, unreadable

@@ -5,14 +5,13 @@ workdir/states/          the latest states, to resume from
 workdir/last/, best/     checkpoints: the network now, and where the validation was best
 workdir/metrics.csv      loss and its terms by step; validation.csv: figures by step
 workdir/curves.png       both as curves; mattes.png: mattes of the validation
-workdir/data.json        the files that were trained on; tensorboard/: all of it, live
+workdir/data.json        every file that it sees, with its hash; tensorboard/: all of it, live
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import signal
 import sys
 from collections.abc import Iterator
@@ -26,9 +25,9 @@ from jax.sharding import NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
 from mattingjax.checkpoints import Checkpoint, save_checkpoint
+from mattingjax.data.folders import list_some
 from mattingjax.data.prefetch import DevicePrefetch
 from mattingjax.errors import MattingError
-from mattingjax.files import write_file
 from mattingjax.models import Variables, init_variables
 from mattingjax.training import thinning
 from mattingjax.training.checkpointing import Progress, Saver
@@ -39,23 +38,24 @@ from mattingjax.training.experiment import (
     restore_folded,
 )
 from mattingjax.training.inputs import (
+    Example,
+    Sources,
     create_batches,
     load_validation,
-    open_training,
+    open_sources,
+    with_steps,
 )
 from mattingjax.training.recorder import Recorder
 from mattingjax.training.state import TrainState, create_state
 from mattingjax.training.steps import Step, create_train_step
 from mattingjax.training.validation import measure, predict
+from mattingjax.training.workdir import STATES, check_data, check_settings, claim
 
-CONFIG_FILE = 'config.json'
-# Settings that may change when a training is resumed.
-_FREE = ('steps', 'save_every_steps', 'keep', 'log_every_steps', 'tensorboard')
 _PIXELS = ('image', 'alpha', 'trimap')  # what a step gets of a batch
 
 
 class NotFiniteError(MattingError):
-    """The loss of a step is not a finite number."""
+    """The loss of a step, or its gradient, is not a finite number."""
 
 
 def train(config: ConfigDict, workdir: Path) -> bool:
@@ -69,44 +69,20 @@ def train(config: ConfigDict, workdir: Path) -> bool:
       Whether all steps are done; False if SIGTERM ended it, after it saved.
 
     Raises:
-      MattingError: A setting is impossible, data cannot be read, or the folder is another
-        experiment's.
-      NotFiniteError: The loss is not finite; the batch is saved.
+      MattingError: A setting is impossible, data cannot be read or is not what the training began
+        with, or the folder is another experiment's.
+      NotFiniteError: The loss or the gradient is not finite; the batch is saved.
     """
-    experiment = create_experiment(config)
-    datasets = open_training(config)
-    _claim(workdir, config)
-    with (
-        Saver(workdir / 'states', config.keep) as saver,
-        Recorder(workdir, config) as recorder,
-        _watching_for_sigterm() as terminated,
-    ):
-        return Training(experiment, datasets, saver, recorder).run(terminated)
-
-
-def _claim(workdir: Path, config: ConfigDict) -> None:
-    """Writes the settings into the folder; raises MattingError if others lie there."""
-    file = workdir / CONFIG_FILE
-    settings = json.loads(config.to_json())
-    if file.is_file():
-        earlier = _flatten(json.loads(file.read_text(encoding='utf-8')))
-        for name, value in _flatten(settings).items():
-            if name not in _FREE and earlier.get(name) != value:
-                raise MattingError(
-                    f'{workdir}: a training with other settings lies there: {name} was '
-                    f'{earlier.get(name)!r}, is {value!r}; choose another folder'
-                )
-    elif workdir.is_dir() and any(workdir.iterdir()):
-        raise MattingError(f'{workdir}: expected a new folder, or one of a training')
-    write_file(file, (json.dumps(settings, indent=1) + '\n').encode())
-
-
-def _flatten(settings: dict[str, Any], prefix: str = '') -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        path = f'{prefix}{name}'
-        flat |= _flatten(value, f'{path}.') if isinstance(value, dict) else {path: value}
-    return flat
+    check_settings(workdir, config)
+    sources = open_sources(config)
+    config = with_steps(config, sources)
+    inputs = Inputs.create(create_experiment(config), sources)
+    manifests = check_data(workdir, sources.named()) if config.data.manifest else None
+    with Recorder(workdir, config) as recorder, _watching_for_sigterm() as terminated:
+        # Only now, when nothing is wrong with the settings: they are bound to the folder.
+        claim(workdir, config, manifests)
+        with Saver(workdir / STATES, config.keep) as saver:
+            return Training(inputs, saver, recorder).run(terminated)
 
 
 @contextlib.contextmanager
@@ -120,34 +96,53 @@ def _watching_for_sigterm() -> Iterator[list[int]]:
         signal.signal(signal.SIGTERM, earlier)
 
 
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """What a training needs, checked; its folder is not touched yet.
+
+    Attributes:
+      experiment: The settings, and what they mean.
+      sources: Where the photos lie.
+      batches: Those of the training, spread over the devices.
+      everywhere: The placement of what each device has whole.
+      examples: Photos to validate on.
+      unreadable: What was said of those that could not be read.
+    """
+
+    experiment: Experiment
+    sources: Sources
+    batches: DevicePrefetch
+    everywhere: NamedSharding
+    examples: list[Example]
+    unreadable: list[str]
+
+    @classmethod
+    def create(cls, experiment: Experiment, sources: Sources) -> Inputs:
+        """Opens the pipeline and loads the photos of the validation."""
+        config, network = experiment.config, experiment.initial.config
+        # XLA decides how what follows from a batch is spread; newer JAX would ask each time.
+        automatic = (jax.sharding.AxisType.Auto,)
+        mesh = jax.make_mesh((jax.device_count(),), ('data',), axis_types=automatic)
+        trimap = network.network == 'modnet' and config.loss.supervised > 0
+        batches = create_batches(config, sources, network.input_size, trimap=trimap)
+        spread = DevicePrefetch(batches, NamedSharding(mesh, PartitionSpec('data')))
+        loaded = load_validation(config, sources, network.input_size)
+        return cls(experiment, sources, spread, NamedSharding(mesh, PartitionSpec()), *loaded)
+
+
 class Training:
     """A training between its first step and its last."""
 
-    def __init__(
-        self, experiment: Experiment, datasets: dict, saver: Saver, recorder: Recorder
-    ) -> None:
-        self._experiment, self._config = experiment, experiment.config
+    def __init__(self, inputs: Inputs, saver: Saver, recorder: Recorder) -> None:
+        experiment = inputs.experiment
+        self._inputs, self._experiment, self._config = inputs, experiment, experiment.config
         self._saver, self._recorder = saver, recorder
-        network = experiment.initial.config
-        # XLA decides how what follows from a batch is spread; newer JAX would ask each time.
-        automatic = (jax.sharding.AxisType.Auto,)
-        self._mesh = jax.make_mesh((jax.device_count(),), ('data',), axis_types=automatic)
-        self._everywhere = NamedSharding(self._mesh, PartitionSpec())
-        if self._config.batch_size % jax.device_count():
-            raise MattingError(
-                f'batch_size: expected a multiple of the {jax.device_count()} devices, got '
-                f'{self._config.batch_size}'
-            )
-        trimap = network.network == 'modnet' and self._config.loss.supervised > 0
-        self._examples = load_validation(self._config, network.input_size)
-        batches = create_batches(self._config, datasets, network.input_size, trimap=trimap)
-        spread = NamedSharding(self._mesh, PartitionSpec('data'))
-        self._batches = DevicePrefetch(batches, spread)
+        self._everywhere, self._batches = inputs.everywhere, inputs.batches
         teacher = experiment.teacher
         self._teacher = jax.device_put(teacher.variables, self._everywhere) if teacher else None
         self._best: dict[str, float] = {}
         if saver.latest_step is None:
-            initial = restore_folded(experiment, datasets)
+            initial = restore_folded(experiment, inputs.sources)
             self._network, self._state = initial.config, self._create_state(initial.variables)
         else:
             progress = saver.restore_progress()
@@ -157,8 +152,6 @@ class Training:
             self._network = progress.network
             template = self._create_state(init_variables(progress.network, 0))
             self._state = saver.restore_state(template)
-        if self._config.data.manifest:
-            recorder.write_manifest(datasets)
         recorder.begin(-1 if saver.latest_step is None else int(self._state.step))
         self._step = self._compile()
 
@@ -203,11 +196,13 @@ class Training:
                 if is_last or self._is_due(step):
                     self._record(waiting, bar)
                     waiting = None
-                    self._pause(step, is_last)
+                    self._pause(step, stopping)
                 bar.update()
                 if stopping:
                     break
         self._recorder.draw()
+        if unreadable := [*self._inputs.unreadable, *self._batches.unreadable]:
+            tqdm.tqdm.write(f'{len(unreadable)} photos could not be read: {list_some(unreadable)}')
         return int(self._state.step) >= steps
 
     def _record(self, waiting: Any, bar: tqdm.tqdm) -> None:
@@ -216,12 +211,13 @@ class Training:
             return
         step, metrics, batch = waiting
         values = {name: float(value) for name, value in metrics.items()}
-        if not np.isfinite(values['loss']):
-            file = self._recorder.save_batch(batch)
-            raise NotFiniteError(
-                f'step {step}: expected a finite loss, got {values["loss"]}; its batch is in '
-                f'{file}, the latest state is that of step {self._saver.latest_step or 0}'
-            )
+        for name, words in (('loss', 'loss'), ('gradient_norm', 'norm of the gradient')):
+            if not np.isfinite(values[name]):
+                file = self._recorder.save_batch(batch)
+                raise NotFiniteError(
+                    f'step {step}: expected a finite {words}, got {values[name]}; its batch is in '
+                    f'{file}, the latest state is that of step {self._saver.latest_step or 0}'
+                )
         row = {
             **values,
             'learning_rate': self._experiment.learning_rate(step - 1),
@@ -237,8 +233,8 @@ class Training:
         cadences = config.validation.every_steps, config.save_every_steps
         return thinning.is_due(config.pruning, step) or any(step % every == 0 for every in cadences)
 
-    def _pause(self, step: int, is_last: bool) -> None:
-        """Prunes, validates and saves, whatever is due."""
+    def _pause(self, step: int, stopping: bool) -> None:
+        """Prunes, validates and saves, whatever is due; saves in any case before a stop."""
         config = self._config
         if thinning.is_due(config.pruning, step):
             dense = self._experiment.initial.config
@@ -248,26 +244,32 @@ class Training:
             self._state = jax.device_put(state, self._everywhere)
             self._step = self._compile()
             self._best = {}  # a wider network's figures are no measure for a narrower one
-        if is_last or step % config.validation.every_steps == 0:
+        is_last = step == config.steps
+        if validates := is_last or step % config.validation.every_steps == 0:
             self._validate(step)
-        if is_last or step % config.save_every_steps == 0:
+        if is_last or stopping or step % config.save_every_steps == 0:
             progress = Progress(self._network, self._batches.get_state(), self._best)
             self._saver.save(step, self._state, progress)
+        if stopping and not validates:
+            # The network of now, but no figures: a training that was not stopped has none here.
+            self._keep('last', step, {})
 
     def _validate(self, step: int) -> None:
         """Measures the network, and keeps it if it is the best so far."""
-        if not self._examples:
-            alphas, figures = [], {}
-        else:
-            variables = self._state.variables()
-            alphas = predict(self._network, variables, self._examples, self._config.batch_size)
-            figures = measure(alphas, self._examples)
-        self._recorder.add_figures(step, figures, self._examples, alphas)
-        trained = {**describe_origin(self._experiment), 'step': step, 'validation': figures}
-        network = dataclasses.replace(self._network, provenance={'trained': trained})
-        checkpoint = Checkpoint(network, jax.tree.map(np.asarray, self._state.variables()))
-        save_checkpoint(self._recorder.workdir / 'last', checkpoint, overwrite=True)
+        examples = self._inputs.examples
+        variables = self._state.variables()
+        alphas = predict(self._network, variables, examples, self._config.batch_size)
+        figures = measure(alphas, examples)
+        self._recorder.add_figures(step, figures, examples, alphas)
+        self._keep('last', step, figures)
         name = self._config.validation.best
         if figures and figures[name] <= self._best.get(name, np.inf):
             self._best = figures
-            save_checkpoint(self._recorder.workdir / 'best', checkpoint, overwrite=True)
+            self._keep('best', step, figures)
+
+    def _keep(self, name: str, step: int, figures: dict[str, float]) -> None:
+        """Writes the network as it is now as the checkpoint of this name."""
+        trained = {**describe_origin(self._experiment), 'step': step, 'validation': figures}
+        network = dataclasses.replace(self._network, provenance={'trained': trained})
+        checkpoint = Checkpoint(network, jax.tree.map(np.asarray, self._state.variables()))
+        save_checkpoint(self._recorder.workdir / name, checkpoint, overwrite=True)

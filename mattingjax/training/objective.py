@@ -33,6 +33,7 @@ class Objective:
       soc: Weight of MODNet's sub-objectives consistency, for photos without labels.
       l2: Half the sum of squares of the convolutions' kernels is multiplied with this.
       features: Layers, by path, whose attention maps are compared with the teacher's.
+      divide_twice: Of MMNet's own loss; see `losses.mmnet_loss`.
     """
 
     network: str
@@ -41,6 +42,7 @@ class Objective:
     soc: float = 0.0
     l2: float = 0.0
     features: tuple[str, ...] = ()
+    divide_twice: bool = False
 
     def __post_init__(self) -> None:
         weights = {name: getattr(self, name) for name in ('supervised', 'distillation', 'soc')}
@@ -51,6 +53,8 @@ class Objective:
             raise MattingError(f'loss: expected one of {", ".join(weights)} over 0')
         if self.soc and self.network != 'modnet':
             raise MattingError(f'loss.soc: is for modnet, this is {self.network}')
+        if self.divide_twice and self.network != 'mmnet':
+            raise MattingError(f'loss.divide_twice: is for mmnet, this is {self.network}')
 
     @property
     def needs_teacher(self) -> bool:
@@ -108,5 +112,5 @@ class Objective:
         self, outputs: Outputs, batch: Mapping[str, jax.Array], image: jax.Array
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         if self.network == 'mmnet':
-            return mmnet_loss(outputs, batch['alpha'], image)
+            return mmnet_loss(outputs, batch['alpha'], image, divide_twice=self.divide_twice)
         return modnet_loss(outputs, batch['alpha'], image, batch.get('trimap'))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
-import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import Any, Self
 import numpy as np
 from ml_collections import ConfigDict
 
-from mattingjax.data.datasets import Dataset, create_manifest
 from mattingjax.files import write_file
 from mattingjax.images import encode_png
 from mattingjax.training.inputs import Example
@@ -29,9 +28,15 @@ class Recorder:
     Args:
       workdir: The training's folder.
       config: The settings.
+
+    Raises:
+      ImportError: A package that it will need is missing.
     """
 
     def __init__(self, workdir: Path, config: ConfigDict):
+        _require('matplotlib', '')
+        if config.tensorboard:
+            _require('tensorboardX', ', or --config.tensorboard=False')
         self.workdir = workdir
         self._config = config
         self._writer: Any = None
@@ -50,15 +55,11 @@ class Recorder:
         self._steps = Table(self.workdir / STEPS_FILE, step)
         self._figures = Table(self.workdir / FIGURES_FILE, step)
         if self._config.tensorboard:
-            # What a killed training wrote beyond its last saved state is hidden.
-            self._writer = _summary_writer(str(self.workdir / 'tensorboard'), purge_step=step + 1)
-        self._clock, self._clock_step = time.perf_counter(), max(step, 0)
+            from tensorboardX import SummaryWriter
 
-    def write_manifest(self, datasets: Mapping[str, Dataset]) -> None:
-        """Writes data.json: every file that is trained on, with its SHA-256."""
-        content = {name: create_manifest(dataset) for name, dataset in datasets.items()}
-        text = json.dumps(content, indent=1) + '\n'
-        write_file(self.workdir / 'data.json', text.encode())
+            # What a killed training wrote beyond its last saved state is hidden.
+            self._writer = SummaryWriter(str(self.workdir / 'tensorboard'), purge_step=step + 1)
+        self._clock, self._clock_step = time.perf_counter(), max(step, 0)
 
     def add_step(self, step: int, values: Mapping[str, float], images: int) -> float:
         """Writes a step down; returns images per second, as of the last `log_every_steps`."""
@@ -84,8 +85,6 @@ class Recorder:
         if figures:
             self._figures.add({'step': step, **figures})
             self._add_scalars('validation', {'step': step, **figures})
-        if not examples:
-            return
         chosen = range(0, len(examples), -(-len(examples) // _SHOWN))
         picture = draw_mattes(
             [examples[i]['image'] for i in chosen],
@@ -120,11 +119,6 @@ class Recorder:
                     self._writer.add_scalar(f'{prefix}/{name}', value, values['step'])
 
 
-def _summary_writer(folder: str, **options: Any) -> Any:
-    try:
-        from tensorboardX import SummaryWriter
-    except ImportError as error:
-        raise ImportError(
-            "tensorboardX is missing: pip install -e '.[train]', or --config.tensorboard=False"
-        ) from error
-    return SummaryWriter(folder, **options)
+def _require(package: str, alternative: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        raise ImportError(f"{package} is missing: pip install -e '.[train]'{alternative}")

@@ -1,10 +1,11 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-import time
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,26 +13,47 @@ from PIL import Image
 import mattingjax
 from mattingjax.errors import MattingError
 from mattingjax.training import NotFiniteError, train
+from mattingjax.training.inputs import create_batches, open_sources
+from mattingjax.training.loop import Training
 from mattingjax.training.tables import read_table
-from tests.conftest import ROOT, assert_one_line_error
+from tests.conftest import ROOT
 from tests.training.conftest import tiny_config
 
-STEPS = 30
+STEPS = 36
 WHOLE = {
-    'steps': STEPS, 'batch_size': 8, 'dataset__count': 16, 'save_every_steps': 4,
-    'optimizer__ema_decay': 0.9,
+    'steps': STEPS, 'batch_size': 8, 'dataset__count': 16, 'save_every_steps': 4, 'keep': 2,
+    'optimizer__ema_decay': 0.9, 'model__dropout': 0.1, 'tensorboard': True,
 }  # fmt: skip
+
+# In the process of a training: a signal to itself when a step is recorded and there is a state.
+SIGNAL = """
+import signal, time
+from pathlib import Path
+from mattingjax.training.recorder import Recorder
+
+add_step = Recorder.add_step
+
+def add_step_with_signal(self, step, *rest):
+    if step == {step}:
+        states = Path(self.workdir) / 'states'
+        while {wait} and not any(path.name.isdigit() for path in states.iterdir()):
+            time.sleep(0.01)
+        signal.raise_signal(signal.{name})
+    return add_step(self, step, *rest)
+
+Recorder.add_step = add_step_with_signal
+"""
 
 
 def losses(workdir):
     return {int(row['step']): row['loss'] for row in read_table(workdir / 'metrics.csv')}
 
 
-def start(workdir, cache, devices=1, **changes):
-    """Starts scripts/train.py with `tiny_config` in a process of its own."""
+def run(workdir, cache, devices=1, before='', **changes):
+    """Runs scripts/train.py with `tiny_config` in a process of its own; `before` is run first."""
     file = workdir.parent / f'{workdir.name}_config.py'
     file.write_text(
-        'from tests.training.conftest import tiny_config\n'
+        f'{before}\nfrom tests.training.conftest import tiny_config\n'
         f'def get_config():\n    return tiny_config(**{changes!r})\n'
     )
     environment = os.environ | {
@@ -41,25 +63,29 @@ def start(workdir, cache, devices=1, **changes):
         'XLA_FLAGS': f'--xla_force_host_platform_device_count={devices}',
     }
     command = [sys.executable, 'scripts/train.py', '--config', file, '--workdir', workdir]
-    return subprocess.Popen(
-        list(map(str, command)), cwd=ROOT, env=environment,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    return subprocess.run(
+        list(map(str, command)), cwd=ROOT, env=environment, capture_output=True, check=False,
+        timeout=400,
     )  # fmt: skip
 
 
-def wait_for_step(process, workdir, step):
-    deadline = time.monotonic() + 300
-    while max(losses(workdir), default=0) < step:
-        assert process.poll() is None, process.communicate()[1].decode()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+def end(workdir):
+    """The network at the end, and the best one: variables and the steps that they are of."""
+    found = [mattingjax.load_checkpoint(workdir / name) for name in ('last', 'best')]
+    steps = [checkpoint.config.provenance['trained']['step'] for checkpoint in found]
+    return [checkpoint.variables for checkpoint in found], steps
 
 
-def wait_for_state(process, workdir):
-    """Until one is complete: Orbax then gives it its name."""
-    while not any(path.name.isdigit() for path in (workdir / 'states').iterdir()):
-        assert process.poll() is None
-        time.sleep(0.02)
+def assert_as_if_nothing_had_happened(workdir, whole):
+    assert losses(workdir) == losses(whole)
+    assert read_table(workdir / 'validation.csv') == read_table(whole / 'validation.csv')
+    (variables, steps), (expected, expected_steps) = end(workdir), end(whole)
+    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, variables, expected)))
+    assert steps == expected_steps
+
+
+def states(workdir):
+    return sorted(int(path.name) for path in (workdir / 'states').iterdir() if path.name.isdigit())
 
 
 @pytest.fixture(scope='module')
@@ -87,41 +113,48 @@ def test_what_a_training_leaves(whole):
     photo = np.zeros((40, 30, 3), np.uint8)
     assert mattingjax.create_predictor(whole / 'last')(photo).shape == (40, 30)
     data = json.loads((whole / 'data.json').read_text())
-    assert data['dataset']['records'] == 16
+    assert {name: part['records'] for name, part in data.items()} == {
+        'dataset': 16, 'validation': 4
+    }  # fmt: skip
+    assert states(whole) == [32, 36]
+    (events,) = (whole / 'tensorboard').iterdir()
+    for tag in (b'train/loss', b'train/learning_rate', b'validation/mad', b'mattes'):
+        assert tag in events.read_bytes()
 
 
 def test_killed_at_any_step_it_goes_on_to_the_bit(whole, tmp_path, compilation_cache):
+    """Killed with its data made by a worker process, it goes on without: that may change."""
     workdir = tmp_path / 'run'
-    process = start(workdir, compilation_cache, **WHOLE)
-    wait_for_step(process, workdir, int(np.random.default_rng().integers(5, 12)))
-    wait_for_state(process, workdir)
-    process.kill()
-    process.wait()
-    assert max(losses(workdir)) < STEPS, 'killed too late to show anything'
+    step = int(np.random.default_rng().integers(5, 12))
+    kill = SIGNAL.format(name='SIGKILL', step=step, wait=True)
+    process = run(workdir, compilation_cache, before=kill, **WHOLE, data__workers=1)
+    assert process.returncode == -signal.SIGKILL, process.stderr.decode()
+    before = read_table(workdir / 'metrics.csv')
+    state = states(workdir)[-1]
+    assert 0 < state <= step
     assert train(tiny_config(**WHOLE), workdir)
-    assert losses(workdir) == losses(whole)
-    ends = [mattingjax.load_checkpoint(folder / 'last').variables for folder in (workdir, whole)]
-    import jax
-
-    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, *ends)))
-    assert read_table(workdir / 'validation.csv') == read_table(whole / 'validation.csv')
+    assert_as_if_nothing_had_happened(workdir, whole)
+    # Up to the state rows are as they were, the speed included; then come other ones.
+    after = read_table(workdir / 'metrics.csv')
+    assert STEPS - state >= 20
+    assert after[:state] == before[:state]
+    assert after[state]['images_per_second'] != before[state]['images_per_second']
 
 
 def test_asked_to_end_it_saves_and_stops(whole, tmp_path, compilation_cache):
     workdir = tmp_path / 'run'
-    # Nothing would be saved before the end but for the signal.
-    process = start(workdir, compilation_cache, **WHOLE | {'save_every_steps': 1000})
-    wait_for_step(process, workdir, 2)
-    process.send_signal(signal.SIGTERM)
-    output, errors = process.communicate(timeout=120)
-    assert process.returncode == 143, errors.decode()
-    assert b'stopped; the same command goes on' in output
-    reached = max(losses(workdir))
-    assert reached < STEPS
-    assert [path.name for path in (workdir / 'states').iterdir()] == [str(reached)]
+    # Nothing would be saved before the end but for the signal, nor validated at its step.
+    stop = SIGNAL.format(name='SIGTERM', step=7, wait=False)
+    process = run(workdir, compilation_cache, before=stop, **WHOLE | {'save_every_steps': 1000})
+    assert process.returncode == 143, process.stderr.decode()
+    assert b'stopped; the same command goes on' in process.stdout
+    assert states(workdir) == [8]
+    assert max(losses(workdir)) == 8
+    assert [row['step'] for row in read_table(workdir / 'validation.csv')] == [0, 3, 6]
+    assert end(workdir)[1][0] == 8
     assert (workdir / 'curves.png').is_file()
     assert train(tiny_config(**WHOLE), workdir)
-    assert losses(workdir) == losses(whole)
+    assert_as_if_nothing_had_happened(workdir, whole)
 
 
 def test_devices_share_a_batch(compilation_cache, tmp_path):
@@ -132,14 +165,14 @@ def test_devices_share_a_batch(compilation_cache, tmp_path):
     """
     config = WHOLE | {
         'steps': 6, 'optimizer__name': 'sgd', 'optimizer__learning_rate': 1e-4,
-        'validation__every_steps': 6, 'save_every_steps': 6,
+        'validation__every_steps': 6, 'save_every_steps': 6, 'tensorboard': False,
+        'model__dropout': 0.0,
     }  # fmt: skip
     found = {}
     for devices in (1, 2, 8):
         workdir = tmp_path / str(devices)
-        process = start(workdir, compilation_cache, devices, **config)
-        _, errors = process.communicate(timeout=400)
-        assert process.returncode == 0, errors.decode()
+        process = run(workdir, compilation_cache, devices, **config)
+        assert process.returncode == 0, process.stderr.decode()
         found[devices] = losses(workdir)
     assert list(found[1]) == [1, 2, 3, 4, 5, 6]
     for devices in (2, 8):
@@ -161,23 +194,40 @@ def test_channels_go_while_it_trains(tmp_path, compilation_cache):
     assert np.isfinite(list(losses(workdir).values())).all()
     # From the state of step 3, after the pruning.
     earlier = losses(workdir)
-    import shutil
-
     shutil.rmtree(workdir / 'states' / '4')
     assert train(config, workdir)
     assert losses(workdir) == earlier
 
 
-def test_a_loss_that_is_not_finite_ends_it(tmp_path, compilation_cache):
-    config = tiny_config(optimizer__learning_rate=1e30, optimizer__name='sgd', steps=20)
-    with pytest.raises(NotFiniteError, match=r'step [2-9]: expected a finite loss, got (nan|inf)'):
+def step_that_fails(name, at):
+    def step(state, batch, teacher):
+        values = {'loss': 0.5, 'gradient_norm': 1.0}
+        return state.replace(step=state.step + 1), values | (
+            {name: np.inf} if int(state.step) + 1 == at else {}
+        )
+
+    return step
+
+
+@pytest.mark.parametrize(
+    ('name', 'words'), [('loss', 'loss'), ('gradient_norm', 'norm of the gradient')]
+)
+def test_what_is_not_finite_ends_it(tmp_path, compilation_cache, monkeypatch, name, words):
+    monkeypatch.setattr(Training, '_compile', lambda self: step_that_fails(name, 5))
+    config = tiny_config()
+    with pytest.raises(NotFiniteError, match=rf'step 5: expected a finite {words}, got inf'):
         train(config, tmp_path / 'run')
+    assert list(losses(tmp_path / 'run')) == [1, 2, 3, 4]
+    batches = create_batches(config, open_sources(config), 32, trimap=False)
+    expected = [next(batches) for _ in range(5)][-1]
     with np.load(tmp_path / 'run' / 'not_finite.npz') as batch:
-        assert batch['image'].shape == (4, 32, 32, 3)
-        assert len(batch['index']) == 4
+        for name in ('image', 'alpha', 'index'):
+            np.testing.assert_array_equal(batch[name], expected[name])
 
 
-def test_photos_that_cannot_be_read_are_counted(tmp_path, compilation_cache):
+@pytest.fixture
+def photos(tmp_path):
+    """Five photos to train on and five to validate on; one of each is damaged."""
     for split in ('train', 'test'):
         for kind in ('image', 'mask'):
             folder = tmp_path / split / kind
@@ -187,44 +237,32 @@ def test_photos_that_cannot_be_read_are_counted(tmp_path, compilation_cache):
                 picture = Image.fromarray(pixels if kind == 'image' else pixels[..., 0])
                 picture.save(folder / f'{i}.png')
     (tmp_path / 'train' / 'image' / '3.png').write_bytes(b'no picture')
+    (tmp_path / 'test' / 'mask' / '1.png').write_bytes(b'no picture')
+    return tmp_path
+
+
+def test_photos_that_cannot_be_read_are_counted(photos, compilation_cache, capsys):
     settings = {
-        'steps': 3, 'dataset__kind': 'mmnet', 'dataset__root': str(tmp_path),
+        'steps': 3, 'dataset__kind': 'mmnet', 'dataset__root': str(photos),
         'validation__kind': 'mmnet', 'validation__split': 'test', 'validation__every_steps': 3,
     }  # fmt: skip
-    workdir = tmp_path / 'run'
+    workdir = photos / 'run'
     assert train(tiny_config(**settings), workdir)
     assert sum(row['skipped'] for row in read_table(workdir / 'metrics.csv')) >= 2
+    output = capsys.readouterr().out
+    assert '2 photos could not be read: ' in output
+    assert f'{photos}/test/mask/1.png' in output
+    assert f'{photos}/train/image/3.png' in output
     data = json.loads((workdir / 'data.json').read_text())
-    assert len(data['dataset']['sha256']) == 10
-    with pytest.raises(MattingError, match=r'3\.png'):
-        train(tiny_config(**settings, data__on_error='raise'), tmp_path / 'strict')
+    assert [len(data[name]['sha256']) for name in ('dataset', 'validation')] == [10, 10]
 
+    # It does not go on with other photos.
+    for folder in ('image', 'mask'):
+        (photos / 'test' / folder / '0.png').unlink()
+    with pytest.raises(MattingError, match=r'validation: 2 files missing \(image/0.png, mask/0'):
+        train(tiny_config(**settings, data__workers=1), workdir)
 
-def test_another_experiments_folder_is_left_alone(whole, tmp_path):
-    before = {path: path.stat().st_mtime_ns for path in whole.rglob('*')}
-    with pytest.raises(MattingError, match=r'batch_size was 8, is 16; choose another folder'):
-        train(tiny_config(**WHOLE | {'batch_size': 16}), whole)
-    assert {path: path.stat().st_mtime_ns for path in whole.rglob('*')} == before
-    (tmp_path / 'mine.txt').write_text('mine')
-    with pytest.raises(MattingError, match='expected a new folder, or one of a training'):
-        train(tiny_config(), tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ['mine.txt']
-
-
-@pytest.mark.parametrize(
-    ('arguments', 'parts'),
-    [
-        ([], ['--config: a file of settings is needed']),
-        (['--config.dataset.rot=x'], ['rot', 'root']),
-        (['--config.dataset.kind=mmnet'], ['dataset: root']),
-        (['--config.batch_size=0'], ['batch_size: expected at least 1, got 0']),
-        (['--config.loss.distillation=1'], ['loss.teacher: expected a checkpoint']),
-        (['--config.model.checkpoint=nowhere'], ['nowhere: not a checkpoint']),
-        (['--config.validation.best=mda'], ['validation.best', 'mad', 'mda']),
-    ],
-)
-def test_bad_settings_are_one_line(run_script, tmp_path, arguments, parts):
-    config = ['--config', ROOT / 'configs' / 'smoke.py'] if arguments else []
-    process = run_script('train', '--workdir', tmp_path / 'run', *config, *arguments)
-    assert_one_line_error(process, *parts)
-    assert not (tmp_path / 'run').exists()
+    strict = tiny_config(**settings, data__on_error='raise')
+    with pytest.raises(MattingError, match=r'1\.png'):
+        train(strict, photos / 'strict')
+    assert not (photos / 'strict').exists()

@@ -56,7 +56,7 @@ def test_from_scratch_what_is_frozen_is_the_checkpoints(modnet, modnet_path):
     kept = {
         path
         for path in loaded
-        if '/backbone/' in f'/{path}' or 'lr_branch' in path and '/bn/' in path
+        if '/backbone/' in f'/{path}' or ('lr_branch' in path and '/bn/' in path)
     }
     assert {path.split('/')[0] for path in kept} == {'params', 'batch_stats'}
     for path, value in loaded.items():

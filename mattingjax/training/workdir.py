@@ -1,0 +1,109 @@
+"""Whose a training's folder is: its settings and its data, compared before a training goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from mattingjax.config import dataset_config, train_config
+from mattingjax.data.datasets import Dataset, create_manifest
+from mattingjax.data.folders import list_some
+from mattingjax.errors import MattingError
+from mattingjax.files import write_file
+
+CONFIG_FILE, DATA_FILE, STATES = 'config.json', 'data.json', 'states'
+# Settings that may change when a training is resumed.
+_FREE = (
+    'steps', 'epochs', 'save_every_steps', 'keep', 'log_every_steps', 'tensorboard',
+    'data.workers', 'data.manifest',
+)  # fmt: skip
+
+Manifest = dict[str, Any]
+
+
+def check_settings(workdir: Path, config: ConfigDict) -> None:
+    """Raises MattingError if a training with other settings, or something else, lies there."""
+    file = workdir / CONFIG_FILE
+    if not file.is_file():
+        if workdir.is_dir() and any(workdir.iterdir()):
+            raise MattingError(f'{workdir}: expected a new folder, or one of a training')
+        return
+    earlier, now = _read_settings(file), _flatten(json.loads(config.to_json()))
+    for name in (*now, *(name for name in earlier if name not in now)):
+        if name not in _FREE and earlier.get(name) != now.get(name):
+            was, is_now = (
+                repr(values[name]) if name in values else 'not set' for values in (earlier, now)
+            )
+            raise MattingError(
+                f'{workdir}: a training with other settings lies there: {name} was {was}, '
+                f'is {is_now}; choose another folder'
+            )
+
+
+def _read_settings(file: Path) -> dict[str, Any]:
+    """By path; settings that are newer than the file have their defaults."""
+    settings = json.loads(file.read_text(encoding='utf-8'))
+    defaults = train_config(settings['model']['network'])
+    for name in settings['more_datasets']:
+        defaults.more_datasets[name] = dataset_config()
+    return _flatten(json.loads(defaults.to_json())) | _flatten(settings)
+
+
+def _flatten(settings: dict[str, Any], prefix: str = '') -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        path = f'{prefix}{name}'
+        flat |= _flatten(value, f'{path}.') if isinstance(value, dict) else {path: value}
+    return flat
+
+
+def check_data(workdir: Path, datasets: Mapping[str, Dataset]) -> dict[str, Manifest]:
+    """What the datasets consist of, by name; see `create_manifest`.
+
+    Raises:
+      MattingError: A file cannot be read, or a training that would go on began with other data.
+    """
+    manifests = {name: create_manifest(dataset) for name, dataset in datasets.items()}
+    file = workdir / DATA_FILE
+    has_states = (workdir / STATES).is_dir() and any((workdir / STATES).iterdir())
+    if file.is_file() and has_states:
+        earlier = json.loads(file.read_text(encoding='utf-8'))
+        for name in earlier.keys() & manifests.keys():
+            if change := _describe_change(earlier[name], manifests[name]):
+                raise MattingError(
+                    f'{workdir}: the data of this training has changed: {name}: {change}; '
+                    'put it back, or choose another folder'
+                )
+    return manifests
+
+
+def _describe_change(earlier: Manifest, now: Manifest) -> str:
+    """How two manifests differ, but for the folder in which the files lie; empty if not at all."""
+    if {**earlier, 'root': ''} == {**now, 'root': ''}:
+        return ''
+    before, after = earlier.get('sha256', {}), now.get('sha256', {})
+    kinds = {
+        'missing': before.keys() - after.keys(),
+        'new': after.keys() - before.keys(),
+        'changed': {name for name in before.keys() & after.keys() if before[name] != after[name]},
+    }
+    parts = [
+        f'{len(names)} files {kind} ({list_some(sorted(names))})' for kind, names in kinds.items()
+        if names
+    ]  # fmt: skip
+    return ', '.join(parts) or 'its records are others'
+
+
+def claim(workdir: Path, config: ConfigDict, manifests: Mapping[str, Manifest] | None) -> None:
+    """Writes settings and data into the folder."""
+    _write(workdir / CONFIG_FILE, json.loads(config.to_json()))
+    if manifests is not None:
+        _write(workdir / DATA_FILE, manifests)
+
+
+def _write(file: Path, content: Any) -> None:
+    write_file(file, (json.dumps(content, indent=1) + '\n').encode())
