@@ -125,10 +125,26 @@ def test_factors_that_the_next_layer_undoes_change_nothing(modnet):
     assert not np.allclose(share(scaled, **raw), share(modnet.variables, **raw), rtol=0.1)
 
 
-def test_normalised_kernels_have_mean_one(modnet):
-    importance = compute_importance(modnet.config, modnet.variables, 'l1', scale_invariant=False)
+@pytest.mark.parametrize('method', ['l1', 'bn_scale'])
+def test_normalised_numbers_have_mean_one(modnet, method):
+    importance = compute_importance(modnet.config, modnet.variables, method, scale_invariant=False)
     for values in importance.values():
         np.testing.assert_allclose(values.mean(), 1, rtol=1e-6)
+
+
+def test_gradients_are_averaged_one_at_a_time(mmnet):
+    """Magnitudes are: photos that pull a channel both ways say that it matters."""
+    config, variables = mmnet.config, mmnet.variables
+    opposite = jax.tree.map(np.negative, variables['params'])
+
+    def importance(*gradients):
+        return compute_importance(config, variables, 'taylor', gradients=iter(gradients))
+
+    expected = importance(variables['params'])
+    for name, values in importance(variables['params'], opposite).items():
+        np.testing.assert_allclose(values, expected[name])
+    with pytest.raises(MattingError, match='taylor: needs gradients'):
+        importance()
 
 
 def test_taylor_predicts_the_change_of_the_loss(mmnet):

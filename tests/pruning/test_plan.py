@@ -6,11 +6,13 @@ from mattingjax.errors import MattingError
 from mattingjax.pruning import (
     PruneOptions,
     channel_groups,
+    choose_photos,
     draw_widths,
     format_report,
     plan_pruning,
     prune_checkpoint,
 )
+from mattingjax.pruning.comparison import compare_pruning, format_comparison, square_pair
 from tests.pruning.conftest import photos, run, short_graphs
 
 
@@ -51,6 +53,19 @@ def test_meets_targets(modnet):
     assert found.report.after.parameters <= 0.6 * dense.parameters
     assert found.report.after.macs <= dense.macs // 2
     assert 'the least ratio that meets the targets is 0.' in found.notes[0]
+    found = plan(modnet, target_params='2x')
+    assert found.report.after == dense
+    assert found.notes == ('the network meets the targets as it is, so nothing goes',)
+
+
+def test_folded_normalisation_is_told(mmnet):
+    from exporters.folding import fold_batch_norm
+
+    folded = Checkpoint(mmnet.config, fold_batch_norm(mmnet.config, mmnet.variables))
+    (note,) = plan(folded, ratio=0.5).notes
+    assert 'batch normalisations are folded into their kernels' in note
+    assert plan(folded, ratio=0.5, method='random').notes == ()
+    assert plan(mmnet, ratio=0.5).notes == ()
 
 
 def test_meets_a_latency_that_is_measured(mmnet):
@@ -87,3 +102,37 @@ def test_table_and_picture(modnet):
     assert picture.dtype == np.uint8
     assert picture.shape[2] == 3
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) >= 4
+
+
+@pytest.mark.parametrize(('there', 'wanted'), [(33, 32), (33, 1), (5, 32), (100, 7)])
+def test_photos_are_chosen_evenly(there, wanted, tmp_path):
+    for i in range(there):
+        (tmp_path / f'{i:03}.jpg').touch()
+    chosen = [int(path.stem) for path in choose_photos(tmp_path, wanted)]
+    assert len(chosen) == min(there, wanted)
+    assert chosen[0] == 0
+    gaps = np.diff(chosen)
+    assert len(gaps) == 0 or 0 < gaps.min() >= gaps.max() - 1
+
+
+def test_ways_to_prune_are_compared(mmnet):
+    pair = square_pair(photos(1, 70)[0].astype(np.uint8), np.full((70, 70), 0.5, np.float32), 64)
+    ways = {
+        'L1': PruneOptions(ratio=0.5, round_to=1, min_channels=1),
+        'Taylor': PruneOptions(ratio=0.5, round_to=1, min_channels=1, method='taylor'),
+    }
+    with short_graphs():
+        outcomes = compare_pruning(
+            mmnet, ways, {'grey': [pair]}, [photos()], [mmnet.variables['params']]
+        )
+    dense, first, second = outcomes.values()
+    assert list(outcomes) == ['dense', *ways]
+    assert dense.macs > first.macs == second.macs
+    assert dense.recalibrated == {}
+    for outcome in (first, second):
+        assert outcome.errors['grey'] != outcome.recalibrated['grey']
+        assert outcome.alphas['grey'].shape == (64, 64)
+    table = format_comparison(outcomes).splitlines()
+    assert table[0] == '|  | parameters | G MACs | grey | grey, recalibrated |'
+    assert table[3].startswith(f'| L1 | {first.parameters:,} | {first.macs / 1e9:.2f} | ')
+    assert len({line.count('|') for line in table}) == 1

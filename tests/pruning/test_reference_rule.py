@@ -38,6 +38,11 @@ def random_variables():
     return init_variables(PUBLISHED, 0)
 
 
+def _count_parameters(info):
+    config = create_model_config('modnet', architecture_of(info))
+    return sum(leaf.size for leaf in jax.tree.leaves(variable_shapes(config)['params']))
+
+
 @pytest.mark.parametrize('index', range(4))
 def test_decides_as_the_original(dense, decisions, index, tmp_path):
     expected = dict(decisions[index])
@@ -46,12 +51,10 @@ def test_decides_as_the_original(dense, decisions, index, tmp_path):
     info, notes = decide(dense.config, dense.variables, ratio, threshold)
     assert info == expected
     assert notes == []
-    config = create_model_config('modnet', architecture_of(info))
-    params = jax.tree.leaves(variable_shapes(config)['params'])
-    assert sum(leaf.size for leaf in params) == parameters
+    assert _count_parameters(info) == parameters
     # The JSON that is written is read as the same network.
     (tmp_path / 'prune_info.json').write_text(reference_rule.format_prune_info(info))
-    assert read_prune_info(tmp_path / 'prune_info.json') == config.architecture
+    assert read_prune_info(tmp_path / 'prune_info.json') == architecture_of(info)
     assert reference_rule.read_prune_info(tmp_path / 'prune_info.json') == info
 
 
@@ -84,12 +87,34 @@ def test_shortcuts_can_be_kept(dense):
     assert blocks[2].features == max(info['new_cfg'][2:4])
 
 
+def _published_decision(decisions):
+    return {key: value for key, value in decisions[0].items() if key != 'num_parameters'}
+
+
 def test_a_given_decision_is_carried_out(dense, decisions):
     """Widths from the JSON of another network's pruning, this network's most important channels."""
     info = {key: value for key, value in decisions[2].items() if key != 'num_parameters'}
     plan = plan_pruning(dense.config, dense.variables, PruneOptions('reference'), prune_info=info)
     assert plan.report.after.parameters == decisions[2]['num_parameters']
     assert plan.prune_info == info
+
+
+def test_the_rule_on_the_published_weights(shared):
+    dense = import_weights(shared / 'weights' / 'modnet_photographic.onnx')
+    info, notes = decide(dense.config, dense.variables, 0.5, 0.2)
+    assert notes == []
+    assert _count_parameters(info) == 5_121_275
+
+
+def test_a_ratio_that_leaves_too_little_is_lowered(random_variables):
+    info, notes = decide(PUBLISHED, random_variables, 0.9, 0.5)
+    assert info['ratio'] == 0.875
+    assert architecture_of(info).conv_f == 2
+    assert notes == [
+        'f_branch/conv_f_0: ratio 0.9 leaves no two channels to halve, so 0.875 is taken'
+    ]
+    info, notes = decide(PUBLISHED, random_variables, 0.875, 0.5)
+    assert (info['ratio'], notes) == (0.875, [])
 
 
 def kernel_of_norms(norms):
@@ -172,16 +197,22 @@ def test_bad_input(random_variables, dense, decisions):
     ):
         with pytest.raises(MattingError, match=message):
             decide(PUBLISHED, random_variables, ratio, threshold)
+    info = {**_published_decision(decisions), 'ratio': 0.9}
     with pytest.raises(
         MattingError, match=r'ratio 0.9: MODNetConfig.conv_f: expected a width of 2'
     ):
-        plan_pruning(PUBLISHED, random_variables, PruneOptions('reference', 0.9, 0.5))
+        plan_pruning(PUBLISHED, random_variables, PruneOptions('reference'), prune_info=info)
     mmnet = create_model_config('mmnet', MMNetConfig.from_multiplier(0.25))
     with pytest.raises(MattingError, match='the reference rule is for modnet, this is mmnet'):
         decide(mmnet, {}, 0.5, 0.5)
     narrow, variables, _ = prune(dense.config, dense.variables, {'backbone.last': np.arange(100)})
-    info = {key: value for key, value in decisions[0].items() if key != 'num_parameters'}
-    with pytest.raises(MattingError, match=r'backbone.last: 616 channels wanted.* has 100'):
+    info = _published_decision(decisions)
+    with pytest.raises(MattingError, match=r'backbone.last: 616 channels .* has 100; the prune'):
         plan_pruning(narrow, variables, PruneOptions('reference'), prune_info=info)
+    keep = {'conv_hr4x.0': np.r_[:10, 40:50]}
+    narrow, variables, _ = prune(dense.config, dense.variables, keep)
+    message = r'conv_hr4x.0: 32 channels wanted.* has 20; the reference rule is for the published'
+    with pytest.raises(MattingError, match=message):
+        plan_pruning(narrow, variables, PruneOptions('reference', 0.5, 0.5))
     with pytest.raises(MattingError, match='prune_info: belongs to modnet, this is mmnet'):
         plan_pruning(mmnet, {}, PruneOptions('reference'), prune_info=info)

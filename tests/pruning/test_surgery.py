@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import numpy as np
 import optax
@@ -6,6 +8,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mattingjax import import_weights
 from mattingjax.checkpoints import Checkpoint
 from mattingjax.errors import MattingError
 from mattingjax.models import create_model, normalise, variable_shapes
@@ -15,7 +18,7 @@ from tests.pruning.conftest import choose, compile_quickly, photos, run, selecti
 
 slow = settings(
     deadline=None,
-    max_examples=3,
+    max_examples=5,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -32,14 +35,22 @@ def assert_same(outputs, others, tolerance=1e-4):
         np.testing.assert_allclose(value, others[name], atol=tolerance, err_msg=name)
 
 
-def silence_batch_norm(config, variables, keep):
-    """Zero scale and bias of every normalisation of the removed channels."""
+def silence_normalisation(config, variables, keep):
+    """Zero scale and bias of every batch normalisation of the removed channels.
+
+    Of IBNorm's other half, which has neither, what comes in is zeroed: the convolution's filter.
+    """
     values = {path: np.array(value) for path, value in flatten_dict(variables, sep='/').items()}
     for group in channel_groups(config):
         removed = np.setdiff1d(np.arange(group.width), keep[group.name])
         for part in group.having('companion'):
             if part.path.endswith(('/bn/scale', '/bn/bias')) and part.path.startswith('params/'):
                 values[part.path][removed[removed < part.count]] = 0
+        if group.is_halved:
+            others = removed[removed >= group.width // 2]
+            (kernel,) = group.having('output')
+            values[kernel.path][..., others] = 0
+            values[kernel.path.replace('/kernel', '/bias')][others] = 0
     return unflatten_dict(values, sep='/')
 
 
@@ -66,19 +77,38 @@ def test_one_channel_left_everywhere(checkpoint):
     assert_same(outputs, run(config, silence(config, variables, keep), images))
 
 
-def test_silencing_by_batch_norm_is_the_same(checkpoint):
-    """Where every channel has a normalisation with scale and bias, zeros there do it too."""
+@pytest.fixture(scope='module')
+def published(shared) -> Checkpoint:
+    """Trained weights, batch normalisation folded in, on small photos."""
+    dense = import_weights(shared / 'weights' / 'modnet_photographic.onnx')
+    return Checkpoint(dataclasses.replace(dense.config, input_size=64), dense.variables)
+
+
+@pytest.mark.parametrize('share', [0.5, None])
+def test_real_weights_are_cut_exactly(published, share):
+    config, variables = published.config, published.variables
+    rng = np.random.default_rng(4)
+    keep = {}
+    for group in channel_groups(config):
+        width = rng.integers(group.minimum, group.width + 1) if share is None else group.width // 2
+        keep[group.name] = choose(group, int(width), rng)
+    new_config, new_variables, _ = prune(config, variables, keep)
+    outputs = run(new_config, new_variables, photos())
+    assert_same(outputs, run(config, silence(config, variables, keep), photos()))
+
+
+def test_silencing_by_normalisation_is_the_same(checkpoint):
+    """Where every channel has a normalisation, zeros there do it too."""
     config, variables = checkpoint.config, checkpoint.variables
     rng = np.random.default_rng(2)
     keep = {}
     for group in channel_groups(config):
         has_batch_norm = any(part.path.endswith('/bn/scale') for part in group.slices)
-        free = has_batch_norm and not group.is_halved
-        width = int(rng.integers(1, group.width + 1)) if free else group.width
+        width = int(rng.integers(group.minimum, group.width + 1)) if has_batch_norm else group.width
         keep[group.name] = choose(group, width, rng)
     images = photos()
     new_config, new_variables, _ = prune(config, variables, keep)
-    dense = run(config, silence_batch_norm(config, variables, keep), images)
+    dense = run(config, silence_normalisation(config, variables, keep), images)
     assert_same(run(new_config, new_variables, images), dense)
 
 
