@@ -151,20 +151,20 @@ def load_checkpoint(path_or_name: Path | str) -> Checkpoint:
         other; a variable is named with expected and found shapes.
     """
     config = load_config(path_or_name)
-    folder = _find_checkpoint(path_or_name) / VARIABLES_FOLDER
+    folder = find_checkpoint(path_or_name) / VARIABLES_FOLDER
     return Checkpoint(config, _load_variables(folder, config))
 
 
 def load_config(path_or_name: Path | str) -> ModelConfig:
     """The configuration alone; arguments and errors as `load_checkpoint`'s."""
-    file = _find_checkpoint(path_or_name) / CONFIG_FILE
+    file = find_checkpoint(path_or_name) / CONFIG_FILE
     try:
         return ModelConfig.from_dict(read_json(file))
     except MattingError as error:
         raise CheckpointError(f'{file}: {error}') from error
 
 
-def _find_checkpoint(path_or_name: Path | str) -> Path:
+def find_checkpoint(path_or_name: Path | str) -> Path:
     """The directory that a path or shipped name means; raises CheckpointError if there is none."""
     path = Path(path_or_name)
     if (path / CONFIG_FILE).is_file():

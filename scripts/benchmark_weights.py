@@ -5,8 +5,9 @@
 
 Networks are names of weights that ship or NAME=CHECKPOINT; the first is what times are divided by
 (each is measured once; FP32, its own input size). Prints a Markdown table: parameters,
-multiply-accumulates of inference, mean absolute and mean square error in hundredths and MMNet's
-gradient error in thousandths, of cut-outs on backgrounds (composites) and of photos. Without
+multiply-accumulates of inference, megabytes of the checkpoint's files, mean absolute and mean square
+error in hundredths and MMNet's gradient error in thousandths, of cut-outs on backgrounds (composites)
+and of photos, everything at the photo's own size. Without
 --images, or without --foregrounds, their columns are left out. Writes OUTPUT/weights.json, and for
 each network a report of each set with its worst mattes to look at.
 """
@@ -53,7 +54,7 @@ def main() -> None:
         )
     if _IMAGES.value or _ALPHAS.value:
         sets['photos'] = Folders(**_paths(images=_IMAGES.value, alphas=_ALPHAS.value))
-    rows = {name: _measure_size(config) for name, config in configs.items()}
+    rows = {name: _measure_size(config, networks[name]) for name, config in configs.items()}
     for name, row in rows.items():
         for key, folders in sets.items():
             row[key] = _evaluate(folders, networks[name], output / f'{name}_{key}.json')
@@ -70,11 +71,16 @@ def _paths(**folders: str | None) -> dict[str, Path]:
     return {name: Path(folder) for name, folder in folders.items() if folder}
 
 
-def _measure_size(config) -> dict:
+def _measure_size(config, path_or_name: str) -> dict:
+    from mattingjax.checkpoints import find_checkpoint
     from mattingjax.complexity import measure_complexity
 
     complexity = measure_complexity(config)
-    return {name: complexity[name] for name in ('parameters', 'macs', 'inference_macs')}
+    files = [file for file in find_checkpoint(path_or_name).rglob('*') if file.is_file()]
+    return {
+        **{name: complexity[name] for name in ('parameters', 'macs', 'inference_macs')},
+        'megabytes': sum(file.stat().st_size for file in files) / 1e6,
+    }
 
 
 def _evaluate(folders, network: str, report_file: Path) -> dict[str, float]:
@@ -101,7 +107,7 @@ def _measure_latencies(configs) -> dict[str, float]:
 
 
 def _format(rows: dict[str, dict], sets: list[str]) -> str:
-    titles = ['', 'parameters', 'G MACs']
+    titles = ['', 'parameters', 'G MACs', 'MB']
     for key in sets:
         titles += [f'{key}: {title}' for title, _ in _METRICS.values()]
     if _LATENCY.value:
@@ -109,6 +115,7 @@ def _format(rows: dict[str, dict], sets: list[str]) -> str:
     lines = [titles, ['---'] * len(titles)]
     for name, row in rows.items():
         cells = [name, f'{row["parameters"]:,}', f'{row["inference_macs"] / 1e9:.2f}']
+        cells.append(f'{row["megabytes"]:.2f}')
         for key in sets:
             cells += [f'{row[key][metric] * scale:.2f}' for metric, (_, scale) in _METRICS.items()]
         if _LATENCY.value:
