@@ -3,6 +3,9 @@
 python scripts/train.py --config configs/distill_mmnet.py --workdir runs/distilled \
     --config.loss.teacher=MODNET --config.dataset.root=PHOTOS --config.validation.root=DIR
 
+Not run to its end here: the teacher takes most of the time on a CPU. configs/release_mmnet.py
+asks it once for each photo instead.
+
 The teacher sees each augmented photo at its own size, in every step: nothing is stored, and
 whatever the augmentation does, the matte fits. DIR holds test/image and test/mask.
 """

@@ -3,6 +3,8 @@
 python scripts/train.py --config configs/retrain_pruned.py --workdir runs/retrained \
     --config.model.checkpoint=PRUNED --config.loss.teacher=DENSE --config.dataset.root=DIR
 
+Not run to its end here, the comparison of the four neither: on two cores each would take days.
+
 One of four: configs/retrain_pruned.py:finetune (the default), :finetune_frozen, :scratch,
 :scratch_frozen. The dense network is the teacher of them all; photos without masks will do with
 --config.loss.supervised=0 --config.dataset.kind=unlabelled. A frozen backbone is the checkpoint's,

@@ -1,0 +1,31 @@
+import csv
+
+import numpy as np
+from PIL import Image
+
+from mattingjax.data.datasets import open_dataset
+from tests.conftest import assert_one_line_error
+
+
+def test_photos_become_a_dataset(run_script, mmnet_path, tmp_path):
+    for folder in ('photos', 'masks'):
+        (tmp_path / folder).mkdir()
+    for i in range(2):
+        photo = np.random.default_rng(i).integers(0, 256, (40, 30, 3), np.uint8)
+        Image.fromarray(photo).save(tmp_path / 'photos' / f'{i}.png')
+        Image.fromarray(np.uint8(255 * (photo[..., 0] > 127))).save(tmp_path / f'masks/{i}.png')
+    output = tmp_path / 'labels'
+    command = [
+        'label', '--teacher', mmnet_path, '--images', tmp_path / 'photos',
+        '--masks', tmp_path / 'masks', '--output', output, '--most_doubt=9',
+    ]  # fmt: skip
+    process = run_script(*command)
+    assert process.returncode == 0, process.stderr.decode()
+    assert b'2 labelled, 0 left out, 0 unreadable' in process.stdout
+    assert process.stdout.decode().splitlines()[-1] == str(output / 'labels.csv')
+    with (output / 'labels.csv').open() as file:
+        assert [row['alpha'] for row in csv.DictReader(file)] == ['alpha/0.png', 'alpha/1.png']
+    for record in open_dataset('csv', output / 'labels.csv'):
+        assert record['image'].shape == (40, 30, 3)
+        assert record['alpha'].shape == (40, 30)
+    assert_one_line_error(run_script(*command), 'labels', 'already')
