@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from mattingjax.errors import MattingError
 from mattingjax.models.architecture import Architecture
-from mattingjax.pruning.selection import Limits, check_ratio
+from mattingjax.pruning.selection import Limits, check_ratio, check_threshold
 
 SELECTIONS = ('uniform', 'global', 'reference')
 TARGETS = ('target_params', 'target_macs', 'target_latency')
@@ -77,6 +77,8 @@ class PruneOptions(Architecture):
         self.require(self.seed >= 0, 'seed', 'at least 0')
         if self.ratio is not None:
             check_ratio(self.ratio)
+        if self.threshold is not None:
+            check_threshold(self.threshold)
         _ = self.limits
         if self.selection == 'reference':
             if self.targets():

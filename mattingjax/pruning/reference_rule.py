@@ -30,7 +30,7 @@ from mattingjax.models import ModelConfig, MODNetConfig, Variables, variable_sha
 from mattingjax.models.architecture import read_json
 from mattingjax.models.mobilenet_v2 import ENC2X, ENC4X, MobileNetV2Config
 from mattingjax.pruning.groups import ChannelGroup, get_width
-from mattingjax.pruning.selection import Widths, check_ratio
+from mattingjax.pruning.selection import Widths, check_ratio, check_threshold
 
 PRUNE_INFO_FILE = 'prune_info.json'
 _ROUND_TO = 8
@@ -87,8 +87,7 @@ def decide(
     if not isinstance(config.architecture, MODNetConfig):
         raise MattingError(f'the reference rule is for modnet, this is {config.network}')
     check_ratio(ratio)
-    if not 0 <= threshold <= 1:
-        raise MattingError(f'threshold: expected 0 to 1, got {threshold}')
+    check_threshold(threshold)
     breakdowns: dict[str, list[str]] = {}  # what happened → where
     if ratio > _MOST:
         reason = f'ratio {ratio:g} leaves no two channels to halve, so {_MOST} is taken'

@@ -89,6 +89,12 @@ def check_ratio(ratio: float, name: str = 'ratio') -> None:
         raise MattingError(f'{name}: expected 0 or more and below 1, got {ratio}')
 
 
+def check_threshold(threshold: float) -> None:
+    """Raises MattingError unless it is one for the reference rule."""
+    if not 0 <= threshold <= 1:
+        raise MattingError(f'threshold: expected 0 to 1, got {threshold}')
+
+
 def select_uniform(
     groups: Iterable[ChannelGroup], ratio: float, limits: Limits | None = None
 ) -> Widths:

@@ -36,6 +36,7 @@ def test_ratios_of_groups_are_texts_or_a_dictionary():
         ({'ratio': 1.0}, 'ratio: expected 0 or more and below 1, got 1.0'),
         ({'ratio': '0.5'}, "PruneOptions.ratio: expected float or NoneType, got '0.5'"),
         ({'ratio': 0.5, 'threshold': 0.5}, 'only with selection reference'),
+        ({'selection': 'reference', 'threshold': 2.0}, 'threshold: expected 0 to 1, got 2.0'),
         ({'selection': 'best', 'ratio': 0.5}, "selection: expected one of .*, got 'best'"),
         ({'selection': 'reference', 'target_macs': '1G'}, 'the reference rule knows no targets'),
         ({'selection': 'reference', 'ignore': ('a',)}, 'the reference rule decides every group'),

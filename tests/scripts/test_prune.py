@@ -1,8 +1,10 @@
-import json
-
+import numpy as np
 import pytest
+from PIL import Image
 
-from mattingjax.checkpoints import load_checkpoint
+from mattingjax.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from mattingjax.importers.modnet_names import read_prune_info
+from mattingjax.models import create_model_config, init_variables
 from tests.conftest import ROOT, assert_one_line_error
 
 CONFIG = ROOT / 'configs' / 'prune_mmnet.py'
@@ -39,16 +41,58 @@ def test_plans_first_and_writes_then(prune, run_script, tmp_path):
 
 
 def test_a_file_of_settings_and_flags_over_it(prune):
-    for name in ('prune_mmnet.py', 'prune_modnet.py'):
-        process = prune(
-            '--config', ROOT / 'configs' / name, '--ratio=0.25', '--round_to=1', '--min_channels=1',
-            '--ignore=encoder.*', '--group_ratios=final=0.5', '--dry_run',
-        )  # fmt: skip
-        assert process.returncode == 0, process.stderr.decode()
-        rows = {line.split()[0]: line.split()[1:3] for line in process.stdout.decode().splitlines()}
-        assert rows['init'] == ['8', '6']
-        assert rows['encoder.0.features'] == ['8', '8']
-        assert rows['final'] == ['8', '4']
+    process = prune(
+        '--config', ROOT / 'configs' / 'prune_modnet.py', '--config.ratio=0.25', '--round_to=1',
+        '--min_channels=1', '--ignore=encoder.*', '--group_ratios=final=0.5', '--dry_run',
+    )  # fmt: skip
+    assert process.returncode == 0, process.stderr.decode()
+    rows = {line.split()[0]: line.split()[1:3] for line in process.stdout.decode().splitlines()}
+    assert rows['init'] == ['8', '6']
+    assert rows['encoder.0.features'] == ['8', '8']
+    assert rows['final'] == ['8', '4']
+
+
+def test_photos_tell_what_matters_and_recalibrate(
+    run_script, modnet, modnet_path, tmp_path, monkeypatch
+):
+    monkeypatch.setenv('JAX_DISABLE_MOST_OPTIMIZATIONS', 'true')  # compiles in less time
+    rng = np.random.default_rng(0)
+    for folder, shape in (('images', (40, 30, 3)), ('alphas', (40, 30))):
+        (tmp_path / folder).mkdir()
+        for i in range(3):
+            picture = Image.fromarray(rng.integers(0, 256, shape, np.uint8))
+            picture.save(tmp_path / folder / f'{i}.png')
+    images, output = tmp_path / 'images', tmp_path / 'pruned'
+    process = run_script(
+        'prune', '--checkpoint', modnet_path, '--output', output, '--ratio=0.5', '--round_to=2',
+        '--min_channels=2', '--method=taylor', '--images', images, '--alphas', tmp_path / 'alphas',
+        '--recalibrate', images, '--photos=2',
+    )  # fmt: skip
+    assert process.returncode == 0, process.stderr.decode()
+    loaded = load_checkpoint(output)
+    pruned = loaded.config.provenance['pruned']
+    assert (pruned['recalibrated_on'], pruned['options']['method']) == (2, 'taylor')
+    before, after = (
+        checkpoint.variables['batch_stats']['backbone']['features_0']['bn']['mean']
+        for checkpoint in (modnet, loaded)
+    )
+    assert not np.isin(after, before).any()
+
+
+def test_the_reference_rule_writes_its_decision(run_script, modnet_path, tmp_path):
+    config = create_model_config('modnet', input_size=64)
+    dense, output = tmp_path / 'dense', tmp_path / 'pruned'
+    save_checkpoint(dense, Checkpoint(config, init_variables(config, 0)))
+    process = run_script(
+        'prune', '--checkpoint', dense, '--output', output, '--ratio=0.5', '--threshold=0.5'
+    )
+    assert process.returncode == 0, process.stderr.decode()
+    pruned, info = load_checkpoint(output), output / 'prune_info.json'
+    assert read_prune_info(info) == pruned.config.architecture
+    parameters = pruned.config.provenance['pruned']['after']['parameters']
+    assert f'{output}: {parameters:,} parameters, written' in process.stdout.decode()
+    other = run_script('prune', '--checkpoint', modnet_path, '--prune_info', info, '--dry_run')
+    assert_one_line_error(other, 'channels wanted', 'the prune_info is of another network')
 
 
 @pytest.mark.parametrize(
@@ -56,23 +100,21 @@ def test_a_file_of_settings_and_flags_over_it(prune):
     [
         (['--output=o'], ['how much to prune']),
         (['--ratio=0.5'], ['--output: a folder for the pruned checkpoint is needed']),
-        (['--ratio=1', '--dry_run'], ['ratio: expected 0 or more and below 1, got 1.0']),
-        (['--ratio=0.5', '--threshold=2', '--dry_run'], ['the reference rule is for modnet']),
+        (['--ratio=0.5', '--threshold=2', '--dry_run'], ['threshold: expected 0 to 1, got 2.0']),
+        (['--ratio=0.5', '--threshold=1', '--selection=global'], ['--threshold: only with']),
         (['--ratio=0.5', '--group_ratios=a', '--dry_run'], ['group_ratios: expected NAME=RATIO']),
         (['--ratio=0.5', '--method=taylor', '--dry_run'], ['needs --images and --alphas']),
+        (['--ratio=0.5', '--images=nowhere', '--dry_run'], ['only with --method=taylor']),
         (['--ratio=0.5', '--ignore=stem', '--dry_run'], ['stem: no channel group']),
         (['--ratio=0.5', '--output=/dev/null/o', '--recalibrate=nowhere'], ['/dev/null']),
-        (['--target_params=10', '--dry_run'], ['target_params: 10 is out of reach']),
+        (['--prune_info=README.md', '--dry_run'], ['README.md', 'not a JSON file']),
         (['--config=nowhere.py'], ['nowhere.py', 'No such file']),
+        ([f'--config={CONFIG}:bad'], ['--config', 'get_config']),
         ([f'--config={CONFIG}', '--config.ratoi=1'], ['--config', 'ratoi', 'ratio']),
         ([f'--config={CONFIG}', '--config.round_to=x'], ['--config.round_to=x', 'int']),
     ],
 )
 def test_bad_input_is_one_line(prune, arguments, parts):
-    assert_one_line_error(prune(*arguments), *parts)
-
-
-def test_a_json_of_another_network(prune, run_script, modnet_path, tmp_path):
-    info = tmp_path / 'prune_info.json'
-    info.write_text(json.dumps({'ratio': 0.5}))
-    assert_one_line_error(prune('--prune_info', info, '--dry_run'), 'prune_info.json: new_cfg')
+    process = prune(*arguments)
+    assert_one_line_error(process, *parts)
+    assert b'Traceback' not in process.stderr
