@@ -49,7 +49,7 @@ def losses(workdir):
     return {int(row['step']): row['loss'] for row in read_table(workdir / 'metrics.csv')}
 
 
-def run(workdir, cache, devices=1, before='', **changes):
+def run(workdir, cache, xla_flags='', before='', **changes):
     """Runs scripts/train.py with `tiny_config` in a process of its own; `before` is run first."""
     file = workdir.parent / f'{workdir.name}_config.py'
     file.write_text(
@@ -60,8 +60,9 @@ def run(workdir, cache, devices=1, before='', **changes):
         'PYTHONPATH': str(ROOT),
         'JAX_COMPILATION_CACHE_DIR': cache,
         'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.5',
-        'XLA_FLAGS': f'--xla_force_host_platform_device_count={devices}',
     }
+    if xla_flags:
+        environment['XLA_FLAGS'] = xla_flags
     command = [sys.executable, 'scripts/train.py', '--config', file, '--workdir', workdir]
     return subprocess.run(
         list(map(str, command)), cwd=ROOT, env=environment, capture_output=True, check=False,
@@ -131,14 +132,15 @@ def test_killed_at_any_step_it_goes_on_to_the_bit(whole, tmp_path, compilation_c
     assert process.returncode == -signal.SIGKILL, process.stderr.decode()
     before = read_table(workdir / 'metrics.csv')
     state = states(workdir)[-1]
-    assert 0 < state <= step
+    assert 0 < state < step
     assert train(tiny_config(**WHOLE), workdir)
     assert_as_if_nothing_had_happened(workdir, whole)
     # Up to the state rows are as they were, the speed included; then come other ones.
     after = read_table(workdir / 'metrics.csv')
     assert STEPS - state >= 20
     assert after[:state] == before[:state]
-    assert after[state]['images_per_second'] != before[state]['images_per_second']
+    for lost, done_again in zip(before[state:], after[state:], strict=False):
+        assert lost['images_per_second'] != done_again['images_per_second']
 
 
 def test_asked_to_end_it_saves_and_stops(whole, tmp_path, compilation_cache):
@@ -171,7 +173,11 @@ def test_devices_share_a_batch(compilation_cache, tmp_path):
     found = {}
     for devices in (1, 2, 8):
         workdir = tmp_path / str(devices)
-        process = run(workdir, compilation_cache, devices, **config)
+        # Compiled in less time, to slower programs: there are few steps.
+        xla_flags = (
+            f'--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0'
+        )
+        process = run(workdir, compilation_cache, xla_flags, **config)
         assert process.returncode == 0, process.stderr.decode()
         found[devices] = losses(workdir)
     assert list(found[1]) == [1, 2, 3, 4, 5, 6]

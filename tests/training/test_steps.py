@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -7,13 +8,18 @@ import optax
 import pytest
 from flax.traverse_util import flatten_dict
 
+from mattingjax.config import train_config
 from mattingjax.errors import MattingError
 from mattingjax.losses import l2_regularization, mmnet_loss
 from mattingjax.models import create_model, normalise
 from mattingjax.pruning import channel_groups, prune, select_uniform
 from mattingjax.training.objective import Objective
+from mattingjax.training.optimizers import create_optimizer
 from mattingjax.training.state import create_state
 from mattingjax.training.steps import StepOptions, create_train_step
+
+# Steps run once here: what they are compiled to need not be fast.
+QUICK = functools.partial(jax.jit, compiler_options={'xla_backend_optimization_level': 0})
 
 
 def make_batch(size=32, count=2, seed=0):
@@ -38,7 +44,7 @@ def one_step(
         teacher and teacher.config,
     )
     before = create_state(checkpoint.variables, optimizer, **state)
-    after, metrics = jax.jit(step)(before, make_batch(size), teacher and teacher.variables)
+    after, metrics = QUICK(step)(before, make_batch(size), teacher and teacher.variables)
     return before, after, {name: float(value) for name, value in metrics.items()}
 
 
@@ -47,20 +53,25 @@ def changed(before, after):
     return {path for path in old if not np.array_equal(old[path], new[path])}
 
 
+OBJECTIVE = Objective('mmnet', l2=1e-3)
+
+
 @pytest.fixture(scope='module')
 def mmnet_step(mmnet):
     options = StepOptions(ema_decay=0.9)
-    return one_step(mmnet, Objective('mmnet', l2=1e-3), averaged=True, options=options)
+    return one_step(mmnet, OBJECTIVE, averaged=True, options=options)
 
 
 def test_the_loss_is_the_networks_own(mmnet, mmnet_step):
     _, _, metrics = mmnet_step
     batch = make_batch()
     image = normalise(mmnet.config.preprocessing, batch['image'].astype(np.float32))
-    outputs, _ = create_model(mmnet.config).apply(
-        mmnet.variables, image, train=True, mutable=['batch_stats']
-    )
+    model = create_model(mmnet.config)
+    apply = functools.partial(model.apply, train=True, mutable=['batch_stats'])
+    outputs, _ = QUICK(apply)(mmnet.variables, image)
     loss, terms = mmnet_loss(outputs, batch['alpha'], image)
+    twice = Objective('mmnet', divide_twice=True)({}, outputs, batch, image, None, {}, {})[1]
+    assert float(twice['composition']) == pytest.approx(float(terms['composition']) / 255)
     expected = loss + l2_regularization(mmnet.variables['params'], scale=1e-3)
     assert metrics['loss'] == pytest.approx(float(expected), rel=1e-4)
     for name, value in terms.items():
@@ -90,10 +101,26 @@ def test_averages_follow(mmnet_step):
     )
 
 
-def test_half_precision_is_near(mmnet, mmnet_step):
-    _, after, metrics = one_step(
-        mmnet, Objective('mmnet', l2=1e-3), options=StepOptions(dtype='bfloat16')
+def test_two_batches_for_one_update(mmnet, mmnet_step):
+    """Of the same batch twice the gradient is that of it once."""
+    settings = train_config().optimizer
+    settings.update(name='sgd', momentum=0.0, accumulate_steps=2)
+    optimizer = create_optimizer(settings, optax.constant_schedule(0.1))
+    step = QUICK(create_train_step(mmnet.config, OBJECTIVE, optimizer, StepOptions()))
+    before = create_state(mmnet.variables, optimizer)
+    between, _ = step(before, make_batch(), None)
+    assert not changed(before.params, between.params)
+    after, _ = step(between, make_batch(), None)
+    assert int(after.step) == 2
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
+        after.params,
+        mmnet_step[1].params,
     )
+
+
+def test_half_precision_is_near(mmnet, mmnet_step):
+    _, after, metrics = one_step(mmnet, OBJECTIVE, options=StepOptions(dtype='bfloat16'))
     assert metrics['loss'] == pytest.approx(mmnet_step[2]['loss'], rel=0.05)
     assert {leaf.dtype for leaf in jax.tree.leaves((after.params, after.batch_stats))} == {
         jnp.dtype('float32')
@@ -146,7 +173,7 @@ def test_a_teacher_of_another_network_and_dropout(mmnet, modnet):
     architecture = dataclasses.replace(mmnet.config.architecture, dropout=0.5)
     config = dataclasses.replace(mmnet.config, architecture=architecture)
     objective, optimizer = Objective('mmnet', distillation=1.0), optax.sgd(0.0)
-    step = jax.jit(
+    step = QUICK(
         create_train_step(config, objective, optimizer, StepOptions(seed=3), modnet.config)
     )
     state = create_state(mmnet.variables, optimizer)
@@ -164,6 +191,8 @@ def test_impossible_settings_are_named(mmnet):
     config = mmnet.config
     with pytest.raises(MattingError, match=r'loss.soc: is for modnet, this is mmnet'):
         Objective('mmnet', soc=1.0)
+    with pytest.raises(MattingError, match=r'loss.divide_twice: is for mmnet, this is modnet'):
+        Objective('modnet', divide_twice=True)
     with pytest.raises(MattingError, match=r'loss.l2: expected 0 or more, got -1'):
         Objective('mmnet', l2=-1)
     with pytest.raises(MattingError, match='loss: expected one of supervised'):
