@@ -3,7 +3,7 @@ import contextlib
 import pytest
 
 from exporters import latency
-from mattingjax.pruning import PruneOptions, cost_model, plan_pruning, with_widths
+from mattingjax.pruning import cost_model, with_widths
 from tests.conftest import require_export_tools
 
 
@@ -36,21 +36,3 @@ def test_a_machine_that_gets_busier_changes_nothing(mmnet, monkeypatch):
             narrow = with_widths(mmnet.config, {name: 4})
             assert measure(narrow) == pytest.approx(cost_model(narrow)({}).macs)
     assert measurements == [['dense'], ['dense', 'trial'], ['dense', 'trial']]
-
-
-def test_a_share_of_the_latency_is_a_target(mmnet):
-    # A latency that is known: microseconds in proportion to the MACs.
-    cost = cost_model(mmnet.config)
-    tried = []
-
-    def measure(config):
-        tried.append(config)
-        return cost_model(config)({}).macs / 1e3
-
-    options = PruneOptions(target_latency='0.5x', round_to=1, min_channels=1)
-    plan = plan_pruning(mmnet.config, mmnet.variables, options, measure_latency=measure)
-    assert 0.35 * cost({}).macs < plan.report.after.macs <= 0.5 * cost({}).macs
-    assert tried[0].architecture == mmnet.config.architecture  # the dense one sets the scale
-    assert len(tried) == len(set(tried)) < 10
-    before, after = cost({}).macs / 1e3, plan.report.after.macs / 1e3
-    assert plan.notes[1] == f'latency: {before:.2f} ms → {after:.2f} ms'

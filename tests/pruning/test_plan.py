@@ -72,13 +72,16 @@ def test_meets_a_latency_that_is_measured(mmnet):
     measured = []
 
     def measure(config):
-        measured.append(config.architecture.init)
-        return sum(width for width in (config.architecture.init, config.architecture.final))
+        measured.append(config)
+        return config.architecture.init + config.architecture.final
 
     options = PruneOptions(target_latency='0.5x', round_to=1, min_channels=1)
     found = plan_pruning(mmnet.config, mmnet.variables, options, measure_latency=measure)
-    assert found.report.widths['init'][1] + found.report.widths['final'][1] <= 8
-    assert 3 <= len(measured) <= 8
+    after = found.report.widths['init'][1] + found.report.widths['final'][1]
+    assert after <= 8
+    assert measured[0].architecture == mmnet.config.architecture  # which sets the scale
+    assert 3 <= len(measured) == len(set(measured)) <= 8
+    assert found.notes[1] == f'latency: 16.00 ms → {after:.2f} ms'
     with pytest.raises(MattingError, match='target_latency: needs a way to measure'):
         plan_pruning(mmnet.config, mmnet.variables, options)
 
