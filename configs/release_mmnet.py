@@ -1,4 +1,4 @@
-"""Trains the MMNet that ships: supervised by labels of scripts/label.py, and synthetic portraits.
+"""Trains an MMNet on labels of scripts/label.py and synthetic portraits.
 
 python scripts/train.py --config configs/release_mmnet.py --workdir runs/mmnet_160 \
     --config.dataset.root=LABELS/labels.csv --config.more_datasets.unlabelled.root=MORE/labels.csv \
@@ -9,6 +9,9 @@ python scripts/train.py --config configs/release_mmnet.py:256 --workdir runs/mmn
 First at 160 pixels, where a step costs a third; then at 256, with a falling learning rate. The
 teacher was asked once, by scripts/label.py, and not in every step: on a CPU that is most of the
 time. --config.model.width_multiplier=0.5 makes the narrow one.
+
+Not run to its end here: 922 steps of the first stage, at 128 pixels, bring a mean absolute
+difference of 0.0747 on street photos.
 """
 
 from ml_collections import ConfigDict

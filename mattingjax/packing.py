@@ -13,7 +13,7 @@ from mattingjax.checkpoints import Checkpoint
 from mattingjax.errors import CheckpointError
 
 
-def pack_checkpoint(checkpoint: Checkpoint) -> Checkpoint:
+def pack_checkpoint(checkpoint: Checkpoint, input_size: int | None = None) -> Checkpoint:
     """The checkpoint with its kernels as float16 and no paths of the machine that made it.
 
     Loading makes float32 of them again. Normalisation, biases and statistics are a few numbers and
@@ -21,13 +21,19 @@ def pack_checkpoint(checkpoint: Checkpoint) -> Checkpoint:
 
     Args:
       checkpoint: A network and its variables.
+      input_size: Pixels of a side at which it is used; None: as it was trained.
 
     Raises:
+      ConfigError: The network cannot be used at that size.
       CheckpointError: A kernel holds a number too large for float16.
     """
     variables = jax.tree_util.tree_map_with_path(_pack_leaf, checkpoint.variables)
     provenance = drop_folders(checkpoint.config.provenance)
-    config = dataclasses.replace(checkpoint.config, provenance=provenance)
+    config = dataclasses.replace(
+        checkpoint.config,
+        input_size=input_size or checkpoint.config.input_size,
+        provenance=provenance,
+    )
     return Checkpoint(config, variables)
 
 

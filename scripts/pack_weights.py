@@ -1,7 +1,7 @@
 """Makes a trained checkpoint one that ships: small, of the size it is used at, with its model card.
 
-  python scripts/pack_weights.py --checkpoint runs/mmnet_256/best --card CARD.md \
-    --output mattingjax/weights/mmnet
+  python scripts/pack_weights.py --checkpoint runs/modnet_384/last --input_size 512 --card CARD.md \
+    --output mattingjax/weights/modnet_p
 
 Kernels become float16, which halves the files; what that changes is printed: the largest difference
 of the alphas of --images. The provenance stays, without the folders that files lay in.
@@ -17,6 +17,9 @@ _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace a checkpoint that li
 _CARD = flags.DEFINE_string(
     'card', None, 'The model card, Markdown; it becomes README.md.', required=True
 )
+_INPUT_SIZE = flags.DEFINE_integer(
+    'input_size', None, 'Pixels of a side at which it is used, if it was trained at another size.'
+)
 _IMAGES = flags.DEFINE_string('images', None, 'Folder of photos to compare the alphas on.')
 
 
@@ -28,19 +31,22 @@ def main() -> None:
 
     from mattingjax.checkpoints import check_target, load_checkpoint, save_checkpoint
     from mattingjax.data.folders import open_images
-    from mattingjax.inference import create_predictor
+    from mattingjax.inference import Predictor
     from mattingjax.packing import pack_checkpoint
+    from mattingjax.runtimes import JaxRuntime
 
     check_target(_OUTPUT.value, overwrite=_OVERWRITE.value)
     card = Path(_CARD.value).read_bytes()
     photos = open_images(Path(_IMAGES.value)) if _IMAGES.value else ()
-    packed = pack_checkpoint(load_checkpoint(_CHECKPOINT.value))
+    packed = pack_checkpoint(load_checkpoint(_CHECKPOINT.value), _INPUT_SIZE.value)
     files = {'README.md': card}
     save_checkpoint(_OUTPUT.value, packed, overwrite=_OVERWRITE.value, files=files)
     size = sum(file.stat().st_size for file in Path(_OUTPUT.value).rglob('*') if file.is_file())
     print(f'{_OUTPUT.value}: {size / 1e6:.2f} MB')
     if photos:
-        before, after = (create_predictor(path.value) for path in (_CHECKPOINT, _OUTPUT))
+        whole, half = JaxRuntime(_CHECKPOINT.value), JaxRuntime(_OUTPUT.value)
+        whole.input_size = half.input_size
+        before, after = Predictor(whole), Predictor(half)
         differences = [
             np.abs(before(record['image']) - after(record['image'])).max() for record in photos
         ]

@@ -1,8 +1,10 @@
 import dataclasses
+import re
 
 import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
+from PIL import Image
 
 from mattingjax import Checkpoint, MattingError, load_checkpoint, save_checkpoint
 from mattingjax.packing import drop_folders, pack_checkpoint
@@ -13,13 +15,19 @@ def test_a_packed_checkpoint_ships(mmnet, tmp_path, run_script):
     config = dataclasses.replace(mmnet.config, provenance=provenance)
     save_checkpoint(tmp_path / 'trained', Checkpoint(config, mmnet.variables))
     (tmp_path / 'card.md').write_text('# A card\n')
+    (tmp_path / 'photos').mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / 'photos' / 'a.png')
     process = run_script(
         'pack_weights', '--checkpoint', tmp_path / 'trained', '--card', tmp_path / 'card.md',
-        '--output', tmp_path / 'shipped',
+        '--output', tmp_path / 'shipped', '--input_size=96', '--images', tmp_path / 'photos',
     )  # fmt: skip
     assert process.returncode == 0, process.stderr.decode()
 
+    difference = re.search(r'largest difference of 1 alphas: (\S+)', process.stdout.decode())
+    assert 0 < float(difference[1]) < 0.02
     shipped = load_checkpoint(tmp_path / 'shipped')
+    assert shipped.config.input_size == 96
     assert (tmp_path / 'shipped' / 'README.md').read_text() == '# A card\n'
     settings = shipped.config.provenance['trained']['settings']
     assert settings == {'root': 'labels/labels.csv', 'steps': 3}
