@@ -1,18 +1,16 @@
 #!/usr/bin/env bash
 # Sets up .venv and mattes a portrait (an astronaut, public domain); results in out/demo.
-#   bash scripts/demo.sh WEIGHTS      or     MATTINGJAX_WEIGHTS=WEIGHTS bash scripts/demo.sh
-# WEIGHTS: a checkpoint directory, or a file that scripts/import_weights.py reads.
+#   bash scripts/demo.sh [WEIGHTS]
+# WEIGHTS, or the variable MATTINGJAX_WEIGHTS: the name of weights that ship (modnet_p unless given), a
+# checkpoint directory, or a file that scripts/import_weights.py reads.
 set -euo pipefail
 weights=${1:-${MATTINGJAX_WEIGHTS:-}}
-[ -z "$weights" ] || weights=$(realpath -m -- "$weights")
+case $weights in
+  */*) weights=$(realpath -m -- "$weights") ;;
+  ?*) [ ! -e "$weights" ] || weights=$(realpath -- "$weights") ;;
+  '') weights=modnet_p ;;
+esac
 cd "$(dirname "$0")/.."
-
-if [ -z "$weights" ] || [ ! -e "$weights" ]; then
-  echo "error: ${weights:-no weights given}${weights:+: no such file}; pass the published MODNet" \
-    "weights as an argument or in MATTINGJAX_WEIGHTS (README.md, \"Weights\", says where they are)" >&2
-  exit 2
-fi
-
 source scripts/setup.sh
 set_up demo
 

@@ -1,6 +1,6 @@
 """Makes a trained checkpoint one that ships: small, of the size it is used at, with its model card.
 
-  python scripts/pack_weights.py --checkpoint runs/modnet_384/last --input_size 512 --card CARD.md \
+  python scripts/pack_weights.py --checkpoint runs/modnet_384/last --input_size 384 --card CARD.md \
     --output mattingjax/weights/modnet_p
 
 Kernels become float16, which halves the files; what that changes is printed: the largest difference

@@ -1,0 +1,79 @@
+"""The weights that ship: what README.md says of them, and that they find a person."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+import mattingjax
+from mattingjax.checkpoints import load_config
+from mattingjax.evaluation import EvaluationOptions, Folders, evaluate_folders
+from tests.conftest import ROOT
+
+FOLDER = ROOT / 'mattingjax' / 'weights'
+NAMES = mattingjax.list_weights()
+MEGABYTES = {'mmnet': 1, 'modnet': 6}
+# Mean absolute differences that no weights may exceed: composites of head shots, street photos.
+# They are far above what the cards say; they would show weights that were mixed up or damaged.
+BOUNDS = {'composites': 0.04, 'photos': 0.06}
+
+
+def test_what_ships():
+    assert NAMES == ['modnet_p']
+    readme = (ROOT / 'README.md').read_text()
+    for name in NAMES:
+        assert f'`{name}`' in readme
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_a_card_and_a_small_file(name):
+    card = (FOLDER / name / 'README.md').read_text()
+    for heading in ('Training', 'Figures', 'Limits', 'Licence'):
+        assert re.search(rf'^## {heading}', card, re.MULTILINE), heading
+    size = sum(file.stat().st_size for file in (FOLDER / name).rglob('*') if file.is_file())
+    config = load_config(name)
+    assert size < MEGABYTES[config.network] * 1e6
+    # How it was trained is known; where on which machine is nobody's business.
+    assert config.provenance['trained']['settings']['steps'] > 0
+    assert '"/' not in json.dumps(config.provenance)
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_the_astronaut_is_found(name):
+    data = pytest.importorskip('skimage.data')
+    alpha = mattingjax.create_predictor(name)(data.astronaut())
+    assert alpha.shape == (512, 512)
+    # Her face and her suit, and the corner behind her.
+    assert alpha[60:160, 190:260].mean() > 0.9
+    assert alpha[300:500, 150:350].mean() > 0.9
+    assert alpha[:120, :60].mean() < 0.1
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_errors_on_photos_that_it_never_saw(name, shared, tmp_path):
+    data = shared / 'data'
+    sets = {
+        'composites': Folders(
+            foregrounds=_link(data / 'portraits_rgba', tmp_path / 'cutouts'),
+            backgrounds=data / 'backgrounds',
+        ),
+        'photos': Folders(
+            images=_link(data / 'ccp/test/image', tmp_path / 'image'),
+            alphas=_link(data / 'ccp/test/mask', tmp_path / 'mask'),
+        ),
+    }
+    options = EvaluationOptions(metrics=('mad',), regions=('whole',))
+    for kind, folders in sets.items():
+        report, _ = evaluate_folders(folders, options, network=name)
+        assert np.isfinite(report.means['mad'])
+        assert report.means['mad'] < BOUNDS[kind]
+
+
+def _link(folder, linked, count=6):
+    """A folder of some of the pictures of another, evenly chosen."""
+    linked.mkdir()
+    files = sorted(folder.iterdir())
+    for file in files[:: len(files) // count][:count]:
+        (linked / file.name).symlink_to(file)
+    return linked
