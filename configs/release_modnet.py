@@ -8,7 +8,7 @@ python scripts/train.py --config configs/release_modnet.py:384 --workdir runs/mo
     --config.model.checkpoint=runs/modnet_256/last ... and the same settings
 
 MODNET_P is what configs/prune_modnet.py:weighed leaves of the published weights. First at 256
-pixels, where a step costs a quarter; then at 384, with a falling learning rate; that is where it is used.
+pixels, where a step costs a quarter; then at 384, with a falling learning rate, where it is used.
 The dense network, which is the teacher, was asked once, by scripts/label.py, and not in every step.
 --config.model.from_scratch=True takes the widths alone.
 """

@@ -1,6 +1,10 @@
 """Every file in configs/ gives settings that an experiment can be made of."""
 
+import functools
 import importlib.util
+import itertools
+import re
+import shlex
 
 import numpy as np
 import pytest
@@ -9,6 +13,7 @@ from mattingjax.config import dataset_config, prune_config, train_config
 from mattingjax.models import create_model_config
 from mattingjax.pruning import PruneOptions, channel_groups, cost_model, select_uniform
 from mattingjax.training.experiment import create_experiment
+from mattingjax.training.inputs import open_sources, with_steps
 from tests.conftest import ROOT
 
 FILES = sorted(path.stem for path in (ROOT / 'configs').glob('*.py'))
@@ -33,6 +38,12 @@ def test_settings_are_those_of_the_library(name):
         elif hasattr(values, 'keys'):
             assert set(config[section]) == set(values), section
     assert f'configs/{name}.py' in documentation.splitlines()[2]
+
+
+@pytest.mark.parametrize('name', [name for name in FILES if not name.startswith('release')])
+def test_files_say_what_was_measured_or_that_nothing_was(name):
+    documentation = load(name)[1]
+    assert re.search(r'prints? .*\d', documentation) or 'Not run to its end' in documentation
 
 
 @pytest.mark.parametrize(
@@ -81,6 +92,59 @@ def test_training_settings_are_possible(name, argument, modnet_path):
     assert (experiment.teacher is not None) == bool(config.loss.distillation or config.loss.soc)
     rates = np.array([experiment.learning_rate(step) for step in range(0, config.steps, 97)])
     assert 0 < rates.max() <= config.optimizer.learning_rate * 1.001
+
+
+# The table of the README that tells how to move here from the originals.
+MOVING = (ROOT / 'README.md').read_text().split('## Moving from')[1].split('\n## ')[0]
+# What its placeholders may stand for.
+NUMBERS = {'batch_size': '2', 'epochs': '100'}
+
+
+def set_by_flag(config, path, text):
+    *parents, name = path.split('.')
+    section = functools.reduce(lambda section, name: section[name], parents, config)
+    section[name] = text == 'True' if isinstance(section[name], bool) else type(section[name])(text)
+
+
+@pytest.fixture(scope='module')
+def pictures(tmp_path_factory):
+    """Eight photos in the layouts of both originals; nobody reads them."""
+    root = tmp_path_factory.mktemp('pictures')
+    for split, folder in itertools.product(
+        ('train', 'test', 'val'), ('image', 'mask', 'fg', 'alpha')
+    ):
+        (root / split / folder).mkdir(parents=True)
+        for i in range(8):
+            (root / split / folder / f'{i}.png').touch()
+    return root
+
+
+@pytest.mark.parametrize('command', re.findall(r'`(python scripts/train\.py [^`]*)`', MOVING))
+def test_trainings_of_the_migration_table_begin(command, pictures, mmnet_path, modnet_path):
+    words = shlex.split(command)
+    file = words[words.index('--config') + 1].removeprefix('configs/').removesuffix('.py')
+    assert '--workdir' in words
+    config, _ = load(file)
+    paths = {'root': pictures, 'teacher': modnet_path}
+    paths['checkpoint'] = mmnet_path if file == 'mmnet' else modnet_path
+    for flag in words:
+        if flag.startswith('--config.'):
+            path, _, value = flag.removeprefix('--config.').partition('=')
+            name = path.split('.')[-1]
+            set_by_flag(config, path, str(paths.get(name, NUMBERS.get(name, value))))
+    sources = open_sources(config)
+    experiment = create_experiment(with_steps(config, sources))
+    assert len(sources.training['dataset']) == len(sources.validation) == 8
+    assert bool(config.model.checkpoint) == ('model.checkpoint' in command)
+    assert experiment.config.steps == (400 if config.epochs else config.steps)
+
+
+def test_settings_of_the_migration_table_exist():
+    known = train_config()
+    names = re.findall(r'--config\.([\w.]+)', MOVING)
+    assert len(names) > 10
+    for name in names:
+        functools.reduce(lambda section, part: section[part], name.split('.'), known)
 
 
 def test_unknown_ways_are_named():

@@ -347,6 +347,29 @@ def test_benchmark_compares_artefacts(modnet_export, run_script):
         assert name in second
 
 
+def test_an_artefact_is_evaluated_as_its_checkpoint_is(modnet_export, modnet_path, tmp_path):
+    from mattingjax.evaluation import EvaluationOptions, Folders, evaluate_folders
+
+    folders = Folders(images=tmp_path / 'images', alphas=tmp_path / 'alphas')
+    for folder, shape in ((folders.images, (64, 64, 3)), (folders.alphas, (64, 64))):
+        folder.mkdir()
+        for i in range(2):
+            pixels = np.random.default_rng(i).integers(0, 256, shape, np.uint8)
+            Image.fromarray(pixels).save(folder / f'{i}.png')
+    options = EvaluationOptions(metrics=('mad', 'mse'), regions=('whole',))
+    (errors, network), (expected, _) = (
+        (report.errors, about['network'])
+        for report, about in (
+            evaluate_folders(folders, options, network=str(path), worst=0)
+            for path in (modnet_export.folder / 'model.onnx', modnet_path)
+        )
+    )
+    assert network['runtime'] == 'onnxruntime'
+    assert errors.keys() == {'0', '1'}
+    for name, figures in errors.items():
+        assert figures == pytest.approx(expected[name], abs=1e-4)
+
+
 @pytest.mark.parametrize(
     ('arguments', 'parts'),
     [
