@@ -11,6 +11,9 @@ MODNET_P is what configs/prune_modnet.py:weighed leaves of the published weights
 pixels, where a step costs a quarter; then at 384, with a falling learning rate, where it is used.
 The dense network, which is the teacher, was asked once, by scripts/label.py, and not in every step.
 --config.model.from_scratch=True takes the widths alone.
+
+Of the result, scripts/benchmark_weights.py prints a mean absolute difference of 2.26 hundredths on
+composites of head shots and 2.08 on street photos (the published network: 0.87 and 1.22).
 """
 
 from ml_collections import ConfigDict

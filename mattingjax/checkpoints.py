@@ -102,6 +102,9 @@ def save_checkpoint(
             variables = jax.tree.map(np.asarray, checkpoint.variables)
             with ocp.PyTreeCheckpointer() as checkpointer:
                 checkpointer.save(scratch / VARIABLES_FOLDER, variables)
+            # Orbax's sign of success names the folder, which is renamed; that it is there says as
+            # much.
+            (scratch / VARIABLES_FOLDER / 'commit_success.txt').unlink(missing_ok=True)
             text = json.dumps(checkpoint.config.to_dict(), indent=1) + '\n'
             (scratch / CONFIG_FILE).write_text(text, encoding='utf-8')
             for name, content in (files or {}).items():

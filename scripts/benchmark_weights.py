@@ -1,15 +1,15 @@
 """Measures networks side by side: size, errors of their mattes, time in OpenVINO.
 
   python scripts/benchmark_weights.py --output out --images PHOTOS --alphas MATTES \
-    --foregrounds CUTOUTS --backgrounds PHOTOS --networks modnet=CKPT,mmnet,mmnet_050
+    --foregrounds CUTOUTS --backgrounds PHOTOS --networks modnet=CKPT,modnet_p
 
 Networks are names of weights that ship or NAME=CHECKPOINT; the first is what times are divided by
 (each is measured once; FP32, its own input size). Prints a Markdown table: parameters,
 multiply-accumulates of inference, megabytes of the checkpoint's files, mean absolute and mean
 square error in hundredths and MMNet's gradient error in thousandths, of cut-outs on backgrounds
-(composites) and of photos, at the photo's own size. Without
---images, or without --foregrounds, their columns are left out. Writes OUTPUT/weights.json, and for
-each network a report of each set with its worst mattes to look at.
+(composites) and of photos, at the photo's own size. Without --images, or without --foregrounds,
+their columns are left out. Writes OUTPUT/weights.json, and for each network a report of each set
+with its worst mattes to look at.
 """
 
 from pathlib import Path

@@ -1,15 +1,11 @@
 #!/usr/bin/env bash
 # Sets up .venv and mattes a portrait (an astronaut, public domain); results in out/demo.
 #   bash scripts/demo.sh [WEIGHTS]
-# WEIGHTS, or the variable MATTINGJAX_WEIGHTS: the name of weights that ship (modnet_p unless given), a
-# checkpoint directory, or a file that scripts/import_weights.py reads.
+# WEIGHTS, or the variable MATTINGJAX_WEIGHTS: the name of weights that ship (unless given:
+# modnet_p), a checkpoint directory, or a file that scripts/import_weights.py reads.
 set -euo pipefail
-weights=${1:-${MATTINGJAX_WEIGHTS:-}}
-case $weights in
-  */*) weights=$(realpath -m -- "$weights") ;;
-  ?*) [ ! -e "$weights" ] || weights=$(realpath -- "$weights") ;;
-  '') weights=modnet_p ;;
-esac
+weights=${1:-${MATTINGJAX_WEIGHTS:-modnet_p}}
+[ ! -e "$weights" ] || weights=$(realpath -- "$weights")
 cd "$(dirname "$0")/.."
 source scripts/setup.sh
 set_up demo

@@ -41,6 +41,9 @@ def test_a_packed_checkpoint_ships(mmnet, tmp_path, run_script):
         else:
             np.testing.assert_array_equal(value, before[path])
     assert any((after[path] != before[path]).any() for path in after)
+    # Nor does any file say where on this machine it was made.
+    files = [file for file in (tmp_path / 'shipped').rglob('*') if file.is_file()]
+    assert not any(str(tmp_path).encode() in file.read_bytes() for file in files)
     size, whole = (
         sum(file.stat().st_size for file in (tmp_path / name / 'variables').rglob('*'))
         for name in ('shipped', 'trained')
