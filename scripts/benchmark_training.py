@@ -9,7 +9,8 @@ ratios to that of PyTorch's faster memory format. 'plain' is what automatic diff
 our operations, 'ours' uses `cpu_operations`. PyTorch (no dependency of this package) gets our
 parameters, and the script stops where its loss is another. 'in training' is ours as
 scripts/train.py runs it: with the network's own losses, Adam's update and the state's memory given
-away, which PyTorch's step has not.
+away, which PyTorch's step has not. All forms keep freed memory, as scripts/train.py does, unless
+--nokeep_memory is given.
 """
 
 import functools
@@ -22,6 +23,9 @@ _CASES = flags.DEFINE_list(
     'cases', ['modnet:1:512', 'mmnet:1:256', 'mmnet:8:256'], 'NETWORK:BATCH:SIZE, size in pixels.'
 )
 _ROUNDS = flags.DEFINE_integer('rounds', 10, 'Timed steps of each.', lower_bound=1)
+_KEEP_MEMORY = flags.DEFINE_bool(
+    'keep_memory', True, 'Whether freed memory stays with the process; see training/memory.py.'
+)
 _PLAIN = flags.DEFINE_bool('plain', True, 'Whether the plain operations are timed too.')
 
 
@@ -32,7 +36,10 @@ def main() -> None:
 
     from mattingjax.errors import MattingError
     from mattingjax.timing import time_in_turn
+    from mattingjax.training.memory import keep_freed_memory
 
+    if _KEEP_MEMORY.value:
+        keep_freed_memory()
     for case in _CASES.value:
         if not re.fullmatch(r'(modnet|mmnet):[1-9][0-9]{0,3}:[1-9][0-9]{0,3}', case):
             raise MattingError(f'--cases: expected NETWORK:BATCH:SIZE, got {case!r}')

@@ -25,7 +25,9 @@ def main() -> int:
 
     from mattingjax.errors import MattingError
     from mattingjax.training import train
+    from mattingjax.training.memory import keep_freed_memory
 
+    keep_freed_memory()
     if _CONFIG.value is None:
         raise MattingError('--config: a file of settings is needed, such as configs/smoke.py')
     workdir = Path(_WORKDIR.value)

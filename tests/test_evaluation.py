@@ -123,6 +123,10 @@ def test_both_are_compared_at_a_given_size(records):
         assert report.errors[record['name']] == compute_metrics(pred, true)
 
 
+def _width(record):
+    return record['image'].shape[1]
+
+
 def test_at_the_network_size_the_photo_is_resized_before(records):
     seen = []
 
@@ -133,8 +137,9 @@ def test_at_the_network_size_the_photo_is_resized_before(records):
     options = EvaluationOptions(regions=('whole',), metrics=('mad',), size='network')
     given = [record | {'trimap': np.full(record['alpha'].shape, 0.5)} for record in records]
     report = evaluate(predict, given, options, network_size=lambda height, width: (48, 2 * width))
-    for record, image in zip(records, seen, strict=True):
-        size = 48, 2 * record['image'].shape[1]
+    seen.sort(key=lambda image: image.shape[1])  # the threads come in any order
+    for record, image in zip(sorted(records, key=_width), seen, strict=True):
+        size = 48, 2 * _width(record)
         np.testing.assert_array_equal(image, resize(record['image'], *size, enlarge=cv2.INTER_AREA))
         true = np.clip(resize(record['alpha'], *size), 0, 1)
         assert report.errors[record['name']]['mad'] == mad(brightness(image), true)
