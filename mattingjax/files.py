@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mattingjax.errors import OutputError
@@ -47,6 +47,16 @@ def check_folder(folder: Path) -> None:
         raise OutputError(f'{existing}: expected a folder to write to, found a file')
     if not os.access(existing, os.W_OK | os.X_OK):
         raise OutputError(f'{existing}: cannot be written to (permission denied)')
+
+
+def check_outside(output: Path, inputs: Iterable[Path]) -> None:
+    """Raises OutputError if `output` lies in one of the folders that photos are searched in."""
+    for folder in inputs:
+        if output.resolve().is_relative_to(folder.resolve()):
+            raise OutputError(
+                f'{output}: expected a place outside of {folder}, or the next run would take what '
+                'is drawn there for a photo'
+            )
 
 
 def check_new_folder(path: Path, kind: str, marker: str, *, overwrite: bool = False) -> None:

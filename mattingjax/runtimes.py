@@ -8,7 +8,7 @@ from typing import Protocol
 import jax
 import numpy as np
 
-from mattingjax.checkpoints import load_checkpoint
+from mattingjax.checkpoints import Checkpoint, load_checkpoint
 from mattingjax.errors import ArtefactError, MattingError
 from mattingjax.models import ModelConfig, Preprocessing, apply_compiled
 from mattingjax.sessions import READERS, SESSIONS, create_session
@@ -46,8 +46,7 @@ class JaxRuntime:
     fixed_size: tuple[int, int] | None = None
     resizes = False
 
-    def __init__(self, path_or_name: Path | str):
-        checkpoint = load_checkpoint(path_or_name)
+    def __init__(self, checkpoint: Checkpoint):
         self.input_size = checkpoint.config.input_size
         self.preprocessing = checkpoint.config.preprocessing
         self._config: ModelConfig = checkpoint.config
@@ -116,4 +115,4 @@ def create_runtime(path_or_name: Path | str, runtime: str | None = None) -> Runt
             f'{path_or_name}: expected an artefact ({", ".join(READERS)}) for the runtime '
             f'{runtime}; python -m exporters.export makes one of a checkpoint'
         )
-    return JaxRuntime(path_or_name)
+    return JaxRuntime(load_checkpoint(path_or_name))

@@ -42,7 +42,6 @@ _WAYS = {
     'global, L1': {'selection': 'global'},
     'global, L1 unscaled': {'selection': 'global', 'scale_invariant': False},
     'global, Taylor': {'selection': 'global', 'method': 'taylor'},
-    'global, Taylor unnormalised': {'selection': 'global', 'method': 'taylor', 'normalise': False},
     'reference rule, shortcuts kept': {'selection': 'reference', 'keep_shortcuts': True},
     'reference rule': {'selection': 'reference'},
 }

@@ -9,7 +9,7 @@ multiply-accumulates of inference, megabytes of the checkpoint's files, mean abs
 square error in hundredths and MMNet's gradient error in thousandths, of cut-outs on backgrounds
 (composites) and of photos, at the photo's own size. Without --images, or without --foregrounds,
 their columns are left out. Writes OUTPUT/weights.json, and for each network a report of each set
-with its worst mattes to look at.
+with its worst mattes to look at; those of an earlier run are replaced.
 """
 
 from pathlib import Path
@@ -31,6 +31,7 @@ _METRICS = {'mad': ('MAD', 1e2), 'mse': ('MSE', 1e2), 'mean_gradient': ('gradien
 
 def main() -> None:
     import json
+    import re
 
     import mattingjax
     from mattingjax.checkpoints import load_config
@@ -43,6 +44,11 @@ def main() -> None:
     networks = {}
     for entry in _NETWORKS.value or mattingjax.list_weights():
         name, _, path = entry.partition('=')
+        if name in networks or not re.fullmatch(r'[\w.-]+', name):
+            raise MattingError(
+                f'--networks: expected names of letters, digits and ._-, each once, got {entry!r}; '
+                'NAME=CHECKPOINT names a path'
+            )
         networks[name] = path or name
     if not networks:
         raise MattingError('--networks: expected at least one, no weights ship')
@@ -54,6 +60,8 @@ def main() -> None:
         )
     if _IMAGES.value or _ALPHAS.value:
         sets['photos'] = Folders(**_paths(images=_IMAGES.value, alphas=_ALPHAS.value))
+    for folders in sets.values():
+        folders.check_outside(output)
     rows = {name: _measure_size(config, networks[name]) for name, config in configs.items()}
     for name, row in rows.items():
         for key, folders in sets.items():

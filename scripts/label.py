@@ -45,13 +45,15 @@ def main() -> None:
 
     import mattingjax
     from mattingjax.data.folders import open_images, open_pairs
-    from mattingjax.files import check_new_folder
+    from mattingjax.files import check_new_folder, check_outside
     from mattingjax.training import pseudo_labels
 
     output, images = Path(_OUTPUT.value), Path(_IMAGES.value)
     kind, marker = pseudo_labels.KIND, pseudo_labels.LIST_FILE
     check_new_folder(output, kind, marker, overwrite=_OVERWRITE.value)
-    dataset = open_pairs(images, Path(_MASKS.value)) if _MASKS.value else open_images(images)
+    masks = Path(_MASKS.value) if _MASKS.value else None
+    check_outside(output, [images, *([masks] if masks else [])])
+    dataset = open_pairs(images, masks) if masks else open_images(images)
     predictor = mattingjax.create_predictor(_TEACHER.value)
     predict = functools.partial(predictor, step=predictor.folder_step)
     summary = pseudo_labels.label_folder(

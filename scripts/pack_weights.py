@@ -18,7 +18,10 @@ _CARD = flags.DEFINE_string(
     'card', None, 'The model card, Markdown; it becomes README.md.', required=True
 )
 _INPUT_SIZE = flags.DEFINE_integer(
-    'input_size', None, 'Pixels of a side at which it is used, if it was trained at another size.'
+    'input_size',
+    None,
+    'Pixels of a side at which it is used, if it was trained at another size.',
+    lower_bound=1,
 )
 _IMAGES = flags.DEFINE_string('images', None, 'Folder of photos to compare the alphas on.')
 
@@ -27,30 +30,22 @@ def main() -> None:
     # Imported here, so that --help and wrong flags answer at once.
     from pathlib import Path
 
-    import numpy as np
-
     from mattingjax.checkpoints import check_target, load_checkpoint, save_checkpoint
     from mattingjax.data.folders import open_images
-    from mattingjax.inference import Predictor
-    from mattingjax.packing import pack_checkpoint
-    from mattingjax.runtimes import JaxRuntime
+    from mattingjax.packing import compare_alphas, pack_checkpoint
 
     check_target(_OUTPUT.value, overwrite=_OVERWRITE.value)
     card = Path(_CARD.value).read_bytes()
     photos = open_images(Path(_IMAGES.value)) if _IMAGES.value else ()
-    packed = pack_checkpoint(load_checkpoint(_CHECKPOINT.value), _INPUT_SIZE.value)
+    checkpoint = load_checkpoint(_CHECKPOINT.value)
+    packed = pack_checkpoint(checkpoint, _INPUT_SIZE.value)
+    if photos:
+        difference = compare_alphas(checkpoint, packed, (record['image'] for record in photos))
+        print(f'largest difference of {len(photos)} alphas: {difference:.1e}')
     files = {'README.md': card}
     save_checkpoint(_OUTPUT.value, packed, overwrite=_OVERWRITE.value, files=files)
     size = sum(file.stat().st_size for file in Path(_OUTPUT.value).rglob('*') if file.is_file())
     print(f'{_OUTPUT.value}: {size / 1e6:.2f} MB')
-    if photos:
-        whole, half = JaxRuntime(_CHECKPOINT.value), JaxRuntime(_OUTPUT.value)
-        whole.input_size = half.input_size
-        before, after = Predictor(whole), Predictor(half)
-        differences = [
-            np.abs(before(record['image']) - after(record['image'])).max() for record in photos
-        ]
-        print(f'largest difference of {len(differences)} alphas: {max(differences):.1e}')
 
 
 if __name__ == '__main__':

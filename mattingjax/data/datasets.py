@@ -105,6 +105,17 @@ class ConcatDataset:
         return self.parts[part][index - (ends[part - 1] if part else 0)]
 
 
+def describe_records(dataset: Dataset) -> tuple[bool, bool]:
+    """Whether any record lacks an alpha, and whether any is a cut-out without a background."""
+    if isinstance(dataset, ConcatDataset):
+        parts = [describe_records(part) for part in dataset.parts]
+        lacks_alpha, has_cutouts = (any(found) for found in zip(*parts, strict=True))
+        return lacks_alpha, has_cutouts
+    entries = dataset.entries if isinstance(dataset, FileDataset) else ()
+    lacks_alpha = any(entry.alpha is None and entry.cutout is None for entry in entries)
+    return lacks_alpha, any(entry.cutout is not None for entry in entries)
+
+
 def create_manifest(dataset: Dataset) -> dict[str, Any]:
     """What a dataset consists of, so that a run can be repeated on the same data.
 
@@ -113,7 +124,8 @@ def create_manifest(dataset: Dataset) -> dict[str, Any]:
 
     Returns:
       JSON types: `kind` and number of `records`; of files their common folder `root`, the `sha256`
-      of each and `digest`, one of all of them and their names, which does not depend on `root`.
+      of each and `digest`, one of all of them, their names and the order in which they make
+      records, which does not depend on `root`.
 
     Raises:
       MattingError: A file cannot be read, or the dataset is of no known class.
@@ -138,7 +150,15 @@ def _hash_files(dataset: FileDataset) -> dict[str, Any]:
                 digest = hashlib.file_digest(content, 'sha256').hexdigest()
         except OSError as error:
             raise MattingError(f'{file}: cannot be read ({error.strerror})') from error
-        hashes[file.absolute().relative_to(root).as_posix()] = digest
-    listed = '\n'.join(f'{digest}  {name}' for name, digest in hashes.items())
+        (name,) = _names_below(root, [file])
+        hashes[name] = digest
+    listed = '\n'.join(
+        '  '.join(f'{hashes[name]} {name}' for name in _names_below(root, entry.files))
+        for entry in dataset.entries
+    )
     digest = hashlib.sha256(listed.encode(errors='surrogateescape')).hexdigest()
     return {'root': str(root), 'digest': digest, 'sha256': hashes}
+
+
+def _names_below(root: Path, files: list[Path]) -> list[str]:
+    return [file.absolute().relative_to(root).as_posix() for file in files]

@@ -30,16 +30,20 @@ class DevicePrefetch(Iterator[Batch]):
 
     def __next__(self) -> Batch:
         """The next batch; `image`, `alpha` and `trimap` are arrays of JAX."""
+        self.fill()
+        if not self._sent:
+            raise StopIteration
+        batch, self._state = self._sent.popleft()
+        return batch
+
+    def fill(self) -> None:
+        """Sends the next batches; `__next__` does so itself. Raises what reading them raises."""
         while len(self._sent) < self._size:
             try:
                 batch = next(self._pipeline)
             except StopIteration:
                 break
             self._sent.append((self._send(batch), self._pipeline.get_state()))
-        if not self._sent:
-            raise StopIteration
-        batch, self._state = self._sent.popleft()
-        return batch
 
     @property
     def unreadable(self) -> list[str]:

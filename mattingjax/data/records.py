@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import numpy as np
+
 from mattingjax.errors import MattingError
 
 # One example as it lies on disk: `name`, and of these what is known: `image` and `foreground` (the
@@ -13,6 +15,11 @@ Record = dict[str, Any]
 
 class RecordError(MattingError):
     """One record of a dataset cannot be read; the message names its file."""
+
+
+def choose_evenly(total: int, count: int) -> list[int]:
+    """`count` of the numbers 0 to `total` - 1, first and last too; all if fewer."""
+    return np.linspace(0, total - 1, min(count, total)).astype(int).tolist()
 
 
 class Dataset(Protocol):

@@ -19,6 +19,7 @@ from mattingjax.evaluation.datasets import (
     list_pairs,
 )
 from mattingjax.evaluation.options import EvaluationOptions
+from mattingjax.files import check_outside
 from mattingjax.inference import create_predictor
 from mattingjax.sessions import READERS
 
@@ -87,12 +88,7 @@ class Folders:
 
     def check_outside(self, output: Path) -> None:
         """Raises MattingError if pictures written to or beside `output` would lie among these."""
-        for folder in vars(self).values():
-            if isinstance(folder, Path) and output.resolve().is_relative_to(folder.resolve()):
-                raise MattingError(
-                    f'{output}: expected a place outside of {folder}, or the next run would take '
-                    'what is drawn there for a photo'
-                )
+        check_outside(output, [value for value in vars(self).values() if isinstance(value, Path)])
 
     def to_dict(self) -> dict[str, Any]:
         """The folders given, and how photos are composed of them: JSON types."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mattingjax.data.records import choose_evenly
 from mattingjax.errors import MattingError
 from mattingjax.images import find_images, load_image, resize
 from mattingjax.models import ModelConfig
@@ -24,7 +25,7 @@ def choose_photos(folder: Path | str, count: int) -> list[Path]:
     photos = find_images(folder)
     if not photos:
         raise MattingError(f'{folder}: holds no picture')
-    return [photos[i] for i in np.linspace(0, len(photos) - 1, min(count, len(photos)), dtype=int)]
+    return [photos[i] for i in choose_evenly(len(photos), count)]
 
 
 def load_batches(
@@ -65,9 +66,12 @@ def load_pairs(
       float32 [1, S, S, 3] in [0, 255] and [1, S, S, 1] in [0, 1].
 
     Raises:
-      MattingError: No photo has an alpha.
+      MattingError: No photo has an alpha, or two alphas have one name.
     """
-    by_stem = {path.stem: path for path in find_images(alphas)}
+    by_stem: dict[str, Path] = {}
+    for path in find_images(alphas):
+        if (other := by_stem.setdefault(path.stem, path)) != path:
+            raise MattingError(f'{path}: has the name of {other}, extensions aside')
     pairs = [(path, by_stem[path.stem]) for path in photos if path.stem in by_stem]
     if not pairs:
         raise MattingError(f'{alphas}: no picture there has the name of a photo')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -29,6 +30,7 @@ from mattingjax.training.state import split, with_frozen
 from mattingjax.training.steps import StepOptions, check_layers
 from mattingjax.training.validation import FIGURES
 
+START, TEACHER = 'model.checkpoint', 'loss.teacher'  # settings that name a checkpoint
 _STATISTICS_PHOTOS = 32  # to restore folded batch normalisation on
 
 
@@ -44,6 +46,7 @@ class Experiment:
       schedule: The learning rate by update.
       optimizer: What updates the parameters.
       options: How a step is computed.
+      hashes: SHA-256 of the checkpoints that were loaded, by the setting that names them.
     """
 
     config: ConfigDict
@@ -53,6 +56,7 @@ class Experiment:
     schedule: optax.Schedule
     optimizer: optax.GradientTransformation
     options: StepOptions
+    hashes: Mapping[str, str]
 
     def learning_rate(self, step: int) -> float:
         """The learning rate of a step."""
@@ -67,8 +71,15 @@ def create_experiment(config: ConfigDict) -> Experiment:
     """
     _check_numbers(config)
     thinning.check(config.pruning, config.steps)
-    _check_labels(config)
-    initial = _load_initial(config)
+    loaded = {
+        name: load_checkpoint(path)
+        for name, path in (
+            (START, config.model.checkpoint),
+            (TEACHER, config.loss.teacher),
+        )
+        if path
+    }
+    initial = _make_initial(config, loaded.get(START))
     split(initial.variables['params'], config.model.freeze)  # checks the patterns
     names = ('supervised', 'distillation', 'soc', 'l2', 'divide_twice')
     objective = Objective(
@@ -81,11 +92,12 @@ def create_experiment(config: ConfigDict) -> Experiment:
     experiment = Experiment(
         config,
         initial,
-        _load_teacher(config, objective, initial),
+        _choose_teacher(config, objective, initial, loaded.get(TEACHER)),
         objective,
         schedule,
         create_optimizer(config.optimizer, schedule),
         StepOptions(config.optimizer.ema_decay, config.dtype, config.seed),
+        {name: hash_checkpoint(checkpoint) for name, checkpoint in loaded.items()},
     )
     if objective.features:
         for network in (initial.config, experiment.teacher and experiment.teacher.config):
@@ -98,6 +110,9 @@ def _check_numbers(config: ConfigDict) -> None:
     for name in ('steps', 'batch_size', 'save_every_steps', 'keep', 'log_every_steps'):
         if config[name] < 1:
             raise MattingError(f'{name}: expected at least 1, got {config[name]}')
+    for name, value in (('seed', config.seed), ('data.workers', config.data.workers)):
+        if value < 0:
+            raise MattingError(f'{name}: expected 0 or more, got {value}')
     for name in ('photos', 'every_steps'):
         if config.validation[name] < 1:
             raise MattingError(
@@ -114,20 +129,10 @@ def _check_numbers(config: ConfigDict) -> None:
         )
 
 
-def _check_labels(config: ConfigDict) -> None:
-    """The network's own loss needs alphas of all photos."""
-    sections = {'dataset': config.dataset, **config.more_datasets}
-    for name, section in sections.items():
-        if config.loss.supervised and section.kind == 'unlabelled':
-            raise MattingError(
-                f"{name}.kind: unlabelled photos have no alphas for the network's own loss; "
-                'set loss.supervised=0, and loss.distillation or loss.soc over 0'
-            )
-
-
-def _load_initial(config: ConfigDict) -> Checkpoint:
+def _make_initial(config: ConfigDict, loaded: Checkpoint | None) -> Checkpoint:
+    """The network before the first step; `loaded` is what `model.checkpoint` names."""
     model = config.model
-    if not model.checkpoint:
+    if loaded is None:
         if model.from_scratch:
             raise MattingError('model.from_scratch: needs model.checkpoint, whose widths it takes')
         architecture = None
@@ -143,7 +148,6 @@ def _load_initial(config: ConfigDict) -> Checkpoint:
                 network, select_uniform(groups, 1 - model.width_multiplier, limits)
             )
         return Checkpoint(network, init_variables(network, config.seed))
-    loaded = load_checkpoint(model.checkpoint)
     network = loaded.config
     if model.input_size:
         network = dataclasses.replace(network, input_size=model.input_size)
@@ -156,14 +160,14 @@ def _load_initial(config: ConfigDict) -> Checkpoint:
     return Checkpoint(network, with_frozen(drawn, loaded.variables, model.freeze))
 
 
-def _load_teacher(
-    config: ConfigDict, objective: Objective, initial: Checkpoint
+def _choose_teacher(
+    config: ConfigDict, objective: Objective, initial: Checkpoint, loaded: Checkpoint | None
 ) -> Checkpoint | None:
     if objective.distillation:
-        if not config.loss.teacher:
+        if loaded is None:
             raise MattingError('loss.teacher: expected a checkpoint to distil from, got none')
-        return load_checkpoint(config.loss.teacher)
-    if config.loss.teacher or config.loss.features:
+        return loaded
+    if loaded is not None or config.loss.features:
         raise MattingError('loss.teacher, loss.features: only with loss.distillation over 0')
     return initial if objective.soc else None
 
@@ -186,18 +190,25 @@ def restore_folded(experiment: Experiment, sources: Sources) -> Checkpoint:
 
 
 def describe_origin(experiment: Experiment) -> dict[str, Any]:
-    """How a trained network came to be, for its provenance: JSON types."""
-    origin: dict[str, Any] = {'settings': experiment.config.to_dict()}
-    if experiment.config.model.checkpoint:
-        origin['start'] = {
-            'checkpoint': experiment.config.model.checkpoint,
-            'sha256': hash_checkpoint(experiment.initial),
-            'provenance': experiment.initial.config.provenance,
-        }
-    if experiment.config.loss.teacher and experiment.teacher is not None:
-        origin['teacher'] = {
-            'checkpoint': experiment.config.loss.teacher,
-            'sha256': hash_checkpoint(experiment.teacher),
-            'provenance': experiment.teacher.config.provenance,
-        }
+    """How a trained network came to be, for its provenance.
+
+    Args:
+      experiment: What it was trained by.
+
+    Returns:
+      JSON types: `settings`; `start` and `teacher`, where there are any, each with its
+      `checkpoint`, the `sha256` of that (see `hash_checkpoint`) and its `provenance`.
+    """
+    config = experiment.config
+    origin: dict[str, Any] = {'settings': config.to_dict()}
+    for role, setting, path, network in (
+        ('start', START, config.model.checkpoint, experiment.initial),
+        ('teacher', TEACHER, config.loss.teacher, experiment.teacher),
+    ):
+        if path and network is not None:
+            origin[role] = {
+                'checkpoint': path,
+                'sha256': experiment.hashes[setting],
+                'provenance': network.config.provenance,
+            }
     return origin

@@ -14,10 +14,10 @@ import numpy as np
 from absl import logging
 from ml_collections import ConfigDict
 
-from mattingjax.data.datasets import Dataset, open_dataset
+from mattingjax.data.datasets import Dataset, describe_records, open_dataset
 from mattingjax.data.mixtures import mix_datasets
 from mattingjax.data.pipeline import Pipeline, create_pipeline
-from mattingjax.data.records import RecordError
+from mattingjax.data.records import RecordError, choose_evenly
 from mattingjax.data.transforms import create_transform
 from mattingjax.errors import MattingError
 
@@ -81,6 +81,19 @@ def _named(name: str) -> Iterator[None]:
         yield
     except MattingError as error:
         raise MattingError(f'{name}: {error}') from error
+
+
+def check_sources(config: ConfigDict, sources: Sources) -> None:
+    """Raises MattingError if what is trained on lacks what its losses and transforms need."""
+    for name, dataset in sources.training.items():
+        lacks_alpha, has_cutouts = describe_records(dataset)
+        if lacks_alpha and config.loss.supervised:
+            raise MattingError(
+                f"{name}: photos without alphas, which the network's own loss needs; set "
+                'loss.supervised=0, and loss.distillation or loss.soc over 0'
+            )
+        if has_cutouts and sources.backgrounds is None:
+            raise MattingError(f'{name}: cut-outs need data.backgrounds, a folder of pictures')
 
 
 def with_steps(config: ConfigDict, sources: Sources) -> ConfigDict:
@@ -154,9 +167,8 @@ def load_validation(
     """
     dataset = sources.validation
     transform = create_transform('evaluation', size, backgrounds=sources.backgrounds)
-    step = -(-len(dataset) // config.validation.photos)
     examples, unreadable = [], []
-    for index in range(0, len(dataset), step):
+    for index in choose_evenly(len(dataset), config.validation.photos):
         try:
             example = transform(dataset[index], np.random.default_rng(index))
         except RecordError as error:

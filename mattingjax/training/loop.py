@@ -14,6 +14,7 @@ import contextlib
 import dataclasses
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ from mattingjax.training.experiment import (
 from mattingjax.training.inputs import (
     Example,
     Sources,
+    check_sources,
     create_batches,
     load_validation,
     open_sources,
@@ -49,7 +51,7 @@ from mattingjax.training.recorder import Recorder
 from mattingjax.training.state import TrainState, create_state
 from mattingjax.training.steps import Step, create_train_step
 from mattingjax.training.validation import measure, predict
-from mattingjax.training.workdir import STATES, check_data, check_settings, claim
+from mattingjax.training.workdir import STATES, check_data, check_settings, claim, locked
 
 _PIXELS = ('image', 'alpha', 'trimap')  # what a step gets of a batch
 
@@ -70,15 +72,22 @@ def train(config: ConfigDict, workdir: Path) -> bool:
 
     Raises:
       MattingError: A setting is impossible, data cannot be read or is not what the training began
-        with, or the folder is another experiment's.
+        with, or the folder is another experiment's or in use.
       NotFiniteError: The loss or the gradient is not finite; the batch is saved.
     """
     check_settings(workdir, config)
     sources = open_sources(config)
     config = with_steps(config, sources)
-    inputs = Inputs.create(create_experiment(config), sources)
-    manifests = check_data(workdir, sources.named()) if config.data.manifest else None
-    with Recorder(workdir, config) as recorder, _watching_for_sigterm() as terminated:
+    experiment = create_experiment(config)
+    inputs = Inputs.create(experiment, sources)
+    manifests = None
+    if config.data.manifest:
+        manifests = check_data(workdir, sources.named(), experiment.hashes)
+    with (
+        Recorder(workdir, config) as recorder,
+        locked(workdir),
+        _watching_for_sigterm() as terminated,
+    ):
         # Only now, when nothing is wrong with the settings: they are bound to the folder.
         claim(workdir, config, manifests)
         with Saver(workdir / STATES, config.keep) as saver:
@@ -87,8 +96,14 @@ def train(config: ConfigDict, workdir: Path) -> bool:
 
 @contextlib.contextmanager
 def _watching_for_sigterm() -> Iterator[list[int]]:
-    """Yields a list that gets an entry when the process is asked to end."""
+    """Yields a list that gets an entry when the process is asked to end.
+
+    Only the main thread can watch; in another one the list stays empty.
+    """
     received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
     earlier = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
     try:
         yield received
@@ -118,8 +133,17 @@ class Inputs:
 
     @classmethod
     def create(cls, experiment: Experiment, sources: Sources) -> Inputs:
-        """Opens the pipeline and loads the photos of the validation."""
+        """Opens the pipeline, reads its first batches, and loads the photos of the validation.
+
+        Args:
+          experiment: The settings, and what they mean.
+          sources: Where the photos lie.
+
+        Raises:
+          MattingError: Photos cannot be read, or lack what the losses need.
+        """
         config, network = experiment.config, experiment.initial.config
+        check_sources(config, sources)
         # XLA decides how what follows from a batch is spread; newer JAX would ask each time.
         automatic = (jax.sharding.AxisType.Auto,)
         mesh = jax.make_mesh((jax.device_count(),), ('data',), axis_types=automatic)
@@ -127,6 +151,7 @@ class Inputs:
         batches = create_batches(config, sources, network.input_size, trimap=trimap)
         spread = DevicePrefetch(batches, NamedSharding(mesh, PartitionSpec('data')))
         loaded = load_validation(config, sources, network.input_size)
+        spread.fill()
         return cls(experiment, sources, spread, NamedSharding(mesh, PartitionSpec()), *loaded)
 
 
@@ -202,7 +227,8 @@ class Training:
                     break
         self._recorder.draw()
         if unreadable := [*self._inputs.unreadable, *self._batches.unreadable]:
-            tqdm.tqdm.write(f'{len(unreadable)} photos could not be read: {list_some(unreadable)}')
+            said = f'{len(unreadable)} photos could not be read: {list_some(unreadable)}'
+            tqdm.tqdm.write(said, file=sys.stderr)
         return int(self._state.step) >= steps
 
     def _record(self, waiting: Any, bar: tqdm.tqdm) -> None:

@@ -39,6 +39,10 @@ def create_schedule(config: ConfigDict, steps: int) -> optax.Schedule:
     elif config.schedule == 'step':
         if config.decays < 0:
             raise MattingError(f'optimizer.decays: expected 0 or more, got {config.decays}')
+        if not 0 < config.decay_factor < float('inf'):
+            raise MattingError(
+                f'optimizer.decay_factor: expected over 0, got {config.decay_factor}'
+            )
         stretch = steps / (config.decays + 1)
         boundaries = {round(stretch * i): config.decay_factor for i in range(1, config.decays + 1)}
         schedule = optax.piecewise_constant_schedule(rate, boundaries)
@@ -64,6 +68,12 @@ def create_optimizer(config: ConfigDict, schedule: optax.Schedule) -> optax.Grad
     Raises:
       MattingError: A setting is impossible.
     """
+    for name in ('b1', 'b2', 'momentum'):
+        if not 0 <= config[name] < 1:
+            raise MattingError(f'optimizer.{name}: expected 0 to below 1, got {config[name]}')
+    for name in ('weight_decay', 'clip_norm'):
+        if not 0 <= config[name] < float('inf'):
+            raise MattingError(f'optimizer.{name}: expected 0 or more, got {config[name]}')
     if config.name == 'adam':
         optimizer = optax.adam(schedule, b1=config.b1, b2=config.b2)
     elif config.name == 'adamw':

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from PIL import Image
 from mattingjax.compositing import to_uint8
 from mattingjax.data.folders import FileDataset
 from mattingjax.data.records import RecordError
-from mattingjax.errors import ImageError
+from mattingjax.errors import ImageError, MattingError
 from mattingjax.evaluation.panel import draw_panel, draw_row
 from mattingjax.files import new_folder
 
@@ -26,6 +27,7 @@ Predict = Callable[[np.ndarray], np.ndarray]
 # Half the width of the seam of a mask, as a share of the shorter side: a mask is trusted beyond it.
 _SEAM = 0.015
 _EMPTY = 5 / 255  # what counts as background alone
+_LEAST_PERSON = 0.002  # of a matte without a mask, as a share of the photo's area
 _LEAST_WIDTH = 0.15  # of a background, as a share of the photo's
 
 
@@ -35,7 +37,8 @@ class Label(NamedTuple):
     Attributes:
       alpha: float32 [H, W] in [0, 1].
       doubt: Share of the person's area, at least 0: where mask and matte disagree, or without a
-        mask, what is neither person nor background.
+        mask, what is neither person nor background; 1 where the matte without a mask is all but
+        empty: either nobody is there, or the teacher saw nobody.
     """
 
     alpha: np.ndarray
@@ -62,6 +65,8 @@ def merge(matte: np.ndarray, mask: np.ndarray | None) -> Label:
       mask: Likewise, 1 on the person; None if there is none.
     """
     if mask is None:
+        if matte.mean() < _LEAST_PERSON:
+            return Label(matte, 1.0)
         return Label(matte, _share(4 * matte * (1 - matte), matte))
     seam = max(2, round(_SEAM * min(matte.shape)))
     inside = cv2.erode(mask, _disc(seam)) > 0.5
@@ -131,8 +136,10 @@ def label_folder(
       overwrite: Whether such a folder is replaced.
 
     Raises:
+      MattingError: Two photos have one name, suffixes aside, or a name is not UTF-8.
       OutputError: The folder cannot be written, or something else lies there.
     """
+    _check_names(dataset)
     kept: list[dict[str, str]] = []
     left_out: list[dict[str, str]] = []
     doubted: list[tuple[float, str, dict[str, np.ndarray]]] = []
@@ -146,7 +153,7 @@ def label_folder(
                 matte = predict(record['image'])
             except (ImageError, RecordError) as error:
                 unreadable += 1
-                tqdm.tqdm.write(f'skipped: {error}')
+                tqdm.tqdm.write(f'skipped: {error}', file=sys.stderr)
                 continue
             alpha, doubt = merge(matte, record.get('alpha'))
             line = {
@@ -172,6 +179,18 @@ def label_folder(
             panel = draw_panel({name: row for _, name, row in doubted}, captions)
             _save(panel, folder / 'most_doubted.png')
     return Summary(len(kept), len(left_out), unreadable, backgrounds)
+
+
+def _check_names(dataset: FileDataset) -> None:
+    paths: dict[str, Path | None] = {}
+    for name, path in (entry[:2] for entry in dataset.entries):
+        try:
+            str(path).encode()
+        except UnicodeEncodeError as error:
+            raise MattingError(f'{path}: a name that is not UTF-8 cannot be listed') from error
+        if name in paths:
+            raise MattingError(f'{path}: has the name of {paths[name]}, extensions aside')
+        paths[name] = path
 
 
 def _save(picture: np.ndarray, path: Path) -> None:

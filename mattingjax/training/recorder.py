@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 from ml_collections import ConfigDict
 
+from mattingjax.data.records import choose_evenly
 from mattingjax.files import write_file
 from mattingjax.images import encode_png
 from mattingjax.training.inputs import Example
@@ -85,7 +86,7 @@ class Recorder:
         if figures:
             self._figures.add({'step': step, **figures})
             self._add_scalars('validation', {'step': step, **figures})
-        chosen = range(0, len(examples), -(-len(examples) // _SHOWN))
+        chosen = choose_evenly(len(examples), _SHOWN)
         picture = draw_mattes(
             [examples[i]['image'] for i in chosen],
             [alphas[i] for i in chosen],

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from absl import logging
 from ml_collections import ConfigDict
 
 from mattingjax.config import dataset_config, train_config
 from mattingjax.data.datasets import Dataset, create_manifest
 from mattingjax.data.folders import list_some
-from mattingjax.errors import MattingError
+from mattingjax.errors import MattingError, OutputError
 from mattingjax.files import write_file
 
-CONFIG_FILE, DATA_FILE, STATES = 'config.json', 'data.json', 'states'
+CONFIG_FILE, DATA_FILE, STATES, LOCK_FILE = 'config.json', 'data.json', 'states', '.lock'
 # Settings that may change when a training is resumed.
 _FREE = (
     'steps', 'epochs', 'save_every_steps', 'keep', 'log_every_steps', 'tensorboard',
@@ -29,10 +31,15 @@ def check_settings(workdir: Path, config: ConfigDict) -> None:
     """Raises MattingError if a training with other settings, or something else, lies there."""
     file = workdir / CONFIG_FILE
     if not file.is_file():
-        if workdir.is_dir() and any(workdir.iterdir()):
+        if workdir.is_dir() and {path.name for path in workdir.iterdir()} - {LOCK_FILE}:
             raise MattingError(f'{workdir}: expected a new folder, or one of a training')
         return
     earlier, now = _read_settings(file), _flatten(json.loads(config.to_json()))
+    if config.optimizer.schedule != 'constant' and earlier['steps'] != now['steps']:
+        logging.warning(
+            'steps: %s was %s, and the learning rate goes on as if it had been %s from the start',
+            workdir, earlier['steps'], now['steps'],
+        )  # fmt: skip
     for name in (*now, *(name for name in earlier if name not in now)):
         if name not in _FREE and earlier.get(name) != now.get(name):
             was, is_now = (
@@ -46,10 +53,16 @@ def check_settings(workdir: Path, config: ConfigDict) -> None:
 
 def _read_settings(file: Path) -> dict[str, Any]:
     """By path; settings that are newer than the file have their defaults."""
-    settings = json.loads(file.read_text(encoding='utf-8'))
-    defaults = train_config(settings['model']['network'])
-    for name in settings['more_datasets']:
-        defaults.more_datasets[name] = dataset_config()
+    try:
+        settings = json.loads(file.read_text(encoding='utf-8'))
+        defaults = train_config(settings['model']['network'])
+        for name in settings['more_datasets']:
+            defaults.more_datasets[name] = dataset_config()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise MattingError(
+            f'{file.parent}: expected a new folder, or one of a training; its {file.name} holds no '
+            'settings of one'
+        ) from error
     return _flatten(json.loads(defaults.to_json())) | _flatten(settings)
 
 
@@ -61,13 +74,24 @@ def _flatten(settings: dict[str, Any], prefix: str = '') -> dict[str, Any]:
     return flat
 
 
-def check_data(workdir: Path, datasets: Mapping[str, Dataset]) -> dict[str, Manifest]:
-    """What the datasets consist of, by name; see `create_manifest`.
+def check_data(
+    workdir: Path, datasets: Mapping[str, Dataset], checkpoints: Mapping[str, str]
+) -> dict[str, Manifest]:
+    """What a training is made of.
+
+    Args:
+      workdir: Its folder.
+      datasets: By name.
+      checkpoints: SHA-256 of those that it begins with or learns from, by their setting.
+
+    Returns:
+      For each dataset the manifest of `create_manifest`; for each checkpoint its `sha256`.
 
     Raises:
       MattingError: A file cannot be read, or a training that would go on began with other data.
     """
     manifests = {name: create_manifest(dataset) for name, dataset in datasets.items()}
+    manifests |= {name: {'sha256': {'': digest}} for name, digest in checkpoints.items()}
     file = workdir / DATA_FILE
     has_states = (workdir / STATES).is_dir() and any((workdir / STATES).iterdir())
     if file.is_file() and has_states:
@@ -91,11 +115,39 @@ def _describe_change(earlier: Manifest, now: Manifest) -> str:
         'new': after.keys() - before.keys(),
         'changed': {name for name in before.keys() & after.keys() if before[name] != after[name]},
     }
+    if '' in after:
+        return 'it is another checkpoint now'
     parts = [
         f'{len(names)} files {kind} ({list_some(sorted(names))})' for kind, names in kinds.items()
         if names
     ]  # fmt: skip
     return ', '.join(parts) or 'its records are others'
+
+
+@contextlib.contextmanager
+def locked(workdir: Path) -> Iterator[None]:
+    """Keeps a second training out of the folder, where the system knows locks of files (POSIX).
+
+    Raises:
+      MattingError: A training is running there.
+      OutputError: The folder cannot be written to.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        file = (workdir / LOCK_FILE).open('w')
+    except OSError as error:
+        raise OutputError(f'{workdir}: cannot be written ({error.strerror})') from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise MattingError(f'{workdir}: a training is running there') from error
+        yield
 
 
 def claim(workdir: Path, config: ConfigDict, manifests: Mapping[str, Manifest] | None) -> None:

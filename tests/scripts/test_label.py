@@ -29,3 +29,5 @@ def test_photos_become_a_dataset(run_script, mmnet_path, tmp_path):
         assert record['image'].shape == (40, 30, 3)
         assert record['alpha'].shape == (40, 30)
     assert_one_line_error(run_script(*command), 'labels', 'already')
+    inside = [*command[:-2], tmp_path / 'photos' / 'labels', command[-1]]
+    assert_one_line_error(run_script(*inside), 'labels: expected a place outside of')

@@ -127,6 +127,7 @@ def test_killed_at_any_step_it_goes_on_to_the_bit(whole, tmp_path, compilation_c
     """Killed with its data made by a worker process, it goes on without: that may change."""
     workdir = tmp_path / 'run'
     step = int(np.random.default_rng().integers(5, 12))
+    print(f'killed at step {step}')
     kill = SIGNAL.format(name='SIGKILL', step=step, wait=True)
     process = run(workdir, compilation_cache, before=kill, **WHOLE, data__workers=1)
     assert process.returncode == -signal.SIGKILL, process.stderr.decode()

@@ -79,6 +79,11 @@ def test_weight_decay_pulls_to_zero():
         ({'name': 'lion'}, r'optimizer.name: expected one of adam, adamw, sgd, got .lion'),
         ({'accumulate_steps': 0}, r'accumulate_steps: expected at least 1, got 0'),
         ({'schedule': 'step', 'decays': -1}, r'optimizer.decays: expected 0 or more, got -1'),
+        ({'schedule': 'step', 'decay_factor': -0.1}, r'decay_factor: expected over 0, got -0.1'),
+        ({'b1': 1.0}, r'optimizer.b1: expected 0 to below 1, got 1.0'),
+        ({'momentum': -0.1}, r'optimizer.momentum: expected 0 to below 1, got -0.1'),
+        ({'weight_decay': -1.0}, r'optimizer.weight_decay: expected 0 or more, got -1.0'),
+        ({'clip_norm': float('nan')}, r'optimizer.clip_norm: expected 0 or more, got nan'),
     ],
 )
 def test_impossible_settings_are_named(changes, message):

@@ -6,6 +6,7 @@ from PIL import Image
 
 from mattingjax.data.datasets import open_dataset
 from mattingjax.data.folders import open_images, open_pairs
+from mattingjax.errors import MattingError
 from mattingjax.training.pseudo_labels import (
     find_background,
     label_folder,
@@ -45,6 +46,9 @@ def test_without_a_mask_grey_is_doubted():
     assert merge(matte, None).alpha is matte
     assert merge(matte, None).doubt == 0
     assert merge(matte / 2, None).doubt == pytest.approx(2)
+    # Nobody seen: perhaps somebody overlooked. A mask would know.
+    assert merge(0 * matte, None).doubt == 1
+    assert merge(0 * matte, 0 * matte).doubt == 0
 
 
 def test_a_background_has_nobody_in_it():
@@ -107,3 +111,18 @@ def test_photos_need_no_masks(photos):
     dataset = open_images(photos / 'photos')
     summary = label_folder(predict, dataset, photos / 'labels', most_doubt=0.5)
     assert summary == (2, 0, 1, 2)
+
+
+def test_who_is_overlooked_is_in_no_background(photos):
+    dataset = open_images(photos / 'photos')
+    output = photos / 'labels'
+    summary = label_folder(lambda image: 0 * predict(image), dataset, output, most_doubt=0.5)
+    assert summary == (0, 2, 1, 0)
+
+
+def test_two_photos_of_one_name_are_told(photos):
+    Image.open(photos / 'photos/a.png').save(photos / 'photos/a.jpg')
+    dataset = open_images(photos / 'photos')
+    with pytest.raises(MattingError, match=r'a.png: has the name of .*a.jpg'):
+        label_folder(predict, dataset, photos / 'labels', most_doubt=0.5)
+    assert not (photos / 'labels').exists()

@@ -2,16 +2,19 @@
 
 import importlib.util
 import json
+import sys
 
 import jax
 import pytest
+from PIL import Image
 
 from mattingjax.config import dataset_config
+from mattingjax.data.datasets import open_dataset
 from mattingjax.errors import MattingError
 from mattingjax.training import train
 from mattingjax.training.inputs import open_sources, with_steps
 from mattingjax.training.recorder import Recorder
-from mattingjax.training.workdir import check_settings, claim
+from mattingjax.training.workdir import check_data, check_settings, claim, locked
 from tests.conftest import ROOT, assert_one_line_error
 from tests.training.conftest import tiny_config
 
@@ -63,14 +66,89 @@ def test_settings_that_came_later_had_their_defaults(tmp_path):
         ({'data__transform': 'mnet'}, r"transform: expected one of .*, got 'mnet'"),
         (
             {'dataset__kind': 'unlabelled', 'dataset__root': str(ROOT / '.github')},
-            r'dataset.kind: unlabelled .* set loss.supervised=0',
+            r'dataset: photos without alphas, .* set loss.supervised=0',
         ),
+        ({'seed': -1}, r'seed: expected 0 or more, got -1'),
+        ({'data__workers': -1}, r'data.workers: expected 0 or more, got -1'),
+        ({'optimizer__clip_norm': -1.0}, r'clip_norm: expected 0 or more, got -1'),
     ],
 )  # fmt: skip
 def test_a_start_that_fails_leaves_no_folder(tmp_path, changes, message):
     with pytest.raises(MattingError, match=message):
         train(tiny_config(**changes), tmp_path / 'run')
     assert not (tmp_path / 'run').exists()
+
+
+def test_a_list_without_alphas_is_not_trained_on(tmp_path):
+    Image.new('RGB', (40, 40)).save(tmp_path / 'a.png')
+    (tmp_path / 'left_out.csv').write_text('image,doubt\na.png,0.9\n')
+    config = tiny_config(dataset__kind='csv', dataset__root=str(tmp_path / 'left_out.csv'))
+    with pytest.raises(MattingError, match=r'dataset: photos without alphas'):
+        train(config, tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
+
+
+def test_cut_outs_need_backgrounds(tmp_path):
+    Image.new('RGBA', (40, 40)).save(tmp_path / 'a.png')
+    config = tiny_config(dataset__kind='rgba', dataset__root=str(tmp_path))
+    with pytest.raises(MattingError, match=r'dataset: cut-outs need data.backgrounds'):
+        train(config, tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize('content', ['{"format": 1}', '[]', '{'])
+def test_another_kind_of_folder_is_left_alone(tmp_path, content):
+    (tmp_path / 'config.json').write_text(content)
+    with pytest.raises(MattingError, match=r'expected a new folder, or one of a training; its con'):
+        train(tiny_config(), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ['config.json']
+
+
+@pytest.mark.skipif(sys.platform == 'win32', reason='no locks of files')
+def test_two_trainings_do_not_share_a_folder(tmp_path):
+    with locked(tmp_path / 'run'):
+        with pytest.raises(MattingError, match=r'run: a training is running there'):
+            train(tiny_config(), tmp_path / 'run')
+        assert [path.name for path in (tmp_path / 'run').iterdir()] == ['.lock']
+    check_settings(tmp_path / 'run', tiny_config())  # nobody's
+    with locked(tmp_path / 'run'):
+        pass
+
+
+def test_a_training_goes_on_with_the_same_data(tmp_path):
+    for name in 'ab':
+        Image.new('RGB', (40, 40)).save(tmp_path / f'{name}.png')
+        Image.new('L', (40, 40), ord(name)).save(tmp_path / f'alpha_{name}.png')
+    lines = ['image,alpha', 'a.png,alpha_a.png', 'b.png,alpha_b.png']
+    file = tmp_path / 'labels.csv'
+
+    def check(lines, checkpoint='1'):
+        file.write_text('\n'.join(lines))
+        dataset = open_dataset('csv', file)
+        return check_data(tmp_path, {'dataset': dataset}, {'loss.teacher': checkpoint})
+
+    claim(tmp_path, tiny_config(), check(lines))
+    (tmp_path / 'states' / '1').mkdir(parents=True)
+    check(lines)
+    for changed, message in (
+        ([lines[0], *lines[:0:-1]], 'dataset: its records are others'),  # another order
+        (['image,alpha', 'a.png,alpha_b.png', 'b.png,alpha_a.png'], 'dataset: its records are oth'),
+        (lines[:2], r'dataset: 2 files missing \(alpha_b.png, b.png\)'),
+    ):
+        with pytest.raises(MattingError, match=message):
+            check(changed)
+    with pytest.raises(MattingError, match=r'loss.teacher: it is another checkpoint now'):
+        check(lines, '2')
+
+
+def test_more_steps_bend_a_schedule(tmp_path, caplog):
+    config = tiny_config(optimizer__schedule='cosine')
+    claim(tmp_path, config, None)
+    check_settings(tmp_path, config)
+    assert not caplog.messages
+    config.steps = 9
+    check_settings(tmp_path, config)
+    assert 'was 6, and the learning rate goes on as if it had been 9' in caplog.text
 
 
 def test_every_device_gets_as_many_photos(tmp_path, monkeypatch):

@@ -4,9 +4,10 @@ import optax
 import pytest
 from flax.traverse_util import flatten_dict
 
+from mattingjax.checkpoints import hash_checkpoint, load_checkpoint
 from mattingjax.config import train_config
 from mattingjax.errors import MattingError
-from mattingjax.training.experiment import create_experiment
+from mattingjax.training.experiment import create_experiment, describe_origin
 from mattingjax.training.state import create_state, join, split
 
 
@@ -61,3 +62,7 @@ def test_from_scratch_what_is_frozen_is_the_checkpoints(modnet, modnet_path):
     assert {path.split('/')[0] for path in kept} == {'params', 'batch_stats'}
     for path, value in loaded.items():
         assert np.array_equal(found[path], value) == (path in kept), path
+    # Its origin is the checkpoint that was named, not what was drawn.
+    start = describe_origin(create_experiment(config))['start']
+    assert start['checkpoint'] == str(modnet_path)
+    assert start['sha256'] == hash_checkpoint(load_checkpoint(modnet_path))
