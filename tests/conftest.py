@@ -2,12 +2,15 @@
 
 import os
 import pickle
+import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import ClassVar
 
+import jax
 import numpy as np
 import pytest
 
@@ -26,6 +29,21 @@ from mattingjax.models.mobilenet_v2 import (
 )
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What one test process, or script that a test runs, has compiled, the others load."""
+    if 'JAX_COMPILATION_CACHE_DIR' in os.environ:
+        return
+    folder = tempfile.mkdtemp(prefix='compiled.')
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    settings = {
+        'jax_compilation_cache_dir': folder,
+        'jax_persistent_cache_min_compile_time_secs': 0.5,
+    }
+    for name, value in settings.items():
+        jax.config.update(name, value)
+        os.environ[name.upper()] = str(value)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

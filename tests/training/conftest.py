@@ -1,6 +1,5 @@
-"""A training of few and small steps, and its compiled programs kept for every test process."""
+"""A training of few and small steps."""
 
-import pytest
 from ml_collections import ConfigDict
 
 from mattingjax.config import train_config
@@ -35,25 +34,3 @@ def tiny_config(network: str = 'mmnet', **changes: object) -> ConfigDict:
             section = section[parent]
         section[name] = value
     return config
-
-
-@pytest.fixture(scope='session')
-def compilation_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A folder for JAX's compiled programs: most tests train the same network."""
-    return str(tmp_path_factory.mktemp('compiled'))
-
-
-@pytest.fixture(autouse=True, scope='session')
-def _use_compilation_cache(compilation_cache: str):
-    import jax
-
-    settings = {
-        'jax_compilation_cache_dir': compilation_cache,
-        'jax_persistent_cache_min_compile_time_secs': 0.5,
-    }
-    earlier = {name: getattr(jax.config, name) for name in settings}
-    for name, value in settings.items():
-        jax.config.update(name, value)
-    yield
-    for name, value in earlier.items():
-        jax.config.update(name, value)

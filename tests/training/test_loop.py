@@ -49,18 +49,14 @@ def losses(workdir):
     return {int(row['step']): row['loss'] for row in read_table(workdir / 'metrics.csv')}
 
 
-def run(workdir, cache, xla_flags='', before='', **changes):
+def run(workdir, xla_flags='', before='', **changes):
     """Runs scripts/train.py with `tiny_config` in a process of its own; `before` is run first."""
     file = workdir.parent / f'{workdir.name}_config.py'
     file.write_text(
         f'{before}\nfrom tests.training.conftest import tiny_config\n'
         f'def get_config():\n    return tiny_config(**{changes!r})\n'
     )
-    environment = os.environ | {
-        'PYTHONPATH': str(ROOT),
-        'JAX_COMPILATION_CACHE_DIR': cache,
-        'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.5',
-    }
+    environment = os.environ | {'PYTHONPATH': str(ROOT)}
     if xla_flags:
         environment['XLA_FLAGS'] = xla_flags
     command = [sys.executable, 'scripts/train.py', '--config', file, '--workdir', workdir]
@@ -90,7 +86,7 @@ def states(workdir):
 
 
 @pytest.fixture(scope='module')
-def whole(tmp_path_factory, compilation_cache):
+def whole(tmp_path_factory):
     """A training that nothing interrupted."""
     workdir = tmp_path_factory.mktemp('whole') / 'run'
     assert train(tiny_config(**WHOLE), workdir)
@@ -123,13 +119,13 @@ def test_what_a_training_leaves(whole):
         assert tag in events.read_bytes()
 
 
-def test_killed_at_any_step_it_goes_on_to_the_bit(whole, tmp_path, compilation_cache):
+def test_killed_at_any_step_it_goes_on_to_the_bit(whole, tmp_path):
     """Killed with its data made by a worker process, it goes on without: that may change."""
     workdir = tmp_path / 'run'
     step = int(np.random.default_rng().integers(5, 12))
     print(f'killed at step {step}')
     kill = SIGNAL.format(name='SIGKILL', step=step, wait=True)
-    process = run(workdir, compilation_cache, before=kill, **WHOLE, data__workers=1)
+    process = run(workdir, before=kill, **WHOLE, data__workers=1)
     assert process.returncode == -signal.SIGKILL, process.stderr.decode()
     before = read_table(workdir / 'metrics.csv')
     state = states(workdir)[-1]
@@ -144,11 +140,11 @@ def test_killed_at_any_step_it_goes_on_to_the_bit(whole, tmp_path, compilation_c
         assert lost['images_per_second'] != done_again['images_per_second']
 
 
-def test_asked_to_end_it_saves_and_stops(whole, tmp_path, compilation_cache):
+def test_asked_to_end_it_saves_and_stops(whole, tmp_path):
     workdir = tmp_path / 'run'
     # Nothing would be saved before the end but for the signal, nor validated at its step.
     stop = SIGNAL.format(name='SIGTERM', step=7, wait=False)
-    process = run(workdir, compilation_cache, before=stop, **WHOLE | {'save_every_steps': 1000})
+    process = run(workdir, before=stop, **WHOLE | {'save_every_steps': 1000})
     assert process.returncode == 143, process.stderr.decode()
     assert b'stopped; the same command goes on' in process.stdout
     assert states(workdir) == [8]
@@ -160,7 +156,7 @@ def test_asked_to_end_it_saves_and_stops(whole, tmp_path, compilation_cache):
     assert_as_if_nothing_had_happened(workdir, whole)
 
 
-def test_devices_share_a_batch(compilation_cache, tmp_path):
+def test_devices_share_a_batch(tmp_path):
     """Not with Adam: where a gradient is 0 but for rounding, its first steps go either way.
 
     And in short steps: photos this small leave one pixel in the deepest layers, so that batch
@@ -178,7 +174,7 @@ def test_devices_share_a_batch(compilation_cache, tmp_path):
         xla_flags = (
             f'--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0'
         )
-        process = run(workdir, compilation_cache, xla_flags, **config)
+        process = run(workdir, xla_flags, **config)
         assert process.returncode == 0, process.stderr.decode()
         found[devices] = losses(workdir)
     assert list(found[1]) == [1, 2, 3, 4, 5, 6]
@@ -186,7 +182,7 @@ def test_devices_share_a_batch(compilation_cache, tmp_path):
         assert found[devices] == pytest.approx(found[1], abs=1e-4)
 
 
-def test_channels_go_while_it_trains(tmp_path, compilation_cache):
+def test_channels_go_while_it_trains(tmp_path):
     settings = {
         'steps': 4, 'validation__every_steps': 4, 'save_every_steps': 3, 'pruning__ratio': 0.5,
         'pruning__end_step': 2, 'pruning__every_steps': 2, 'pruning__round_to': 1,
@@ -219,7 +215,7 @@ def step_that_fails(name, at):
 @pytest.mark.parametrize(
     ('name', 'words'), [('loss', 'loss'), ('gradient_norm', 'norm of the gradient')]
 )
-def test_what_is_not_finite_ends_it(tmp_path, compilation_cache, monkeypatch, name, words):
+def test_what_is_not_finite_ends_it(tmp_path, monkeypatch, name, words):
     monkeypatch.setattr(Training, '_compile', lambda self: step_that_fails(name, 5))
     config = tiny_config()
     with pytest.raises(NotFiniteError, match=rf'step 5: expected a finite {words}, got inf'):
@@ -248,7 +244,7 @@ def photos(tmp_path):
     return tmp_path
 
 
-def test_photos_that_cannot_be_read_are_counted(photos, compilation_cache, capsys):
+def test_photos_that_cannot_be_read_are_counted(photos, capsys):
     settings = {
         'steps': 3, 'dataset__kind': 'mmnet', 'dataset__root': str(photos),
         'validation__kind': 'mmnet', 'validation__split': 'test', 'validation__every_steps': 3,
@@ -256,7 +252,7 @@ def test_photos_that_cannot_be_read_are_counted(photos, compilation_cache, capsy
     workdir = photos / 'run'
     assert train(tiny_config(**settings), workdir)
     assert sum(row['skipped'] for row in read_table(workdir / 'metrics.csv')) >= 2
-    output = capsys.readouterr().out
+    output = capsys.readouterr().err
     assert '2 photos could not be read: ' in output
     assert f'{photos}/test/mask/1.png' in output
     assert f'{photos}/train/image/3.png' in output
