@@ -32,6 +32,7 @@ from mattingjax.models.architecture import read_json
 
 CONFIG_FILE, VARIABLES_FOLDER = 'config.json', 'variables'
 _KIND = ('a checkpoint', CONFIG_FILE)
+DEFAULT_WEIGHTS = 'modnet_p'  # of those that ship: the best mattes
 _SHIPPED = Path(__file__).parent / 'weights'
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mattingjax.checkpoints import DEFAULT_WEIGHTS
 from mattingjax.errors import ImageError, MattingError
 from mattingjax.images import check_image, resize
 from mattingjax.models import Preprocessing
@@ -126,12 +127,15 @@ class Predictor:
         return np.clip(resize(alpha, height, width), 0, 1)
 
 
-def create_predictor(path_or_name: Path | str, runtime: str | None = None) -> Predictor:
+def create_predictor(
+    path_or_name: Path | str = DEFAULT_WEIGHTS, runtime: str | None = None
+) -> Predictor:
     """Loads a network for prediction.
 
     Args:
       path_or_name: A checkpoint directory, the name of weights that ship with the package, or an
-        artefact of `exporters.export` (`.xml`, `.onnx` or `.pb`).
+        artefact of `exporters.export` (`.xml`, `.onnx` or `.pb`); by default the best weights that
+        ship.
       runtime: What runs it: 'jax' for a checkpoint, 'openvino', 'onnxruntime' or 'tensorflow' for
         an artefact; if None, the one that suits the path.
 

@@ -1,8 +1,8 @@
 """Mattes a photo, a folder of photos, or standard input.
 
-  python scripts/predict.py --checkpoint CKPT --input photo.jpg --output out
-  python scripts/predict.py --checkpoint CKPT --input photos/ --output out --background=white
-  python scripts/predict.py --checkpoint CKPT --input - < photo.jpg > cutout.png
+  python scripts/predict.py --input photo.jpg --output out
+  python scripts/predict.py --input photos/ --output out --background=white --checkpoint CKPT
+  python scripts/predict.py --input - < photo.jpg > cutout.png
 
 For each photo `out` gets NAME_alpha.png, NAME_cutout.png, NAME_panel.png (photo, alpha and cut-out
 side by side) and, with --background, NAME_composite.png. In a folder, bad files are reported and
@@ -18,9 +18,8 @@ from mattingjax import command_line
 
 _CHECKPOINT = flags.DEFINE_string(
     'checkpoint',
-    None,
+    'modnet_p',
     'Checkpoint directory, the name of weights that ship, or an artefact (.xml, .onnx, .pb).',
-    required=True,
 )
 _INPUT = flags.DEFINE_string(
     'input', None, 'A photo, a folder (searched recursively), or - for stdin.', required=True

@@ -77,8 +77,8 @@ def test_the_weighed_modnet_has_the_size_that_its_file_says():
         ('smoke', 'modnet'),
         ('distill_mmnet', None),
         ('soc', None),
-        *(('release_mmnet', size) for size in ('160', '256')),
-        *(('release_modnet', size) for size in ('256', '384')),
+        *(('release_mmnet', size) for size in ('128', '256')),
+        *(('release_modnet', size) for size in ('256', '384', '320')),
         *(('retrain_pruned', f'{way}{frozen}') for way in ('finetune', 'scratch')
           for frozen in ('', '_frozen')),
     ],
