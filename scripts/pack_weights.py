@@ -3,8 +3,8 @@
   python scripts/pack_weights.py --checkpoint runs/modnet_384/last --input_size 384 --card CARD.md \
     --output mattingjax/weights/modnet_p
 
-Kernels become float16, which halves the files; what that changes is printed: the largest difference
-of the alphas of --images. The provenance stays, without the folders that files lay in.
+Kernels become float16, which halves the files; how much the alphas of --images differ by that is
+printed. The provenance stays, without the folders that files lay in.
 """
 
 from absl import flags
@@ -40,8 +40,8 @@ def main() -> None:
     checkpoint = load_checkpoint(_CHECKPOINT.value)
     packed = pack_checkpoint(checkpoint, _INPUT_SIZE.value)
     if photos:
-        difference = compare_alphas(checkpoint, packed, (record['image'] for record in photos))
-        print(f'largest difference of {len(photos)} alphas: {difference:.1e}')
+        mean, largest = compare_alphas(checkpoint, packed, (record['image'] for record in photos))
+        print(f'{len(photos)} alphas differ by {mean:.1e} in the mean, {largest:.1e} at most')
     files = {'README.md': card}
     save_checkpoint(_OUTPUT.value, packed, overwrite=_OVERWRITE.value, files=files)
     size = sum(file.stat().st_size for file in Path(_OUTPUT.value).rglob('*') if file.is_file())
