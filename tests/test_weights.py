@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import mattingjax
-from mattingjax.checkpoints import load_config
+from mattingjax.checkpoints import DEFAULT_WEIGHTS, load_config
 from mattingjax.evaluation import EvaluationOptions, Folders, evaluate_folders
 from tests.conftest import ROOT
 
@@ -16,11 +16,15 @@ NAMES = mattingjax.list_weights()
 MEGABYTES = {'mmnet': 1, 'modnet': 6}
 # Mean absolute differences that no weights may exceed: composites of head shots, street photos.
 # They are far above what the cards say; they would show weights that were mixed up or damaged.
-BOUNDS = {'composites': 0.04, 'photos': 0.06}
+BOUNDS = {
+    'modnet': {'composites': 0.04, 'photos': 0.06},
+    'mmnet': {'composites': 0.09, 'photos': 0.1},
+}
 
 
 def test_what_ships():
-    assert NAMES == ['modnet_p']
+    assert NAMES == ['mmnet', 'mmnet_0.5', 'modnet_p']
+    assert DEFAULT_WEIGHTS in NAMES
     readme = (ROOT / 'README.md').read_text()
     for name in NAMES:
         assert f'`{name}`' in readme
@@ -36,7 +40,8 @@ def test_a_card_and_a_small_file(name):
     assert size < MEGABYTES[config.network] * 1e6
     # How it was trained is known; where on which machine is nobody's business.
     assert config.provenance['trained']['settings']['steps'] > 0
-    assert '"/' not in json.dumps(config.provenance)
+    provenance = json.dumps(config.provenance)
+    assert not re.search(r'"(/|~|\.\.)|/(home|root|tmp|work)/', provenance)
     assert not list((FOLDER / name).rglob('commit_success.txt'))  # Orbax writes a path into it
 
 
@@ -45,9 +50,9 @@ def test_the_astronaut_is_found(name):
     data = pytest.importorskip('skimage.data')
     alpha = mattingjax.create_predictor(name)(data.astronaut())
     assert alpha.shape == (512, 512)
-    # Her face and her suit, and the corner behind her.
+    # Her face and her suit (not the helmet beside it), and the corner behind her.
     assert alpha[60:160, 190:260].mean() > 0.9
-    assert alpha[300:500, 150:350].mean() > 0.9
+    assert alpha[220:400, 100:260].mean() > 0.9
     assert alpha[:120, :60].mean() < 0.1
 
 
@@ -68,7 +73,7 @@ def test_errors_on_photos_that_it_never_saw(name, shared, tmp_path):
     for kind, folders in sets.items():
         report, _ = evaluate_folders(folders, options, network=name)
         assert np.isfinite(report.means['mad'])
-        assert report.means['mad'] < BOUNDS[kind]
+        assert report.means['mad'] < BOUNDS[load_config(name).network][kind]
 
 
 def _link(folder, linked, count=6):
