@@ -12,7 +12,9 @@ begins with the very photos of the one before), more close-ups, and a learning r
 The dense network, which is the teacher, was asked once, by scripts/label.py, and not in every step.
 --config.model.from_scratch=True takes the widths alone.
 
-mattingjax/weights/modnet_p/README.md says what came of it.
+Of the result, scripts/benchmark_weights.py prints a mean absolute difference of 1.73 hundredths on
+composites of head shots and 1.52 on street photos (the published network: 0.87 and 1.22);
+mattingjax/weights/modnet_p/README.md says more.
 """
 
 from ml_collections import ConfigDict
