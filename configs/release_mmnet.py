@@ -8,7 +8,8 @@ python scripts/train.py --config configs/release_mmnet.py:256 --workdir runs/mmn
 
 First at 128 pixels, where a step costs a quarter; then at 256, where it is used. The teacher was
 asked once, by scripts/label.py, and not in every step: on a CPU that is most of the time.
---config.model.width_multiplier=0.5 makes the narrow one.
+--config.model.width_multiplier=0.5 begins a narrow one anew; mmnet_0.5, which ships, was pruned
+from the wide one (its card has the commands).
 
 Of `mmnet`, which had other runs before and after these,
 scripts/benchmark_weights.py prints a mean absolute difference of 4.51 hundredths on composites of

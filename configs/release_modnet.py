@@ -7,8 +7,8 @@ python scripts/train.py --config configs/release_modnet.py:256 --workdir runs/mo
 
 and likewise :384 from runs/modnet_256/last, and :320 from runs/modnet_384/last. MODNET_P is what
 configs/prune_modnet.py:weighed leaves of the published weights. A step at 256 pixels costs a
-quarter of one at 512. The last stage is what brings most: another seed (with the same one, a stage
-begins with the very photos of the one before), more close-ups, and a learning rate that falls to 0.
+quarter of one at 512. The last stage has another seed (with the same one, a stage begins with the
+very photos of the one before), more close-ups, and a learning rate that falls to 0.
 The dense network, which is the teacher, was asked once, by scripts/label.py, and not in every step.
 --config.model.from_scratch=True takes the widths alone.
 

@@ -134,7 +134,7 @@ def run_script():
     def run(name: str, *arguments: object, stdin: bytes = b'') -> subprocess.CompletedProcess:
         command = [sys.executable, str(ROOT / 'scripts' / f'{name}.py'), *map(str, arguments)]
         return subprocess.run(
-            command, input=stdin, capture_output=True, timeout=600, check=False, cwd=ROOT
+            command, input=stdin, capture_output=True, timeout=300, check=False, cwd=ROOT
         )
 
     return run

@@ -51,6 +51,11 @@ def test_a_packed_checkpoint_ships(tmp_path, run_script):
     # Nor does any file say where on this machine it was made.
     files = [file for file in (tmp_path / 'shipped').rglob('*') if file.is_file()]
     assert not any(str(tmp_path).encode() in file.read_bytes() for file in files)
+    size, whole = (
+        sum(file.stat().st_size for file in (tmp_path / name / 'variables').rglob('*'))
+        for name in ('shipped', 'trained')
+    )
+    assert size < whole
     packed = pack_checkpoint(mmnet).variables
     size, whole = (
         sum(leaf.nbytes for leaf in jax.tree.leaves(tree)) for tree in (packed, mmnet.variables)

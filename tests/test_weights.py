@@ -22,6 +22,13 @@ BOUNDS = {
 }
 
 
+# The lower half with the helmet, where the teacher has 0.987: what these weights still leave out.
+WITHOUT_HELMET = {
+    'mmnet_0.5': '0.81 where 0.9 is asked',
+    'modnet_p': '0.85 where 0.9 is asked; 0.92 before its last two stages',
+}
+
+
 def test_what_ships():
     assert NAMES == ['mmnet', 'mmnet_0.5', 'modnet_p']
     assert DEFAULT_WEIGHTS in NAMES
@@ -54,6 +61,15 @@ def test_the_astronaut_is_found(name):
     assert alpha[60:160, 190:260].mean() > 0.9
     assert alpha[220:400, 100:260].mean() > 0.9
     assert alpha[:120, :60].mean() < 0.1
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_what_the_astronaut_holds_is_found(name, request):
+    data = pytest.importorskip('skimage.data')
+    if name in WITHOUT_HELMET:
+        request.applymarker(pytest.mark.xfail(reason=WITHOUT_HELMET[name], strict=True))
+    alpha = mattingjax.create_predictor(name)(data.astronaut())
+    assert alpha[300:500, 150:350].mean() > 0.9
 
 
 @pytest.mark.parametrize('name', NAMES)
