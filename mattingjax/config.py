@@ -74,6 +74,9 @@ def train_config(network: str = 'mmnet') -> ConfigDict:
     # With 'strong': probability that a photo of a whole person becomes one of the head and some
     # more.
     config.data.close_ups = 0.0
+    # Range of what is left then, as a share of the person's height; head and shoulders have about
+    # a quarter of it.
+    config.data.close_up_scale = (0.2, 0.7)
     # Folder of backgrounds for cut-outs and for re-composition.
     config.data.backgrounds = ''
     # Probability that a photo gets a new background, where there is that folder.

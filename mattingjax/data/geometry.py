@@ -11,6 +11,7 @@ import numpy as np
 
 from mattingjax.compositing import to_uint8
 from mattingjax.data.records import Record
+from mattingjax.errors import MattingError
 from mattingjax.images import resize
 
 Picture = Callable[[np.ndarray], np.ndarray]
@@ -110,6 +111,13 @@ class CloseUp:
 
     scale: tuple[float, float] = (0.2, 0.7)
     aspect: tuple[float, float] = (0.65, 1.6)
+
+    def __post_init__(self) -> None:
+        numbers = [value for value in self.scale if isinstance(value, int | float)]
+        if len(self.scale) != 2 or len(numbers) != 2 or not 0 < numbers[0] <= numbers[1] < math.inf:
+            raise MattingError(
+                f'close_up_scale: expected two numbers over 0, the lower first, got {self.scale}'
+            )
 
     def __call__(self, record: Record, rng: np.random.Generator) -> Record:
         alpha = record.get('alpha')

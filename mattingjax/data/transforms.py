@@ -114,6 +114,7 @@ def create_transform(
     trimap: bool = False,
     keep_aspect: bool = False,
     close_ups: float = 0.0,
+    close_up_scale: tuple[float, float] = CloseUp.scale,
 ) -> Transform:
     """A ready chain.
 
@@ -129,6 +130,7 @@ def create_transform(
       keep_aspect: Of 'strong': whether photos keep their proportions, as MODNet sees them, instead
         of being squeezed to a square, as MMNet does.
       close_ups: Of 'strong': probability that a photo is cut down to the head and some more.
+      close_up_scale: Range of the height of what is left then, as a share of the person's.
 
     Raises:
       MattingError: The name or a value is not among those above.
@@ -148,7 +150,7 @@ def create_transform(
     geometry: dict[str, tuple[Transform, ...]] = {
         'mmnet': mmnet_geometry(size),
         'modnet': modnet_geometry(size),
-        'strong': strong_geometry(size, keep_aspect, close_ups),
+        'strong': strong_geometry(size, keep_aspect, close_ups, close_up_scale),
         'evaluation': (RandomResize(size),),
     }
     degradations = field_degradations() if name == 'strong' else ()
@@ -175,10 +177,13 @@ def modnet_geometry(size: int) -> tuple[Transform, ...]:
 
 
 def strong_geometry(
-    size: int, keep_aspect: bool = False, close_ups: float = 0.0
+    size: int,
+    keep_aspect: bool = False,
+    close_ups: float = 0.0,
+    close_up_scale: tuple[float, float] = CloseUp.scale,
 ) -> tuple[Transform, ...]:
     """Close-ups, and every affine map within reason; see `CloseUp` and `RandomAffine`."""
-    nearer = (Maybe(CloseUp(), close_ups),) if close_ups else ()
+    nearer = (Maybe(CloseUp(close_up_scale), close_ups),) if close_ups else ()
     return *nearer, RandomAffine(size, keep_aspect=keep_aspect), Maybe(flip)
 
 

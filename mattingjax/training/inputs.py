@@ -135,6 +135,7 @@ def create_batches(config: ConfigDict, sources: Sources, size: int, *, trimap: b
         trimap=trimap,
         keep_aspect=config.data.keep_aspect,
         close_ups=config.data.close_ups,
+        close_up_scale=config.data.close_up_scale,
     )
     return create_pipeline(
         dataset,

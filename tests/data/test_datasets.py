@@ -357,7 +357,7 @@ def test_manifest_of_several(tmp_path):
     assert manifest['records'] == 3
     files, synthetic = manifest['parts']
     assert list(files['sha256']) == ['a.png']
-    assert synthetic == {'kind': 'synthetic', 'records': 2, 'size': 32, 'seed': 5, 'version': 1}
+    assert synthetic == {'kind': 'synthetic', 'records': 2, 'size': 32, 'seed': 5, 'version': 3}
     with pytest.raises(MattingError, match=r'dataset: .* got list'):
         create_manifest([])
 

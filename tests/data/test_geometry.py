@@ -179,16 +179,17 @@ def test_shrinking_averages_instead_of_leaving_out(transform):
     assert np.abs(moved['image'].astype(float) - 127.5).max() < 8
 
 
-def test_a_close_up_shows_the_head():
+@pytest.mark.parametrize('scale', [(0.2, 0.7), (0.3, 0.4)])
+def test_a_close_up_shows_the_head(scale):
     alpha = np.zeros((400, 300), np.float32)
     alpha[60:100, 110:150] = 1  # the head
     alpha[100:380, 60:200] = 1
     record = {'image': np.repeat(np.uint8(alpha[..., None] * 255), 3, -1), 'alpha': alpha}
     for seed in range(20):
-        near = CloseUp()(record, np.random.default_rng(seed))
+        near = CloseUp(scale)(record, np.random.default_rng(seed))
         height, width = near['alpha'].shape
-        # 0.2 to 0.7 of the person's 320 pixels, the head's upper edge within it, then the head.
-        assert 62 <= height <= 226
+        # A share of the person's 320 pixels, the head's upper edge within it, then the head.
+        assert scale[0] * 320 - 2 <= height <= scale[1] * 320 + 2
         assert min(300, 0.6 * height) <= width <= min(300, 1.65 * height)
         head = np.flatnonzero(near['alpha'].any(1))[0]
         assert head <= 0.36 * height

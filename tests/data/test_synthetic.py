@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import pickle
 import subprocess
@@ -9,8 +10,10 @@ import pytest
 
 from mattingjax import MattingError
 from mattingjax.data.synthetic import SyntheticPortraits, render_portrait
+from mattingjax.data.synthetic.body import paint_body, paint_torso
 from mattingjax.data.synthetic.drawing import Figure, Frame, Stencil, curve, ellipse, limb
-from mattingjax.data.synthetic.textures import noise
+from mattingjax.data.synthetic.person import create_person
+from mattingjax.data.synthetic.textures import create_cloth, noise
 
 
 def coverage(stencil: Stencil) -> np.ndarray:
@@ -203,3 +206,40 @@ def test_noise_is_the_same_at_every_size():
 def test_impossible_values_are_named(options, message):
     with pytest.raises(MattingError, match=message):
         SyntheticPortraits(**({'count': 5, 'size': 64} | options))
+
+
+def dressed_in_blue(rng, vest, shoulder):
+    person = create_person(np.random.default_rng(3), np.zeros((4, 3), np.float32))
+    person = dataclasses.replace(person, body=Frame(0.5, 0.3, 0.3))
+    figure = Figure(200)
+    cloth = create_cloth(np.random.default_rng(0), np.float32([0, 0, 1]))
+    paint_torso(figure, rng, person, cloth, (shoulder, 0.6, 0.6), vest=vest)
+    return figure, person.body
+
+
+@pytest.mark.parametrize('shoulder', [0.78, 1.02])
+def test_a_vest_leaves_the_shoulders_bare(shoulder):
+    alphas, blue = [], []
+    for vest in (False, True):
+        figure, body = dressed_in_blue(np.random.default_rng(1), vest, shoulder)
+        # From the neck to 1.1 heads below the chin the person's outline is the same.
+        alphas.append(figure.alpha()[:126])
+        x, y = (body((0.85 * shoulder, 0.6)) * 200).astype(int)
+        red, _, value = figure.colours()[y, x]
+        blue.append(value > red)
+    assert blue == [True, False]
+    np.testing.assert_allclose(*alphas, atol=0.05)
+
+
+def test_some_people_wear_vests():
+    person = create_person(np.random.default_rng(3), np.zeros((4, 3), np.float32))
+    clothes = np.float32([(0, 0, 1), (0, 1, 0)])
+    person = dataclasses.replace(person, body=Frame(0.5, 0.3, 0.3), clothes=clothes)
+    x, y = (person.body((0.68, 0.55)) * 100).astype(int)
+    bare = 0
+    for seed in range(40):
+        figure = Figure(100)
+        paint_body(figure, np.random.default_rng(seed), person)
+        red, _, blue = figure.colours()[y, x]
+        bare += red > blue
+    assert 3 <= bare <= 20

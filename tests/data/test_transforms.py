@@ -115,16 +115,35 @@ def test_maybe_follows_its_probability(record):
 
 
 @pytest.mark.parametrize(
-    ('arguments', 'message'),
+    ('changes', 'message'),
     [
         (
-            ('mmnett', 64),
+            {'name': 'mmnett'},
             "transform: expected one of mmnet, modnet, strong, evaluation, got 'mmnet",
         ),
-        (('mmnet', 0), 'size: expected at least 1 pixel, got 0'),
+        ({'size': 0}, 'size: expected at least 1 pixel, got 0'),
+        ({'close_ups': 1.5}, 'close_ups: expected 0 to 1, got 1.5'),
+        (
+            {'close_ups': 0.5, 'close_up_scale': (0.7, 0.2)},
+            'close_up_scale: expected two numbers over 0, the lower first, got (0.7, 0.2)',
+        ),
+        ({'close_ups': 0.5, 'close_up_scale': (0.3,)}, 'the lower first, got (0.3,)'),
+        ({'close_ups': 0.5, 'close_up_scale': ('a', 'b')}, "the lower first, got ('a', 'b')"),
     ],
 )
-def test_bad_input(arguments, message):
+def test_bad_input(changes, message):
     with pytest.raises(MattingError) as caught:
-        create_transform(*arguments)
+        create_transform(**{'name': 'strong', 'size': 64, **changes})
     assert message in str(caught.value)
+
+
+def test_close_ups_are_as_near_as_asked():
+    """Of a person of 200 rows 40 are left."""
+    alpha = np.zeros((240, 240), np.float32)
+    alpha[20:220] = 1
+    rows = np.repeat(np.arange(240, dtype=np.uint8)[:, None, None], 240, 1).repeat(3, 2)
+    transform = create_transform('strong', 64, close_ups=1.0, close_up_scale=(0.2, 0.2))
+    for seed in range(10):
+        record = {'image': rows, 'alpha': alpha}
+        near = transform.transforms[0](record, np.random.default_rng(seed))
+        assert 38 <= np.ptp(near['image']) <= 41

@@ -13,11 +13,9 @@ from mattingjax.models.operations import conv, replace_operations
 from mattingjax.pruning import channel_groups
 
 
-@pytest.fixture(autouse=True)
-def _compile_without_optimising():
-    jax.config.update('jax_disable_most_optimizations', True)
-    yield
-    jax.config.update('jax_disable_most_optimizations', False)
+@pytest.fixture(scope='module', autouse=True)
+def _all_quickly_compiled(quickly_compiled):
+    pass
 
 
 def photos(count: int = 2, size: int = 64) -> np.ndarray:

@@ -1,8 +1,14 @@
 """A training of few and small steps."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 from ml_collections import ConfigDict
 
 from mattingjax.config import train_config
+from tests.conftest import ROOT
 
 
 def tiny_config(network: str = 'mmnet', **changes: object) -> ConfigDict:
@@ -34,3 +40,21 @@ def tiny_config(network: str = 'mmnet', **changes: object) -> ConfigDict:
             section = section[parent]
         section[name] = value
     return config
+
+
+def run_training(
+    workdir: Path, xla_flags: str = '', before: str = '', **changes: object
+) -> subprocess.CompletedProcess:
+    """Runs scripts/train.py with `tiny_config` in a process of its own; `before` is run first."""
+    file = workdir.parent / f'{workdir.name}_config.py'
+    file.write_text(
+        f'{before}\nfrom tests.training.conftest import tiny_config\n'
+        f'def get_config():\n    return tiny_config(**{changes!r})\n'
+    )
+    environment = os.environ | {'PYTHONPATH': str(ROOT)}
+    if xla_flags:
+        environment['XLA_FLAGS'] = xla_flags
+    command = [sys.executable, 'scripts/train.py', '--config', str(file), '--workdir', str(workdir)]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, check=False, timeout=400
+    )

@@ -1,9 +1,6 @@
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 
 import jax
 import numpy as np
@@ -16,13 +13,15 @@ from mattingjax.training import NotFiniteError, train
 from mattingjax.training.inputs import create_batches, open_sources
 from mattingjax.training.loop import Training
 from mattingjax.training.tables import read_table
-from tests.conftest import ROOT
-from tests.training.conftest import tiny_config
+from tests.training.conftest import run_training, tiny_config
+
+pytestmark = pytest.mark.usefixtures('quickly_compiled')
 
 STEPS = 36
 WHOLE = {
     'steps': STEPS, 'batch_size': 8, 'dataset__count': 16, 'save_every_steps': 4, 'keep': 2,
-    'optimizer__ema_decay': 0.9, 'model__dropout': 0.1, 'tensorboard': True,
+    'validation__every_steps': 6, 'optimizer__ema_decay': 0.9, 'model__dropout': 0.1,
+    'tensorboard': True,
 }  # fmt: skip
 
 # In the process of a training: a signal to itself when a step is recorded and there is a state.
@@ -47,23 +46,6 @@ Recorder.add_step = add_step_with_signal
 
 def losses(workdir):
     return {int(row['step']): row['loss'] for row in read_table(workdir / 'metrics.csv')}
-
-
-def run(workdir, xla_flags='', before='', **changes):
-    """Runs scripts/train.py with `tiny_config` in a process of its own; `before` is run first."""
-    file = workdir.parent / f'{workdir.name}_config.py'
-    file.write_text(
-        f'{before}\nfrom tests.training.conftest import tiny_config\n'
-        f'def get_config():\n    return tiny_config(**{changes!r})\n'
-    )
-    environment = os.environ | {'PYTHONPATH': str(ROOT)}
-    if xla_flags:
-        environment['XLA_FLAGS'] = xla_flags
-    command = [sys.executable, 'scripts/train.py', '--config', file, '--workdir', workdir]
-    return subprocess.run(
-        list(map(str, command)), cwd=ROOT, env=environment, capture_output=True, check=False,
-        timeout=400,
-    )  # fmt: skip
 
 
 def end(workdir):
@@ -96,7 +78,7 @@ def whole(tmp_path_factory):
 def test_what_a_training_leaves(whole):
     assert sorted(losses(whole)) == list(range(1, STEPS + 1))
     figures = read_table(whole / 'validation.csv')
-    assert [row['step'] for row in figures] == list(range(0, STEPS + 1, 3))
+    assert [row['step'] for row in figures] == list(range(0, STEPS + 1, 6))
     assert all(0 < row['mad'] < 1 for row in figures)
     for name in ('curves.png', 'mattes.png'):
         assert np.asarray(Image.open(whole / name)).std() > 10
@@ -125,7 +107,7 @@ def test_killed_at_any_step_it_goes_on_to_the_bit(whole, tmp_path):
     step = int(np.random.default_rng().integers(5, 12))
     print(f'killed at step {step}')
     kill = SIGNAL.format(name='SIGKILL', step=step, wait=True)
-    process = run(workdir, before=kill, **WHOLE, data__workers=1)
+    process = run_training(workdir, before=kill, **WHOLE, data__workers=1)
     assert process.returncode == -signal.SIGKILL, process.stderr.decode()
     before = read_table(workdir / 'metrics.csv')
     state = states(workdir)[-1]
@@ -144,42 +126,16 @@ def test_asked_to_end_it_saves_and_stops(whole, tmp_path):
     workdir = tmp_path / 'run'
     # Nothing would be saved before the end but for the signal, nor validated at its step.
     stop = SIGNAL.format(name='SIGTERM', step=7, wait=False)
-    process = run(workdir, before=stop, **WHOLE | {'save_every_steps': 1000})
+    process = run_training(workdir, before=stop, **WHOLE | {'save_every_steps': 1000})
     assert process.returncode == 143, process.stderr.decode()
     assert b'stopped; the same command goes on' in process.stdout
     assert states(workdir) == [8]
     assert max(losses(workdir)) == 8
-    assert [row['step'] for row in read_table(workdir / 'validation.csv')] == [0, 3, 6]
+    assert [row['step'] for row in read_table(workdir / 'validation.csv')] == [0, 6]
     assert end(workdir)[1][0] == 8
     assert (workdir / 'curves.png').is_file()
     assert train(tiny_config(**WHOLE), workdir)
     assert_as_if_nothing_had_happened(workdir, whole)
-
-
-def test_devices_share_a_batch(tmp_path):
-    """Not with Adam: where a gradient is 0 but for rounding, its first steps go either way.
-
-    And in short steps: photos this small leave one pixel in the deepest layers, so that batch
-    normalisation over 8 values multiplies any rounding.
-    """
-    config = WHOLE | {
-        'steps': 6, 'optimizer__name': 'sgd', 'optimizer__learning_rate': 1e-4,
-        'validation__every_steps': 6, 'save_every_steps': 6, 'tensorboard': False,
-        'model__dropout': 0.0,
-    }  # fmt: skip
-    found = {}
-    for devices in (1, 2, 8):
-        workdir = tmp_path / str(devices)
-        # Compiled in less time, to slower programs: there are few steps.
-        xla_flags = (
-            f'--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0'
-        )
-        process = run(workdir, xla_flags, **config)
-        assert process.returncode == 0, process.stderr.decode()
-        found[devices] = losses(workdir)
-    assert list(found[1]) == [1, 2, 3, 4, 5, 6]
-    for devices in (2, 8):
-        assert found[devices] == pytest.approx(found[1], abs=1e-4)
 
 
 def test_channels_go_while_it_trains(tmp_path):

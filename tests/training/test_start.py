@@ -178,6 +178,14 @@ def test_epochs_are_steps():
         ([], ['--config: a file of settings is needed']),
         (['--config.dataset.rot=x'], ['rot', 'root']),
         (['--config.loss.soc=1'], ['loss.soc: is for modnet']),
+        (
+            [
+                '--config.data.transform=strong',
+                '--config.data.close_ups=1',
+                '--config.data.close_up_scale=0.3',
+            ],
+            ['close_up_scale: expected two numbers over 0, the lower first, got (0.3,)'],
+        ),
     ],
 )
 def test_bad_settings_are_one_line(run_script, tmp_path, arguments, parts):

@@ -35,12 +35,12 @@ def paint_body(figure: Figure, rng: np.random.Generator, person: Person) -> None
     top, bottom = (create_cloth(rng, colour) for colour in person.clothes)
     if person.body.y + 3.1 * person.body.scale < 1:
         _paint_legs(figure, rng, person, bottom, hip)
-    sleeve = str(rng.choice(['long', 'short', 'none'], p=[0.6, 0.28, 0.12]))
+    sleeve = str(rng.choice(['long', 'short', 'none', 'vest'], p=[0.5, 0.22, 0.08, 0.2]))
     poses = [_arm_pose(rng, side) for side in (-1, 1)]
     for pose in poses:
         if not pose.before:
             _paint_arm(figure, rng, person, top, sleeve, pose, shoulder)
-    _paint_torso(figure, rng, person, top, (shoulder, waist, hip))
+    paint_torso(figure, rng, person, top, (shoulder, waist, hip), vest=sleeve == 'vest')
     _paint_neck(figure, rng, person, top)
     for pose in poses:
         if pose.before:
@@ -82,33 +82,38 @@ def _bare(figure: Figure, person: Person, colour: np.ndarray, stencil: Stencil) 
     figure.paint(stencil, surface)
 
 
-def _paint_torso(
+def paint_torso(
     figure: Figure,
     rng: np.random.Generator,
     person: Person,
     cloth: Cloth,
     widths: tuple[float, float, float],
+    *,
+    vest: bool,
 ) -> None:
+    """Paints the torso in one garment; a vest leaves the shoulders bare."""
     shoulder, waist, hip = widths
     hem = float(rng.choice([3.3, 3.6, 4.6], p=[0.45, 0.4, 0.15]) + rng.normal(0, 0.1))
-    outline = mirrored(
-        [
-            (0.24, 0.08),
-            (0.5 * shoulder, 0.24),
-            (0.88 * shoulder, 0.42),
-            (shoulder, 0.72),
-            (0.84 * shoulder, 1.2),
-            (waist, 2.1),
-            (hip, 2.9),
-            (hip * 1.03, hem),
-        ]
-    )
+    shoulders = [(0.5 * shoulder, 0.24), (0.88 * shoulder, 0.42), (shoulder, 0.72)]
+    trunk = [(0.84 * shoulder, 1.2), (waist, 2.1), (hip, 2.9), (hip * 1.03, hem)]
+    outline = mirrored([(0.24, 0.08), *shoulders, *trunk])
+    if vest:
+        strap = float(rng.uniform(0.45, 0.7)) * shoulder
+        skin = person.skin * np.float32(0.96)
+        _bare(figure, person, skin, _stencil(figure, person, curve(outline, closed=True)))
+        # Below the shoulder's line, so that the curve through it stays within.
+        high = float(np.interp(strap, *np.transpose([(0.24, 0.08), *shoulders]))) + 0.08
+        armhole = [(strap, high), (0.93 * strap, 0.7), (0.8 * shoulder, 1.2)]
+        outline = mirrored([(0.24, 0.17), *armhole, *trunk[1:]])
 
     def surface(region: Region, coverage: np.ndarray) -> np.ndarray:
         light = relief(coverage, person.light)[..., None]
         colours = cloth.surface(rng, region, person.body.scale) * (1 + 0.3 * light)
         front = Painting(colours, region, person.body)
-        _trim(front, rng, cloth, shoulder)
+        if vest:
+            _trim_vest(front, rng, armhole, person.body.scale)
+        else:
+            _trim(front, rng, cloth, shoulder)
         return front.colours
 
     figure.paint(_stencil(figure, person, curve(outline, closed=True)), surface)
@@ -138,6 +143,23 @@ def _trim(front: Painting, rng: np.random.Generator, cloth: Cloth, shoulder: flo
         strap = [(wide * 0.8, 1.05), (wide * 0.8 - 0.08, 1.05), (0.32, 0.12), (0.4, 0.16)]
         for outline in np.array(strap) * both:
             front.fill(outline, other)
+
+
+def _trim_vest(
+    front: Painting,
+    rng: np.random.Generator,
+    armhole: list[tuple[float, float]],
+    unit: float,
+) -> None:
+    """Puts bands along the armholes, and perhaps patches; `unit` is that of the body's frame."""
+    other, third = (random_colour(rng, (0.0, 0.9), (0.1, 1.0)) for _ in range(2))
+    for side in (-1, 1):
+        edge = curve(np.array(armhole) * (side, 1))
+        front.line(edge, other, float(rng.uniform(0.06, 0.16)) * unit)
+        front.line(edge, third, float(rng.uniform(0.0, 0.05)) * unit)
+    for _ in range(rng.integers(3)):
+        x, y = rng.uniform(-0.5, 0.4), rng.uniform(0.75, 1.8)
+        front.box((x, y), (x + rng.uniform(0.08, 0.4), y + rng.uniform(0.08, 0.4)), third)
 
 
 def _paint_neck(figure: Figure, rng: np.random.Generator, person: Person, cloth: Cloth) -> None:
@@ -211,7 +233,7 @@ def _paint_arm(
     hand = _hand(joints[-1], joints[-1] - joints[-2])
     skin = person.skin * np.float32(0.96)
     _bare(figure, person, skin, _stencil(figure, person, *limb(joints, radii), *hand))
-    if sleeve != 'none':
+    if sleeve in ('long', 'short'):
         reach = 5 if sleeve == 'long' else 2
         arm = limb(joints[:reach], radii[:reach] + 0.045)
         _dress(figure, rng, person, cloth, _stencil(figure, person, *arm))
