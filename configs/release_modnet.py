@@ -1,14 +1,15 @@
-"""Trains the MODNet-P that ships: a pruned MODNet, on labels of scripts/label.py, in three stages.
+"""Trains the MODNet-P that ships: a pruned MODNet, on labels of scripts/label.py, in four stages.
 
 python scripts/train.py --config configs/release_modnet.py:256 --workdir runs/modnet_256 \
     --config.model.checkpoint=MODNET_P --config.dataset.root=LABELS/labels.csv \
     --config.more_datasets.unlabelled.root=MORE/labels.csv --config.data.backgrounds=BACKGROUNDS \
     --config.validation.root=DIR
 
-and likewise :384 from runs/modnet_256/last, and :320 from runs/modnet_384/last. MODNET_P is what
+and likewise :384, :320 and :portraits, each from the one before. MODNET_P is what
 configs/prune_modnet.py:weighed leaves of the published weights. A step at 256 pixels costs a
-quarter of one at 512. The last stage has another seed (with the same one, a stage begins with the
-very photos of the one before), more close-ups, and a learning rate that falls to 0.
+quarter of one at 512. The last two stages have seeds of their own (with the same one, a stage
+begins with the very photos of another) and learning rates that fall to 0; the very last sees mostly
+heads and shoulders, and more drawn portraits, some of them in vests.
 The dense network, which is the teacher, was asked once, by scripts/label.py, and not in every step.
 --config.model.from_scratch=True takes the widths alone.
 
@@ -22,8 +23,14 @@ from ml_collections import ConfigDict
 from mattingjax.config import dataset_config, train_config
 
 STAGES = {
-    '256': {'steps': 1_762, 'optimizer.learning_rate': 1e-3, 'optimizer.warmup_steps': 100},
+    '256': {
+        'model.input_size': 256,
+        'steps': 1_762,
+        'optimizer.learning_rate': 1e-3,
+        'optimizer.warmup_steps': 100,
+    },
     '384': {
+        'model.input_size': 384,
         'steps': 150,
         'optimizer.learning_rate': 5e-4,
         'optimizer.schedule': 'cosine',
@@ -31,6 +38,7 @@ STAGES = {
         'optimizer.ema_decay': 0.98,
     },
     '320': {
+        'model.input_size': 320,
         'steps': 800,
         'seed': 1,
         'optimizer.learning_rate': 7e-4,
@@ -42,14 +50,24 @@ STAGES = {
         'more_datasets.synthetic.weight': 0.05,
     },
 }
+STAGES['portraits'] = STAGES['320'] | {
+    'steps': 2_300,
+    'seed': 22,
+    'batch_size': 4,
+    'optimizer.learning_rate': 6e-4,
+    'optimizer.warmup_steps': 50,
+    'optimizer.ema_decay': 0.995,
+    'data.close_ups': 0.75,
+    'data.close_up_scale': (0.22, 0.5),
+    'more_datasets.synthetic.weight': 0.25,
+}
 
 
-def get_config(size: str = '256') -> ConfigDict:
-    if size not in STAGES:
-        raise ValueError(f'expected one of {", ".join(STAGES)}, got {size!r}')
+def get_config(stage: str = '256') -> ConfigDict:
+    if stage not in STAGES:
+        raise ValueError(f'expected one of {", ".join(STAGES)}, got {stage!r}')
     config = train_config('modnet')
     config.batch_size = 8
-    config.model.input_size = int(size)
 
     config.dataset.kind = 'csv'
     config.more_datasets.unlabelled = dataset_config('csv')
@@ -57,7 +75,6 @@ def get_config(size: str = '256') -> ConfigDict:
     config.more_datasets.synthetic = dataset_config('synthetic')
     config.more_datasets.synthetic.weight = 0.15
     config.more_datasets.synthetic.count = 4000
-    config.more_datasets.synthetic.size = int(size)
     config.data.transform = 'strong'
     config.data.close_ups = 0.5
     config.validation.kind = 'mmnet'
@@ -65,5 +82,6 @@ def get_config(size: str = '256') -> ConfigDict:
     config.optimizer.name = 'adam'
     config.optimizer.clip_norm = 1.0
     config.optimizer.ema_decay = 0.995
-    config.update_from_flattened_dict(STAGES[size])
+    config.update_from_flattened_dict(STAGES[stage])
+    config.more_datasets.synthetic.size = config.model.input_size
     return config

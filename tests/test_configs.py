@@ -77,8 +77,8 @@ def test_the_weighed_modnet_has_the_size_that_its_file_says():
         ('smoke', 'modnet'),
         ('distill_mmnet', None),
         ('soc', None),
-        *(('release_mmnet', size) for size in ('128', '256')),
-        *(('release_modnet', size) for size in ('256', '384', '320')),
+        *(('release_mmnet', stage) for stage in ('128', '256', 'portraits_128', 'portraits_256')),
+        *(('release_modnet', stage) for stage in ('256', '384', '320', 'portraits')),
         *(('retrain_pruned', f'{way}{frozen}') for way in ('finetune', 'scratch')
           for frozen in ('', '_frozen')),
     ],
@@ -154,6 +154,6 @@ def test_settings_of_the_migration_table_exist():
 
 
 def test_unknown_ways_are_named():
-    for name in ('smoke', 'retrain_pruned', 'prune_modnet'):
+    for name in ('smoke', 'retrain_pruned', 'prune_modnet', 'release_modnet', 'release_mmnet'):
         with pytest.raises(ValueError, match=r'expected .*finetuned'):
             load(name, 'finetuned')

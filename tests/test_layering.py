@@ -28,6 +28,7 @@ LAYERS = {
     'inference': 2,
     'runtimes': 2,
     'sessions': 2,
+    'averaging': 3,
     'packing': 3,
     'signature': 2,
     'batch': 3,
