@@ -14,8 +14,8 @@ time. --config.model.width_multiplier=0.5 begins a narrow one anew; mmnet_0.5, w
 pruned from the wide one (its card has the commands).
 
 Of `mmnet`, which had other runs before and between these,
-scripts/benchmark_weights.py prints a mean absolute difference of 4.51 hundredths on composites of
-head shots and 4.06 on street photos;
+scripts/benchmark_weights.py prints a mean absolute difference of 3.42 hundredths on composites of
+head shots and 3.19 on street photos;
 mattingjax/weights/mmnet/README.md tells of all runs, and that it wants far more training.
 """
 

