@@ -13,7 +13,7 @@ heads and shoulders, and more drawn portraits, some of them in vests.
 The dense network, which is the teacher, was asked once, by scripts/label.py, and not in every step.
 --config.model.from_scratch=True takes the widths alone.
 
-The mean of what the last stage leaves and of what it began from ships (scripts/average.py), of which
+The mean of what :320 (one part) and :portraits (three) leave ships (scripts/average.py). Of it
 scripts/benchmark_weights.py prints a mean absolute difference of 1.41 hundredths on composites of
 head shots and 1.60 on street photos (the published network: 0.87 and 1.22);
 mattingjax/weights/modnet_p/README.md says more.
