@@ -102,7 +102,9 @@ class RandomRotation:
 class CloseUp:
     """Cuts out the head and some of what is below it, as a portrait shows it.
 
-    The crown is where the alpha begins. Records without alpha, and empty ones, stay as they are.
+    The crown is where the alpha begins. Records without alpha, and empty ones, stay as they are,
+    and so do people whom the lower border cuts off: how long they are is not known, and a portrait,
+    cut once more, would be a forehead.
 
     Attributes:
       scale: Range of the cut's height, as a share of the person's; drawn evenly in its logarithm.
@@ -121,7 +123,7 @@ class CloseUp:
 
     def __call__(self, record: Record, rng: np.random.Generator) -> Record:
         alpha = record.get('alpha')
-        if alpha is None or not (alpha > 0.5).any():
+        if alpha is None or not (alpha > 0.5).any() or (alpha[-1] > 0.5).any():
             return record
         height, width = alpha.shape
         person = np.flatnonzero((alpha > 0.5).any(1))

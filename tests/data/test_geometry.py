@@ -202,3 +202,10 @@ def test_what_has_no_person_cannot_be_closer(photo):
     rng = np.random.default_rng(0)
     assert CloseUp()(empty, rng) is empty
     assert CloseUp()(unlabelled, rng) is unlabelled
+
+
+def test_a_person_whom_the_lower_border_cuts_is_near_enough():
+    alpha = np.zeros((80, 60), np.float32)
+    alpha[20:, 10:50] = 1
+    portrait = {'image': np.zeros((80, 60, 3), np.uint8), 'alpha': alpha}
+    assert CloseUp()(portrait, np.random.default_rng(0)) is portrait
