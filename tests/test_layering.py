@@ -29,6 +29,7 @@ LAYERS = {
     'runtimes': 2,
     'sessions': 2,
     'averaging': 3,
+    'temperature': 3,
     'packing': 3,
     'signature': 2,
     'batch': 3,
