@@ -3,9 +3,9 @@
   python scripts/temperature.py --checkpoint runs/mmnet/last --images photos --alphas alphas
   python scripts/temperature.py --checkpoint runs/mmnet/last --temperatures 0.67 --output runs/sharp
 
-The first compares --temperatures on photos whose alphas are known; the second writes the network
-with one. With all of these flags the one with the least mean absolute error is written. Photos that
-it was trained on will do.
+The first compares --temperatures on photos whose alphas are known, best ones that it was not
+trained on: errors are means over their pixels, in [0, 1]. The second writes the network with one
+temperature. With photos and --output, the one with the least mean absolute error is written.
 """
 
 from absl import flags
@@ -16,7 +16,9 @@ _CHECKPOINT = flags.DEFINE_string(
     'checkpoint', None, 'Checkpoint directory, or the name of weights that ship.', required=True
 )
 _TEMPERATURES = flags.DEFINE_list(
-    'temperatures', ['1', '0.8', '0.67', '0.5', '0.33'], 'Numbers over 0; below 1: more decided.'
+    'temperatures',
+    ['1', '0.8', '0.67', '0.5', '0.33'],
+    'Numbers from 0.05 to 20; below 1: more decided.',
 )
 _IMAGES = flags.DEFINE_string('images', None, 'Folder of photos.')
 _ALPHAS = flags.DEFINE_string('alphas', None, 'Folder of their alphas, of the same names.')
@@ -28,35 +30,37 @@ def main() -> None:
     # Imported here, so that --help and wrong flags answer at once.
     from pathlib import Path
 
+    from mattingjax import temperature
     from mattingjax.checkpoints import check_target, load_checkpoint, save_checkpoint
     from mattingjax.errors import MattingError
     from mattingjax.evaluation import Folders
-    from mattingjax.temperature import METRICS, compare_temperatures, with_temperature
 
     try:
-        temperatures = [float(temperature) for temperature in _TEMPERATURES.value]
+        temperatures = [float(number) for number in _TEMPERATURES.value]
     except ValueError as error:
         raise MattingError(
             f'--temperatures: expected numbers, got {",".join(_TEMPERATURES.value)}'
         ) from error
     output, images, alphas = _OUTPUT.value, _IMAGES.value, _ALPHAS.value
-    compares = bool(images or alphas)
-    if not compares and not (output and len(temperatures) == 1):
-        raise MattingError('expected --images and --alphas, or --output and one of --temperatures')
+    if bool(images) != bool(alphas):
+        raise MattingError('--images, --alphas: expected both or neither')
+    if not images and (not output or len(temperatures) != 1):
+        raise MattingError('expected --images and --alphas, or --output and one --temperatures')
+    if not temperatures:
+        raise MattingError('--temperatures: expected at least one number, got none')
     if output:
         check_target(output, overwrite=_OVERWRITE.value)
     checkpoint = load_checkpoint(_CHECKPOINT.value)
-    best = temperatures[0]
-    if compares:
-        folders = Folders(images and Path(images), alphas and Path(alphas))
-        errors = compare_temperatures(checkpoint, folders.open(), temperatures)
-        print('temperature', *(f'{name:>10}' for name in METRICS))
-        for temperature, means in errors.items():
-            print(f'{temperature:11g}', *(f'{means[name]:10.5f}' for name in METRICS))
-        best = min(temperatures, key=lambda temperature: errors[temperature]['mad'])
+    chosen = temperatures[0]
+    if images:
+        records = Folders(Path(images), Path(alphas)).open()
+        errors = temperature.compare_temperatures(checkpoint, records, temperatures)
+        print(temperature.format_temperatures(errors))
+        chosen = temperature.best_temperature(errors)
     if output:
-        save_checkpoint(output, with_temperature(checkpoint, best), overwrite=_OVERWRITE.value)
-        print(f'{output}: temperature {best:g}')
+        scaled = temperature.with_temperature(checkpoint, chosen)
+        save_checkpoint(output, scaled, overwrite=_OVERWRITE.value)
+        print(f'{output}: temperature {chosen:g}')
 
 
 if __name__ == '__main__':

@@ -1,9 +1,12 @@
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 from mattingjax import MattingError, load_checkpoint
-from mattingjax.temperature import with_temperature
+from mattingjax.checkpoints import hash_checkpoint
+from mattingjax.evaluation import Folders
+from mattingjax.temperature import compare_temperatures, with_temperature
 from tests.conftest import assert_one_line_error
 
 
@@ -12,7 +15,7 @@ def logit(alpha):
 
 
 @pytest.mark.parametrize('name', ['mmnet', 'modnet'])
-def test_the_alpha_alone_is_divided(name, request):
+def test_the_logit_is_divided(name, request):
     checkpoint = request.getfixturevalue(name)
     images = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
     before = {k: np.asarray(v, float) for k, v in checkpoint.apply(images).items()}
@@ -25,13 +28,29 @@ def test_the_alpha_alone_is_divided(name, request):
     assert np.abs(alphas[1] - alphas[0]).max() > 0.01
     for output in before.keys() - {'alpha', 'logits'}:
         np.testing.assert_array_equal(after[output], before[output])
-    assert sharp.config.provenance['temperature']['value'] == 0.5
+    if name == 'mmnet':
+        np.testing.assert_allclose(after['logits'], 2 * before['logits'], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize('temperature', [0, -1, float('inf'), float('nan')])
+def test_the_provenance_lists_them_all(mmnet):
+    once = with_temperature(mmnet, 0.5)
+    twice = with_temperature(once, 2)
+    assert twice.config.provenance['temperatures'] == [
+        {'temperature': 0.5, 'sha256': hash_checkpoint(mmnet)},
+        {'temperature': 2, 'sha256': hash_checkpoint(once)},
+    ]
+    same = jax.tree.map(np.array_equal, twice.variables, mmnet.variables)
+    assert all(jax.tree.leaves(same))
+
+
+@pytest.mark.parametrize('temperature', [0, -1, 1e-40, 1e300, float('nan')])
 def test_impossible_temperatures(mmnet, temperature):
-    with pytest.raises(MattingError, match='temperature: expected a number over 0, got'):
-        with_temperature(mmnet, temperature)
+    for use in (
+        lambda: with_temperature(mmnet, temperature),
+        lambda: compare_temperatures(mmnet, [], [1, temperature]),
+    ):
+        with pytest.raises(MattingError, match=r'temperature: expected 0\.05 to 20, got'):
+            use()
 
 
 @pytest.fixture(scope='module')
@@ -49,6 +68,15 @@ def photos(tmp_path_factory, mmnet):
     return folder
 
 
+def test_errors_at_each_temperature(mmnet, photos):
+    records = Folders(photos / 'image', photos / 'alpha').open()
+    errors = compare_temperatures(mmnet, records, [1, 0.5])
+    assert list(errors) == [1, 0.5]
+    assert set(errors[1]) == {'mad', 'mse', 'mean_gradient'}
+    for name, error in errors[0.5].items():
+        assert error < errors[1][name] / 4, name
+
+
 def test_the_best_of_some_is_written(run_script, mmnet_path, photos, tmp_path):
     output = tmp_path / 'sharp'
     command = [
@@ -58,10 +86,8 @@ def test_the_best_of_some_is_written(run_script, mmnet_path, photos, tmp_path):
     process = run_script(*command)
     assert process.returncode == 0, process.stderr.decode()
     header, *rows, last = process.stdout.decode().splitlines()
-    assert header.split() == ['temperature', 'mad', 'mse', 'gradient']
-    errors = {row.split()[0]: [float(value) for value in row.split()[1:]] for row in rows}
-    assert list(errors) == ['1', '0.5', '0.25']
-    assert errors['0.5'][0] < 0.5 / 255 < min(errors['1'][0], errors['0.25'][0])
+    assert header.split() == ['temperature', 'mad', 'mse', 'mean_gradient']
+    assert [row.split()[0] for row in rows] == ['1', '0.5', '0.25']
     assert last == f'{output}: temperature 0.5'
     written = load_checkpoint(output).variables['params']['final_block']['kernel']
     original = load_checkpoint(mmnet_path).variables['params']['final_block']['kernel']
@@ -72,13 +98,14 @@ def test_the_best_of_some_is_written(run_script, mmnet_path, photos, tmp_path):
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        ([], 'expected --images and --alphas, or --output and one of --temperatures'),
-        (['--output=sharp'], 'or --output and one of --temperatures'),
-        (['--images=photos'], '--images'),
-        (['--temperatures=1,hot', '--output=sharp'], '--temperatures: expected numbers, got 1,hot'),
-        (['--temperatures=0', '--output=sharp'], 'temperature: expected a number over 0, got 0'),
+        ([], 'expected --images and --alphas, or --output and one --temperatures'),
+        (['--images=photos'], '--images, --alphas: expected both or neither'),
+        (['--temperatures=1,hot'], '--temperatures: expected numbers, got 1,hot'),
+        (['--images=a', '--alphas=b', '--temperatures='], 'expected at least one number, got none'),
     ],
 )
-def test_bad_flags(run_script, mmnet_path, arguments, message):
-    process = run_script('temperature', '--checkpoint', mmnet_path, *arguments)
+def test_bad_flags(run_script, mmnet_path, tmp_path, arguments, message):
+    output = ['--output', tmp_path / 'sharp'] if arguments else []
+    process = run_script('temperature', '--checkpoint', mmnet_path, *output, *arguments)
     assert_one_line_error(process, message)
+    assert not list(tmp_path.iterdir())

@@ -17,6 +17,8 @@ from mattingjax.images import resize
 Picture = Callable[[np.ndarray], np.ndarray]
 
 _FIELDS = ('image', 'alpha', 'foreground')
+# A person's width at the lower border over the largest: more than shoes that touch it.
+_CUT = 0.3
 _VISIBLE = 2 / 255  # an alpha up to this may go on beyond the border
 
 
@@ -103,8 +105,8 @@ class CloseUp:
     """Cuts out the head and some of what is below it, as a portrait shows it.
 
     The crown is where the alpha begins. Records without alpha, and empty ones, stay as they are,
-    and so do people whom the lower border cuts off: how long they are is not known, and a portrait,
-    cut once more, would be a forehead.
+    and so do people whom the lower border cuts off, not only touches: how long they are is not
+    known, and of a portrait a forehead would be left.
 
     Attributes:
       scale: Range of the cut's height, as a share of the person's; drawn evenly in its logarithm.
@@ -123,10 +125,13 @@ class CloseUp:
 
     def __call__(self, record: Record, rng: np.random.Generator) -> Record:
         alpha = record.get('alpha')
-        if alpha is None or not (alpha > 0.5).any() or (alpha[-1] > 0.5).any():
+        if alpha is None:
             return record
         height, width = alpha.shape
-        person = np.flatnonzero((alpha > 0.5).any(1))
+        widths = (alpha > 0.5).sum(1)
+        if widths[-1] >= max(1, _CUT * widths.max()) or not widths.any():
+            return record
+        person = np.flatnonzero(widths)
         crown, length = person[0], person[-1] + 1 - person[0]
         head = np.flatnonzero((alpha[crown : crown + max(1, length // 8)] > 0.5).any(0))
         tall = math.exp(rng.uniform(*np.log(self.scale))) * length

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
-import os
-import signal
-import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import cv2
-import jax
 import numpy as np
 from absl import flags, logging
 
 from mattingjax.data.mixtures import create_order, import_grain
 from mattingjax.data.records import Dataset, RecordError
 from mattingjax.data.transforms import Transform
+from mattingjax.data.workers import prepare_worker
 from mattingjax.errors import MattingError
 
 Batch = dict[str, Any]
@@ -92,7 +87,7 @@ class Pipeline(Iterator[Batch]):
             if not flags.FLAGS.is_parsed():
                 flags.FLAGS.mark_as_parsed()  # Grain asks for flags of its own.
             processes = grain.multiprocessing.MultiprocessingOptions(self._workers, 2)
-            batches = batches.mp_prefetch(processes, worker_init_fn=_prepare_worker)
+            batches = batches.mp_prefetch(processes, worker_init_fn=prepare_worker)
         return iter(batches)
 
 
@@ -231,23 +226,3 @@ def _make_batch(examples: Sequence[Batch]) -> Batch:
     batch['skipped'] = sum(example['skipped'] for example in examples)
     batch['errors'] = [error for example in examples for error in example['errors']]
     return batch
-
-
-def _prepare_worker(index: int, count: int) -> None:
-    """Runs first in each worker process."""
-    del index, count
-    cv2.setNumThreads(1)
-    os.environ['NUMBA_NUM_THREADS'] = '1'
-    jax.config.update('jax_platforms', 'cpu')  # The accelerator is the trainer's.
-    # Ctrl-C and SIGTERM go to the whole group of processes: the trainer decides when to end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """Grain's workers would outlive a trainer that is killed."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)

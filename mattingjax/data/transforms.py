@@ -129,7 +129,8 @@ def create_transform(
       trimap: Whether examples get trimaps, for the losses that need them.
       keep_aspect: Of 'strong': whether photos keep their proportions, as MODNet sees them, instead
         of being squeezed to a square, as MMNet does.
-      close_ups: Of 'strong': probability that a photo is cut down to the head and some more.
+      close_ups: Of 'strong': probability that a photo is cut down to the head and some more,
+        unless it shows no more; see `CloseUp`.
       close_up_scale: Range of the height of what is left then, as a share of the person's.
 
     Raises:

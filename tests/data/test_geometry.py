@@ -29,6 +29,7 @@ def photo():
     alpha = np.random.default_rng(0).random((9, 7)).astype(np.float32)
     alpha = np.clip(2 * cv2.resize(alpha, (90, 120), interpolation=cv2.INTER_LINEAR) - 0.5, 0, 1)
     image = np.round(np.repeat(alpha[..., None], 3, -1) * 255).astype(np.uint8)
+    alpha[-2:] = image[-2:] = 0  # nobody is cut off there, so that close-ups are made
     return {'image': image, 'alpha': alpha, 'name': 'photo'}
 
 
@@ -204,8 +205,14 @@ def test_what_has_no_person_cannot_be_closer(photo):
     assert CloseUp()(unlabelled, rng) is unlabelled
 
 
-def test_a_person_whom_the_lower_border_cuts_is_near_enough():
+@pytest.mark.parametrize(
+    ('at_the_border', 'stays'), [(0, False), (1, False), (8, False), (40, True)]
+)
+def test_a_portrait_is_near_enough(at_the_border, stays):
+    """What the lower border cuts off stays; shoes that touch it, or a speck, are no cut."""
     alpha = np.zeros((80, 60), np.float32)
-    alpha[20:, 10:50] = 1
-    portrait = {'image': np.zeros((80, 60, 3), np.uint8), 'alpha': alpha}
-    assert CloseUp()(portrait, np.random.default_rng(0)) is portrait
+    alpha[20:79, 10:50] = 1
+    alpha[79, 10 : 10 + at_the_border] = 1
+    person = {'image': np.zeros((80, 60, 3), np.uint8), 'alpha': alpha}
+    near = CloseUp()(person, np.random.default_rng(0))
+    assert (near is person) == stays

@@ -1,7 +1,11 @@
-import numpy as np
+import json
 
+import numpy as np
+import pytest
+
+from mattingjax import MattingError
 from mattingjax.data.datasets import open_dataset
-from mattingjax.data.synthetic import render_portrait
+from mattingjax.data.synthetic import SyntheticPortraits, render_portrait, write_portraits
 from mattingjax.images import load_image
 from tests.conftest import assert_one_line_error
 
@@ -23,10 +27,22 @@ def test_portraits_become_cutouts_and_backgrounds(run_script, tmp_path):
         np.testing.assert_array_equal(backgrounds[index]['image'], expected.background)
     height, width, _ = load_image(output / 'overview.png').shape
     assert width > 3 * 160 > height > 160
+    description = json.loads((output / 'portraits.json').read_text())
+    assert (description['count'], description['size'], description['seed']) == (3, 48, 7)
 
     assert_one_line_error(run_script(*command), 'drawn', 'already')
-    assert_one_line_error(run_script(*command[:-2]), '--output')
-    (tmp_path / 'photos').mkdir()
-    (tmp_path / 'photos/mine.png').touch()
-    mine = [*command[:-1], tmp_path / 'photos', '--overwrite']
-    assert_one_line_error(run_script(*mine), 'photos: the folder is not empty')
+
+
+def test_portraits_replace_portraits_alone(tmp_path):
+    portraits = SyntheticPortraits(2, 32)
+    write_portraits(portraits, tmp_path / 'drawn')
+    write_portraits(SyntheticPortraits(1, 32), tmp_path / 'drawn', overwrite=True)
+    assert len(open_dataset('rgba', tmp_path / 'drawn/cutout')) == 1
+
+    (tmp_path / 'mine').mkdir()
+    (tmp_path / 'mine/overview.png').touch()
+    with pytest.raises(MattingError, match='mine: the folder is not empty'):
+        write_portraits(portraits, tmp_path / 'mine', overwrite=True)
+    with pytest.raises(MattingError, match='workers: expected at least 1, got 0'):
+        write_portraits(portraits, tmp_path / 'other', workers=0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['drawn', 'mine']

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import functools
+import json
 import multiprocessing
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +15,12 @@ import tqdm
 
 from mattingjax.compositing import composite, cut_out, make_sheet
 from mattingjax.data.synthetic.portraits import SyntheticPortraits, render_portrait
+from mattingjax.data.workers import prepare_worker
 from mattingjax.errors import MattingError
 from mattingjax.files import new_folder, write_file
 from mattingjax.images import encode_png, resize
 
-KIND, OVERVIEW = 'a set of portraits', 'overview.png'
+KIND, DESCRIPTION = 'a set of portraits', 'portraits.json'
 _ROWS, _COLUMNS, _SIDE = 4, 6, 160  # of the overview
 
 
@@ -26,41 +31,52 @@ def write_portraits(
 
     output/cutout/000000.png      the person alone, RGBA; a dataset of kind 'rgba'
     output/background/000000.png  what is behind, for `data.backgrounds`
-    output/overview.png           some of them, to be looked at
+    output/portraits.json         count, size, seed and the version of the drawings
+    output/overview.png           the first ones, to be looked at
 
     Args:
       portraits: Which ones.
       output: The folder to make.
-      workers: Processes that draw, at least 1.
+      workers: Processes that draw, at least 1. With more than one, a script needs the usual
+        `if __name__ == '__main__'`.
       overwrite: Whether such a folder is replaced.
 
     Raises:
-      MattingError: There is no worker.
+      MattingError: There is no worker, or one was killed.
       OutputError: The folder cannot be written, or something else lies there.
     """
     if workers < 1:
         raise MattingError(f'workers: expected at least 1, got {workers}')
-    with new_folder(output, KIND, OVERVIEW, overwrite=overwrite) as folder:
+    with new_folder(output, KIND, DESCRIPTION, overwrite=overwrite) as folder:
         write = functools.partial(_write, portraits, folder)
-        # Not forked: JAX, if it was imported, has threads.
-        with multiprocessing.get_context('spawn').Pool(workers) as pool:
-            indices = range(len(portraits))
-            drawn = pool.imap_unordered(write, indices, chunksize=8)
-            for _ in tqdm.tqdm(drawn, 'drawing', total=len(indices), unit='portrait'):
-                pass
-        write_file(folder / OVERVIEW, encode_png(_draw_overview(portraits)))
+        drawn = _map(write, range(len(portraits)), workers)
+        progress = {'total': len(portraits), 'unit': 'portrait', 'desc': 'drawing', 'disable': None}
+        small = [picture for picture in tqdm.tqdm(drawn, **progress) if picture is not None]
+        sheet = [small[i : i + _COLUMNS] for i in range(0, len(small), _COLUMNS)]
+        write_file(folder / 'overview.png', encode_png(make_sheet(sheet)))
+        description = {'count': len(portraits), **portraits.describe()}
+        write_file(folder / DESCRIPTION, json.dumps(description, indent=2).encode())
 
 
-def _write(portraits: SyntheticPortraits, folder: Path, index: int) -> None:
+def _map(
+    function: Callable[[int], np.ndarray | None], indices: Iterable[int], workers: int
+) -> Iterator[np.ndarray | None]:
+    if workers == 1:
+        yield from map(function, indices)
+        return
+    # Not forked: JAX, if it was imported, has threads.
+    spawn = multiprocessing.get_context('spawn')
+    try:
+        with ProcessPoolExecutor(workers, spawn, prepare_worker) as pool:
+            yield from pool.map(function, indices)
+    except BrokenProcessPool as error:
+        raise MattingError('a process that drew was killed; fewer --workers need less') from error
+
+
+def _write(portraits: SyntheticPortraits, folder: Path, index: int) -> np.ndarray | None:
+    """Draws one, and returns it for the overview if it is among the first."""
     portrait = render_portrait(portraits.seed, index, portraits.size)
     cutout = cut_out(portrait.foreground, portrait.alpha)
     write_file(folder / f'cutout/{index:06d}.png', encode_png(cutout))
     write_file(folder / f'background/{index:06d}.png', encode_png(portrait.background))
-
-
-def _draw_overview(portraits: SyntheticPortraits) -> np.ndarray:
-    pictures = [
-        resize(composite(*render_portrait(portraits.seed, index, portraits.size)), _SIDE, _SIDE)
-        for index in range(min(len(portraits), _ROWS * _COLUMNS))
-    ]
-    return make_sheet([pictures[i : i + _COLUMNS] for i in range(0, len(pictures), _COLUMNS)])
+    return resize(composite(*portrait), _SIDE, _SIDE) if index < _ROWS * _COLUMNS else None
