@@ -2,7 +2,8 @@
 
 A cross-entropy, which MMNet's loss has, is least where an alpha is the one to be expected: what is
 doubtful in training stays grey, on easy photos too. A temperature below 1 makes such mattes more
-decided. That lowers the mean absolute error, and mostly raises the mean square error.
+decided. Down to some temperature that lowers the mean absolute error; the mean square error mostly
+rises.
 """
 
 from __future__ import annotations

@@ -53,6 +53,16 @@ def test_a_card_and_a_small_file(name):
 
 
 @pytest.mark.parametrize('name', NAMES)
+def test_the_card_has_the_figures_of_the_readme(name):
+    pages = [ROOT / 'README.md', FOLDER / name / 'README.md']
+    rows = [
+        re.findall(rf'^\|.*`{name}` (\| [\d,]+ \|.*)$', page.read_text(), re.M) for page in pages
+    ]
+    assert len(rows[0]) == 1
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize('name', NAMES)
 def test_the_astronaut_is_found(name):
     data = pytest.importorskip('skimage.data')
     alpha = mattingjax.create_predictor(name)(data.astronaut())
