@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+MAX_LINE = 300  # characters of a line for people, whatever is in it
+_SHORTEST_WORD = 60  # what a long word is cut to before the line itself is
+
 
 class MattingError(ValueError):
     """Bad input; the message is one line: what came, from where, what was expected.
 
-    A name out of a hostile file may hold line breaks or a terminal's control characters: they are
-    escaped.
+    A name out of a hostile file may hold line breaks, a terminal's control characters or megabytes:
+    see `one_line`.
     """
 
+    max_length = MAX_LINE - len('skipped: ')  # the longest that is put before a message
+
     def __init__(self, message: str):
-        characters = (c if c.isprintable() else repr(c)[1:-1] for c in message)
-        super().__init__(''.join(characters))
+        super().__init__(one_line(message, self.max_length))
 
 
 class ImageError(MattingError):
@@ -37,3 +41,52 @@ class WeightsError(MattingError):
 
 class ArtefactError(MattingError):
     """An exported network that is missing, damaged or not what was asked for."""
+
+
+def missing_package(what: str, package: str, extra: str, otherwise: str = '') -> ImportError:
+    """The error for a package that an extra of ours brings.
+
+    Args:
+      what: What needs it: a file, a setting.
+      package: The package that is not installed.
+      extra: The extra that installs it, by a name that works in a clone and outside of one.
+      otherwise: What can be done instead, if anything.
+    """
+    instead = f', or {otherwise}' if otherwise else ''
+    return ImportError(
+        f"{what} needs the package {package}: pip install 'mattingjax[{extra}]'{instead}",
+        name=package,
+    )
+
+
+def one_line(text: str, limit: int = MAX_LINE) -> str:
+    """A text of any length and content as one line that a terminal shows as it is.
+
+    What cannot be printed (line breaks, control characters, characters that turn the direction of
+    writing, bytes of a file's name that are no text) is escaped. If the line is too long, first
+    its longest words lose their middle, so that both ends of a path stay; only then the line does.
+
+    Args:
+      text: What to say.
+      limit: The most characters that the line may have.
+    """
+    if not text.isprintable():
+        text = ''.join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    if len(text) <= limit:
+        return text
+    words = [_without_middle(word, limit) for word in text.split(' ')]
+    lengths = [len(word) for word in words]
+    longest = limit
+    while longest > _SHORTEST_WORD and (
+        sum(min(length, longest) for length in lengths) + len(words) - 1 > limit
+    ):
+        longest -= 1
+    return _without_middle(' '.join(_without_middle(word, longest) for word in words), limit)
+
+
+def _without_middle(text: str, limit: int) -> str:
+    """At most `limit` characters of a text: its beginning and its end, an ellipsis between."""
+    if len(text) <= limit:
+        return text
+    tail = limit // 2
+    return f'{text[: limit - tail - 1]}…{text[-tail:]}'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -11,26 +12,45 @@ from pathlib import Path
 
 from mattingjax.errors import OutputError
 
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 def write_file(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all: under a temporary name beside it, then renamed.
+
+    Links are followed.
 
     Raises:
       OutputError: It cannot be written.
     """
     scratch = None
+    with _output_errors(path):
+        target = Path(os.path.realpath(path))
+        if _lies_there(target) and not target.is_file():
+            raise OutputError(f'{path}: expected a file or nothing, found {_describe(target)}')
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            handle, scratch = tempfile.mkstemp(prefix='.writing.', dir=target.parent)
+            with os.fdopen(handle, 'wb') as file:
+                file.write(content)
+            os.chmod(scratch, 0o666 & ~current_umask())
+            os.replace(scratch, target)
+        finally:
+            if scratch is not None and os.path.exists(scratch):
+                os.unlink(scratch)
+
+
+@contextlib.contextmanager
+def _output_errors(path: Path) -> Iterator[None]:
+    """Errors of the file system, also of paths that it does not take, as OutputError."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, scratch = tempfile.mkstemp(prefix='.writing.', dir=path.parent)
-        with os.fdopen(handle, 'wb') as file:
-            file.write(content)
-        os.chmod(scratch, 0o666 & ~current_umask())
-        os.replace(scratch, path)
+        yield
+    except OutputError:
+        raise
     except OSError as error:
-        raise OutputError(f'{path}: cannot be written ({error.strerror})') from error
-    finally:
-        if scratch is not None and os.path.exists(scratch):
-            os.unlink(scratch)
+        raise OutputError(f'{path}: cannot be written ({error.strerror or error})') from error
+    except ValueError as error:  # a null character, or one that no encoding has
+        raise OutputError(f'{path}: no name for a file ({error})') from error
 
 
 def current_umask() -> int:
@@ -42,17 +62,41 @@ def current_umask() -> int:
 
 def check_folder(folder: Path) -> None:
     """Raises OutputError unless files can be written to `folder`, once it is made."""
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not existing.is_dir():
-        raise OutputError(f'{existing}: expected a folder to write to, found a file')
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise OutputError(f'{existing}: cannot be written to (permission denied)')
+    with _output_errors(folder):
+        existing, missing = folder.absolute(), list[str]()
+        while not _lies_there(existing):
+            missing.append(existing.name)
+            existing = existing.parent
+        for name in missing:
+            _lies_there(existing / name)  # the file system says whether it takes the name
+        if not existing.is_dir():
+            raise OutputError(
+                f'{existing}: expected a folder to write to, found {_describe(existing)}'
+            )
+        if not os.access(existing, os.W_OK | os.X_OK):
+            raise OutputError(f'{existing}: cannot be written to (permission denied)')
+
+
+def _lies_there(path: Path) -> bool:
+    """Whether there is anything of that name; raises OSError if there cannot be."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def _describe(path: Path) -> str:
+    """What lies there, for a message."""
+    if path.is_file() or path.is_dir():
+        return 'a file' if path.is_file() else 'a folder'
+    return 'a device or a pipe' if path.exists() else 'a link to nothing'
 
 
 def check_outside(output: Path, inputs: Iterable[Path]) -> None:
     """Raises OutputError if `output` lies in one of the folders that photos are searched in."""
     for folder in inputs:
-        if output.resolve().is_relative_to(folder.resolve()):
+        if Path(os.path.realpath(output)).is_relative_to(os.path.realpath(folder)):
             raise OutputError(
                 f'{output}: expected a place outside of {folder}, or the next run would take what '
                 'is drawn there for a photo'
@@ -68,17 +112,20 @@ def check_new_folder(path: Path, kind: str, marker: str, *, overwrite: bool = Fa
       marker: A file that only a folder of this kind holds.
       overwrite: Whether a folder with the marker is replaced. A folder without it never is.
     """
-    check_folder(path.parent)
-    if not path.exists():
-        return
-    if not path.is_dir():
-        raise OutputError(f'{path}: expected a folder or nothing, found a file')
-    if not any(path.iterdir()):
-        return
-    if not (path / marker).is_file():
-        raise OutputError(f'{path}: the folder is not empty')
-    if not overwrite:
-        raise OutputError(f'{path}: {kind} lies there already')
+    with _output_errors(path):
+        target = Path(os.path.realpath(path))
+        if not _lies_there(target):
+            check_folder(target)
+            return
+        check_folder(target.parent)
+        if not target.is_dir():
+            raise OutputError(f'{path}: expected a folder or nothing, found {_describe(target)}')
+        if not any(target.iterdir()):
+            return
+        if not (target / marker).is_file():
+            raise OutputError(f'{path}: the folder is not empty')
+        if not overwrite:
+            raise OutputError(f'{path}: {kind} lies there already; overwrite=True replaces it')
 
 
 @contextlib.contextmanager
@@ -98,22 +145,29 @@ def new_folder(path: Path, kind: str, marker: str, *, overwrite: bool = False) -
     Raises:
       OutputError: It cannot be written, or something else lies there.
     """
-    path = Path(os.path.realpath(path))
     check_new_folder(path, kind, marker, overwrite=overwrite)
-    try:
+    path = Path(os.path.realpath(path))
+    with _output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f'.{path.name}.', dir=path.parent))
-    except OSError as error:
-        raise OutputError(f'{path}: cannot be written ({error.strerror or error})') from error
+        scratch = Path(tempfile.mkdtemp(prefix=_scratch_prefix(path), dir=path.parent))
     try:
         scratch.chmod(0o777 & ~current_umask())
-        yield scratch
         try:
-            _replace_folder(scratch, path)
+            yield scratch
         except OSError as error:
+            # A full disk is told by the file's name if at all, and that is temporary.
+            if error.errno not in _DISK_FULL and scratch not in Path(str(error.filename)).parents:
+                raise
             raise OutputError(f'{path}: cannot be written ({error.strerror or error})') from error
+        with _output_errors(path):
+            _replace_folder(scratch, path)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _scratch_prefix(path: Path) -> str:
+    """Hidden, and short enough for what `tempfile` adds, however long the name is."""
+    return f'.{path.name[:40]}.'
 
 
 def _replace_folder(scratch: Path, path: Path) -> None:
@@ -121,7 +175,7 @@ def _replace_folder(scratch: Path, path: Path) -> None:
     if not path.exists():
         scratch.rename(path)
         return
-    old = Path(tempfile.mkdtemp(prefix=f'.{path.name}.old.', dir=path.parent))
+    old = Path(tempfile.mkdtemp(prefix=f'{_scratch_prefix(path)}old.', dir=path.parent))
     try:
         path.rename(old)  # onto an empty directory: atomic on POSIX
     except OSError:

@@ -1,9 +1,12 @@
 import os
+import subprocess
+import sys
 
 import pytest
 
 from mattingjax import MattingError
-from mattingjax.files import check_new_folder, new_folder, write_file
+from mattingjax.errors import OutputError
+from mattingjax.files import check_folder, check_new_folder, new_folder, write_file
 
 
 def test_write_file_is_all_or_nothing(tmp_path, monkeypatch):
@@ -56,3 +59,108 @@ def test_new_folder_spares_what_lies_there(tmp_path, content, overwrite, message
     (path / content).write_text('old')
     with pytest.raises(MattingError, match=message):
         check_new_folder(path, 'a result', 'mark', overwrite=overwrite)
+
+
+# What a file system takes, and a shell, a glob or a URL would read as something else.
+ODD_NAMES = [
+    'r[0.3]',
+    'a b',
+    '*?%#~{}$&;',
+    '-x',
+    'it\'s "so"',
+    'é' * 127,
+    'x' * 255,
+    'line\nbreak',
+    os.fsdecode(b'\xff\xfe'),
+    '..a',
+]
+
+
+@pytest.mark.parametrize('name', ODD_NAMES, ids=ascii)
+def test_every_name_that_the_file_system_takes(tmp_path, name):
+    write_file(tmp_path / name / name, b'1')
+    write_file(tmp_path / name / name, b'2')
+    assert (tmp_path / name / name).read_bytes() == b'2'
+    path = tmp_path / 'folders' / name
+    for text in ('old', 'new'):
+        with new_folder(path, 'a result', 'mark', overwrite=True) as scratch:
+            (scratch / 'mark').write_text(text)
+    assert (path / 'mark').read_text() == 'new'
+    for folder in (tmp_path / name, path.parent):
+        assert os.listdir(folder) == [name]
+
+
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        ('x' * 256, 'File name too long'),
+        ('x' * 300 + '/y', 'File name too long'),
+        ('new/' + 'x' * 300, 'File name too long'),
+        ('x/' * 2500, 'File name too long'),
+        ('a\0b', 'no name for a file'),
+        ('\ud800', 'no name for a file'),
+        ('loop', 'found a link to nothing'),
+        ('file/below', 'found a file'),
+    ],
+    ids=lambda text: ascii(text[:12]),
+)
+def test_names_that_no_file_can_have(tmp_path, name, message):
+    (tmp_path / 'loop').symlink_to('loop')
+    (tmp_path / 'file').touch()
+    path = tmp_path / name
+    with pytest.raises(OutputError, match=message) as caught:
+        check_new_folder(path, 'a result', 'mark')
+    assert len(str(caught.value)) <= 300
+    with pytest.raises(OutputError, match=message):
+        check_folder(path)
+    with pytest.raises(OutputError):
+        write_file(path, b'')
+    assert sorted(os.listdir(tmp_path)) in (['file', 'loop'], ['file', 'loop', 'new'])
+
+
+def test_links_are_followed(tmp_path):
+    (tmp_path / 'link').symlink_to('elsewhere')
+    write_file(tmp_path / 'link', b'1')
+    assert (tmp_path / 'elsewhere').read_bytes() == b'1'
+    (tmp_path / 'folder_link').symlink_to('folder')
+    with new_folder(tmp_path / 'folder_link', 'a result', 'mark'):
+        pass
+    assert (tmp_path / 'folder').is_dir()
+    assert (tmp_path / 'folder_link').is_symlink()
+
+
+def test_a_pipe_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    with pytest.raises(OutputError, match='found a device or a pipe'):
+        write_file(tmp_path / 'pipe', b'')
+    assert (tmp_path / 'pipe').is_fifo()
+    with pytest.raises(OutputError, match='found a folder'):
+        write_file(tmp_path, b'')
+
+
+def test_a_full_disk(tmp_path):
+    """A limit on a file's size stands for it; the process is another, which the limit ends with."""
+    code = """
+import os, resource, signal, sys
+from pathlib import Path
+from mattingjax.files import new_folder, write_file
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+folder = Path(sys.argv[1])
+def make():
+    with new_folder(folder / 'made', 'a result', 'mark') as scratch:
+        (scratch / 'mark').write_bytes(bytes(2000))
+for act in (lambda: write_file(folder / 'a.png', bytes(2000)), make):
+    try:
+        act()
+    except ValueError as error:
+        print(type(error).__name__, error)
+"""
+    process = subprocess.run(
+        [sys.executable, '-c', code, tmp_path], capture_output=True, text=True, check=True
+    )
+    assert process.stdout.splitlines() == [
+        f'OutputError {tmp_path}/a.png: cannot be written (File too large)',
+        f'OutputError {tmp_path}/made: cannot be written (File too large)',
+    ]
+    assert os.listdir(tmp_path) == []

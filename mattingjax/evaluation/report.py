@@ -84,7 +84,7 @@ def check_report(path: Path, flag: str, *, overwrite: bool = False) -> None:
     check_folder(path.parent)
     for file in _name_files(path):
         if file.exists() and not overwrite:
-            raise OutputError(f'{file}: a report lies there already')
+            raise OutputError(f'{file}: a report lies there already; overwrite=True replaces it')
         if file.is_dir():
             raise OutputError(f'{file}: expected a file or nothing, found a folder')
 

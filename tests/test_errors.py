@@ -1,0 +1,59 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mattingjax.errors import MAX_LINE, MattingError, missing_package, one_line
+
+
+@given(st.text(st.characters(), max_size=2000) | st.text('ab /\n', max_size=2000))
+def test_any_text_becomes_one_printable_line(text):
+    line = one_line(text)
+    assert line.isprintable()
+    assert len(line) <= MAX_LINE
+    assert one_line(line) == line
+    if text.isprintable() and len(text) <= MAX_LINE:
+        assert line == text
+
+
+@pytest.mark.parametrize(
+    ('text', 'line'),
+    [
+        ('two\nlines', 'two\\nlines'),
+        ('\x1b[31mred', '\\x1b[31mred'),
+        ('\u202eright to left', '\\u202eright to left'),
+        ('\udcff no text', '\\udcff no text'),
+        ('größer als 4 × 4 …', 'größer als 4 × 4 …'),
+    ],
+)
+def test_what_cannot_be_printed_is_escaped(text, line):
+    assert one_line(text) == str(MattingError(text)) == line
+
+
+def test_the_longest_words_are_cut_first():
+    path = '/' + '/'.join(['folder'] * 50) + '/photo.png'
+    line = one_line(f'{path}: expected one of a, b, c, got {"x" * 1000!r}')
+    assert len(line) == MAX_LINE
+    start, rest = line.split(': ')
+    assert start.startswith('/folder/')
+    assert start.endswith('/folder/photo.png')
+    assert rest.startswith("expected one of a, b, c, got 'xxx")
+    assert rest.endswith("xxx'")
+
+
+def test_then_the_line_is():
+    line = one_line('a name: expected ' + ', '.join(['none'] * 1000) + ', found this')
+    assert len(line) == MAX_LINE
+    assert line.startswith('a name: expected none')
+    assert line.endswith('none, found this')
+
+
+def test_an_error_leaves_room_for_what_is_put_before_it():
+    assert len(f'skipped: {MattingError("x" * 5000)}') == MAX_LINE
+
+
+def test_missing_package_says_what_to_install():
+    error = missing_package('reading ONNX', 'onnx', 'importers', 'convert it')
+    assert str(error) == (
+        "reading ONNX needs the package onnx: pip install 'mattingjax[importers]', or convert it"
+    )
+    assert error.name == 'onnx'
