@@ -1,20 +1,16 @@
 """Reads the tensors of a PyTorch checkpoint without PyTorch, and without running anything in it.
 
 A PyTorch file is a pickle plus raw storages, so loading one with `pickle` would run whatever code
-it names. Here the unpickler knows a handful of names, all of which only describe tensors; any
-other name is refused before it is looked up. Both layouts that `torch.save` has written are read:
-the zip archive (PyTorch 1.6 and later) and the older sequence of pickles.
+it names; `torch_pickle` reads what it describes instead. Both layouts that `torch.save` has written
+are read: the zip archive (PyTorch 1.6 and later) and the older sequence of pickles.
 """
 
 from __future__ import annotations
 
-import collections
-import functools
-import io
-import pickle
-import pickletools
+import math
+import mmap
 import zipfile
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,10 +18,12 @@ import ml_dtypes
 import numpy as np
 
 from mattingjax.errors import WeightsError
+from mattingjax.importers.torch_pickle import MAX_BYTES, StorageRecord, TensorRecord, read_pickle
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
-_MAX_MEMO, _MAX_UNFOLDING = 2**20, 8
+_MAX_UNFOLDING = 8
+_MAX_MESSAGE = 160  # characters, beside the file's name
 
 _STORAGE_DTYPES: dict[str, np.dtype] = {
     'DoubleStorage': np.dtype(np.float64),
@@ -42,11 +40,14 @@ _STORAGE_DTYPES: dict[str, np.dtype] = {
 # A dictionary in a checkpoint that holds the tensors under one of these keys is a wrapper.
 _WRAPPER_KEYS = ('state_dict', 'model_state_dict', 'model')
 
+Order = Literal['<', '>']
+Storages = Mapping[StorageRecord, np.ndarray]
+
 
 def is_torch_file(path: Path) -> bool:
-    """Whether the file looks like one of `torch.save`, whole or damaged, zip or legacy."""
+    """Whether the file looks like one of PyTorch, whole or damaged, of any age."""
     with path.open('rb') as file:
-        head = file.read(64)
+        head = file.read(512)
     if head.startswith(b'PK'):
         try:
             with zipfile.ZipFile(path) as archive:
@@ -54,7 +55,12 @@ def is_torch_file(path: Path) -> bool:
         except (NotImplementedError, ValueError, zipfile.BadZipFile):
             return True  # damaged; reading it will say so
     # The legacy magic number pickled as protocol 2: PROTO, LONG1, ten bytes little-endian.
-    return head[:1] == b'\x80' and LEGACY_MAGIC.to_bytes(10, 'little') in head
+    has_magic = head[:1] == b'\x80' and LEGACY_MAGIC.to_bytes(10, 'little') in head[:64]
+    return has_magic or _is_tar(head)
+
+
+def _is_tar(head: bytes) -> bool:
+    return head[257:262] == b'ustar'
 
 
 def read_torch_tensors(path: Path | str) -> dict[str, np.ndarray]:
@@ -69,180 +75,196 @@ def read_torch_tensors(path: Path | str) -> dict[str, np.ndarray]:
 
     Raises:
       WeightsError: The file is damaged, names something that is not a tensor (the message says
-        what), or holds no state dict.
+        what), holds no state dict, or would take over eight times its size in memory.
     """
     path = Path(path)
     try:
         with path.open('rb') as file:
-            zipped = file.read(2) == b'PK'
-        content = _read_zip(path) if zipped else _read_legacy(path)
-        return _find_state_dict(content, path)
-    except WeightsError:
-        raise
+            head = file.read(512)
+        if _is_tar(head):
+            raise WeightsError(
+                'a tar archive, as PyTorch before 0.1.10 wrote them, is not read; load it with '
+                'PyTorch and save it anew'
+            )
+        return _read_zip(path) if head.startswith(b'PK') else _read_legacy(path)
+    except WeightsError as error:
+        raise WeightsError(f'{path}: {_shorten(str(error))}') from error
     except OSError as error:
         raise WeightsError(f'{path}: cannot be read: {error.strerror or error}') from error
-    except Exception as error:  # a hostile or cut-off pickle can fail in any way
-        raise WeightsError(
-            f'{path}: damaged PyTorch file ({type(error).__name__}: {error})'
-        ) from error
+    except Exception as error:  # a hostile or cut-off file can fail in any way
+        problem = _shorten(f'{type(error).__name__}: {error}')
+        raise WeightsError(f'{path}: damaged PyTorch file ({problem})') from error
 
 
-class _TensorUnpickler(pickle.Unpickler):
-    """An unpickler that can build tensors from described storages, and nothing else."""
-
-    def __init__(self, file: Any, path: Path, load_storage: Callable[..., np.ndarray]):
-        start = file.tell()
-        for opcode, argument, _ in pickletools.genops(file):
-            # The unpickler allocates as many slots as the largest index says.
-            if 'PUT' in opcode.name and isinstance(argument, int) and argument > _MAX_MEMO:
-                raise WeightsError(f'{path}: refused: the pickle numbers {argument} objects')
-        file.seek(start)
-        super().__init__(file, encoding='utf-8')
-        self._path = path
-        self._load_storage = load_storage
-        # Tensors may share a storage, but a small file must not unfold into a large memory.
-        self._bytes_left = _MAX_UNFOLDING * path.stat().st_size
-
-    def find_class(self, module: str, name: str) -> Any:
-        # New closures on every call, so that a pickle cannot leave attributes on shared objects.
-        if (module, name) == ('collections', 'OrderedDict'):
-            return collections.OrderedDict
-        if module == 'torch._utils':
-            if name == '_rebuild_tensor_v2':
-                return lambda storage, offset, size, stride, *_: self._view(
-                    storage, offset, size, stride
-                )
-            if name == '_rebuild_parameter':
-                return lambda tensor, *_: tensor
-        if module == 'torch' and name == 'Size':
-            return lambda size: tuple(size)
-        if module == 'torch' and name in _STORAGE_DTYPES:
-            return name
-        raise WeightsError(
-            f'{self._path}: refused: the pickle asks for {module}.{name}, which is not a tensor; '
-            'nothing was executed'
-        )
-
-    def persistent_load(self, pid: Any) -> np.ndarray:
-        if not (isinstance(pid, tuple) and len(pid) >= 5 and pid[0] == 'storage'):
-            raise WeightsError(f'{self._path}: refused: unknown persistent object {pid!r:.80}')
-        storage_type, key, numel = pid[1], pid[2], pid[4]
-        if len(pid) > 5 and pid[5] is not None:
-            raise WeightsError(f'{self._path}: storage views of PyTorch before 0.4 are not read')
-        return self._load_storage(_STORAGE_DTYPES[storage_type], str(key), int(numel))
-
-    def _view(self, storage: np.ndarray, offset: int, size: Any, stride: Any) -> np.ndarray:
-        """The tensor of shape `size` inside a flat storage, copied; bounds are checked first."""
-        size, stride = tuple(map(int, size)), tuple(map(int, stride))
-        count = int(np.prod(size, dtype=object)) if size else 1
-        described = f'tensor of size {size}, stride {stride} at {offset}'
-        if len(size) != len(stride) or offset < 0 or any(n < 0 for n in size + stride):
-            raise WeightsError(f'{self._path}: impossible {described}')
-        last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
-        if count and (count > storage.size or last >= storage.size):
-            raise WeightsError(
-                f'{self._path}: {described} does not fit in its storage of {storage.size} elements'
-            )
-        self._bytes_left -= count * storage.itemsize
-        if self._bytes_left < 0:
-            raise WeightsError(
-                f'{self._path}: refused: its tensors take over {_MAX_UNFOLDING} times its size'
-            )
-        if not count:
-            return np.zeros(size, storage.dtype)
-        strides = tuple(step * storage.itemsize for step in stride)
-        view = np.lib.stride_tricks.as_strided(storage[offset:], size, strides, writeable=False)
-        return np.array(view)
+def _shorten(message: str) -> str:
+    return message if len(message) <= _MAX_MESSAGE else f'{message[: _MAX_MESSAGE - 3]}...'
 
 
-def _read_zip(path: Path) -> Any:
+def _read_zip(path: Path) -> dict[str, np.ndarray]:
     with zipfile.ZipFile(path) as archive:
-        pickles = [name for name in archive.namelist() if name.endswith('/data.pkl')]
+        names = archive.namelist()
+        pickles = [name for name in names if name.endswith('/data.pkl')]
         if len(pickles) != 1:
-            raise WeightsError(f'{path}: expected one data.pkl in the zip archive, found {pickles}')
+            raise WeightsError(f'expected one data.pkl in the zip archive, found {pickles[:3]}')
+        if twice := len(names) - len(set(names)):
+            raise WeightsError(f'refused: {twice} names stand twice in the zip archive')
         root = pickles[0].removesuffix('data.pkl')
+        # In a zip archive members may overlap, and say that they are larger than all of it.
+        bytes_left = path.stat().st_size
 
         def read(member: str) -> bytes:
-            if archive.getinfo(member).compress_type != zipfile.ZIP_STORED:
-                raise WeightsError(f'{path}: refused: {member} is compressed; PyTorch only stores')
+            nonlocal bytes_left
+            info = archive.getinfo(member)
+            if info.compress_type != zipfile.ZIP_STORED:
+                raise WeightsError(f'refused: {member} is compressed; PyTorch only stores')
+            bytes_left -= info.file_size
+            if bytes_left < 0:
+                raise WeightsError(f'refused: with {member} it holds more bytes than the file has')
             return archive.read(member)
 
-        order: Literal['<', '>'] = '<'
-        if root + 'byteorder' in archive.namelist():
+        if archive.getinfo(pickles[0]).file_size > MAX_BYTES:
+            raise WeightsError(f'refused: {pickles[0]} has over {MAX_BYTES} bytes')
+        content, _ = read_pickle(read(pickles[0]))
+        order: Order = '<'
+        if root + 'byteorder' in names:
             order = '>' if read(root + 'byteorder') == b'big' else '<'
-
-        @functools.cache
-        def load_storage(dtype: np.dtype, key: str, numel: int) -> np.ndarray:
-            member = f'{root}data/{key}'
-            found = archive.getinfo(member).file_size
-            if found != numel * dtype.itemsize:
-                raise WeightsError(
-                    f'{path}: {member} has {found} bytes, expected {numel * dtype.itemsize}'
-                )
-            return np.frombuffer(read(member), _ordered(dtype, order)).astype(dtype)
-
-        return _TensorUnpickler(io.BytesIO(read(pickles[0])), path, load_storage).load()
+        records = _find_state_dict(content)
+        storages = {}
+        for storage in {record.storage: None for record in records.values()}:
+            member, expected = f'{root}data/{storage.key}', storage.numel * _dtype(storage).itemsize
+            if (found := archive.getinfo(member).file_size) != expected:
+                raise WeightsError(f'{member} has {found} bytes, expected {expected}')
+            storages[storage] = _array(storage, read(member), order)
+        return _views(records, storages, path.stat().st_size)
 
 
-def _read_legacy(path: Path) -> Any:
-    storages: dict[str, np.ndarray] = {}
-
-    def declare_storage(dtype: np.dtype, key: str, numel: int) -> np.ndarray:
-        if numel * dtype.itemsize > path.stat().st_size:
-            raise WeightsError(f'{path}: a storage of {numel} elements is larger than the file')
-        storage = storages.setdefault(key, np.zeros(numel, dtype))
-        if (storage.dtype, storage.size) != (dtype, numel):
-            raise WeightsError(f'{path}: storage {key} is declared twice, with different types')
-        return storage
-
-    with path.open('rb') as file:
+def _read_legacy(path: Path) -> dict[str, np.ndarray]:
+    size = path.stat().st_size
+    if not size:
+        raise WeightsError('the file is empty')
+    with path.open('rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        position = 0
 
         def load() -> Any:
-            return _TensorUnpickler(file, path, declare_storage).load()
+            nonlocal position
+            value, length = read_pickle(content[position : position + MAX_BYTES])
+            position += length
+            return value
 
-        # The tensors are described before their storages are stored: read it all twice.
-        if (magic := load()) != LEGACY_MAGIC:
-            raise WeightsError(f'{path}: not a PyTorch file (magic number {magic!r:.40})')
-        if (protocol := load()) != LEGACY_PROTOCOL:
-            raise WeightsError(f'{path}: unknown PyTorch file protocol {protocol!r:.40}')
-        order: Literal['<', '>'] = '<' if load().get('little_endian', True) else '>'
-        start = file.tell()
-        load()
-        keys = load()
-        if sorted(map(str, keys)) != sorted(storages):
-            raise WeightsError(f'{path}: expected the storages {sorted(storages)}, found {keys}')
-        for key in keys:
-            numel = int.from_bytes(file.read(8), 'little' if order == '<' else 'big')
-            storage = storages[str(key)]
-            if numel != storage.size:
-                raise WeightsError(
-                    f'{path}: storage {key} has {numel} elements, expected {storage.size}'
-                )
-            data = file.read(storage.nbytes)
-            if len(data) != storage.nbytes:
-                raise WeightsError(
-                    f'{path}: storage {key} has {len(data)} bytes, expected {storage.nbytes}'
-                )
-            storage[...] = np.frombuffer(data, _ordered(storage.dtype, order))
-        file.seek(start)
-        return load()
+        for name, expected in (('magic number', LEGACY_MAGIC), ('protocol', LEGACY_PROTOCOL)):
+            if (found := load()) != expected:
+                shown = found if isinstance(found, int) else type(found).__name__
+                raise WeightsError(f'not a PyTorch file ({name} {shown}, expected {expected})')
+        order: Order = '<' if load().get('little_endian', True) else '>'
+        described, keys = load(), load()
+        records = _find_state_dict(described)
+        declared = _declared_storages(described, keys)
+        storages = _read_storages(content, position, declared, order)
+        return _views(records, storages, size)
 
 
-def _ordered(dtype: np.dtype, order: Literal['<', '>']) -> np.dtype:
+def _declared_storages(described: Any, keys: Any) -> list[StorageRecord]:
+    """The storages that follow, in the order in which they do."""
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise WeightsError('expected a list of the names of its storages')
+    declared: dict[str, StorageRecord] = {}
+    for storage in _find_storages(described):
+        if declared.setdefault(storage.key, storage) != storage:
+            raise WeightsError(f'storage {storage.key:.40} is declared twice, differently')
+    if sorted(keys) != sorted(declared):
+        raise WeightsError(
+            f'expected the storages {sorted(declared)[:3]}, found {sorted(keys)[:3]}'
+        )
+    return [declared[key] for key in keys]
+
+
+def _read_storages(
+    content: mmap.mmap, position: int, declared: Iterable[StorageRecord], order: Order
+) -> Storages:
+    storages = {}
+    for storage in declared:
+        name = f'storage {storage.key:.40}'
+        word = content[position : position + 8]
+        numel = int.from_bytes(word, 'little' if order == '<' else 'big')
+        if numel != storage.numel:
+            raise WeightsError(f'{name} has {numel} elements, expected {storage.numel}')
+        position += 8
+        length = numel * _dtype(storage).itemsize
+        data = content[position : position + length]
+        if len(data) != length:
+            raise WeightsError(f'{name} has {len(data)} bytes, expected {length}')
+        position += length
+        storages[storage] = _array(storage, data, order)
+    return storages
+
+
+def _find_storages(described: Any) -> Iterator[StorageRecord]:
+    """The storages of all tensors in a tree of dictionaries, lists and tuples."""
+    seen, waiting = set(), [described]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, TensorRecord | StorageRecord):
+            yield value.storage if isinstance(value, TensorRecord) else value
+        elif isinstance(value, dict | list | tuple) and id(value) not in seen:
+            seen.add(id(value))
+            waiting.extend(value.values() if isinstance(value, dict) else value)
+
+
+def _dtype(storage: StorageRecord) -> np.dtype:
+    return _STORAGE_DTYPES[storage.kind]
+
+
+def _array(storage: StorageRecord, data: bytes, order: Order) -> np.ndarray:
+    dtype = _dtype(storage)
     # ml_dtypes' bfloat16 has no byte-swapped form; every machine that wrote one is little-endian.
-    return dtype if dtype.kind == 'V' else dtype.newbyteorder(order)
+    stored = dtype if dtype.kind == 'V' else dtype.newbyteorder(order)
+    return np.frombuffer(data, stored).astype(dtype, copy=False)
 
 
-def _find_state_dict(content: Any, path: Path) -> dict[str, np.ndarray]:
+def _views(
+    records: Mapping[str, TensorRecord], storages: Storages, file_size: int
+) -> dict[str, np.ndarray]:
+    """The tensors in the storages, copied; bounds are checked first."""
+    # Tensors may share a storage, but a small file must not unfold into a large memory.
+    bytes_left = _MAX_UNFOLDING * file_size
+    tensors = {}
+    for name, record in records.items():
+        storage = storages[record.storage]
+        count = math.prod(record.size)
+        last = record.offset + sum(
+            (n - 1) * step for n, step in zip(record.size, record.stride, strict=True)
+        )
+        if count and (count > storage.size or last >= storage.size):
+            raise WeightsError(
+                f'{name:.60}: a tensor of size {record.size}, stride {record.stride} at '
+                f'{record.offset} does not fit in its storage of {storage.size} elements'
+            )
+        bytes_left -= count * storage.itemsize
+        if bytes_left < 0:
+            raise WeightsError(f'refused: its tensors take over {_MAX_UNFOLDING} times its size')
+        if not count:
+            tensors[name] = np.zeros(record.size, storage.dtype)
+            continue
+        strides = tuple(step * storage.itemsize for step in record.stride)
+        view = np.lib.stride_tricks.as_strided(
+            storage[record.offset :], record.size, strides, writeable=False
+        )
+        tensors[name] = np.array(view)
+    return tensors
+
+
+def _find_state_dict(content: Any) -> dict[str, TensorRecord]:
     for key in _WRAPPER_KEYS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     if not isinstance(content, dict):
-        raise WeightsError(
-            f'{path}: expected a dictionary of tensors, found {type(content).__name__}'
-        )
-    tensors = {str(name): value for name, value in content.items() if isinstance(value, np.ndarray)}
+        raise WeightsError(f'expected a dictionary of tensors, found {type(content).__name__}')
+    tensors = {
+        name: value
+        for name, value in content.items()
+        if isinstance(name, str) and isinstance(value, TensorRecord)
+    }
     if not tensors:
-        keys = [key for key in content if isinstance(key, str)]
-        raise WeightsError(f'{path}: holds no tensor; its keys are {keys[:5]}')
+        keys = [f'{key:.40}' for key in content if isinstance(key, str)]
+        raise WeightsError(f'holds no tensor; its keys are {keys[:3]}')
     return tensors
