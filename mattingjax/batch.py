@@ -101,7 +101,7 @@ def matte_bytes(
     predictor: Predictor, content: bytes, outputs: Outputs, step: int | None = None
 ) -> dict[str, bytes]:
     """Mattes the bytes of one picture file; returns kind → the bytes of a PNG file."""
-    photo = load_photo(content)
+    photo = load_photo(content, 'standard input')
     try:
         alpha = predictor(photo.pixels, step)
     except ImageError as error:

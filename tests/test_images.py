@@ -1,12 +1,16 @@
 import io
 import os
+import struct
+import zlib
 
 import cv2
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
 from mattingjax import MattingError, images, load_image
+from mattingjax.errors import ImageError
 
 
 @pytest.fixture(scope='module')
@@ -154,8 +158,6 @@ def bomb() -> bytes:
     Image.new('1', (8, 8)).save(buffer, 'PNG')
     content = bytearray(buffer.getvalue())
     content[16:24] = (40_000).to_bytes(4, 'big') * 2
-    import zlib
-
     content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, 'big')
     return bytes(content)
 
@@ -174,7 +176,7 @@ def test_bad_files_are_named(tmp_path, picture, make, message):
     path.write_bytes(make(picture))
     with pytest.raises(MattingError, match=f'bad.png: {message}'):
         load_image(path)
-    with pytest.raises(MattingError, match=f'standard input: {message}'):
+    with pytest.raises(MattingError, match=f'bytes: {message}'):
         load_image(path.read_bytes())
 
 
@@ -183,6 +185,145 @@ def test_a_missing_file_is_named(tmp_path):
         load_image(tmp_path / 'none.png')
     with pytest.raises(MattingError, match='cannot be read'):
         load_image(tmp_path)
+
+
+class Foreign:
+    """An array of another library."""
+
+    def __init__(self, pixels):
+        self._pixels = pixels
+
+    def __array__(self, dtype=None, copy=None):
+        if self._pixels is None:
+            raise TypeError('it lies on a GPU')
+        return self._pixels
+
+
+def test_a_picture_may_come_in_any_form(tmp_path, picture):
+    path = save(tmp_path / 'a.png', picture)
+    with path.open('rb') as file, Image.open(path) as image:
+        sources = [path, str(path), path.read_bytes(), bytearray(path.read_bytes()), file, image]
+        sources += [Image.fromarray(picture), jnp.asarray(picture), Foreign(picture)]
+        for source in sources:
+            np.testing.assert_array_equal(load_image(source), picture)
+    assert images.as_image(picture) is picture
+
+
+def test_pictures_in_memory_are_turned_into_rgb_like_files(picture):
+    grey = picture[..., 0]
+    for source in (grey, grey[..., None], Image.fromarray(grey)):
+        np.testing.assert_array_equal(load_image(source), np.repeat(grey[..., None], 3, axis=-1))
+    half = np.where(np.arange(60) < 30, 0, 255).astype(np.uint8) * np.ones((40, 1), np.uint8)
+    expected = picture.copy()
+    expected[:, :30] = 255
+    rgba = np.dstack([picture, half])
+    np.testing.assert_array_equal(load_image(rgba), expected)
+    np.testing.assert_array_equal(load_image(Image.fromarray(rgba)), expected)
+    np.testing.assert_array_equal(load_image(np.dstack([grey, half]))[..., 1], expected[..., 0])
+
+
+@pytest.mark.parametrize(
+    ('source', 'message'),
+    [
+        (('a', 'b'), 'photo: expected a path, bytes, .* got tuple'),
+        (None, 'photo: expected a path, bytes, .* got NoneType'),
+        ([[1, 2], [3, 4]], 'photo: expected a path, bytes, .* got list'),
+        (b'12', 'photo: not a picture in a known format'),
+        (io.BytesIO(b'12'), 'photo: not a picture in a known format'),
+        (io.StringIO('12'), 'photo: expected a file opened for bytes, found one for text'),
+        (np.zeros((4, 4, 3)), 'photo: expected a uint8 array, got float64'),
+        (jnp.zeros((4, 4, 3), jnp.bfloat16), 'photo: expected a uint8 array, got bfloat16'),
+        (np.zeros((3, 4, 5), np.uint8), r'photo: expected shape \[H, W, 3\], got \[3, 4, 5\]'),
+        (np.zeros((0, 4, 3), np.uint8), r'photo: expected shape \[H, W, 3\], got \[0, 4, 3\]'),
+        (np.zeros((4, 0), np.uint8), r'photo: expected shape \[H, W, 3\], got \[4, 0\]'),
+        (Foreign(None), r'photo: cannot be made a NumPy array \(TypeError: it lies on a GPU\)'),
+        ('x' * 300, r'x{300}: cannot be read \(File name too long\)'),
+        ('a\0b', r'a\\x00b: no such file'),
+    ],
+)
+def test_what_is_no_picture_is_told(source, message):
+    with pytest.raises(ImageError, match=message):
+        images.as_image(source, 'photo')
+    with pytest.raises(ImageError):
+        load_image(source)
+
+
+def encode_raw_png(depth, colour_type, row, transparent) -> bytes:
+    """A PNG file of one row, of any depth, with a transparent colour."""
+
+    def chunk(kind, content):
+        checksum = struct.pack('>I', zlib.crc32(kind + content))
+        return struct.pack('>I', len(content)) + kind + content + checksum
+
+    samples = 3 if colour_type == 2 else 1
+    width = len(row) * 8 // (depth * samples)
+    header = struct.pack('>IIBBBBB', width, 1, depth, colour_type, 0, 0, 0)
+    return b''.join(
+        [
+            b'\x89PNG\r\n\x1a\n',
+            chunk(b'IHDR', header),
+            chunk(b'tRNS', struct.pack(f'>{samples}H', *transparent)),
+            chunk(b'IDAT', zlib.compress(b'\0' + row)),
+            chunk(b'IEND', b''),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ('depth', 'colour_type', 'row', 'transparent', 'expected'),
+    [
+        (1, 0, b'\x80', [0], [255] * 8),
+        (1, 0, b'\x40', [1], [0, 255] + [0] * 6),
+        (2, 0, bytes([0b00100111]), [2], [0, 255, 85, 255]),
+        (4, 0, b'\x05\xf1', [5], [0, 255, 255, 17]),
+        (8, 0, b'\x05\xf1\x00', [5], [255, 241, 0]),
+        # 256 and 257 are the same in 8 bits: only one of them is transparent.
+        (16, 0, struct.pack('>3H', 256, 257, 514), [257], [1, 255, 2]),
+        (16, 0, struct.pack('>3H', 256, 257, 514), [0], [1, 1, 2]),
+        (8, 2, bytes([1, 2, 3, 7, 7, 7]), [1, 2, 3], [255, 7]),
+        (16, 2, struct.pack('>6H', 7167, 11008, 1, 1799, 1799, 1799), [7167, 11008, 1], [255, 7]),
+    ],
+)
+def test_a_transparent_colour_lies_on_white_in_every_depth(
+    depth, colour_type, row, transparent, expected
+):
+    loaded = load_image(encode_raw_png(depth, colour_type, row, transparent))
+    np.testing.assert_array_equal(loaded, np.repeat(np.uint8([expected])[..., None], 3, axis=-1))
+
+
+def test_sixteen_bit_photo_with_a_transparent_colour(shared):
+    path = shared / 'cases' / 'grey16_trns.png'
+    if not path.is_file():
+        pytest.skip(f'{path} is not there')
+    values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    expected = np.where(values == 0, 255, np.round(values / 257)).astype(np.uint8)
+    np.testing.assert_array_equal(load_image(path)[..., 0], expected)
+
+
+def test_names_that_mean_the_same(tmp_path):
+    composed, decomposed = 'caf\u00e9', 'cafe\u0301'
+    assert images.name_key(composed) == images.name_key(decomposed) == composed
+    path = tmp_path / decomposed / f'{decomposed}.png'
+    path.parent.mkdir()
+    path.touch()
+    assert images.find_path(tmp_path / composed / f'{composed}.png') == path
+    assert images.find_path(path) == path
+    missing = tmp_path / composed / 'other.png'
+    assert images.find_path(missing) == missing
+    assert images.find_path(tmp_path / ('x' * 300)) == tmp_path / ('x' * 300)
+
+
+def test_files_of_unknown_formats_are_listed(tmp_path):
+    names = ['a.png', 'b.HEIC', 'sub/c.heic', 'd.mp4', 'notes', '.hidden', '.h/x.mp4']
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = images.list_folder(tmp_path)
+    assert found.images == [tmp_path / 'a.png']
+    assert found.others == [tmp_path / name for name in ('b.HEIC', 'd.mp4', 'notes', 'sub/c.heic')]
+    assert images.describe_others(found.others) == '2 .heic, 1 .mp4, 1 without extension'
+    assert images.describe_others(found.others, 1) == '2 .heic, 2 of other kinds'
+    assert images.describe_others([]) == ''
 
 
 def test_find_images(tmp_path):

@@ -1,0 +1,40 @@
+"""Photos in, pictures out: every common format to RGB, and what a folder holds of them."""
+
+from mattingjax.images.decoding import (
+    Photo,
+    as_image,
+    load_image,
+    load_photo,
+    open_picture,
+    read_size,
+)
+from mattingjax.images.listing import (
+    EXTENSIONS,
+    FolderContent,
+    describe_others,
+    find_images,
+    find_path,
+    list_folder,
+    name_key,
+)
+from mattingjax.images.pixels import check_alpha, check_image, encode_png, resize
+
+__all__ = [
+    'EXTENSIONS',
+    'FolderContent',
+    'Photo',
+    'as_image',
+    'check_alpha',
+    'check_image',
+    'describe_others',
+    'encode_png',
+    'find_images',
+    'find_path',
+    'list_folder',
+    'load_image',
+    'load_photo',
+    'name_key',
+    'open_picture',
+    'read_size',
+    'resize',
+]

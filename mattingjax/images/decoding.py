@@ -1,0 +1,273 @@
+"""Photos in: every common format, and what is a picture already, to RGB."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, Protocol
+
+import numpy as np
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from mattingjax.errors import ImageError
+from mattingjax.images.pixels import check_image
+
+_ORIENTATION = 0x0112  # the EXIF tag
+_SIXTEEN_BIT = ('I;16', 'I;16L', 'I;16B', 'I;16N')
+
+
+class Array(Protocol):
+    """What NumPy makes an array of, whoever made it."""
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray: ...
+
+
+Source = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO | Image.Image | Array
+
+
+class Photo(NamedTuple):
+    """A decoded photo.
+
+    Attributes:
+      pixels: uint8 [H, W, 3] RGB, upright.
+      icc_profile: The colour profile that the numbers are in, or None for sRGB.
+    """
+
+    pixels: np.ndarray
+    icc_profile: bytes | None = None
+
+
+def load_image(source: Source) -> np.ndarray:
+    """A picture as pixels, whatever it is given as; see `load_photo`.
+
+    Args:
+      source: A file's path, the bytes of a file, an open file, a PIL image, or an array.
+
+    Returns:
+      uint8 [H, W, 3] RGB in [0, 255].
+
+    Raises:
+      ImageError: The picture is missing, damaged, too large or none.
+    """
+    return load_photo(source).pixels
+
+
+def as_image(image: Source, name: str = 'image') -> np.ndarray:
+    """The same as `load_image`, for an argument of that name.
+
+    Args:
+      image: uint8 [H, W, 3], or anything else that `load_photo` takes.
+      name: What messages call it where it has no path.
+
+    Returns:
+      uint8 [H, W, 3] RGB in [0, 255]; such a NumPy array comes back as it is, not copied.
+
+    Raises:
+      ImageError: The picture is missing, damaged, too large or none.
+    """
+    return load_photo(image, name).pixels
+
+
+def load_photo(source: Source, name: str = '') -> Photo:
+    """Decodes a photo and brings it upright.
+
+    Grey, palette, 1-bit, 16-bit and CMYK pictures become 8-bit RGB; a transparent picture is put
+    on white; of several frames the first counts. An RGB photo's pixels are not converted between
+    colour spaces: its profile comes along, for what is made of it.
+
+    Args:
+      source: A file's path; the bytes of a file; a file opened for reading bytes; a PIL image; or
+        what NumPy makes an array of (of JAX, say, or a PyTorch tensor on the CPU): uint8 in
+        [0, 255], RGB [H, W, 3], grey [H, W] or [H, W, 1], or with transparency as the last of 2 or
+        4 channels.
+      name: What messages call it where it has no path.
+
+    Raises:
+      ImageError: The picture is missing, damaged, too large or none, or an array has another type
+        or shape.
+    """
+    if hasattr(source, '__array__') and not isinstance(source, Image.Image):
+        return Photo(_array_to_rgb(source, name or 'array'))
+    image, where = open_picture(source, name)
+    with _decoding_errors(where):
+        return _to_rgb(image, where)
+
+
+def open_picture(source: Source, name: str = '') -> tuple[Image.Image, str]:
+    """Decodes a picture, brings it upright and leaves its colours and their depth as they are.
+
+    A colour that the file declares transparent has become so, in every mode: Pillow alone misses
+    it in grey pictures of 2, 4 and 16 bits, which come as 'LA' where it occurs.
+
+    Args:
+      source: See `load_photo`; no array.
+      name: What messages call it where it has no path.
+
+    Returns:
+      The picture, and what messages call it.
+
+    Raises:
+      ImageError: The picture is missing, damaged, too large or none.
+    """
+    file, where = _describe(source, name)
+    if isinstance(file, Image.Image):
+        with _decoding_errors(where):
+            file.load()
+            return _upright(file), where
+    with _decoding_errors(where), Image.open(file, formats=_formats()) as image:
+        # The depth that the file has; once it is loaded, only Pillow's mode is known.
+        raw_mode = str(image.tile[0].args) if image.tile else ''
+        image.load()
+        return _upright(_apply_transparent_colour(image, raw_mode)), where
+
+
+def _describe(source: Source, name: str) -> tuple[Any, str]:
+    """What Pillow takes, and what messages call it."""
+    if isinstance(source, str | os.PathLike):
+        path = os.fsdecode(source)
+        if '\0' in path:
+            raise ImageError(f'{path}: no such file')
+        return path, path
+    if isinstance(source, bytes | bytearray | memoryview):
+        return io.BytesIO(source), name or 'bytes'
+    if isinstance(source, Image.Image):
+        return source, name or 'PIL image'
+    if hasattr(source, 'read'):
+        called = getattr(source, 'name', None)
+        where = called if isinstance(called, str) else name or 'file'
+        if isinstance(source, io.TextIOBase):
+            raise ImageError(f'{where}: expected a file opened for bytes, found one for text')
+        return source, where
+    raise ImageError(
+        f'{name or "source"}: expected a path, bytes, an open file, a PIL image or a uint8 array '
+        f'[H, W, 3], got {type(source).__name__}'
+    )
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    with _ignoring_broken_exif():
+        return ImageOps.exif_transpose(image)
+    return image
+
+
+def _apply_transparent_colour(image: Image.Image, raw_mode: str) -> Image.Image:
+    """Pillow compares the transparent colour, in the file's depth, with pixels in its own."""
+    colour = image.info.get('transparency')
+    if raw_mode in ('L;2', 'L;4') and isinstance(colour, int):
+        image.info['transparency'] = colour * 255 // (2 ** int(raw_mode[-1]) - 1)
+    elif raw_mode == 'RGB;16B' and isinstance(colour, tuple):
+        # Of 16 bits Pillow keeps the upper 8, so that is all there is to compare.
+        image.info['transparency'] = tuple(value >> 8 for value in colour)
+    elif image.mode in _SIXTEEN_BIT and isinstance(colour, int):
+        del image.info['transparency']
+        values = np.asarray(image)
+        if (values == colour).any():
+            opaque = np.where(values == colour, 0, 255).astype(np.uint8)
+            grey = Image.fromarray(np.dstack([_grey_to_uint8(image, ''), opaque]))
+            grey.info |= image.info
+            return grey
+    return image
+
+
+def read_size(path: Path | str) -> tuple[int, int]:
+    """Height and width in pixels of a photo as it will be decoded, from its header alone.
+
+    Raises:
+      ImageError: The file is missing, damaged or no picture.
+    """
+    file, where = _describe(path, '')
+    with _decoding_errors(where), Image.open(file, formats=_formats()) as image:
+        width, height = image.size
+        with _ignoring_broken_exif():
+            # Pillow gives a TIFF file's size upright already.
+            if image.format != 'TIFF' and image.getexif().get(_ORIENTATION) in (5, 6, 7, 8):
+                width, height = height, width
+        return height, width
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    """Pillow's readers that may be asked; others, such as EPS, would run programs."""
+    Image.init()
+    wanted = ('JPEG', 'PNG', 'WEBP', 'TIFF', 'BMP', 'GIF', 'AVIF', 'PPM')
+    return tuple(name for name in wanted if name in Image.OPEN)
+
+
+def _ignoring_broken_exif() -> contextlib.AbstractContextManager:
+    # A broken EXIF block costs the orientation, not the photo.
+    return contextlib.suppress(SyntaxError, ValueError, KeyError, TypeError, OSError)
+
+
+@contextlib.contextmanager
+def _decoding_errors(where: str) -> Iterator[None]:
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of a decompression bomb from 89 Mpixel on and refuses from 179 on; photos
+            # of 108 Mpixel exist, so only the second is kept.
+            warnings.simplefilter('ignore')
+            yield
+    except ImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise ImageError(f'{where}: not a picture in a known format') from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(f'{where}: too large to decode ({error})') from error
+    except FileNotFoundError as error:
+        raise ImageError(f'{where}: no such file') from error
+    except OSError as error:
+        raise ImageError(f'{where}: cannot be read ({error.strerror or error})') from error
+    except Exception as error:  # decoders of damaged files raise anything
+        raise ImageError(f'{where}: damaged picture ({type(error).__name__}: {error})') from error
+
+
+def _to_rgb(image: Image.Image, where: str) -> Photo:
+    profile = image.info.get('icc_profile')
+    if image.mode in _SIXTEEN_BIT or image.mode in ('I', 'F'):
+        return Photo(np.repeat(_grey_to_uint8(image, where)[..., None], 3, axis=-1))
+    if image.mode in ('CMYK', 'LAB') and profile:
+        with contextlib.suppress(ImageCms.PyCMSError, OSError):
+            srgb = ImageCms.createProfile('sRGB')
+            embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(image, embedded, srgb, outputMode='RGB')
+            return Photo(np.asarray(converted))
+    if image.has_transparency_data:
+        image = image.convert('RGBA')
+        white = Image.new('RGBA', image.size, 'white')
+        image = Image.alpha_composite(white, image)
+    keeps_profile = image.mode in ('RGB', 'RGBA', 'RGBX')
+    return Photo(np.asarray(image.convert('RGB')), profile if keeps_profile else None)
+
+
+def _grey_to_uint8(image: Image.Image, where: str) -> np.ndarray:
+    values = np.asarray(image).astype(np.float64)
+    low, high = values.min(), values.max()
+    if image.mode == 'F':
+        top, what = 1.0, 'floating-point values in [0, 1]'
+    else:
+        top, what = 65535.0, '16-bit values in [0, 65535]'
+    if not (low >= 0 and high <= top):
+        raise ImageError(f'{where}: expected {what}, found {low:g} to {high:g}')
+    return np.round(values * (255 / top)).astype(np.uint8)
+
+
+def _array_to_rgb(source: Any, name: str) -> np.ndarray:
+    try:
+        pixels = np.asarray(source)
+    except Exception as error:  # whoever made it raises anything
+        raise ImageError(
+            f'{name}: cannot be made a NumPy array ({type(error).__name__}: {error})'
+        ) from error
+    if pixels.dtype == np.uint8 and pixels.size:
+        if pixels.ndim == 2:
+            pixels = pixels[..., None]
+        if pixels.ndim == 3 and pixels.shape[-1] == 1:
+            pixels = np.repeat(pixels, 3, axis=-1)
+        if pixels.ndim == 3 and pixels.shape[-1] in (2, 4):
+            pixels = _to_rgb(Image.fromarray(pixels), name).pixels
+    check_image(pixels, name)
+    return pixels

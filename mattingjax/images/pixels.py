@@ -1,0 +1,63 @@
+"""Arrays of pixels: resized, encoded, checked."""
+
+from __future__ import annotations
+
+import io
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from mattingjax.errors import ImageError
+
+
+def resize(
+    image: np.ndarray, height: int, width: int, enlarge: int = cv2.INTER_CUBIC
+) -> np.ndarray:
+    """Resizes: the mean over each new pixel's area to shrink, cubic to enlarge.
+
+    Args:
+      image: [H, W] or [H, W, C], float32 or uint8.
+      height: New height in pixels.
+      width: New width in pixels.
+      enlarge: OpenCV's interpolation where a side grows; cubic may overshoot the input's range.
+
+    Returns:
+      [height, width] or [height, width, C], of the same type.
+    """
+    if image.shape[:2] == (height, width):
+        return image
+    smaller = min(height, image.shape[0]), min(width, image.shape[1])
+    if smaller != image.shape[:2]:
+        image = cv2.resize(image, smaller[::-1], interpolation=cv2.INTER_AREA)
+    if smaller != (height, width):
+        image = cv2.resize(image, (width, height), interpolation=enlarge)
+    return image
+
+
+def encode_png(image: np.ndarray, icc_profile: bytes | None = None) -> bytes:
+    """A uint8 picture, [H, W], [H, W, 3] or [H, W, 4], as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    options = {'icc_profile': icc_profile} if icc_profile else {}
+    Image.fromarray(image).save(buffer, 'PNG', compress_level=3, **options)
+    return buffer.getvalue()
+
+
+def check_image(image: object, name: str = 'image') -> None:
+    """Raises ImageError unless `image` is a uint8 array [H, W, 3]."""
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+        found = getattr(image, 'dtype', type(image).__name__)
+        raise ImageError(f'{name}: expected a uint8 array, got {found}')
+    if image.ndim != 3 or image.shape[-1] != 3 or not image.size:
+        raise ImageError(f'{name}: expected shape [H, W, 3], got {list(image.shape)}')
+
+
+def check_alpha(alpha: object, image: np.ndarray) -> None:
+    """Raises ImageError unless `alpha` is a floating-point array of the image's size."""
+    if not isinstance(alpha, np.ndarray) or not np.issubdtype(alpha.dtype, np.floating):
+        found = getattr(alpha, 'dtype', type(alpha).__name__)
+        raise ImageError(f'alpha: expected floating-point values in [0, 1], got {found}')
+    if alpha.shape != image.shape[:2]:
+        raise ImageError(
+            f"alpha: expected the image's shape {list(image.shape[:2])}, got {list(alpha.shape)}"
+        )
