@@ -239,6 +239,7 @@ def _define_flags() -> None:
         'of scikit-image.',
     )
     flags.DEFINE_string('soc_version', None, 'Ascend chip (Ascend310, say) to run ATC for, too.')
+    command_line.define_compilation_cache()
 
 
 def _find_photos(path: str | None) -> tuple[Path, ...]:

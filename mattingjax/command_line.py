@@ -17,6 +17,27 @@ from mattingjax.errors import MattingError, one_line
 
 _MAX_INTEGER = 2**31 - 1  # no flag counts more; beyond, arrays and clocks overflow
 
+flags.disclaim_key_flags()  # what is defined here is listed in the --help of who asks for it
+_CACHE = 'compilation_cache'
+
+
+def define_compilation_cache() -> None:
+    """Defines --compilation_cache, for a script in which JAX compiles; `run` does what it says."""
+    flags.DEFINE_string(
+        _CACHE,
+        None,
+        'Folder that keeps what JAX compiles, so that the next start need not: at most 1 GiB. '
+        'Default: JAX_COMPILATION_CACHE_DIR, or mattingjax/compiled in ~/.cache or '
+        '$XDG_CACHE_HOME; empty (--compilation_cache=): nothing is kept.',
+    )
+
+
+def _keep_compiled() -> None:
+    if _CACHE in flags.FLAGS:
+        from mattingjax.compilation import keep_compiled
+
+        keep_compiled(flags.FLAGS[_CACHE].value)
+
 
 def run(main: Callable[[], int | None]) -> NoReturn:
     """Parses the flags, runs `main` and exits with what it returns (None counts as 0).
@@ -35,6 +56,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         if sys.stdout is not None:  # it is closed, perhaps
             sys.stdout.reconfigure(errors='backslashreplace')  # type: ignore[union-attr]
         try:
+            _keep_compiled()
             status = main() or 0
             if sys.stdout is not None:
                 sys.stdout.flush()  # here, where a full disk can still be told of

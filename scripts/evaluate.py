@@ -76,6 +76,7 @@ _RUNTIME = flags.DEFINE_enum(
     ['jax', 'openvino', 'onnxruntime', 'tensorflow'],
     'What runs the network. Default: what suits it.',
 )
+command_line.define_compilation_cache()
 
 
 def main() -> None:

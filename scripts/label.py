@@ -37,6 +37,7 @@ _MOST_DOUBT = flags.DEFINE_float(
     lower_bound=0,
 )
 _FLIP = flags.DEFINE_bool('flip', True, 'Average the mattes of the photo and of its mirror image.')
+command_line.define_compilation_cache()
 
 
 def main() -> None:

@@ -52,15 +52,11 @@ _RUNTIME = flags.DEFINE_enum(
     'What runs the network: jax for a checkpoint; openvino, onnxruntime or tensorflow for an '
     'artefact. Default: what suits it.',
 )
-_CACHE = flags.DEFINE_string(
-    'compilation_cache', None, "Folder for JAX's persistent compilation cache."
-)
+command_line.define_compilation_cache()
 
 
 def main() -> int:
     # Imported here, so that --help and wrong flags answer at once.
-    import jax
-
     from mattingjax import batch
     from mattingjax.compositing import Background
     from mattingjax.errors import MattingError
@@ -83,9 +79,6 @@ def main() -> int:
         raise MattingError(f'--outputs: expected one kind with --input=-, got {",".join(kinds)}')
     if source != '-':
         check_folder(Path(_OUTPUT.value))
-    if _CACHE.value:
-        check_folder(Path(_CACHE.value))
-        jax.config.update('jax_compilation_cache_dir', _CACHE.value)
     predictor = create_predictor(_CHECKPOINT.value, _RUNTIME.value)
 
     if source == '-':

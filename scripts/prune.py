@@ -78,6 +78,7 @@ _ALPHAS = flags.DEFINE_string('alphas', None, 'Folder of their alphas, of the sa
 _PHOTOS = flags.DEFINE_integer(
     'photos', 32, 'How many of these photos are used, evenly chosen.', lower_bound=1
 )
+command_line.define_compilation_cache()
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ _IMAGES = flags.DEFINE_string('images', None, 'Folder of photos.')
 _ALPHAS = flags.DEFINE_string('alphas', None, 'Folder of their alphas, of the same names.')
 _OUTPUT = flags.DEFINE_string('output', None, 'Checkpoint directory to make.')
 _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace a checkpoint that lies there.')
+command_line.define_compilation_cache()
 
 
 def main() -> None:

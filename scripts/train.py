@@ -17,6 +17,7 @@ _CONFIG = config_flags.DEFINE_config_file(
     'config', None, 'Settings, such as configs/mmnet.py; --config.batch_size=16 changes one.'
 )
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the training.', required=True)
+command_line.define_compilation_cache()
 
 
 def main() -> int:

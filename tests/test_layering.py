@@ -19,6 +19,7 @@ LAYERS = {
     'images': 1,
     'quiet': 0,
     'timing': 0,
+    'compilation': 0,
     'files': 0,
     'compositing': 1,
     'checkpoints': 2,

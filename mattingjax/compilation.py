@@ -1,0 +1,116 @@
+"""Programs that JAX has compiled, kept in a folder for the next start."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from absl import logging
+
+from mattingjax.errors import OutputError
+from mattingjax.files import check_folder
+
+MAX_BYTES = 2**30  # of what is kept; a training step has about 5 MB
+
+_DAMAGED = 'Error reading persistent compilation cache entry for '
+
+
+def default_folder() -> Path:
+    """`mattingjax/compiled` in the user's folder for caches."""
+    caches = os.environ.get('XDG_CACHE_HOME', '')
+    # The convention says so: a relative path there does not count.
+    base = Path(caches) if os.path.isabs(caches) else Path('~/.cache').expanduser()
+    return base / 'mattingjax' / 'compiled'
+
+
+def keep_compiled(folder: str | None = None, max_bytes: int = MAX_BYTES) -> Path | None:
+    """Has JAX keep what it compiles, and load what it compiled earlier, in this process.
+
+    JAX names what it keeps by the program, its own version and the processor's abilities: nothing
+    is loaded that was made for another machine. What was not used for longest is removed, here,
+    where there is more than `max_bytes`.
+
+    Args:
+      folder: Made if it is not there; '': nothing is kept. None: the folder that JAX has been told
+        of by JAX_COMPILATION_CACHE_DIR in the environment, which is left as it is; or else that of
+        `default_folder`, if that can be written.
+      max_bytes: Of what is kept.
+
+    Returns:
+      The folder; None if nothing is kept.
+
+    Raises:
+      OutputError: The folder that was given cannot be written.
+    """
+    import jax
+
+    if folder is None:
+        if known := jax.config.values['jax_compilation_cache_dir']:
+            return Path(known)
+        if sys.platform == 'darwin' and jax.version.__version_info__ < (0, 10):
+            return None  # loading such a program could crash there
+    elif not folder:
+        jax.config.update('jax_compilation_cache_dir', None)
+        return None
+    target = Path(folder) if folder else default_folder()
+    try:
+        _make_folder(target)
+    except OutputError as error:
+        if folder:
+            raise
+        logging.info('what is compiled is not kept: %s', error)  # nobody asked for it
+        return None
+    _remove_oldest(target, max_bytes)
+    jax.config.update('jax_compilation_cache_dir', str(target.absolute()))
+    warnings.showwarning = _without_damaged(target, warnings.showwarning)
+    return target
+
+
+def _make_folder(folder: Path) -> None:
+    check_folder(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f'{folder}: cannot be written ({error.strerror})') from error
+
+
+def _remove_oldest(folder: Path, max_bytes: int) -> None:
+    """Removes files that were not used for longest, until those left are no more than this."""
+    found = []
+    for path in folder.glob('*-cache'):
+        with contextlib.suppress(OSError):  # another process removed it
+            status = path.stat()
+            # Some systems do not write down when a file was read.
+            found.append((max(status.st_atime, status.st_mtime), path, status.st_size))
+    total = sum(size for _, _, size in found)
+    for _, path, size in sorted(found):
+        if total <= max_bytes:
+            return
+        with contextlib.suppress(OSError):
+            path.unlink()
+        total -= size
+
+
+def _without_damaged(folder: Path, show: Callable[..., None]) -> Callable[..., None]:
+    """`warnings.showwarning`, but a damaged file is removed, so that JAX writes it anew.
+
+    A process that ends while JAX writes, or a full disk, leaves such a file. JAX compiles the
+    program again each time that it finds it, but never replaces it.
+    """
+
+    def show_warning(message: Warning | str, *args: object, **kwargs: object) -> None:
+        text = str(message)
+        if not text.startswith(_DAMAGED):
+            show(message, *args, **kwargs)
+            return
+        program = text.removeprefix(_DAMAGED).split(':')[0].strip("'")
+        for path in folder.glob(f'{program}-*-cache'):
+            with contextlib.suppress(OSError):
+                path.unlink()
+        logging.info('%s: what was kept of %s was damaged', folder, program)
+
+    return show_warning
