@@ -20,6 +20,9 @@ Batch = dict[str, Any]
 
 PIXELS = ('image', 'alpha', 'trimap')  # what the network trains on
 _TRIES = 100
+# Examples of a dataset without end: more than any training takes. Grain counts batches with
+# floating-point numbers, which are exact up to here.
+_ENDLESS = 2**53
 
 
 class Pipeline(Iterator[Batch]):
@@ -146,8 +149,10 @@ def create_pipeline(
     """
     _check(dataset, batch_size, epochs, shard_index, shard_count, on_error)
     positions = create_order(dataset, seed, shuffle, epochs)
+    count = len(positions) if epochs else _ENDLESS
     if drop_remainder:
-        positions = positions[: len(positions) // batch_size * batch_size]
+        count = count // batch_size * batch_size
+    positions = positions[:count]
     if not len(positions):
         raise MattingError(
             f'dataset: expected the {batch_size} records of a batch, got {len(dataset)}'

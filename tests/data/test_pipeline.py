@@ -74,6 +74,22 @@ def test_batches_have_the_shapes_of_training():
     assert batch['skipped'] == 0
 
 
+@pytest.mark.parametrize('options', [{}, {'shard_count': 2}, {'workers': 1}])
+@pytest.mark.parametrize('batch_size', [1, 2, 25])
+def test_batches_of_any_size_go_on_without_an_end(batch_size, options):
+    """Of one photo, of two, and of more than there are."""
+    shards = options.get('shard_count', 1)
+    size = batch_size * shards
+    expected = indices(take(start(batch_size=100), 1))
+    pipeline = start(batch_size=size, **options)
+    assert pipeline.steps is None
+    batches = take(pipeline, 2)
+    np.testing.assert_array_equal(indices(batches), expected[: 2 * size : shards])
+    pipeline.set_state(pipeline.get_state() | {'step': 10**9})
+    assert len(next(pipeline)['name']) == batch_size
+    pipeline.close()
+
+
 def test_depends_on_the_seed_alone():
     assert_equal(take(start(), 7), take(start(), 7))
     one, other = take(start(), 7), take(start(seed=2), 7)
