@@ -237,7 +237,7 @@ def test_pictures_in_memory_are_turned_into_rgb_like_files(picture):
         (np.zeros((0, 4, 3), np.uint8), r'photo: expected shape \[H, W, 3\], got \[0, 4, 3\]'),
         (np.zeros((4, 0), np.uint8), r'photo: expected shape \[H, W, 3\], got \[4, 0\]'),
         (Foreign(None), r'photo: cannot be made a NumPy array \(TypeError: it lies on a GPU\)'),
-        ('x' * 300, r'x{300}: cannot be read \(File name too long\)'),
+        ('x' * 300, r'x+…x+: cannot be read \(File name too long\)'),
         ('a\0b', r'a\\x00b: no such file'),
     ],
 )
