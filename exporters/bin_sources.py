@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from mattingjax.data.folders import describe_clash
 from mattingjax.errors import ImageError, MattingError
-from mattingjax.evaluation.datasets import EvaluationDataset, Item, list_composites, list_pairs
+from mattingjax.evaluation.datasets import (
+    EvaluationDataset,
+    create_dataset,
+    list_composites,
+    list_pairs,
+)
+from mattingjax.images import name_key
 
 
 class Sample(NamedTuple):
@@ -30,29 +37,28 @@ class Sample(NamedTuple):
 
 def pair_photos(images: Path, alphas: Path) -> list[Sample]:
     """See `mattingjax.evaluation.datasets.list_pairs`."""
-    return list_samples(list_pairs(images, alphas))
+    return list_samples(create_dataset(list_pairs(images, alphas)))
 
 
 def compose_photos(foregrounds: Path, backgrounds: Path, seed: int) -> list[Sample]:
     """See `mattingjax.evaluation.datasets.list_composites`."""
-    return list_samples(list_composites(foregrounds, backgrounds, seed))
+    return list_samples(create_dataset(list_composites(foregrounds, backgrounds, seed)))
 
 
-def list_samples(items: Sequence[Item]) -> list[Sample]:
-    """Items as samples; raises MattingError unless their names can be those of files."""
-    dataset = EvaluationDataset(tuple(items))
+def list_samples(dataset: EvaluationDataset) -> list[Sample]:
+    """Records as samples; raises MattingError unless their names can be those of files."""
     seen: dict[str, Path] = {}
-    for item in items:
+    for item in dataset.items:
         path = next(iter(item.files.values()))
-        if path.stem in seen:
+        name = name_key(path.stem)
+        if name in seen:
             raise MattingError(
-                f'{path}: the name of {seen[path.stem]}; expected names that differ by more than '
-                'folder and extension'
+                f'{describe_clash(path, seen[name])}; folders do not tell them apart'
             )
-        seen[path.stem] = path
+        seen[name] = path
     return [
         Sample(name, item.files, functools.partial(_load, dataset, i))
-        for i, (name, item) in enumerate(zip(seen, items, strict=True))
+        for i, (name, item) in enumerate(zip(seen, dataset.items, strict=True))
     ]
 
 

@@ -16,6 +16,7 @@ import difflib
 import inspect
 import sys
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -53,6 +54,7 @@ def define_prepare() -> None:
     )
     _define_path('images', 'Folder of photos.')
     _define_path('alphas', 'Folder of their alphas.')
+    flags.DEFINE_string('alpha_values', 'auto', command_line.ALPHA_VALUES_HELP)
     _define_path('foregrounds', 'Folder of cut-outs, instead of photos and alphas.')
     _define_path('backgrounds', 'Folder of what cut-outs are put on.')
     flags.DEFINE_integer('seed', 0, 'Which cut-out gets which background.', lower_bound=0)
@@ -74,8 +76,10 @@ def prepare() -> None:
 
     values = flags.FLAGS
     names = 'images', 'alphas', 'foregrounds', 'backgrounds'
-    paths = {name: Path(folder) for name in names if (folder := getattr(values, name))}
-    folders = Folders(**paths, seed=values.seed)
+    paths: dict[str, Any] = {
+        name: Path(folder) for name in names if (folder := getattr(values, name))
+    }
+    folders = Folders(**paths, seed=values.seed, alpha_values=values.alpha_values)
     layout = create_layout(
         Path(values.artefact) if values.artefact else None,
         height=values.height,
@@ -85,7 +89,7 @@ def prepare() -> None:
     )
     output = Path(values.output)
     folders.check_outside(output)
-    samples = list_samples(folders.open().items)
+    samples = list_samples(folders.open())
     index = prepare_bins(samples, layout, output, overwrite=values.overwrite)
     print(
         f'{len(index.items)} inputs, {layout.input_dtype} {list(layout.input_shape)}, and their '

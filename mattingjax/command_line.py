@@ -38,6 +38,12 @@ def _keep_compiled() -> None:
 
         keep_compiled(flags.FLAGS[_CACHE].value)
 
+# Of the flag of every script that reads alphas; `mattingjax.data.alpha_values` reads its value.
+ALPHA_VALUES_HELP = (
+    'What the numbers in alphas mean: auto (they tell it, or are refused), grey (from black to '
+    'white), grey:100 (to 100), or of label maps labels:15 (15 is the person).'
+)
+
 
 def run(main: Callable[[], int | None]) -> NoReturn:
     """Parses the flags, runs `main` and exits with what it returns (None counts as 0).

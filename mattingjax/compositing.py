@@ -41,6 +41,9 @@ def estimate_foreground(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     # Imported late: the first import after an installation compiles pymatting, which takes a while.
     from pymatting.foreground.estimate_foreground_ml import estimate_foreground_ml
 
+    if image.shape[:2] == (1, 1):  # pymatting divides by the logarithm of the longer side
+        image, alpha = np.repeat(image, 2, axis=0), np.repeat(alpha, 2, axis=0)
+        return estimate_foreground(image, alpha)[:1]
     return to_uint8(estimate_foreground_ml(image.astype(np.float32) / 255, alpha))
 
 

@@ -21,6 +21,9 @@ def dataset_config(kind: str = 'synthetic') -> ConfigDict:
     config.alphas = 'alpha'
     # Leave out images without an alpha, and the reverse, instead of stopping.
     config.allow_unmatched = False
+    # What the numbers in alphas mean: 'auto' (they tell it, or are refused), 'grey' (from black to
+    # white), 'grey:100' (to 100), or of label maps 'labels:15' (15 is the person).
+    config.alpha_values = 'auto'
     # For 'synthetic': how many portraits, pixels of a side, and which ones.
     config.count = 1000
     config.size = 512

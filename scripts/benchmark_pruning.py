@@ -76,9 +76,7 @@ def main() -> None:
         pruning.load_batches(config, pruning.choose_photos(_TRAIN_IMAGES.value, _PHOTOS.value))
     )
     pairs = pruning.load_pairs(
-        config,
-        pruning.choose_photos(_TRAIN_IMAGES.value, _GRADIENTS.value),
-        Path(_TRAIN_ALPHAS.value),
+        config, Path(_TRAIN_IMAGES.value), Path(_TRAIN_ALPHAS.value), _GRADIENTS.value
     )
     gradients = list(pruning.compute_gradients(config, checkpoint.variables, pairs))
     rows = []

@@ -36,6 +36,10 @@ _FOLDERS = [
         'trimaps', 'Folder of trimaps, whose grey is the unknown region. Default: made.'
     ),
 ]
+_ALPHA_VALUES = flags.DEFINE_string('alpha_values', 'auto', command_line.ALPHA_VALUES_HELP)
+_PREDICTION_VALUES = flags.DEFINE_string(
+    'prediction_values', 'auto', 'Likewise in --predictions, which are greys by default.'
+)
 _SEED = flags.DEFINE_integer('seed', 0, 'Which cut-out gets which background.', lower_bound=0)
 _OUTPUT = flags.DEFINE_string('output', None, 'A .json to write.')
 _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace a report that lies there.')
@@ -102,7 +106,12 @@ def main() -> None:
         trimap_iterations=_ITERATIONS.value,
     )
     paths = {flag.name: Path(flag.value) for flag in _FOLDERS if flag.value}
-    folders = Folders(**paths, seed=_SEED.value)
+    folders = Folders(
+        **paths,
+        seed=_SEED.value,
+        alpha_values=_ALPHA_VALUES.value,
+        prediction_values=_PREDICTION_VALUES.value,
+    )
     output = Path(_OUTPUT.value) if _OUTPUT.value else None
     if output:
         check_report(output, 'output', overwrite=_OVERWRITE.value)

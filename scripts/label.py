@@ -27,6 +27,7 @@ _IMAGES = flags.DEFINE_string(
 _MASKS = flags.DEFINE_string(
     'masks', None, 'Folder of their masks, which win where the matte is badly wrong.'
 )
+_ALPHA_VALUES = flags.DEFINE_string('alpha_values', 'auto', command_line.ALPHA_VALUES_HELP)
 _OUTPUT = flags.DEFINE_string('output', None, 'Folder to make.', required=True)
 _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace labels that lie there.')
 _MOST_DOUBT = flags.DEFINE_float(
@@ -46,6 +47,7 @@ def main() -> None:
 
     import mattingjax
     from mattingjax.data.folders import open_images, open_pairs
+    from mattingjax.errors import MattingError
     from mattingjax.files import check_new_folder, check_outside
     from mattingjax.training import pseudo_labels
 
@@ -54,7 +56,10 @@ def main() -> None:
     check_new_folder(output, kind, marker, overwrite=_OVERWRITE.value)
     masks = Path(_MASKS.value) if _MASKS.value else None
     check_outside(output, [images, *([masks] if masks else [])])
-    dataset = open_pairs(images, masks) if masks else open_images(images)
+    if masks:
+        dataset = open_pairs(images, masks, alpha_values=_ALPHA_VALUES.value)
+    else:
+        dataset = open_images(images)
     predictor = mattingjax.create_predictor(_TEACHER.value)
     predict = functools.partial(predictor, step=predictor.folder_step)
     summary = pseudo_labels.label_folder(
@@ -69,6 +74,12 @@ def main() -> None:
         sep=', ',
     )
     print(output / marker)
+    if not summary.labelled:
+        raise MattingError(
+            f'{images}: not one of {len(dataset)} photos got a label ({summary.left_out} doubted '
+            f'more than --most_doubt={_MOST_DOUBT.value:g}, {summary.unreadable} unreadable); see '
+            f'{output}/most_doubted.png'
+        )
 
 
 if __name__ == '__main__':

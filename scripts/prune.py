@@ -75,6 +75,7 @@ _RECALIBRATE = flags.DEFINE_string(
 )
 _IMAGES = flags.DEFINE_string('images', None, 'Folder of photos for --method=taylor.')
 _ALPHAS = flags.DEFINE_string('alphas', None, 'Folder of their alphas, of the same names.')
+_ALPHA_VALUES = flags.DEFINE_string('alpha_values', 'auto', command_line.ALPHA_VALUES_HELP)
 _PHOTOS = flags.DEFINE_integer(
     'photos', 32, 'How many of these photos are used, evenly chosen.', lower_bound=1
 )
@@ -158,12 +159,14 @@ def _compute_gradients(checkpoint):
     from pathlib import Path
 
     from mattingjax.errors import MattingError
-    from mattingjax.pruning import choose_photos, compute_gradients, load_pairs
+    from mattingjax.pruning import compute_gradients, load_pairs
 
     if not (_IMAGES.value and _ALPHAS.value):
         raise MattingError('--method=taylor: needs --images and --alphas')
-    photos = choose_photos(_IMAGES.value, _PHOTOS.value)
-    pairs = load_pairs(checkpoint.config, photos, Path(_ALPHAS.value))
+    images, alphas = Path(_IMAGES.value), Path(_ALPHAS.value)
+    pairs = load_pairs(
+        checkpoint.config, images, alphas, _PHOTOS.value, alpha_values=_ALPHA_VALUES.value
+    )
     return compute_gradients(checkpoint.config, checkpoint.variables, pairs)
 
 

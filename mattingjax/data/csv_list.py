@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
-from mattingjax.data.folders import Entry, FileDataset, list_some
+from mattingjax.data.folders import Entry, FileDataset, list_some, open_entries
 from mattingjax.errors import MattingError
+from mattingjax.images import find_path, name_key
 
 
-def open_csv(path: Path) -> FileDataset:
+def open_csv(path: Path, alpha_values: str = 'auto') -> FileDataset:
     """Reads a list with a header line: columns `image` and, unless unlabelled, `alpha`.
 
     Paths are relative to the CSV file. Other columns are passed over. Records come in the order of
@@ -17,10 +19,12 @@ def open_csv(path: Path) -> FileDataset:
 
     Args:
       path: A CSV file, comma-separated, UTF-8.
+      alpha_values: What the alphas' numbers mean; see
+        `mattingjax.data.alpha_values.parse_alpha_values`.
 
     Raises:
       MattingError: The file cannot be read, has no column `image` or no line, a line lacks a value,
-        or files are missing.
+        files are missing, or the alphas' numbers do not tell what they mean.
     """
     try:
         with path.open(encoding='utf-8-sig', newline='') as file:
@@ -37,15 +41,16 @@ def open_csv(path: Path) -> FileDataset:
         raise MattingError(f'{path}: expected a CSV file in UTF-8 ({error})') from error
     if not entries:
         raise MattingError(f'{path}: lists no image')
-    missing = [file for entry in entries for file in entry.files if not file.is_file()]
+    missing = [file for entry in entries for file in entry.files if not os.path.isfile(file)]
     if missing:
         raise MattingError(f'{path}: {len(missing)} files are missing ({list_some(missing)})')
-    return FileDataset(entries)
+    return open_entries(entries, alpha_values)
 
 
 def _read_line(row: dict, reader: csv.DictReader, has_alpha: bool, path: Path) -> Entry:
     for column in ('image', 'alpha') if has_alpha else ('image',):
         if not row[column]:
             raise MattingError(f'{path}: line {reader.line_num} has no {column}')
-    image = path.parent / row['image']
-    return Entry(image.stem, image, path.parent / row['alpha'] if has_alpha else None)
+    image = find_path(path.parent / row['image'])
+    alpha = find_path(path.parent / row['alpha']) if has_alpha else None
+    return Entry(name_key(image.stem), image, alpha)

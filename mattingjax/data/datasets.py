@@ -34,8 +34,8 @@ __all__ = [
 # Folders of images and alphas below ROOT/SPLIT.
 _LAYOUTS = {'mmnet': ('image', 'mask'), 'ppm100': ('fg', 'alpha')}
 # What lies in one folder or file.
-_OPENERS = {'rgba': open_cutouts, 'csv': open_csv, 'unlabelled': open_images}
-KINDS = (*_LAYOUTS, 'folders', *_OPENERS, 'synthetic')
+_OPENERS = {'rgba': open_cutouts, 'csv': open_csv}
+KINDS = (*_LAYOUTS, 'folders', *_OPENERS, 'unlabelled', 'synthetic')
 
 
 def open_dataset(
@@ -46,6 +46,7 @@ def open_dataset(
     images: str = 'image',
     alphas: str = 'alpha',
     allow_unmatched: bool = False,
+    alpha_values: str = 'auto',
     count: int = 1000,
     size: int = 512,
     seed: int = 0,
@@ -66,13 +67,15 @@ def open_dataset(
       images: Folder of the images, relative to `root`.
       alphas: Folder of the alphas, likewise.
       allow_unmatched: Whether what has no counterpart is left out with a warning, and no error.
+      alpha_values: What the alphas' numbers mean; see
+        `mattingjax.data.alpha_values.parse_alpha_values`.
       count: Number of synthetic portraits.
       size: Their side in pixels.
       seed: Which ones.
 
     Raises:
-      MattingError: The kind is unknown, a folder or file is missing or holds nothing, or images and
-        alphas do not match.
+      MattingError: The kind is unknown, a folder or file is missing or holds nothing, images and
+        alphas do not match, or the alphas' numbers do not tell what they mean.
     """
     if kind not in KINDS:
         raise MattingError(f'kind: expected one of {", ".join(KINDS)}, got {kind!r}')
@@ -81,12 +84,14 @@ def open_dataset(
     if not str(root) and kind != 'folders':
         raise MattingError(f'root: expected where the {kind} dataset lies, got nothing')
     root = Path(root)
+    if kind == 'unlabelled':
+        return open_images(root)
     if kind in _OPENERS:
-        return _OPENERS[kind](root)
-    if kind == 'folders':
-        return open_pairs(root / images, root / alphas, allow_unmatched)
-    images, alphas = _LAYOUTS[kind]
-    return open_pairs(root / split / images, root / split / alphas, allow_unmatched)
+        return _OPENERS[kind](root, alpha_values)
+    if kind in _LAYOUTS:
+        root /= split
+        images, alphas = _LAYOUTS[kind]
+    return open_pairs(root / images, root / alphas, allow_unmatched, alpha_values)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from absl import logging
 
 from mattingjax.compositing import Background, composite
-from mattingjax.data.alpha_files import load_alpha, load_cutout
-from mattingjax.data.folders import list_some, open_cutouts, open_images, open_pairs
+from mattingjax.data.alpha_files import PREDICTIONS, TRUE_ALPHAS, AlphaReader, create_alpha_reader
+from mattingjax.data.alpha_values import GREY
+from mattingjax.data.folders import (
+    check_size,
+    describe_clash,
+    list_some,
+    match_pairs,
+    open_images,
+)
 from mattingjax.data.records import Record, RecordError
 from mattingjax.errors import ImageError, MattingError
-from mattingjax.images import load_image
+from mattingjax.images import load_image, name_key
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,9 +45,16 @@ class EvaluationDataset:
 
     A record has `name` and `alpha`, and those of `image`, `pred_alpha` (float32 [H, W] in [0, 1])
     and `trimap` (float32 [H, W] of 0, 0.5 and 1) that it has files of.
+
+    Attributes:
+      items: The records' files.
+      alphas: How the true alphas are read, those of cut-outs too.
+      predictions: How the predicted ones are.
     """
 
     items: tuple[Item, ...]
+    alphas: AlphaReader = TRUE_ALPHAS
+    predictions: AlphaReader = PREDICTIONS
 
     def __len__(self) -> int:
         return len(self.items)
@@ -48,14 +62,60 @@ class EvaluationDataset:
     def __getitem__(self, index: int) -> Record:
         """Reads a record; raises RecordError where files are damaged or differ in size."""
         try:
-            return _read(self.items[index])
+            return self._read(self.items[index])
         except ImageError as error:
             raise RecordError(str(error)) from error
 
+    def _read(self, item: Item) -> Record:
+        files = item.files
+        record: Record = {'name': item.name}
+        if 'foreground' in files:
+            foreground, alpha = self.alphas.load_cutout(files['foreground'])
+            behind = Background(str(files['background'])).of_size(*alpha.shape)
+            record |= {'alpha': alpha, 'image': composite(foreground, alpha, behind)}
+        loaders: dict[str, Callable[[Path], np.ndarray]] = {
+            'image': load_image,
+            'alpha': self.alphas.load,
+            'pred_alpha': self.predictions.load,
+            'trimap': load_trimap,
+        }
+        record |= {what: load(files[what]) for what, load in loaders.items() if what in files}
+        first = next(iter(files))  # the photo, if it is at hand
+        expected = record['alpha' if first == 'alpha' else 'image'].shape[:2]
+        for what in loaders.keys() & files.keys():
+            check_size(files[what], record[what].shape[:2], files[first], expected)
+        return record
+
+
+def create_dataset(
+    items: Sequence[Item], alpha_values: str = 'auto', prediction_values: str = 'auto'
+) -> EvaluationDataset:
+    """The dataset of such records.
+
+    Args:
+      items: The records' files.
+      alpha_values: What the true alphas' numbers mean; see
+        `mattingjax.data.alpha_values.parse_alpha_values`.
+      prediction_values: Likewise of predictions; with 'auto' they are greys.
+
+    Raises:
+      MattingError: A setting is none, or the true alphas' numbers do not tell what they mean.
+    """
+
+    def list_files(what: str) -> list[Path]:
+        return [item.files[what] for item in items if what in item.files]
+
+    cutouts = list_files('foreground')
+    return EvaluationDataset(
+        tuple(items),
+        create_alpha_reader(cutouts or list_files('alpha'), alpha_values, cutouts=bool(cutouts)),
+        create_alpha_reader(list_files('pred_alpha'), prediction_values, predicted=True),
+    )
+
 
 def list_pairs(images: Path, alphas: Path, *, allow_unmatched: bool = False) -> list[Item]:
-    """Photos and alphas of the same names; see `mattingjax.data.folders.open_pairs`."""
-    entries = open_pairs(images, alphas, allow_unmatched).entries
+    """Photos and alphas of the same names; see `mattingjax.data.folders.match_pairs`."""
+    entries = match_pairs(images, alphas, allow_unmatched)
     return [Item(e.name, dict(zip(('image', 'alpha'), e.files, strict=True))) for e in entries]
 
 
@@ -79,7 +139,7 @@ def list_composites(foregrounds: Path, backgrounds: Path, seed: int) -> list[Ite
     Raises:
       MattingError: A folder is missing or holds no picture.
     """
-    cutouts = sorted(open_cutouts(foregrounds).entries, key=lambda entry: entry.name)
+    cutouts = sorted(open_images(foregrounds).entries, key=lambda entry: entry.name)
     behind = open_images(backgrounds).entries
     order = np.random.default_rng(seed).permutation(len(behind))
     items = []
@@ -109,7 +169,7 @@ def add_pictures(
     found: dict[str, list[Path]] = collections.defaultdict(list)
     for entry in open_images(folder).entries:
         path = entry.files[0]
-        for name in {entry.name, path.stem}:
+        for name in {entry.name, name_key(path.stem)}:
             found[name].append(path)
     added, lonely = [], []
     for item in items:
@@ -118,7 +178,7 @@ def add_pictures(
             lonely.append(item.name)
             continue
         if len(paths) > 1:
-            raise MattingError(f'{paths[1]}: has the name of {paths[0]}, one of them expected')
+            raise MattingError(f'{describe_clash(paths[1], paths[0])}; one of them expected')
         added.append(Item(item.name, {**item.files, what: paths[0]}))
     if lonely:
         kind = {'pred_alpha': 'matte'}.get(what, what)
@@ -129,54 +189,16 @@ def add_pictures(
     return added
 
 
-def load_matte(path: Path) -> np.ndarray:
-    """A predicted alpha as float32 [H, W] in [0, 1]; raises ImageError if it has colours.
-
-    Unlike true alphas, which may be label maps of 0 and 1, black pictures remain black.
-    """
-    pixels = load_image(path)
-    if (pixels != pixels[..., :1]).any():
-        raise ImageError(f'{path}: expected an alpha (a grey picture), found colours')
-    return pixels[..., 0].astype(np.float32) / 255
-
-
 def load_trimap(path: Path) -> np.ndarray:
     """A picture of black, white and one grey as float32 [H, W]: 0, 1 and, unknown, 0.5.
 
     Raises:
       ImageError: The file is missing or damaged, or holds other levels.
     """
-    levels = load_matte(path)
+    levels = AlphaReader(GREY).load(path)
     unknown = (levels > 0) & (levels < 1)
     if (count := len(np.unique(levels[unknown]))) > 1:
         raise ImageError(
             f'{path}: expected a trimap (black, white and one grey), found {count} greys'
         )
     return np.where(unknown, np.float32(0.5), levels)
-
-
-def _read(item: Item) -> Record:
-    files = item.files
-    record: Record = {'name': item.name}
-    if 'foreground' in files:
-        foreground, alpha = load_cutout(files['foreground'])
-        behind = Background(str(files['background'])).of_size(*alpha.shape)
-        record |= {'alpha': alpha, 'image': composite(foreground, alpha, behind)}
-    for what, load in (
-        ('image', load_image),
-        ('alpha', load_alpha),
-        ('pred_alpha', load_matte),
-        ('trimap', load_trimap),
-    ):
-        if what in files:
-            record[what] = load(files[what])
-    first = next(iter(files))  # the photo, if it is at hand
-    height, width = record['alpha' if first == 'alpha' else 'image'].shape[:2]
-    for what in record:
-        if what in files and record[what].shape[:2] != (height, width):
-            rows, columns = record[what].shape[:2]
-            raise ImageError(
-                f'{files[what]}: expected the size of {files[first]}, {width}x{height}, got '
-                f'{columns}x{rows}'
-            )
-    return record

@@ -14,6 +14,7 @@ from mattingjax.evaluation.comparison import EvaluationReport, NetworkSize, Pred
 from mattingjax.evaluation.datasets import (
     EvaluationDataset,
     add_pictures,
+    create_dataset,
     list_alphas,
     list_composites,
     list_pairs,
@@ -42,6 +43,9 @@ class Folders:
       seed: Which cut-out gets which background.
       predictions: Mattes to compare instead of a network's, of the same names.
       trimaps: Trimaps of the same names; None if they are to be made of the alphas.
+      alpha_values: What the numbers in true alphas mean; see
+        `mattingjax.data.alpha_values.parse_alpha_values`.
+      prediction_values: Likewise in predictions; with 'auto' they are greys.
     """
 
     images: Path | None = None
@@ -51,6 +55,8 @@ class Folders:
     seed: int = 0
     predictions: Path | None = None
     trimaps: Path | None = None
+    alpha_values: str = 'auto'
+    prediction_values: str = 'auto'
 
     def __post_init__(self) -> None:
         given = bool(self.images), bool(self.alphas), bool(self.foregrounds), bool(self.backgrounds)
@@ -73,7 +79,8 @@ class Folders:
             being an error.
 
         Raises:
-          MattingError: A folder is missing or holds no picture, or the names do not match.
+          MattingError: A folder is missing or holds no picture, the names do not match, or the
+            alphas' numbers do not tell what they mean.
         """
         if self.foregrounds and self.backgrounds:
             items = list_composites(self.foregrounds, self.backgrounds, self.seed)
@@ -84,7 +91,7 @@ class Folders:
         for what, folder in (('pred_alpha', self.predictions), ('trimap', self.trimaps)):
             if folder:
                 items = add_pictures(items, what, folder, allow_unmatched=allow_unmatched)
-        return EvaluationDataset(tuple(items))
+        return create_dataset(items, self.alpha_values, self.prediction_values)
 
     def check_outside(self, output: Path) -> None:
         """Raises MattingError if pictures written to or beside `output` would lie among these."""
@@ -95,6 +102,9 @@ class Folders:
         content: dict[str, Any] = {
             name: str(value) for name, value in vars(self).items() if isinstance(value, Path)
         }
+        for name in ('alpha_values', 'prediction_values'):
+            if (value := getattr(self, name)) != 'auto':
+                content[name] = value
         if self.foregrounds:
             content |= {'seed': self.seed, 'composition': _COMPOSITION}
         return content

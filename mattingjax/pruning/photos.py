@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from mattingjax.data.folders import open_pairs
 from mattingjax.data.records import choose_evenly
 from mattingjax.errors import MattingError
 from mattingjax.images import find_images, load_image, resize
@@ -20,7 +22,7 @@ def choose_photos(folder: Path | str, count: int) -> list[Path]:
       MattingError: There is no such folder, or no picture in it.
     """
     folder = Path(folder)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise MattingError(f'{folder}: expected a folder of photos')
     photos = find_images(folder)
     if not photos:
@@ -53,36 +55,35 @@ def load_batches(
 
 
 def load_pairs(
-    config: ModelConfig, photos: Iterable[Path], alphas: Path
+    config: ModelConfig, images: Path, alphas: Path, count: int, *, alpha_values: str = 'auto'
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Photos and their alphas, matched by the files' names without suffix, for `compute_gradients`.
+    """Photos and their alphas of the same names, for `compute_gradients`.
 
     Args:
       config: The network.
-      photos: Their files; those without an alpha are left out.
-      alphas: Folder of alphas, grey pictures.
+      images: Folder of photos; those without an alpha are left out, with a warning.
+      alphas: Folder of their alphas.
+      count: How many are used at most, evenly chosen.
+      alpha_values: What the alphas' numbers mean; see
+        `mattingjax.data.alpha_values.parse_alpha_values`.
 
     Yields:
       float32 [1, S, S, 3] in [0, 255] and [1, S, S, 1] in [0, 1].
 
     Raises:
-      MattingError: No photo has an alpha, or two alphas have one name.
+      MattingError: No photo has an alpha, two files have one name, a file is damaged, or photo and
+        alpha differ in size.
     """
-    by_stem: dict[str, Path] = {}
-    for path in find_images(alphas):
-        if (other := by_stem.setdefault(path.stem, path)) != path:
-            raise MattingError(f'{path}: has the name of {other}, extensions aside')
-    pairs = [(path, by_stem[path.stem]) for path in photos if path.stem in by_stem]
-    if not pairs:
-        raise MattingError(f'{alphas}: no picture there has the name of a photo')
-    for photo, alpha in pairs:
-        image = load_square(load_image(photo), config.input_size)
-        grey = load_square(load_image(alpha), config.input_size)[..., :1]
-        yield image[None].astype(np.float32), grey[None].astype(np.float32) / 255
+    dataset = open_pairs(images, alphas, allow_unmatched=True, alpha_values=alpha_values)
+    for index in choose_evenly(len(dataset), count):
+        record = dataset[index]
+        image = load_square(record['image'], config.input_size)
+        alpha = np.clip(load_square(record['alpha'], config.input_size), 0, 1)
+        yield image[None].astype(np.float32), alpha[None, ..., None]
 
 
 def load_square(image: np.ndarray, size: int) -> np.ndarray:
-    """The middle square of a picture, uint8 [H, W, 3] → [size, size, 3]."""
+    """The middle square of a picture, [H, W] or [H, W, C] → [size, size] or [size, size, C]."""
     side = min(image.shape[:2])
     top, left = ((length - side) // 2 for length in image.shape[:2])
     return resize(image[top : top + side, left : left + side], size, size)
