@@ -9,7 +9,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import tqdm
 
 from exporters.bin_index import (
     IMAGES_FOLDER,
@@ -29,6 +28,7 @@ from mattingjax.compositing import checkerboard, composite, make_sheet, to_uint8
 from mattingjax.errors import OutputError
 from mattingjax.files import check_new_folder, new_folder
 from mattingjax.images import encode_png, resize
+from mattingjax.progress import show_progress
 
 _PREVIEWED, _PREVIEW_SIDE = 6, 320
 _KIND = ('a preparation', INDEX_FILE)
@@ -56,7 +56,7 @@ def prepare_bins(
     with new_folder(output, *_KIND, overwrite=overwrite) as scratch:
         for folder in (IMAGES_FOLDER, MASKS_FOLDER):
             (scratch / folder).mkdir()
-        progress = tqdm.tqdm(samples, unit='photo', desc='preparing', disable=None)
+        progress = show_progress(samples, unit='photo', description='preparing')
         index = Index(layout, tuple(_write_sample(sample, layout, scratch) for sample in progress))
         text = json.dumps(index.to_dict(), indent=1) + '\n'
         (scratch / INDEX_FILE).write_text(text, encoding='utf-8')

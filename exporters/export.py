@@ -23,7 +23,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import tqdm
 from absl import flags
 
 from exporters import ascend_kit, openvino_ir, verify
@@ -50,6 +49,7 @@ from mattingjax.errors import MattingError
 from mattingjax.files import check_new_folder, new_folder
 from mattingjax.images import encode_png, find_images
 from mattingjax.models import ModelConfig, check_size
+from mattingjax.progress import show_progress
 from mattingjax.signature import MANIFEST_FILE, Signature
 
 _KIND = ('an export', MANIFEST_FILE)
@@ -96,7 +96,7 @@ def export_checkpoint(
     photos = verify.load_photos(options.photos)
     with (
         new_folder(Path(output), *_KIND, overwrite=overwrite) as folder,
-        tqdm.tqdm(total=6, file=sys.stderr, bar_format='{desc:30} {bar:20} {elapsed}') as bar,
+        show_progress(total=6, unit='step') as bar,
     ):
 
         def step(description: str) -> None:

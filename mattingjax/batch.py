@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import tqdm
 
 from mattingjax.compositing import (
     Background,
@@ -31,6 +29,7 @@ from mattingjax.images import (
     read_size,
 )
 from mattingjax.inference import Predictor
+from mattingjax.progress import say, show_progress
 
 OUTPUTS = ('alpha', 'cutout', 'composite', 'panel')
 
@@ -185,7 +184,7 @@ def matte_folder(
 
     def skip(path: Path, error: ImageError) -> None:
         skipped.append((path, str(error)))
-        tqdm.tqdm.write(f'skipped: {error}', file=sys.stderr)
+        say(f'skipped: {error}')
 
     sizes = {}
     for path in paths:
@@ -196,7 +195,7 @@ def matte_folder(
     # Two photos may differ in their extension alone; their results then keep it.
     stems = Counter(path.with_suffix('') for path in paths)
     ordered = sorted(sizes, key=lambda path: (sizes[path], path))
-    for path in tqdm.tqdm(ordered, unit='photo', desc='matting', file=sys.stderr):
+    for path in show_progress(ordered, unit='photo', description='matting'):
         name = path if stems[path.with_suffix('')] > 1 else path.with_suffix('')
         try:
             matte_file(predictor, path, target / name.relative_to(folder), outputs, step)

@@ -20,6 +20,7 @@ LAYERS = {
     'quiet': 0,
     'timing': 0,
     'compilation': 0,
+    'progress': 0,
     'files': 0,
     'compositing': 1,
     'checkpoints': 2,

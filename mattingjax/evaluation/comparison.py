@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +11,6 @@ from typing import Any, NamedTuple, Protocol
 
 import cv2
 import numpy as np
-import tqdm
 
 from mattingjax.data.trimaps import make_trimap
 from mattingjax.errors import MattingError
@@ -20,6 +18,7 @@ from mattingjax.evaluation.options import EvaluationOptions
 from mattingjax.evaluation.panel import draw_row
 from mattingjax.images import resize
 from mattingjax.metrics import check_alpha, compute_region_metrics
+from mattingjax.progress import say, show_progress
 
 Predict = Callable[[np.ndarray], np.ndarray]
 NetworkSize = Callable[[int, int], tuple[int, int]]
@@ -131,11 +130,12 @@ def evaluate(
     kept: list[_Result] = []
     with ThreadPoolExecutor(_THREADS) as pool:
         results = pool.map(work, range(len(records)))
-        progress = {'total': len(records), 'unit': 'photo', 'desc': 'evaluating', 'disable': None}
-        for result in tqdm.tqdm(results, **progress):
+        for result in show_progress(
+            results, total=len(records), unit='photo', description='evaluating'
+        ):
             if isinstance(result, MattingError):
                 skipped.append(str(result))
-                tqdm.tqdm.write(f'skipped: {result}', file=sys.stderr)
+                say(f'skipped: {result}')
                 continue
             if result.name in errors:
                 raise MattingError(f'{result.name}: the name of two photos')

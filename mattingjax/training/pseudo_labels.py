@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import csv
 import os
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-import tqdm
 from PIL import Image
 
 from mattingjax.compositing import to_uint8
@@ -20,6 +18,7 @@ from mattingjax.data.records import RecordError
 from mattingjax.errors import ImageError, MattingError
 from mattingjax.evaluation.panel import draw_panel, draw_row
 from mattingjax.files import new_folder
+from mattingjax.progress import say, show_progress
 
 KIND, LIST_FILE = 'a set of labels', 'labels.csv'
 Predict = Callable[[np.ndarray], np.ndarray]
@@ -145,7 +144,7 @@ def label_folder(
     doubted: list[tuple[float, str, dict[str, np.ndarray]]] = []
     unreadable = backgrounds = 0
     with new_folder(output, KIND, LIST_FILE, overwrite=overwrite) as folder:
-        for index in tqdm.trange(len(dataset), unit='photo', desc='labelling'):
+        for index in show_progress(range(len(dataset)), unit='photo', description='labelling'):
             name, path = dataset.entries[index][:2]
             assert path is not None
             try:
@@ -153,7 +152,7 @@ def label_folder(
                 matte = predict(record['image'])
             except (ImageError, RecordError) as error:
                 unreadable += 1
-                tqdm.tqdm.write(f'skipped: {error}', file=sys.stderr)
+                say(f'skipped: {error}')
                 continue
             alpha, doubt = merge(matte, record.get('alpha'))
             line = {

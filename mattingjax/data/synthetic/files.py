@@ -11,7 +11,6 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
-import tqdm
 
 from mattingjax.compositing import composite, cut_out, make_sheet
 from mattingjax.data.synthetic.portraits import SyntheticPortraits, render_portrait
@@ -19,6 +18,7 @@ from mattingjax.data.workers import prepare_worker
 from mattingjax.errors import MattingError
 from mattingjax.files import new_folder, write_file
 from mattingjax.images import encode_png, resize
+from mattingjax.progress import show_progress
 
 KIND, DESCRIPTION = 'a set of portraits', 'portraits.json'
 _ROWS, _COLUMNS, _SIDE = 4, 6, 160  # of the overview
@@ -50,8 +50,8 @@ def write_portraits(
     with new_folder(output, KIND, DESCRIPTION, overwrite=overwrite) as folder:
         write = functools.partial(_write, portraits, folder)
         drawn = _map(write, range(len(portraits)), workers)
-        progress = {'total': len(portraits), 'unit': 'portrait', 'desc': 'drawing', 'disable': None}
-        small = [picture for picture in tqdm.tqdm(drawn, **progress) if picture is not None]
+        drawn = show_progress(drawn, total=len(portraits), unit='portrait', description='drawing')
+        small = [picture for picture in drawn if picture is not None]
         sheet = [small[i : i + _COLUMNS] for i in range(0, len(small), _COLUMNS)]
         write_file(folder / 'overview.png', encode_png(make_sheet(sheet)))
         description = {'count': len(portraits), **portraits.describe()}

@@ -1,0 +1,137 @@
+"""How far something is, on standard error: a bar in a terminal, now and then a line elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, Self
+
+import tqdm
+
+SECONDS_PER_LINE = 10.0  # where there is no terminal: a log wants few lines
+
+
+def show_progress(
+    iterable: Iterable[Any] | None = None,
+    *,
+    total: int | None = None,
+    initial: int = 0,
+    unit: str,
+    description: str | None = None,
+) -> Any:
+    """What tells how far it is as it is iterated over, or as its `update` is called.
+
+    In a terminal it is tqdm's bar. Elsewhere it is a plain line every ten seconds and a last one at
+    the end; nothing of what takes less time.
+
+    Args:
+      iterable: What is gone through; without it, `update` counts.
+      total: How many there are, where `iterable` does not know.
+      initial: How many were done before.
+      unit: What one of them is.
+      description: What is done.
+
+    Returns:
+      An iterable and a context with the methods `update`, `set_postfix` and `set_description_str`
+      of `tqdm.tqdm`.
+    """
+    if total is None and hasattr(iterable, '__len__'):
+        total = len(iterable)  # type: ignore[arg-type]
+    kind = tqdm.tqdm if sys.stderr is not None and sys.stderr.isatty() else _Lines
+    return kind(
+        iterable,
+        total=total,
+        initial=initial,
+        unit=unit,
+        desc=description,
+        dynamic_ncols=True,
+        file=sys.stderr,
+    )
+
+
+def say(text: str) -> None:
+    """Writes a line to standard error, above the bar if there is one."""
+    tqdm.tqdm.write(text, file=sys.stderr)
+
+
+@contextlib.contextmanager
+def announced(what: str, done: str) -> Iterator[None]:
+    """Says what begins, and how long it took.
+
+    Args:
+      what: 'compiling', say: what is done in the block.
+      done: 'compiled', say: what is done after it.
+    """
+    say(f'{what} ...')
+    start = time.monotonic()
+    yield
+    say(f'{done} in {time.monotonic() - start:.0f} s')
+
+
+class _Lines:
+    """As much of `tqdm.tqdm` as is used here, in lines instead of a bar."""
+
+    def __init__(
+        self,
+        iterable: Iterable[Any] | None,
+        *,
+        total: int | None,
+        initial: int,
+        unit: str,
+        desc: str | None,
+        **_: object,
+    ) -> None:
+        self._iterable = iterable
+        self._total, self._initial, self._unit, self._description = total, initial, unit, desc
+        self._done = initial
+        self._postfix = ''
+        self._start = self._last = time.monotonic()
+        self._has_written = False
+
+    def __iter__(self) -> Iterator[Any]:
+        assert self._iterable is not None
+        for item in self._iterable:
+            yield item
+            self.update()
+        self._end()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        if kind is None:
+            self._end()
+
+    def update(self, count: int = 1) -> None:
+        """Counts some more."""
+        self._done += count
+        if time.monotonic() - self._last >= SECONDS_PER_LINE:
+            self._write()
+
+    def set_postfix(self, values: dict[str, str], **_: object) -> None:
+        """What a line ends with."""
+        self._postfix = ', '.join(f'{name}={value}' for name, value in values.items())
+
+    def set_description_str(self, text: str) -> None:
+        """What a line begins with."""
+        self._description = text
+
+    def _end(self) -> None:
+        if self._has_written:
+            self._write()
+
+    def _write(self) -> None:
+        self._last, self._has_written = time.monotonic(), True
+        line = tqdm.tqdm.format_meter(
+            self._done,
+            self._total,
+            self._last - self._start,
+            initial=self._initial,
+            unit=self._unit,
+            prefix=f'{self._description}: ' if self._description else '',
+            postfix=self._postfix,
+            bar_format='{desc}{n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]',
+        )
+        say(line)
