@@ -10,9 +10,9 @@ import numpy as np
 
 from mattingjax.errors import MattingError, WeightsError
 from mattingjax.importers.matching import Shape, Source
+from mattingjax.importers.tf_bundle import TensorBundle
 from mattingjax.models import MMNetConfig
 from mattingjax.models.mmnet import RATES, REFINEMENT_RATES, EncoderBlockConfig
-from mattingjax.quiet import import_tensorflow
 
 _HWCM = (0, 1, 3, 2)  # TensorFlow's depthwise kernels [h, w, channel, multiplier] → [h, w, 1, C]
 _LEAVES = {'scale': 'gamma', 'bias': 'beta', 'mean': 'moving_mean', 'var': 'moving_variance'}
@@ -47,28 +47,17 @@ def read_tensorflow_tensors(prefix: Path) -> tuple[dict[str, np.ndarray], list[s
 
     Raises:
       WeightsError: The checkpoint is damaged or incomplete.
-      ImportError: TensorFlow is not installed; the message says how to get it.
     """
     try:
-        tf = import_tensorflow()
-    except ImportError as error:
-        raise ImportError(
-            f'{prefix}: reading a TensorFlow checkpoint needs the package tensorflow: '
-            'pip install tensorflow'
-        ) from error
-    try:
-        reader = tf.train.load_checkpoint(str(prefix))
-        names = sorted(reader.get_variable_to_shape_map())
+        bundle = TensorBundle(prefix)
+        names = sorted(bundle.entries)
         ignored = [name for name in names if _BOOKKEEPING.search(name)]
-        tensors = {name: reader.get_tensor(name) for name in names if name not in ignored}
-    except Exception as error:  # TensorFlow's own errors, and whatever its parsers stumble over
-        message = ' '.join(str(error).split())
-        raise WeightsError(f'{prefix}: damaged TensorFlow checkpoint ({message})') from error
-    for name, tensor in tensors.items():
-        if not isinstance(tensor, np.ndarray | np.generic):
-            raise WeightsError(
-                f'{prefix}: {name}: not a tensor; expected a checkpoint of TensorFlow 1, by names'
-            )
+        tensors = {name: bundle.read(name) for name in names if not _BOOKKEEPING.search(name)}
+    except WeightsError as error:
+        raise WeightsError(f'{prefix}: damaged TensorFlow checkpoint: {error}') from error
+    except OSError as error:
+        file = Path(error.filename or prefix).name
+        raise WeightsError(f'{prefix}: {file}: {error.strerror or error}') from error
     return tensors, ignored
 
 

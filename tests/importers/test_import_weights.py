@@ -255,7 +255,6 @@ def test_pruned_modnet_onnx_equals_pytorch(shared):
 
 @pytest.mark.parametrize(('width', 'variables'), [('1.0', 199_420), ('0.5', 68_996)])
 def test_mmnet_equals_tensorflow(shared, width, variables):
-    pytest.importorskip('tensorflow')
     folder = shared / 'reference' / 'mmnet_tf1'
     checkpoint = import_weights(folder / f'MMNetModel-w{width}-1.index')
     shapes = flax.traverse_util.flatten_dict(variable_shapes(checkpoint.config)).values()
@@ -268,10 +267,9 @@ def test_mmnet_equals_tensorflow(shared, width, variables):
 
 
 def test_damaged_tensorflow_checkpoint(shared, tmp_path):
-    pytest.importorskip('tensorflow')
     folder = shared / 'reference' / 'mmnet_tf1'
     shutil.copy(folder / 'MMNetModel-w0.5-1.index', tmp_path / 'cut.index')
-    with pytest.raises(MattingError, match='damaged TensorFlow checkpoint'):
+    with pytest.raises(MattingError, match=r'cut: cut\.data-00000-of-00001: No such file'):
         import_weights(tmp_path / 'cut')
     (tmp_path / 'bad.index').write_bytes(b'nonsense')
     with pytest.raises(MattingError, match='damaged TensorFlow checkpoint'):

@@ -117,3 +117,20 @@ def test_another_network_is_an_error(tmp_path):
     write(tmp_path / 'other.onnx', [('Relu', {})])
     with pytest.raises(MattingError, match='missing'):
         import_weights(tmp_path / 'other.onnx')
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (b'\x0a\x00' * 60_000, 'expected at most 50000 nodes, tensors and their parts'),
+        (b'\x2a\x00' * 60_000, 'expected at most 50000 nodes, tensors and their parts'),
+        (b'\x0a\x80\x80\x80\x04' + bytes(2**23), 'at most 4194304 bytes beside its weights'),
+    ],
+)
+def test_a_small_file_does_not_unfold_into_a_large_memory(tmp_path, content, message):
+    """Empty nodes, empty tensors: two bytes each, and a hundred in memory."""
+    size = len(content)
+    length = bytes([size & 127 | 128, size >> 7 & 127 | 128, size >> 14 & 127 | 128, size >> 21])
+    (tmp_path / 'many.onnx').write_bytes(b'\x08\x08\x3a' + length + content)
+    with pytest.raises(MattingError, match=message):
+        import_weights(tmp_path / 'many.onnx')

@@ -1,0 +1,138 @@
+"""TensorFlow's checkpoints, written here byte by byte: no TensorFlow, and nothing of the reader."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mattingjax import MattingError
+from mattingjax.importers.mmnet_tf import read_tensorflow_tensors
+from mattingjax.importers.tf_bundle import masked_crc32c
+
+ARRAY = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+
+def varint(number: int) -> bytes:
+    number %= 2**64
+    content = b''
+    while number > 127:
+        content += bytes([number & 127 | 128])
+        number >>= 7
+    return content + bytes([number])
+
+
+def field(number: int, value: int | bytes) -> bytes:
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def tensor_entry(
+    shape=ARRAY.shape, *, dtype=1, shard=0, offset=0, size=ARRAY.nbytes, checksum=None, more=b''
+) -> bytes:
+    checksum = masked_crc32c(ARRAY.tobytes()) if checksum is None else checksum
+    dimensions = b''.join(field(2, field(1, size)) for size in shape)
+    places = field(3, shard) + field(4, offset) + field(5, size)
+    end = varint(6 << 3 | 5) + struct.pack('<I', checksum) + more
+    return field(1, dtype) + field(2, dimensions) + places + end
+
+
+def write_bundle(prefix: Path, entries: dict[bytes, bytes], *, shards: int = 1) -> None:
+    """An index of one block, each key in full but for the first letter that it shares."""
+    block, last = b'', b''
+    for key, value in sorted({b'': field(1, shards) + field(3, field(1, 1)), **entries}.items()):
+        shared = int(key[:1] == last[:1] != b'')
+        block += varint(shared) + varint(len(key) - shared) + varint(len(value))
+        block, last = block + key[shared:] + value, key
+    content = b''
+
+    def add(block: bytes) -> bytes:
+        nonlocal content
+        handle = varint(len(content)) + varint(len(block))
+        content += block + b'\0' + struct.pack('<I', masked_crc32c(block + b'\0'))
+        return handle
+
+    restarts = struct.pack('<II', 0, 1)
+    data = add(block + restarts)
+    empty = add(restarts)
+    key = b'\xff'
+    top = add(varint(0) + varint(len(key)) + varint(len(data)) + key + data + restarts)
+    footer = (empty + top).ljust(40, b'\0') + struct.pack('<Q', 0xDB4775248B80FB57)
+    prefix.with_name(f'{prefix.name}.index').write_bytes(content + footer)
+    prefix.with_name(f'{prefix.name}.data-00000-of-00001').write_bytes(ARRAY.tobytes())
+
+
+def test_the_checksum_is_castagnolis():
+    # The check value of CRC-32C, as the RFC 3720 lists it, masked as LevelDB does.
+    value = 0xE3069283
+    assert masked_crc32c(b'123456789') == ((value >> 15 | value << 17) + 0xA282EAD8) % 2**32
+
+
+@pytest.mark.parametrize('name', ['model', 'a[1]b', 'b*?', '%41 #~', 'ä"\'{}', '-x'])
+def test_reads_what_was_written(tmp_path, name):
+    entries = {b'a/weights': tensor_entry(), b'a/b': tensor_entry((3, 2)), b'a/Adam': b''}
+    write_bundle(tmp_path / name, entries)
+    read, ignored = read_tensorflow_tensors(tmp_path / name)
+    np.testing.assert_array_equal(read['a/weights'], ARRAY)
+    np.testing.assert_array_equal(read['a/b'], ARRAY.reshape(3, 2))
+    assert ignored == ['a/Adam']
+
+
+@pytest.mark.parametrize(
+    ('entry', 'message'),
+    [
+        (tensor_entry((2**40,)), r'a: shape \(1099511627776,\) takes 4398046511104 bytes'),
+        (tensor_entry((2**40,), size=2**42), 'with it the tensors take over 33554432 bytes'),
+        (tensor_entry((2**62, 2**62)), 'takes 850705917302346158658436518579420528640* bytes'),
+        (tensor_entry((-2, 3)), 'its index is damaged'),
+        (tensor_entry((1,) * 300), 'its index is damaged'),
+        (tensor_entry(offset=2**40), 'has 0 of its 24 bytes'),
+        (tensor_entry(offset=-8), 'its index is damaged'),
+        (tensor_entry(size=0), 'takes 24 bytes, found 0'),
+        (tensor_entry(checksum=1), 'do not have the checksum'),
+        (tensor_entry(shard=7), r'data-00007-of-00001: No such file'),
+        (tensor_entry(dtype=7), r'not a tensor; expected a checkpoint of TensorFlow 1'),
+        (tensor_entry(dtype=2**40), 'not a tensor'),
+        (tensor_entry(more=field(7, b'')), 'not a tensor'),
+        (b'\x07', 'its index is damaged'),
+    ],
+)
+def test_impossible_entries(tmp_path, entry, message):
+    write_bundle(tmp_path / 'model', {b'a': entry})
+    with pytest.raises(MattingError, match=message):
+        read_tensorflow_tensors(tmp_path / 'model')
+
+
+def test_impossible_indices(tmp_path):
+    prefix = tmp_path / 'model'
+    for entries, shards, message in (
+        ({}, 2**30, 'tells of 1073741824 data files'),
+        ({b'x' * 2_000: tensor_entry()}, 1, 'has an impossible entry'),
+        ({f'{i}'.encode(): b'' for i in range(50_001)}, 1, 'has over 50000 entries'),
+    ):
+        write_bundle(prefix, entries, shards=shards)
+        with pytest.raises(MattingError, match=message):
+            read_tensorflow_tensors(prefix)
+    write_bundle(prefix, {b'a': tensor_entry()})
+    index = tmp_path / 'model.index'
+    whole = index.read_bytes()
+    for content, message in (
+        (whole[:-1], 'has not the end of one'),
+        (bytes([whole[0] ^ 1]) + whole[1:], 'does not have its own checksum'),
+        (whole[-48:], 'is cut off'),
+    ):
+        index.write_bytes(content)
+        with pytest.raises(MattingError, match=message):
+            read_tensorflow_tensors(prefix)
+
+
+def test_equals_tensorflows_own_reader(shared):
+    tensorflow = pytest.importorskip('tensorflow')
+    for width in ('0.5', '1.0'):
+        prefix = shared / 'reference' / 'mmnet_tf1' / f'MMNetModel-w{width}-1'
+        reader = tensorflow.train.load_checkpoint(str(prefix))
+        tensors, _ = read_tensorflow_tensors(prefix)
+        assert len(tensors) > 500
+        for name, tensor in tensors.items():
+            np.testing.assert_array_equal(tensor, reader.get_tensor(name), strict=True)
