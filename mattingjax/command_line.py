@@ -38,6 +38,7 @@ def _keep_compiled() -> None:
 
         keep_compiled(flags.FLAGS[_CACHE].value)
 
+
 # Of the flag of every script that reads alphas; `mattingjax.data.alpha_values` reads its value.
 ALPHA_VALUES_HELP = (
     'What the numbers in alphas mean: auto (they tell it, or are refused), grey (from black to '
