@@ -21,8 +21,6 @@ def get_config() -> ConfigDict:
     config.batch_size = 16
 
     config.dataset.kind = 'ppm100'
-    config.validation.kind = 'ppm100'
-    config.validation.split = 'val'
 
     config.optimizer.name = 'sgd'
     config.optimizer.learning_rate = 0.01

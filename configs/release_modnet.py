@@ -78,7 +78,6 @@ def get_config(stage: str = '256') -> ConfigDict:
     config.more_datasets.synthetic.count = 4000
     config.data.transform = 'strong'
     config.data.close_ups = 0.5
-    config.validation.kind = 'mmnet'
 
     config.optimizer.name = 'adam'
     config.optimizer.clip_norm = 1.0

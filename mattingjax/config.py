@@ -5,6 +5,14 @@ from __future__ import annotations
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
+# Settings of a training that follow the network, unless they are set.
+BY_NETWORK = {
+    'mmnet': {'data.transform': 'mmnet', 'data.keep_aspect': False, 'loss.l2': 4e-7},
+    'modnet': {'data.transform': 'modnet', 'data.keep_aspect': True, 'loss.l2': 0.0},
+}
+
+HELD_OUT = 'held_out'  # of `validation.kind`: a part of the dataset
+
 
 def dataset_config(kind: str = 'synthetic') -> ConfigDict:
     """Settings of one dataset; `data.datasets.open_dataset` says what kinds there are."""
@@ -33,8 +41,16 @@ def dataset_config(kind: str = 'synthetic') -> ConfigDict:
     return config
 
 
-def train_config(network: str = 'mmnet') -> ConfigDict:
-    """Settings of a training; what is set here is MMNet as the original trains it."""
+def train_config(network: str | None = None) -> ConfigDict:
+    """Settings of a training; what is set here is MMNet as the original trains it.
+
+    Some are left unset, with None for a value: they follow the network that is trained and the
+    dataset, and `training.settings.complete_settings` fills them in.
+
+    Args:
+      network: 'mmnet' or 'modnet'; a checkpoint of another one is refused. None: the network of
+        `model.checkpoint`, MMNet without one.
+    """
     config = ConfigDict()
     # Of the variables' start, the order of the data, augmentation and dropout.
     config.seed = 0
@@ -48,15 +64,17 @@ def train_config(network: str = 'mmnet') -> ConfigDict:
     config.dtype = 'float32'
 
     config.model = ConfigDict()
-    # 'mmnet' or 'modnet'.
-    config.model.network = network
+    # 'mmnet' or 'modnet'. Unset: the checkpoint's.
+    config.model.network = placeholder(str)
+    if network is not None:
+        config.model.network = network
     # MMNet's, such as 0.5, 0.75, 1.0, 1.4. MODNet's is 1.0, or less for a narrow one.
     config.model.width_multiplier = 1.0
     # Share of values that MMNet drops after each encoder block.
     config.model.dropout = 0.0
     # Pixels of a side; 0: the network's own, 256 for MMNet and 512 for MODNet.
     config.model.input_size = 0
-    # A checkpoint to start from; it decides network and widths. Empty: random variables.
+    # A checkpoint to start from; it decides the widths. Empty: random variables.
     config.model.checkpoint = ''
     # With a checkpoint: take its widths only, and draw the variables anew, but for those that stay
     # as they are.
@@ -69,11 +87,12 @@ def train_config(network: str = 'mmnet') -> ConfigDict:
     config.dataset = dataset_config('mmnet')
     config.more_datasets = ConfigDict()
     config.data = ConfigDict()
-    # How photos are varied: 'mmnet', 'modnet', 'strong' or 'evaluation' (not at all).
-    config.data.transform = network
+    # How photos are varied: 'mmnet', 'modnet', 'strong' or 'evaluation' (not at all). Unset: as
+    # the network's original does.
+    config.data.transform = placeholder(str)
     # With 'strong': keep the photos' proportions, as MODNet sees them, instead of squeezing them to
-    # a square, as MMNet does.
-    config.data.keep_aspect = network == 'modnet'
+    # a square, as MMNet does. Unset: as the network does.
+    config.data.keep_aspect = placeholder(bool)
     # With 'strong': probability that a photo of a whole person becomes one of the head and some
     # more.
     config.data.close_ups = 0.0
@@ -91,12 +110,19 @@ def train_config(network: str = 'mmnet') -> ConfigDict:
     # Write data.json with the SHA-256 of every file, and compare it before a training goes on.
     config.data.manifest = True
 
-    # Photos to validate on. An empty root is the dataset's own, with this split.
-    config.validation = dataset_config('mmnet')
-    config.validation.split = 'test'
-    # How many of them, evenly chosen; every how many steps; which figure decides what is best.
+    # Photos to validate on. An empty root is the dataset's own.
+    config.validation = dataset_config()
+    # One of the dataset's kinds, or 'held_out': a tenth of the dataset, at most `photos`, which is
+    # then not trained on (of synthetic portraits others of the same kind). Unset: where root is
+    # set, what lies there, else the dataset's kind. Without a root it is the dataset's kind if that
+    # has splits, else 'held_out'.
+    config.validation.kind = placeholder(str)
+    # Unset: 'val' for 'ppm100', else 'test'.
+    config.validation.split = placeholder(str)
+    # How many of them, evenly chosen; every how many steps.
     config.validation.photos = 200
     config.validation.every_steps = 500
+    # Which figure decides what is best: 'mad', 'mse' or 'mean_gradient'; see `metrics`.
     config.validation.best = 'mad'
 
     config.optimizer = ConfigDict()
@@ -129,8 +155,9 @@ def train_config(network: str = 'mmnet') -> ConfigDict:
     config.loss.supervised = 1.0
     config.loss.distillation = 0.0
     config.loss.soc = 0.0
-    # Times half the sum of squares of the convolutions' kernels.
-    config.loss.l2 = 4e-7 if network == 'mmnet' else 0.0
+    # Times half the sum of squares of the convolutions' kernels. Unset: 4e-7 for MMNet, 0 for
+    # MODNet.
+    config.loss.l2 = placeholder(float)
     # MMNet's composition loss as the original program has it, 1/255 of the paper's.
     config.loss.divide_twice = False
     # The teacher: a checkpoint, and layers whose attention maps are compared
@@ -142,7 +169,8 @@ def train_config(network: str = 'mmnet') -> ConfigDict:
     config.pruning = ConfigDict()
     # Set to a share in [0, 1) to prune: that much of each group is gone in the end.
     config.pruning.ratio = 0.0
-    # 'cubic' (most at first) or 'linear', from one step to the other, every so many steps.
+    # 'cubic' (most at first) or 'linear', from one step to the other, every so many steps. The last
+    # cut comes after end_step, which is below the training's steps: what is left must recover.
     config.pruning.schedule = 'cubic'
     config.pruning.begin_step = 0
     config.pruning.end_step = 10_000

@@ -14,6 +14,7 @@ from mattingjax.models import create_model_config
 from mattingjax.pruning import PruneOptions, channel_groups, cost_model, select_uniform
 from mattingjax.training.experiment import create_experiment
 from mattingjax.training.inputs import open_sources, with_steps
+from mattingjax.training.settings import complete_settings
 from tests.conftest import ROOT
 
 FILES = sorted(path.stem for path in (ROOT / 'configs').glob('*.py'))
@@ -90,6 +91,7 @@ def test_training_settings_are_possible(name, argument, modnet_path):
     if config.loss.distillation:
         config.loss.teacher = str(modnet_path)
     experiment = create_experiment(config)
+    config = experiment.config
     assert experiment.initial.config.network == config.model.network
     assert (experiment.teacher is not None) == bool(config.loss.distillation or config.loss.soc)
     rates = np.array([experiment.learning_rate(step) for step in range(0, config.steps, 97)])
@@ -105,7 +107,8 @@ NUMBERS = {'batch_size': '2', 'epochs': '4'}
 def set_by_flag(config, path, text):
     *parents, name = path.split('.')
     section = functools.reduce(lambda section, name: section[name], parents, config)
-    section[name] = text == 'True' if isinstance(section[name], bool) else type(section[name])(text)
+    kind = section.get_type(name)
+    section[name] = text == 'True' if kind is bool else kind(text)
 
 
 @pytest.fixture(scope='module')
@@ -138,6 +141,7 @@ def test_trainings_of_the_migration_table_begin(command, pictures, mmnet_path, m
             if name == 'root':
                 value = pictures / value
             set_by_flag(config, path, str(paths.get(name, NUMBERS.get(name, value))))
+    config = complete_settings(config)
     sources = open_sources(config)
     experiment = create_experiment(with_steps(config, sources))
     assert len(sources.training['dataset']) == len(sources.validation) == 8

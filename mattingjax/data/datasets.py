@@ -32,10 +32,10 @@ __all__ = [
 ]
 
 # Folders of images and alphas below ROOT/SPLIT.
-_LAYOUTS = {'mmnet': ('image', 'mask'), 'ppm100': ('fg', 'alpha')}
+LAYOUTS = {'mmnet': ('image', 'mask'), 'ppm100': ('fg', 'alpha')}
 # What lies in one folder or file.
 _OPENERS = {'rgba': open_cutouts, 'csv': open_csv}
-KINDS = (*_LAYOUTS, 'folders', *_OPENERS, 'unlabelled', 'synthetic')
+KINDS = (*LAYOUTS, 'folders', *_OPENERS, 'unlabelled', 'synthetic')
 
 
 def open_dataset(
@@ -88,9 +88,9 @@ def open_dataset(
         return open_images(root)
     if kind in _OPENERS:
         return _OPENERS[kind](root, alpha_values)
-    if kind in _LAYOUTS:
+    if kind in LAYOUTS:
         root /= split
-        images, alphas = _LAYOUTS[kind]
+        images, alphas = LAYOUTS[kind]
     return open_pairs(root / images, root / alphas, allow_unmatched, alpha_values)
 
 

@@ -26,9 +26,9 @@ from mattingjax.training import thinning
 from mattingjax.training.inputs import Sources, create_batches
 from mattingjax.training.objective import Objective
 from mattingjax.training.optimizers import create_optimizer, create_schedule
+from mattingjax.training.settings import complete_settings
 from mattingjax.training.state import split, with_frozen
 from mattingjax.training.steps import StepOptions, check_layers
-from mattingjax.training.validation import FIGURES
 
 START, TEACHER = 'model.checkpoint', 'loss.teacher'  # settings that name a checkpoint
 _STATISTICS_PHOTOS = 32  # to restore folded batch normalisation on
@@ -39,7 +39,7 @@ class Experiment:
     """What settings mean.
 
     Attributes:
-      config: The settings.
+      config: The settings, complete.
       initial: The network before the first step.
       teacher: The network that is learned from, if any.
       objective: What is made small.
@@ -69,10 +69,11 @@ def create_experiment(config: ConfigDict) -> Experiment:
     Raises:
       MattingError: A setting is impossible, or a checkpoint cannot be loaded.
     """
-    _check_numbers(config)
+    config = complete_settings(config)
+    _check_devices(config)
     thinning.check(config.pruning, config.steps)
     loaded = {
-        name: load_checkpoint(path)
+        name: _load(name, path)
         for name, path in (
             (START, config.model.checkpoint),
             (TEACHER, config.loss.teacher),
@@ -106,35 +107,31 @@ def create_experiment(config: ConfigDict) -> Experiment:
     return experiment
 
 
-def _check_numbers(config: ConfigDict) -> None:
-    for name in ('steps', 'batch_size', 'save_every_steps', 'keep', 'log_every_steps'):
-        if config[name] < 1:
-            raise MattingError(f'{name}: expected at least 1, got {config[name]}')
-    for name, value in (('seed', config.seed), ('data.workers', config.data.workers)):
-        if value < 0:
-            raise MattingError(f'{name}: expected 0 or more, got {value}')
-    for name in ('photos', 'every_steps'):
-        if config.validation[name] < 1:
-            raise MattingError(
-                f'validation.{name}: expected at least 1, got {config.validation[name]}'
-            )
+def _load(setting: str, path: str) -> Checkpoint:
+    try:
+        return load_checkpoint(path)
+    except MattingError as error:
+        raise MattingError(f'config.{setting}: {error}') from error
+
+
+def _check_devices(config: ConfigDict) -> None:
     if config.batch_size % jax.device_count():
         raise MattingError(
-            f'batch_size: expected a multiple of the {jax.device_count()} devices, got '
+            f'config.batch_size: expected a multiple of the {jax.device_count()} devices, got '
             f'{config.batch_size}'
-        )
-    if config.validation.best not in FIGURES:
-        raise MattingError(
-            f'validation.best: expected one of {", ".join(FIGURES)}, got {config.validation.best!r}'
         )
 
 
 def _make_initial(config: ConfigDict, loaded: Checkpoint | None) -> Checkpoint:
     """The network before the first step; `loaded` is what `model.checkpoint` names."""
     model = config.model
+    if model.dropout and model.network != 'mmnet':
+        raise MattingError(f'config.model.dropout: is for mmnet, this is {model.network}')
     if loaded is None:
         if model.from_scratch:
-            raise MattingError('model.from_scratch: needs model.checkpoint, whose widths it takes')
+            raise MattingError(
+                'config.model.from_scratch: needs config.model.checkpoint, whose widths it takes'
+            )
         architecture = None
         if model.network == 'mmnet':
             architecture = MMNetConfig.from_multiplier(model.width_multiplier, model.dropout)
@@ -165,10 +162,14 @@ def _choose_teacher(
 ) -> Checkpoint | None:
     if objective.distillation:
         if loaded is None:
-            raise MattingError('loss.teacher: expected a checkpoint to distil from, got none')
+            raise MattingError(
+                'config.loss.teacher: expected a checkpoint to distil from, got none'
+            )
         return loaded
     if loaded is not None or config.loss.features:
-        raise MattingError('loss.teacher, loss.features: only with loss.distillation over 0')
+        raise MattingError(
+            'config.loss.teacher, config.loss.features: only with config.loss.distillation over 0'
+        )
     return initial if objective.soc else None
 
 

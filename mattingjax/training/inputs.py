@@ -14,7 +14,14 @@ import numpy as np
 from absl import logging
 from ml_collections import ConfigDict
 
-from mattingjax.data.datasets import Dataset, describe_records, open_dataset
+from mattingjax.config import HELD_OUT
+from mattingjax.data.datasets import (
+    Dataset,
+    FileDataset,
+    SyntheticPortraits,
+    describe_records,
+    open_dataset,
+)
 from mattingjax.data.mixtures import mix_datasets
 from mattingjax.data.pipeline import Pipeline, create_pipeline
 from mattingjax.data.records import RecordError, choose_evenly
@@ -53,62 +60,109 @@ class Sources:
 def open_sources(config: ConfigDict) -> Sources:
     """Opens what the settings name; no photo is read yet.
 
+    Args:
+      config: The experiment's settings, complete.
+
     Raises:
-      MattingError: A dataset cannot be opened; the message begins with its name.
+      MattingError: A dataset cannot be opened; the message names its settings.
     """
-    sections = {'dataset': config.dataset, **config.more_datasets}
-    if taken := sections.keys() & {'backgrounds', 'validation'}:
-        raise MattingError(f'more_datasets.{min(taken)}: another name is needed, this one is taken')
-    training = {name: _open(name, section) for name, section in sections.items()}
+    sections = _sections(config)
+    taken = set(config.more_datasets) & {'dataset', 'backgrounds', 'validation'}
+    if taken:
+        raise MattingError(
+            f'config.more_datasets.{min(taken)}: expected another name, this one is taken'
+        )
+    training = {name: _open(path, section) for name, (path, section) in sections.items()}
     backgrounds = None
     if config.data.backgrounds:
-        with _named('data.backgrounds'):
+        with _named('config.data.backgrounds'):
             backgrounds = open_dataset('unlabelled', config.data.backgrounds)
     validation = config.validation.copy_and_resolve_references()
+    if validation.kind == HELD_OUT:
+        training['dataset'], held_out = _hold_out(training['dataset'], validation.photos)
+        return Sources(training, backgrounds, held_out)
     if not validation.root and validation.kind != 'synthetic':
         validation.root = config.dataset.root
-    return Sources(training, backgrounds, _open('validation', validation))
+    return Sources(training, backgrounds, _open('config.validation', validation))
 
 
-def _open(name: str, section: ConfigDict) -> Dataset:
-    with _named(name):
+def _sections(config: ConfigDict) -> dict[str, tuple[str, ConfigDict]]:
+    """What is trained on: its setting's path and the section there, by name."""
+    more = {
+        name: (f'config.more_datasets.{name}', section)
+        for name, section in config.more_datasets.items()
+    }
+    return {'dataset': ('config.dataset', config.dataset), **more}
+
+
+def _open(path: str, section: ConfigDict) -> Dataset:
+    with _named(f'{path}.root (of {path}.kind={section.kind})'):
         return open_configured(section)
 
 
 @contextlib.contextmanager
-def _named(name: str) -> Iterator[None]:
+def _named(setting: str) -> Iterator[None]:
     try:
         yield
     except MattingError as error:
-        raise MattingError(f'{name}: {error}') from error
+        raise MattingError(f'{setting}: {error}') from error
+
+
+def _hold_out(dataset: Dataset, photos: int) -> tuple[Dataset, Dataset]:
+    """What remains to train on, and an evenly chosen tenth to validate on, at most `photos`."""
+    count = min(photos, max(1, len(dataset) // 10))
+    if isinstance(dataset, SyntheticPortraits):
+        return dataset, SyntheticPortraits(count, dataset.size, dataset.seed + 1)
+    assert isinstance(dataset, FileDataset)
+    if len(dataset) < 2:
+        raise MattingError(
+            'config.validation.kind=held_out: expected at least two records in config.dataset, one '
+            f'of them to validate on, got {len(dataset)}; config.validation.root names others'
+        )
+    chosen = set(choose_evenly(len(dataset), count))
+    rest, held_out = (
+        FileDataset(
+            tuple(entry for i, entry in enumerate(dataset.entries) if (i in chosen) == is_chosen)
+        )
+        for is_chosen in (False, True)
+    )
+    logging.warning(
+        'validation: %d of the %d records of config.dataset are held out and not trained on; '
+        'config.validation.root names others',
+        count, len(dataset),
+    )  # fmt: skip
+    return rest, held_out
 
 
 def check_sources(config: ConfigDict, sources: Sources) -> None:
     """Raises MattingError if what is trained on lacks what its losses and transforms need."""
+    sections = _sections(config)
     for name, dataset in sources.training.items():
+        setting = sections[name][0]
         lacks_alpha, has_cutouts = describe_records(dataset)
         if lacks_alpha and config.loss.supervised:
             raise MattingError(
-                f"{name}: photos without alphas, which the network's own loss needs; set "
-                'loss.supervised=0, and loss.distillation or loss.soc over 0'
+                f"{setting}: photos without alphas, which the network's own loss needs; set "
+                'config.loss.supervised=0, and config.loss.distillation or config.loss.soc over 0'
             )
         if has_cutouts and sources.backgrounds is None:
-            raise MattingError(f'{name}: cut-outs need data.backgrounds, a folder of pictures')
+            raise MattingError(
+                f'{setting}: cut-outs need config.data.backgrounds, a folder of pictures'
+            )
+    _, has_cutouts = describe_records(sources.validation)
+    if has_cutouts and sources.backgrounds is None:
+        raise MattingError(
+            'config.validation: cut-outs need config.data.backgrounds, a folder of pictures'
+        )
 
 
 def with_steps(config: ConfigDict, sources: Sources) -> ConfigDict:
-    """The settings with `epochs` as steps, if they are set: all photos come so often.
-
-    Raises:
-      MattingError: They are negative.
-    """
-    if not 0 <= config.epochs < float('inf'):
-        raise MattingError(f'epochs: expected 0 or more, got {config.epochs}')
+    """The settings with `epochs` as steps, if they are set: all photos come so often."""
     if not config.epochs:
         return config
     config = config.copy_and_resolve_references()
     photos = sum(map(len, sources.training.values()))
-    config.steps = math.ceil(config.epochs * photos / max(1, config.batch_size))
+    config.steps = math.ceil(config.epochs * photos / config.batch_size)
     return config
 
 
@@ -124,8 +178,8 @@ def create_batches(config: ConfigDict, sources: Sources, size: int, *, trimap: b
     Returns:
       Batches of this process's share of `batch_size`; `get_state` and `set_state` resume it.
     """
-    sections = {'dataset': config.dataset, **config.more_datasets}
-    parts = [(dataset, sections[name].weight) for name, dataset in sources.training.items()]
+    sections = _sections(config)
+    parts = [(dataset, sections[name][1].weight) for name, dataset in sources.training.items()]
     dataset = parts[0][0] if len(parts) == 1 else mix_datasets(parts)
     transform = create_transform(
         config.data.transform,
@@ -182,5 +236,5 @@ def load_validation(
             example['alpha'] = example['alpha'][..., 0]
         examples.append(example)
     if not examples:
-        raise MattingError(f'validation: no photo can be read, the first: {unreadable[0]}')
+        raise MattingError(f'config.validation: no photo can be read, the first: {unreadable[0]}')
     return examples, unreadable

@@ -48,6 +48,7 @@ from mattingjax.training.inputs import (
     with_steps,
 )
 from mattingjax.training.recorder import Recorder
+from mattingjax.training.settings import check_path, complete_settings
 from mattingjax.training.state import TrainState, create_state
 from mattingjax.training.steps import Step, create_train_step
 from mattingjax.training.validation import measure, predict
@@ -60,7 +61,7 @@ class NotFiniteError(MattingError):
     """The loss of a step, or its gradient, is not a finite number."""
 
 
-def train(config: ConfigDict, workdir: Path) -> bool:
+def train(config: ConfigDict, workdir: Path | str) -> bool:
     """Trains a network, or goes on where an earlier call with these settings stopped.
 
     Args:
@@ -75,6 +76,9 @@ def train(config: ConfigDict, workdir: Path) -> bool:
         with, or the folder is another experiment's or in use.
       NotFiniteError: The loss or the gradient is not finite; the batch is saved.
     """
+    check_path('workdir', workdir)
+    workdir = Path(workdir)
+    config = complete_settings(config)
     check_settings(workdir, config)
     sources = open_sources(config)
     config = with_steps(config, sources)

@@ -45,16 +45,13 @@ class Objective:
     divide_twice: bool = False
 
     def __post_init__(self) -> None:
-        weights = {name: getattr(self, name) for name in ('supervised', 'distillation', 'soc')}
-        for name, weight in {**weights, 'l2': self.l2}.items():
-            if not 0 <= weight < float('inf'):
-                raise MattingError(f'loss.{name}: expected 0 or more, got {weight}')
-        if not any(weights.values()):
-            raise MattingError(f'loss: expected one of {", ".join(weights)} over 0')
+        names = ('supervised', 'distillation', 'soc')
+        if not any(getattr(self, name) for name in names):
+            raise MattingError(f'config.loss: expected one of {", ".join(names)} over 0, got none')
         if self.soc and self.network != 'modnet':
-            raise MattingError(f'loss.soc: is for modnet, this is {self.network}')
+            raise MattingError(f'config.loss.soc: is for modnet, this is {self.network}')
         if self.divide_twice and self.network != 'mmnet':
-            raise MattingError(f'loss.divide_twice: is for mmnet, this is {self.network}')
+            raise MattingError(f'config.loss.divide_twice: is for mmnet, this is {self.network}')
 
     @property
     def needs_teacher(self) -> bool:

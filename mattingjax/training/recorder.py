@@ -20,6 +20,7 @@ from mattingjax.training.pictures import draw_curves, draw_mattes
 from mattingjax.training.tables import Table
 
 STEPS_FILE, FIGURES_FILE = 'metrics.csv', 'validation.csv'
+_RENAMED = {'gradient': 'mean_gradient'}  # in folders of earlier versions
 _SHOWN = 8  # mattes in a picture
 
 
@@ -54,7 +55,7 @@ class Recorder:
     def begin(self, step: int) -> None:
         """Opens the tables after a step, -1 at the start; rows of later ones are dropped."""
         self._steps = Table(self.workdir / STEPS_FILE, step)
-        self._figures = Table(self.workdir / FIGURES_FILE, step)
+        self._figures = Table(self.workdir / FIGURES_FILE, step, _RENAMED)
         if self._config.tensorboard:
             from tensorboardX import SummaryWriter
 

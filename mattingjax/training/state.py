@@ -85,10 +85,10 @@ def split(params: Any, freeze: Sequence[str]) -> tuple[Any, Any]:
     leaves = flatten_dict(params, sep='/')
     for pattern in freeze:
         if not any(fnmatchcase(path, pattern) for path in leaves):
-            raise MattingError(f'freeze: {pattern}: no parameter has such a path')
+            raise MattingError(f'config.model.freeze: {pattern}: no parameter has such a path')
     frozen = {path for path in leaves if any(fnmatchcase(path, pattern) for pattern in freeze)}
     if len(frozen) == len(leaves):
-        raise MattingError(f'freeze: {", ".join(freeze)}: nothing is left to train')
+        raise MattingError(f'config.model.freeze: {", ".join(freeze)}: nothing is left to train')
     trained = {path: leaf for path, leaf in leaves.items() if path not in frozen}
     kept = {path: leaf for path, leaf in leaves.items() if path in frozen}
     return unflatten_dict(trained, sep='/'), unflatten_dict(kept, sep='/')

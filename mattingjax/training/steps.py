@@ -205,4 +205,4 @@ def check_layers(config: ModelConfig, layers: tuple[str, ...]) -> None:
     paths = flatten_dict(variable_shapes(config)['params'], sep='/')
     modules = {path.rsplit('/', i)[0] for path in paths for i in range(1, path.count('/') + 1)}
     if unknown := [name for name in layers if name not in modules]:
-        raise MattingError(f'loss.features: {unknown[0]}: no layer of {config.network}')
+        raise MattingError(f'config.loss.features: {unknown[0]}: no layer of {config.network}')

@@ -18,11 +18,17 @@ class Table:
       path: The file. Rows after `step` are dropped: a training that was killed had gone on beyond
         its last saved state.
       step: The last step that has happened.
+      renamed: Columns of older files that have other names now.
     """
 
-    def __init__(self, path: Path, step: int):
+    def __init__(self, path: Path, step: int, renamed: Mapping[str, str] | None = None):
         self.path = path
-        rows = [row for row in read_table(path) if row['step'] <= step]
+        names = renamed or {}
+        rows = [
+            {names.get(name, name): value for name, value in row.items()}
+            for row in read_table(path)
+            if row['step'] <= step
+        ]
         self._columns = list(rows[0]) if rows else []
         if path.exists():
             write_file(path, _format_rows(rows, self._columns).encode() if rows else b'')

@@ -18,35 +18,16 @@ from mattingjax.pruning import (
     select_uniform,
     slice_tree,
 )
-from mattingjax.pruning.importance import METHODS
-from mattingjax.pruning.schedule import SCHEDULES
-from mattingjax.pruning.selection import check_ratio
 from mattingjax.training.state import TrainState
-
-_METHODS = tuple(name for name in METHODS if name != 'taylor')  # which needs gradients of its own
 
 
 def check(config: ConfigDict, steps: int) -> None:
-    """Checks `pruning` of the settings before a training of so many steps.
-
-    Raises:
-      MattingError: A setting is impossible; it is named.
-    """
-    check_ratio(config.ratio, 'pruning.ratio')
-    if not config.ratio:
-        return
-    for name, known in (('schedule', SCHEDULES), ('method', _METHODS)):
-        if config[name] not in known:
-            raise MattingError(
-                f'pruning.{name}: expected one of {", ".join(known)}, got {config[name]!r}'
-            )
-    for name in ('round_to', 'min_channels', 'every_steps'):
-        if config[name] < 1:
-            raise MattingError(f'pruning.{name}: expected at least 1, got {config[name]}')
-    if not 0 <= config.begin_step < config.end_step <= steps:
+    """Raises MattingError unless the steps of `pruning` lie in a training of so many."""
+    if config.ratio and not config.begin_step < config.end_step < steps:
         raise MattingError(
-            'pruning.begin_step, pruning.end_step: expected 0 or more, then more, up to the '
-            f'{steps} steps of the training, got {config.begin_step} and {config.end_step}'
+            'config.pruning.begin_step, config.pruning.end_step: expected the second over the '
+            f'first and below the {steps} steps of the training, so that some come after the last '
+            f'cut, got {config.begin_step} and {config.end_step}'
         )
 
 

@@ -10,7 +10,7 @@ from mattingjax.metrics import mad, mean_gradient_error, mse
 from mattingjax.models import ModelConfig, Variables, apply_compiled
 from mattingjax.training.inputs import Example
 
-FIGURES = ('mad', 'mse', 'gradient')
+FIGURES = {'mad': mad, 'mse': mse, 'mean_gradient': mean_gradient_error}
 
 
 def predict(
@@ -34,15 +34,14 @@ def measure(alphas: Sequence[np.ndarray], examples: Sequence[Example]) -> dict[s
     """
     if not all('alpha' in example for example in examples):
         return {}
-    functions = {'mad': mad, 'mse': mse, 'gradient': mean_gradient_error}
     return {
         name: float(
             np.mean(
                 [
-                    functions[name](alpha, example['alpha'])
+                    function(alpha, example['alpha'])
                     for alpha, example in zip(alphas, examples, strict=True)
                 ]
             )
         )
-        for name in FIGURES
+        for name, function in FIGURES.items()
     }

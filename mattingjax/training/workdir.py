@@ -16,6 +16,7 @@ from mattingjax.data.datasets import Dataset, create_manifest
 from mattingjax.data.folders import list_some
 from mattingjax.errors import MattingError, OutputError
 from mattingjax.files import write_file
+from mattingjax.training.settings import fill_in
 
 CONFIG_FILE, DATA_FILE, STATES, LOCK_FILE = 'config.json', 'data.json', 'states', '.lock'
 # Settings that may change when a training is resumed.
@@ -58,6 +59,7 @@ def _read_settings(file: Path) -> dict[str, Any]:
         defaults = train_config(settings['model']['network'])
         for name in settings['more_datasets']:
             defaults.more_datasets[name] = dataset_config()
+        fill_in(defaults, settings['model']['network'])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise MattingError(
             f'{file.parent}: expected a new folder, or one of a training; its {file.name} holds no '

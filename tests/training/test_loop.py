@@ -12,6 +12,7 @@ from mattingjax.errors import MattingError
 from mattingjax.training import NotFiniteError, train
 from mattingjax.training.inputs import create_batches, open_sources
 from mattingjax.training.loop import Training
+from mattingjax.training.settings import complete_settings
 from mattingjax.training.tables import read_table
 from tests.training.conftest import run_training, tiny_config
 
@@ -177,6 +178,7 @@ def test_what_is_not_finite_ends_it(tmp_path, monkeypatch, name, words):
     with pytest.raises(NotFiniteError, match=rf'step 5: expected a finite {words}, got inf'):
         train(config, tmp_path / 'run')
     assert list(losses(tmp_path / 'run')) == [1, 2, 3, 4]
+    config = complete_settings(config)
     batches = create_batches(config, open_sources(config), 32, trimap=False)
     expected = [next(batches) for _ in range(5)][-1]
     with np.load(tmp_path / 'run' / 'not_finite.npz') as batch:

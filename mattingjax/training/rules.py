@@ -1,0 +1,174 @@
+"""What values single settings of a training may have."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mattingjax.config import BY_NETWORK, HELD_OUT
+from mattingjax.data.datasets import KINDS
+from mattingjax.data.transforms import TRANSFORMS
+from mattingjax.pruning.importance import METHODS
+from mattingjax.pruning.schedule import SCHEDULES as PRUNING_SCHEDULES
+from mattingjax.training.optimizers import OPTIMIZERS, SCHEDULES
+from mattingjax.training.validation import FIGURES
+
+_LARGEST = 2**31 - 1  # steps are counted in int32, and so is all else
+_NAME_BYTES, _PATH_BYTES = 255, 4095  # what file systems take
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """What a setting may be.
+
+    Attributes:
+      expected: That in words, after 'expected'.
+      allows: Whether a value is so.
+    """
+
+    expected: str
+    allows: Callable[[Any], bool]
+
+
+def _whole(least: int, most: int = _LARGEST) -> Rule:
+    def allows(value: Any) -> bool:
+        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        return whole and least <= value <= most
+
+    return Rule(f'a whole number from {least} to {most}', allows)
+
+
+def _number(least: float, most: float, *, over: bool = False, below: bool = False) -> Rule:
+    """Numbers from `least` to `most`; with `over` and `below` without these themselves.
+
+    As float32, which is what they become: 0.999999999 is not below 1.
+    """
+
+    def allows(value: Any) -> bool:
+        real = isinstance(value, int | float | np.integer | np.floating)
+        if not real or isinstance(value, bool) or not least <= value <= most:
+            return False
+        rounded = float(np.float32(value))
+        return not (over and rounded <= least) and not (below and rounded >= most)
+
+    first = f'over {least:g}' if over else f'from {least:g}'
+    return Rule(f'a number {first} to {"below " if below else ""}{most:g}', allows)
+
+
+def _choice(*names: str) -> Rule:
+    return Rule(
+        f'one of {", ".join(names)}', lambda value: isinstance(value, str) and value in names
+    )
+
+
+def _is_path(value: Any) -> bool:
+    if not isinstance(value, str) or '\0' in value:
+        return False
+    try:
+        encoded = os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
+    names = encoded.split(b'/')
+    return len(encoded) <= _PATH_BYTES and all(len(name) <= _NAME_BYTES for name in names)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, tuple | list) and all(
+        isinstance(text, str) and 0 < len(text) <= _PATH_BYTES for text in value
+    )
+
+
+def _is_range(value: Any) -> bool:
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        return False
+    allows = _number(0, 100, over=True).allows
+    return all(map(allows, value)) and value[0] <= value[1]
+
+
+PATH = Rule(f'a path, each name in it of at most {_NAME_BYTES} bytes', _is_path)
+_FLAG = Rule('True or False', lambda value: isinstance(value, bool))
+_TEXTS = Rule('a tuple of texts', _are_texts)
+_RANGE = Rule('two numbers over 0, the lower first, at most 100', _is_range)
+_SHARE, _SHARE_BELOW_1 = _number(0, 1), _number(0, 1, below=True)
+_WEIGHT = _number(0, 1e6)
+
+DATASET = {
+    'kind': _choice(*KINDS),
+    'root': PATH,
+    'split': PATH,
+    'images': PATH,
+    'alphas': PATH,
+    'allow_unmatched': _FLAG,
+    'count': _whole(1),
+    'size': _whole(32, 2048),
+    'seed': _whole(0),
+    'weight': _number(1e-6, 1e6),
+}
+
+# By path; what stands in `more_datasets` is as DATASET says.
+TRAINING = {
+    'seed': _whole(0),
+    'steps': _whole(1),
+    'epochs': _number(0, 1e6),
+    'batch_size': _whole(1),
+    'dtype': _choice('float32', 'bfloat16'),
+    'model.network': _choice(*BY_NETWORK),
+    'model.width_multiplier': _number(0, 100, over=True),
+    'model.dropout': _SHARE_BELOW_1,
+    'model.input_size': _whole(0, 2**14),
+    'model.checkpoint': PATH,
+    'model.from_scratch': _FLAG,
+    'model.freeze': _TEXTS,
+    **{f'dataset.{name}': rule for name, rule in DATASET.items()},
+    'data.transform': _choice(*TRANSFORMS),
+    'data.keep_aspect': _FLAG,
+    'data.close_ups': _SHARE,
+    'data.close_up_scale': _RANGE,
+    'data.backgrounds': PATH,
+    'data.recomposition': _SHARE,
+    'data.workers': _whole(0, 1024),
+    'data.on_error': _choice('skip', 'raise'),
+    'data.manifest': _FLAG,
+    **{f'validation.{name}': rule for name, rule in DATASET.items()},
+    'validation.kind': _choice(*KINDS, HELD_OUT),
+    'validation.photos': _whole(1),
+    'validation.every_steps': _whole(1),
+    'validation.best': _choice(*FIGURES),
+    'optimizer.name': _choice(*OPTIMIZERS),
+    'optimizer.learning_rate': _number(0, 1e3, over=True),
+    'optimizer.schedule': _choice(*SCHEDULES),
+    'optimizer.decays': _whole(0, 1000),
+    'optimizer.decay_factor': _number(0, 1, over=True),
+    'optimizer.warmup_steps': _whole(0),
+    'optimizer.b1': _SHARE_BELOW_1,
+    'optimizer.b2': _SHARE_BELOW_1,
+    'optimizer.momentum': _SHARE_BELOW_1,
+    'optimizer.weight_decay': _WEIGHT,
+    'optimizer.clip_norm': _number(0, 1e30),
+    'optimizer.accumulate_steps': _whole(1),
+    'optimizer.ema_decay': _SHARE_BELOW_1,
+    'loss.supervised': _WEIGHT,
+    'loss.distillation': _WEIGHT,
+    'loss.soc': _WEIGHT,
+    'loss.l2': _WEIGHT,
+    'loss.divide_twice': _FLAG,
+    'loss.teacher': PATH,
+    'loss.features': _TEXTS,
+    'pruning.ratio': _SHARE_BELOW_1,
+    'pruning.schedule': _choice(*PRUNING_SCHEDULES),
+    'pruning.begin_step': _whole(0),
+    'pruning.end_step': _whole(1),
+    'pruning.every_steps': _whole(1),
+    # 'taylor' would need gradients of its own.
+    'pruning.method': _choice(*(name for name in METHODS if name != 'taylor')),
+    'pruning.round_to': _whole(1, 1024),
+    'pruning.min_channels': _whole(1, 2**16),
+    'save_every_steps': _whole(1),
+    'keep': _whole(1),
+    'log_every_steps': _whole(1),
+    'tensorboard': _FLAG,
+}
