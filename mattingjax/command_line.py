@@ -164,10 +164,12 @@ def _parse_flags(arguments: list[str]) -> list[str]:
     try:
         rest = flags.FLAGS(arguments)
     except flags.Error as error:
+        if isinstance(error.__context__, MattingError):  # of a flag's parser
+            _fail(str(error.__context__))
         _fail(_explain_flags(str(error), arguments))
     except SystemExit:  # --help, which absl ends with 1
         sys.exit(0)
-    except Exception as error:  # whatever the file of --config raises, or ml_collections for it
+    except Exception as error:  # of ml_collections
         unknown = max(arguments[1:], key=len)
         if isinstance(error, RecursionError) and unknown.startswith('-'):
             _fail(f'unknown flag {unknown} (see --help)')  # too long for absl's search for its like
@@ -192,8 +194,7 @@ def _explain_flags(said: str, arguments: list[str]) -> str:
         known = (unknown[2] or '').replace(', ', ' or --')
         hint = f'did you mean --{known}?' if known else 'see --help'
         return f'unknown flag --{unknown[1]} ({hint})'
-    # An error in the file of --config comes with its traceback, whose last line says it.
-    return re.sub(r'Error whilst parsing config file:.*\n(?=\S)', '', said, flags=re.S)
+    return said
 
 
 def _extra_words(arguments: list[str]) -> list[str]:

@@ -16,6 +16,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from mattingjax import command_line
+from mattingjax.config_files import define_config
 
 _CHECKPOINT = flags.DEFINE_string(
     'checkpoint', None, 'Checkpoint directory, or the name of weights that ship.', required=True
@@ -23,8 +24,9 @@ _CHECKPOINT = flags.DEFINE_string(
 _OUTPUT = flags.DEFINE_string('output', None, 'Checkpoint directory to make.')
 _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace a checkpoint that lies there.')
 _DRY_RUN = flags.DEFINE_bool('dry_run', False, 'Print the plan and write nothing.')
-_CONFIG = config_flags.DEFINE_config_file(
-    'config', None, 'Settings, such as configs/prune_modnet.py; --config.ratio=0.3 changes one.'
+_CONFIG = define_config(
+    'Settings: a file such as configs/prune_modnet.py, or the name of one there; '
+    '--config.ratio=0.3 changes one.'
 )
 _PRUNE_INFO = flags.DEFINE_string(
     'prune_info', None, "The original pruner's JSON: prune a MODNet to its widths."

@@ -9,12 +9,13 @@ exit status 143.
 """
 
 from absl import flags
-from ml_collections import config_flags
 
 from mattingjax import command_line
+from mattingjax.config_files import define_config
 
-_CONFIG = config_flags.DEFINE_config_file(
-    'config', None, 'Settings, such as configs/mmnet.py; --config.batch_size=16 changes one.'
+_CONFIG = define_config(
+    'Settings: a file such as configs/mmnet.py, or the name of one there; '
+    '--config.batch_size=16 changes one.'
 )
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the training.', required=True)
 command_line.define_compilation_cache()

@@ -38,6 +38,7 @@ LAYERS = {
     'training': 3,
     'evaluation': 3,
     'command_line': 3,
+    'config_files': 3,
     'exporters': 4,
     'scripts': 5,
     'mattingjax': 3,  # what the package itself exports

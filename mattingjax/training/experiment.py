@@ -23,6 +23,7 @@ from mattingjax.pruning import (
     with_widths,
 )
 from mattingjax.training import thinning
+from mattingjax.training.capacity import check_network
 from mattingjax.training.inputs import Sources, create_batches
 from mattingjax.training.objective import Objective
 from mattingjax.training.optimizers import create_optimizer, create_schedule
@@ -139,11 +140,17 @@ def _make_initial(config: ConfigDict, loaded: Checkpoint | None) -> Checkpoint:
             model.network, architecture, input_size=model.input_size or None
         )
         if model.network == 'modnet' and model.width_multiplier != 1:
+            if model.width_multiplier > 1:
+                raise MattingError(
+                    'config.model.width_multiplier: expected at most 1 for modnet, got '
+                    f'{model.width_multiplier}'
+                )
             limits = Limits(round_to=8, min_channels=8)
             groups = channel_groups(network)
             network = with_widths(
                 network, select_uniform(groups, 1 - model.width_multiplier, limits)
             )
+        check_network(network)
         return Checkpoint(network, init_variables(network, config.seed))
     network = loaded.config
     if model.input_size:

@@ -31,6 +31,7 @@ from mattingjax.data.prefetch import DevicePrefetch
 from mattingjax.errors import MattingError
 from mattingjax.models import Variables, init_variables
 from mattingjax.training import thinning
+from mattingjax.training.capacity import check_photos
 from mattingjax.training.checkpointing import Progress, Saver
 from mattingjax.training.experiment import (
     Experiment,
@@ -148,6 +149,7 @@ class Inputs:
         """
         config, network = experiment.config, experiment.initial.config
         check_sources(config, sources)
+        check_photos(config, network, len(sources.validation))
         # XLA decides how what follows from a batch is spread; newer JAX would ask each time.
         automatic = (jax.sharding.AxisType.Auto,)
         mesh = jax.make_mesh((jax.device_count(),), ('data',), axis_types=automatic)

@@ -117,7 +117,7 @@ TRAINING = {
     'batch_size': _whole(1),
     'dtype': _choice('float32', 'bfloat16'),
     'model.network': _choice(*BY_NETWORK),
-    'model.width_multiplier': _number(0, 100, over=True),
+    'model.width_multiplier': _number(0.01, 100),
     'model.dropout': _SHARE_BELOW_1,
     'model.input_size': _whole(0, 2**14),
     'model.checkpoint': PATH,

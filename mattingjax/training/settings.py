@@ -6,9 +6,8 @@ they meet.
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from ml_collections import ConfigDict
 
 from mattingjax.checkpoints import load_config
 from mattingjax.config import BY_NETWORK, HELD_OUT, dataset_config, prune_config, train_config
+from mattingjax.config_files import suggest
 from mattingjax.data.datasets import LAYOUTS
 from mattingjax.errors import MattingError
 from mattingjax.training.rules import DATASET, PATH, TRAINING, Rule
@@ -56,25 +56,13 @@ def check_path(name: str, value: Any) -> None:
     """Raises MattingError unless file systems can hold a file of this path."""
     value = os.fspath(value) if isinstance(value, os.PathLike) else value
     if not PATH.allows(value):
-        raise MattingError(f'{name}: expected {PATH.expected}, got {_shorten(value)}')
+        raise MattingError(f'{name}: expected {PATH.expected}, got {value!r:.80}')
 
 
 def check_value(path: str, value: Any, rule: Rule, *, may_be_unset: bool = False) -> None:
     """Raises MattingError, naming the setting `path`, unless the value is as the rule says."""
     if not rule.allows(value) and not (may_be_unset and value is None):
-        raise MattingError(f'config.{path}: expected {rule.expected}, got {_shorten(value)}')
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """The names that there are, for a message about one that there is not, the likeliest twice."""
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f'there are {", ".join(known)}' + (f' (did you mean {close[0]}?)' if close else '')
-
-
-def _shorten(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f'{text[:60]}... ({len(text)} characters)'
+        raise MattingError(f'config.{path}: expected {rule.expected}, got {value!r:.80}')
 
 
 def _check_names(config: ConfigDict) -> None:
@@ -92,7 +80,7 @@ def _check_names(config: ConfigDict) -> None:
 
 def _compare(known: ConfigDict, found: Any, where: str) -> None:
     if not isinstance(found, ConfigDict):
-        raise MattingError(f'{where}: expected settings by name, got {_shorten(found)}')
+        raise MattingError(f'{where}: expected settings by name, got {found!r:.80}')
     for name in found:
         if name not in known:
             raise MattingError(f'{where}: no setting {name}; {suggest(name, known)}')
@@ -101,7 +89,7 @@ def _compare(known: ConfigDict, found: Any, where: str) -> None:
             raise MattingError(f'{where}.{name}: missing')
         if isinstance(value, ConfigDict) and not isinstance(found[name], ConfigDict):
             raise MattingError(
-                f'{where}.{name}: expected settings by name, got {_shorten(found[name])}'
+                f'{where}.{name}: expected settings by name, got {found[name]!r:.80}'
             )
 
 
