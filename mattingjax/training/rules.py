@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from mattingjax.config import BY_NETWORK, HELD_OUT
+from mattingjax.data.alpha_values import parse_alpha_values
 from mattingjax.data.datasets import KINDS
 from mattingjax.data.transforms import TRANSFORMS
+from mattingjax.errors import MattingError
 from mattingjax.pruning.importance import METHODS
 from mattingjax.pruning.schedule import SCHEDULES as PRUNING_SCHEDULES
 from mattingjax.training.optimizers import OPTIMIZERS, SCHEDULES
@@ -89,8 +91,17 @@ def _is_range(value: Any) -> bool:
     return all(map(allows, value)) and value[0] <= value[1]
 
 
+def _are_alpha_values(value: Any) -> bool:
+    try:
+        parse_alpha_values(value)
+    except (MattingError, TypeError):
+        return False
+    return True
+
+
 PATH = Rule(f'a path, each name in it of at most {_NAME_BYTES} bytes', _is_path)
 _FLAG = Rule('True or False', lambda value: isinstance(value, bool))
+_ALPHA_VALUES = Rule('auto, grey, grey:N or labels:N', _are_alpha_values)
 _TEXTS = Rule('a tuple of texts', _are_texts)
 _RANGE = Rule('two numbers over 0, the lower first, at most 100', _is_range)
 _SHARE, _SHARE_BELOW_1 = _number(0, 1), _number(0, 1, below=True)
@@ -103,6 +114,7 @@ DATASET = {
     'images': PATH,
     'alphas': PATH,
     'allow_unmatched': _FLAG,
+    'alpha_values': _ALPHA_VALUES,
     'count': _whole(1),
     'size': _whole(32, 2048),
     'seed': _whole(0),
