@@ -11,6 +11,7 @@ import numpy as np
 from exporters.bin_index import Index
 from mattingjax.data.folders import list_some
 from mattingjax.errors import MattingError
+from mattingjax.images import name_key
 
 DTYPES = ('float16', 'float32')
 _SUFFIX = '_output_0'
@@ -66,20 +67,20 @@ def match_outputs(folder: Path, index: Index) -> dict[str, Path]:
     files = sorted([*folder.glob('[!.]*.bin'), *folder.glob('[!.]*.txt')])
     found: dict[str, Path] = {}
     for path in files:
-        name = path.stem.removesuffix(_SUFFIX)
+        name = name_key(path.stem.removesuffix(_SUFFIX))
         if name in found:
             raise MattingError(f'{path}: expected it or {found[name].name}, found both')
         found[name] = path
-    names = [item.name for item in index.items]
-    missing = [name for name in names if name not in found]
-    unknown = [found[name].name for name in sorted(set(found) - set(names))]
+    names = {item.name: name_key(item.name) for item in index.items}
+    missing = [name for name, key in names.items() if key not in found]
+    unknown = [found[key].name for key in sorted(set(found) - set(names.values()))]
     unnamed = [path.name for path in files if not path.stem.endswith(_SUFFIX)]
     count = f'expected {len(names)} outputs, NAME{_SUFFIX}.bin or .txt, found {len(files)}'
     if problem := unknown or unnamed:
         raise MattingError(f'{folder}: {count}; the index knows nothing of {list_some(problem)}')
     if missing:
         raise MattingError(f'{folder}: {count}; there is none for {list_some(missing)}')
-    return {name: found[name] for name in names}
+    return {name: found[key] for name, key in names.items()}
 
 
 def load_output(

@@ -25,6 +25,17 @@ def test_foreground_carries_no_background(soft_edge):
     assert error < 0.3 * np.abs(photo[edge].astype(int) - red).mean()
 
 
+@pytest.mark.parametrize('size', [(1, 1), (1, 2), (2, 1), (2, 2), (1, 9)])
+@pytest.mark.parametrize('value', [0, 0.5, 1])
+def test_foreground_of_the_smallest_pictures(size, value):
+    photo = np.full((*size, 3), (200, 100, 50), np.uint8)
+    foreground = estimate_foreground(photo, np.full(size, value, np.float32))
+    assert foreground.shape == photo.shape
+    assert foreground.dtype == np.uint8
+    if value == 1:
+        np.testing.assert_array_equal(foreground, photo)
+
+
 def test_cut_out_and_composite(soft_edge):
     _, alpha, photo = soft_edge
     rgba = cut_out(photo, alpha)

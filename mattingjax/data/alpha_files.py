@@ -20,7 +20,6 @@ from mattingjax.data.alpha_values import (
     guess_alpha_values,
     list_numbers,
     parse_alpha_values,
-    suggest_alpha_values,
 )
 from mattingjax.data.records import choose_evenly
 from mattingjax.errors import ImageError, MattingError
@@ -154,30 +153,32 @@ def create_alpha_reader(
         if guess in (MASK, Doubt.AMBIGUOUS):
             doubtful[path] = stored
     if predicted:
-        for path in list(doubtful)[:1]:
-            logging.warning('%s: read as a matte, almost black (prediction_values=grey)', path)
+        for path, stored in list(doubtful.items())[:1]:
+            logging.warning(
+                '%s: values %s read as greys; set prediction_values if they are labels',
+                path,
+                list_numbers(stored.numbers),
+            )
         return AlphaReader(predicted=True)
     if doubtful and not clear:
         path = next(iter(doubtful))
         with _naming(path):
             raise MattingError(_explain(doubtful[path]))
     for other in clear - {GREY}:
-        logging.warning('%s: alphas read as %s (alpha_values)', paths[0].parent, other)
+        logging.warning('%s: alphas read as alpha_values=%s', paths[0].parent, other)
     return AlphaReader(usual=clear.pop() if len(clear) == 1 else None)
 
 
 def _explain(stored: _Numbers, usual: AlphaValues | None = None) -> str:
     """The line about a file whose numbers do not tell what they mean."""
-    what = 'the values'
+    what = '16-bit values' if stored.numbers.dtype == np.uint16 else 'values'
     if stored.has_colours:
-        what = 'the indices of a palette of colours,'
-    elif stored.numbers.dtype == np.uint16:
-        what = '16-bit values'
+        what = 'indices of a palette of colours'
     others = f' (other alphas here are read as {usual})' if usual else ''
-    advice = suggest_alpha_values(stored.numbers)
+    grey = '' if stored.has_colours else ' or grey:N (N is white)'
     return (
-        f'cannot tell which values are the person: found {what} {list_numbers(stored.numbers)}'
-        f'{others}; set alpha_values, as {advice}' + ('' if stored.has_colours else ' or grey')
+        f'{what} {list_numbers(stored.numbers)} do not tell what the person is{others}; set '
+        f'alpha_values=labels:N (N is the person){grey}'
     )
 
 

@@ -19,6 +19,7 @@ _MOST_LABELS = 40
 _LARGEST_LABEL = 150
 # Shares of pixels in the midst of others like them: noise has next to none, areas have most.
 _SCATTERED, _SOLID = 0.1, 0.5
+_LEAST_PERSON = 0.002  # as a share of the picture: less tells nothing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,8 +58,8 @@ class AlphaValues:
         low, high = numbers.min(), numbers.max()
         if not (low >= 0 and high <= top):  # written so that NaN fails too
             raise MattingError(
-                f'expected values in [0, {top}], found {low:g} to {high:g}; alpha_values=grey:N '
-                'takes those up to N'
+                f'expected values in [0, {top}], found {low:g} to {high:g}; set '
+                'alpha_values=labels:N (N is the person) or grey:N (N is white)'
             )
         return numbers.astype(np.float32) / np.float32(top)
 
@@ -117,7 +118,7 @@ def guess_alpha_values(numbers: np.ndarray) -> AlphaValues | Doubt:
     """What the numbers of an alpha file tell of their meaning.
 
     A matte reaches white where the person is; a label map holds few numbers, in areas. What is
-    black up to some scattered noise could be either.
+    black up to some noise could be either.
 
     Args:
       numbers: uint8, uint16 or floating point [H, W].
@@ -133,12 +134,12 @@ def guess_alpha_values(numbers: np.ndarray) -> AlphaValues | Doubt:
         if guess != GREY:
             return guess
         return _EIGHT_BITS if _solid_share(numbers, 255 * _SURE) >= _SOLID else Doubt.AMBIGUOUS
-    counts = np.bincount(numbers.ravel())
+    counts = cv2.calcHist([numbers], [0], None, [top + 1], [0, top + 1]).ravel()
     levels = np.flatnonzero(counts)
-    if levels[-1] == 0:
-        return Doubt.EMPTY
     if levels[-1] >= _SURE * top:
         return Doubt.AMBIGUOUS if _has_labels_beside_white(numbers, levels, top) else GREY
+    if np.count_nonzero(numbers) < _LEAST_PERSON * numbers.size:
+        return Doubt.EMPTY
     if len(levels) > _MOST_LABELS:
         # A faint matte ends in a few bright pixels; one of another range has areas of its white.
         at_peak = counts[levels[-1]] / (numbers.size - counts[0])
@@ -146,25 +147,17 @@ def guess_alpha_values(numbers: np.ndarray) -> AlphaValues | Doubt:
     solid = _solid_share(numbers, 1)
     if solid < _SCATTERED:
         return Doubt.EMPTY
-    return MASK if levels.tolist() == [0, 1] and solid >= _SOLID else Doubt.AMBIGUOUS
+    if levels.tolist() == [0, 1] and solid >= _SOLID and _largest_part(numbers) >= _SOLID:
+        return MASK
+    return Doubt.AMBIGUOUS
 
 
 def list_numbers(numbers: np.ndarray) -> str:
-    """The numbers of a file for a message: '0, 1, 2', or '0 to 100'."""
+    """The numbers of a file for a message: '0, 1, 2', or, of many, '0 to 100'."""
     levels = np.unique(numbers)
     if len(levels) <= 8:
         return ', '.join(f'{level:g}' for level in levels)
-    return f'{len(levels)} numbers from {levels[0]:g} to {levels[-1]:g}'
-
-
-def suggest_alpha_values(numbers: np.ndarray) -> AlphaValues:
-    """The rule that most likely is meant by numbers that are in doubt."""
-    counts = np.bincount(numbers.ravel())
-    levels = np.flatnonzero(counts)
-    if len(levels) > _MOST_LABELS:
-        return AlphaValues(top=int(levels[-1]))
-    labels = [int(n) for n in levels if 0 < n < largest_number(numbers)] or [1]
-    return AlphaValues(labels=((max(labels, key=lambda label: counts[label]), 1.0),))
+    return f'{levels[0]:g} to {levels[-1]:g}'
 
 
 def _has_labels_beside_white(numbers: np.ndarray, levels: np.ndarray, top: int) -> bool:
@@ -176,6 +169,12 @@ def _has_labels_beside_white(numbers: np.ndarray, levels: np.ndarray, top: int) 
     if is_trimap or inner[-1] > _LARGEST_LABEL:
         return False
     return _solid_share(np.where(numbers == top, 0, numbers), 1) >= _SCATTERED
+
+
+def _largest_part(mask: np.ndarray) -> float:
+    """The largest connected area of a mask of 0 and 1, as a share of all."""
+    areas = cv2.connectedComponentsWithStats(mask.astype(np.uint8))[2][1:, cv2.CC_STAT_AREA]
+    return float(areas.max() / areas.sum())
 
 
 def _solid_share(numbers: np.ndarray, least: float) -> float:

@@ -2,13 +2,11 @@ import json
 import pickle
 import shutil
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from mattingjax import MattingError
-from mattingjax.data.alpha_files import load_alpha, load_cutout
 from mattingjax.data.datasets import (
     KINDS,
     ConcatDataset,
@@ -17,7 +15,6 @@ from mattingjax.data.datasets import (
     create_manifest,
     open_dataset,
 )
-from mattingjax.errors import ImageError
 
 SIZE = (20, 30)
 
@@ -106,6 +103,70 @@ def test_two_pictures_of_one_name_are_an_error(tmp_path):
     )
 
 
+COMPOSED, DECOMPOSED = 'caf\u00e9', 'cafe\u0301'  # as most systems and as macOS write it
+
+
+def test_names_meet_however_unicode_composes_them(tmp_path):
+    written = save_pairs(tmp_path / 'image', tmp_path / 'alpha', (COMPOSED,))
+    (tmp_path / 'alpha' / f'{COMPOSED}.png').rename(tmp_path / 'alpha' / f'{DECOMPOSED}.png')
+    check_pairs(open_dataset('folders', tmp_path), written)
+    # Names that repeat are compared with their folders, which may differ likewise.
+    names = (f'{COMPOSED}/0001', f'{COMPOSED}/0002', 'x/0001')
+    written = save_pairs(tmp_path / 'b' / 'image', tmp_path / 'b' / 'alpha', names)
+    (tmp_path / 'b' / 'alpha' / COMPOSED).rename(tmp_path / 'b' / 'alpha' / DECOMPOSED)
+    check_pairs(open_dataset('folders', tmp_path / 'b'), written)
+    # In lists too.
+    path = tmp_path / 'list.csv'
+    path.write_text(f'image,alpha\nimage/{DECOMPOSED}.png,alpha/{COMPOSED}.png\n', 'utf-8')
+    assert open_dataset('csv', path)[0]['name'] == COMPOSED
+
+
+def test_two_names_that_differ_in_their_composition_alone_are_an_error(tmp_path):
+    save_pairs(tmp_path / 'image', tmp_path / 'alpha', (COMPOSED,))
+    save(tmp_path / 'image' / f'{DECOMPOSED}.png', picture(0))
+    assert fails('folders', tmp_path) == (
+        f'{tmp_path}/image/{COMPOSED}.png: has the name of {tmp_path}/image/{DECOMPOSED}.png, '
+        'extensions and how Unicode composes letters aside'
+    )
+
+
+@pytest.mark.parametrize('kind', ['mmnet', 'folders', 'rgba', 'csv', 'unlabelled'])
+def test_names_that_are_too_long_are_told(tmp_path, kind):
+    root = tmp_path / ('x' * 300)
+    assert fails(kind, root).startswith(str(root))
+
+
+def test_a_list_with_a_name_that_is_too_long(tmp_path):
+    (tmp_path / 'list.csv').write_text(f'image\n{"x" * 300}.png\n')
+    assert '1 files are missing' in fails('csv', tmp_path / 'list.csv')
+
+
+def test_a_folder_of_unknown_formats_is_told(tmp_path):
+    for name in ('a.heic', 'b.heic', 'c.mp4'):
+        (tmp_path / name).touch()
+    assert fails('unlabelled', tmp_path) == (
+        f'{tmp_path}: holds no picture in a format that can be read (2 .heic, 1 .mp4)'
+    )
+
+
+@pytest.mark.parametrize('kind', ['folders', 'csv', 'rgba'])
+def test_label_maps_are_refused_unless_a_setting_tells_the_person(tmp_path, kind):
+    numbers = np.zeros(SIZE, np.uint8)
+    numbers[5:15, 5:20] = 15
+    for name in 'abc':
+        save(tmp_path / 'image' / f'{name}.png', picture(0))
+        save(tmp_path / 'alpha' / f'{name}.png', numbers)
+        save(tmp_path / 'rgba' / f'{name}.png', np.dstack([picture(0), numbers]))
+    (tmp_path / 'list.csv').write_text('image,alpha\nimage/a.png,alpha/a.png\n')
+    root = {'folders': tmp_path, 'csv': tmp_path / 'list.csv', 'rgba': tmp_path / 'rgba'}[kind]
+    assert 'a.png: values 0, 15 do not tell what the person is; set alpha_values' in fails(
+        kind, root
+    )
+    record = open_dataset(kind, root, alpha_values='labels:15')[0]
+    np.testing.assert_array_equal(record['alpha'], numbers / 15)
+    assert 'alpha_values: expected auto, grey, ' in fails(kind, root, alpha_values='15')
+
+
 def test_mismatches_are_counted_and_named(tmp_path):
     save_pairs(tmp_path / 'image', tmp_path / 'alpha')
     for name in 'vwxyz':
@@ -148,17 +209,6 @@ def test_a_cutout_without_transparency_is_an_error(tmp_path):
     path = save(tmp_path / 'a.png', picture(0))
     with pytest.raises(RecordError, match=f'{path}: expected a transparent picture'):
         open_dataset('rgba', tmp_path)[0]
-
-
-def test_a_cutout_with_a_palette_keeps_its_soft_transparency(tmp_path):
-    pixels = np.arange(600, dtype=np.uint8).reshape(SIZE) % 8
-    image = Image.fromarray(pixels)
-    image.putpalette([value for grey in range(8) for value in (grey, 20, 30)])
-    path = tmp_path / 'a.png'
-    image.save(path, transparency=bytes(range(0, 256, 32)))
-    foreground, alpha = load_cutout(path)
-    np.testing.assert_array_equal(foreground[..., 0], pixels)
-    np.testing.assert_allclose(alpha, pixels * 32 / 255, rtol=1e-6)
 
 
 def test_unlabelled(tmp_path):
@@ -262,54 +312,6 @@ def test_a_bad_file_is_named(tmp_path, folder, damage):
     assert dataset[2]['name'] == 'c'
 
 
-GREY = (np.arange(600) % 256).astype(np.uint8).reshape(SIZE)
-
-
-@pytest.mark.parametrize('mode', ['L', 'RGB', 'LA', 'RGBA', 'P'])
-def test_greys_of_every_kind_are_alphas(tmp_path, mode):
-    path = tmp_path / 'a.png'
-    Image.fromarray(GREY).convert(mode).save(path)
-    alpha = load_alpha(path)
-    assert alpha.dtype == np.float32
-    np.testing.assert_array_equal(alpha, GREY.astype(np.float32) / 255)
-
-
-def test_sixteen_bit_alpha(tmp_path):
-    values = (GREY.astype(np.uint16) << 8) + 77
-    for name in ('a.png', 'a.tif'):
-        cv2.imwrite(str(tmp_path / name), values)
-        np.testing.assert_allclose(load_alpha(tmp_path / name), values / 65535, rtol=1e-6)
-
-
-def test_one_bit_and_floating_point_alphas(tmp_path):
-    Image.fromarray(GREY > 99).save(tmp_path / 'a.png')
-    np.testing.assert_array_equal(load_alpha(tmp_path / 'a.png'), GREY > 99)
-    Image.fromarray(GREY.astype(np.float32) / 255).save(tmp_path / 'a.tif')
-    np.testing.assert_array_equal(load_alpha(tmp_path / 'a.tif'), GREY.astype(np.float32) / 255)
-
-
-def test_a_label_map_is_a_mask(tmp_path):
-    person = (GREY > 99).astype(np.uint8)
-    np.testing.assert_array_equal(load_alpha(save(tmp_path / 'a.png', person)), person)
-    np.testing.assert_array_equal(load_alpha(save(tmp_path / 'b.png', person * 255)), person)
-    assert load_alpha(save(tmp_path / 'c.png', person * 0)).max() == 0
-
-
-def test_transparency_counts_before_colours(tmp_path):
-    path = save(tmp_path / 'a.png', np.dstack([picture(0), GREY]))
-    np.testing.assert_array_equal(load_alpha(path), GREY.astype(np.float32) / 255)
-
-
-@pytest.mark.parametrize('depth', ['colours', 'float'])
-def test_what_is_no_alpha_is_refused(tmp_path, depth):
-    path = tmp_path / 'a.tif'
-    values = picture(0) if depth == 'colours' else GREY.astype(np.float32)
-    Image.fromarray(values).save(path)
-    expected = 'a grey picture' if depth == 'colours' else r'values in \[0, 1\], found 0 to 255'
-    with pytest.raises(ImageError, match=expected):
-        load_alpha(path)
-
-
 def test_several_datasets_as_one(tmp_path):
     save_pairs(tmp_path / 'image', tmp_path / 'alpha')
     files, drawn = open_dataset('folders', tmp_path), SyntheticPortraits(2, 32)
@@ -345,7 +347,7 @@ def test_manifest(tmp_path):
     assert sorted(one['sha256']) == [f'{k}/{n}.png' for k in ('alpha', 'image') for n in 'abc']
     assert one['sha256'] == two['sha256']
     assert one['digest'] == two['digest']
-    save(tmp_path / 'two' / 'alpha' / 'b.png', GREY)
+    save(tmp_path / 'two' / 'alpha' / 'b.png', picture(9)[..., 0])
     assert create_manifest(open_dataset('folders', tmp_path / 'two'))['digest'] != one['digest']
 
 

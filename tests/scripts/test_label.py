@@ -29,5 +29,14 @@ def test_photos_become_a_dataset(run_script, mmnet_path, tmp_path):
         assert record['image'].shape == (40, 30, 3)
         assert record['alpha'].shape == (40, 30)
     assert_one_line_error(run_script(*command), 'labels', 'already')
+    nothing = run_script(
+        'label', '--teacher', mmnet_path, '--images', tmp_path / 'photos',
+        '--output', tmp_path / 'none', '--most_doubt=0',
+    )  # fmt: skip
+    assert nothing.returncode == 2
+    assert nothing.stderr.decode().splitlines()[-1] == (
+        f'error: {tmp_path}/photos: not one of 2 photos got a label (2 doubted more than '
+        f'--most_doubt=0, 0 unreadable); see {tmp_path}/none/most_doubted.png'
+    )
     inside = [*command[:-2], tmp_path / 'photos' / 'labels', command[-1]]
     assert_one_line_error(run_script(*inside), 'labels: expected a place outside of')

@@ -1,0 +1,298 @@
+"""One reader for all alphas: what files hold, and what their numbers mean."""
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from mattingjax import MattingError
+from mattingjax.data.alpha_files import create_alpha_reader, load_alpha, load_cutout
+from mattingjax.data.alpha_values import GREY as GREYS
+from mattingjax.data.alpha_values import MASK
+from mattingjax.errors import ImageError
+
+SIZE = (20, 30)
+
+
+def picture(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+
+
+def save(path, pixels, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, **options)
+    return path
+
+
+GREY = (np.arange(600) % 256).astype(np.uint8).reshape(SIZE)
+
+
+@pytest.mark.parametrize('mode', ['L', 'RGB', 'LA', 'RGBA', 'P'])
+def test_greys_of_every_kind_are_alphas(tmp_path, mode):
+    path = tmp_path / 'a.png'
+    Image.fromarray(GREY).convert(mode).save(path)
+    alpha = load_alpha(path)
+    assert alpha.dtype == np.float32
+    np.testing.assert_array_equal(alpha, GREY.astype(np.float32) / 255)
+
+
+def test_sixteen_bit_alpha(tmp_path):
+    values = (GREY.astype(np.uint16) << 8) + 77
+    for name in ('a.png', 'a.tif'):
+        cv2.imwrite(str(tmp_path / name), values)
+        np.testing.assert_allclose(load_alpha(tmp_path / name), values / 65535, rtol=1e-6)
+
+
+def test_one_bit_and_floating_point_alphas(tmp_path):
+    Image.fromarray(GREY > 99).save(tmp_path / 'a.png')
+    np.testing.assert_array_equal(load_alpha(tmp_path / 'a.png'), GREY > 99)
+    Image.fromarray(GREY.astype(np.float32) / 255).save(tmp_path / 'a.tif')
+    np.testing.assert_array_equal(load_alpha(tmp_path / 'a.tif'), GREY.astype(np.float32) / 255)
+
+
+def test_a_label_map_is_a_mask(tmp_path):
+    person = (GREY > 99).astype(np.uint8)
+    np.testing.assert_array_equal(load_alpha(save(tmp_path / 'a.png', person)), person)
+    np.testing.assert_array_equal(load_alpha(save(tmp_path / 'b.png', person * 255)), person)
+    assert load_alpha(save(tmp_path / 'c.png', person * 0)).max() == 0
+
+
+def test_transparency_counts_before_colours(tmp_path):
+    path = save(tmp_path / 'a.png', np.dstack([picture(0), GREY]))
+    np.testing.assert_array_equal(load_alpha(path), GREY.astype(np.float32) / 255)
+
+
+@pytest.mark.parametrize('depth', ['colours', 'float'])
+def test_what_is_no_alpha_is_refused(tmp_path, depth):
+    path = tmp_path / 'a.tif'
+    values = picture(0) if depth == 'colours' else GREY.astype(np.float32)
+    Image.fromarray(values).save(path)
+    expected = 'a grey picture' if depth == 'colours' else r'values in \[0, 1\], found 0 to 255'
+    with pytest.raises(ImageError, match=expected):
+        load_alpha(path)
+
+
+def test_a_cutout_with_a_palette_keeps_its_soft_transparency(tmp_path):
+    pixels = np.arange(600, dtype=np.uint8).reshape(SIZE) % 8
+    image = Image.fromarray(pixels)
+    image.putpalette([value for grey in range(8) for value in (grey, 20, 30)])
+    path = tmp_path / 'a.png'
+    image.save(path, transparency=bytes(range(0, 256, 32)))
+    foreground, alpha = load_cutout(path)
+    np.testing.assert_array_equal(foreground[..., 0], pixels)
+    np.testing.assert_allclose(alpha, pixels * 32 / 255, rtol=1e-6)
+
+
+def person() -> np.ndarray:
+    """A mask of 0 and 1: a disc."""
+    y, x = np.mgrid[:64, :48]
+    return (np.hypot(y - 34, x - 24) < 18).astype(np.uint8)
+
+
+def border() -> np.ndarray:
+    """Where the disc's border is, a few pixels wide."""
+    square = np.ones((5, 5), np.uint8)
+    return (cv2.dilate(person(), square) - cv2.erode(person(), square)).astype(bool)
+
+
+def voc_palette() -> list[int]:
+    """The colours of Pascal VOC's label maps."""
+    colours = np.zeros((256, 3), int)
+    for bit in range(8):
+        for channel in range(3):
+            colours[:, channel] |= ((np.arange(256) >> (3 * bit + channel)) & 1) << (7 - bit)
+    return colours.ravel().tolist()
+
+
+@pytest.mark.parametrize(
+    ('make', 'found'),
+    [
+        (lambda mask: np.where(border(), 2, mask), 'values 0, 1, 2'),
+        (lambda mask: mask * 15, 'values 0, 15'),
+        (lambda mask: np.where(border(), 255, mask), 'values 0, 1, 255'),
+        (lambda mask: np.where(border(), 255, mask * 15), 'values 0, 15, 255'),
+        (lambda mask: np.where(border(), 3, 2 - mask), 'values 1, 2, 3'),
+        (lambda mask: mask * 0 + 1, 'values 1'),
+        (lambda mask: np.uint16(mask) * 15, '16-bit values 0, 15'),
+        (lambda mask: np.uint16(np.where(border(), 255, mask)), '16-bit values 0, 1, 255'),
+        (lambda mask: np.uint16(mask) * 4095, '16-bit values 0, 4095'),
+        (lambda mask: (soft() * 100).astype(np.uint8), 'values 0 to 100'),
+    ],
+)
+def test_numbers_that_do_not_tell_what_they_mean_are_refused(tmp_path, make, found):
+    numbers = make(person())
+    path = tmp_path / 'a.png'
+    cv2.imwrite(str(path), numbers if numbers.dtype == np.uint16 else numbers.astype(np.uint8))
+    with pytest.raises(ImageError) as caught:
+        load_alpha(path)
+    assert str(caught.value) == (
+        f'{path}: {found} do not tell what the person is; set alpha_values=labels:N (N is the '
+        'person) or grey:N (N is white)'
+    )
+
+
+def soft() -> np.ndarray:
+    """A matte in [0, 1] of many levels, white inside."""
+    y, x = np.mgrid[:64, :48]
+    return np.clip((24 - np.hypot(y - 34, x - 24)) / 15, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ('values', 'make', 'expected'),
+    [
+        ('labels:1', lambda mask: np.where(border(), 2, mask), person() & ~border()),
+        ('labels:15', lambda mask: np.where(border(), 255, mask * 15), person() & ~border()),
+        (
+            'labels:1,2=0.5',
+            lambda mask: np.where(border(), 2, mask),
+            np.where(border(), 0.5, person()),
+        ),
+        ('labels:2,3', lambda mask: mask * 2 + border(), (person() > 0) & (person() * 2 >= 2)),
+        ('grey:100', lambda mask: np.round(soft() * 100), soft()),
+        ('grey', lambda mask: mask, person() / 255),
+        ('labels:1', lambda mask: mask * 0 + 1, person() * 0 + 1),
+    ],
+)
+def test_a_setting_tells_what_numbers_mean(tmp_path, values, make, expected):
+    path = save(tmp_path / 'a.png', make(person()).astype(np.uint8))
+    np.testing.assert_allclose(load_alpha(path, values), expected, atol=0.006)
+
+
+def test_a_number_beyond_white_is_refused(tmp_path):
+    path = save(tmp_path / 'a.png', person() * 101)
+    with pytest.raises(ImageError, match=r'a.png: expected values in \[0, 100\], found 0 to 101'):
+        load_alpha(path, 'grey:100')
+
+
+@pytest.mark.parametrize('number', [1, 15])
+def test_palettes_of_colours_count_by_index(tmp_path, number):
+    image = Image.fromarray(person() * number)
+    image.putpalette(voc_palette())
+    image.save(tmp_path / 'a.png')
+    with pytest.raises(ImageError, match=f'indices of a palette of colours 0, {number} do not'):
+        load_alpha(tmp_path / 'a.png')
+    np.testing.assert_array_equal(load_alpha(tmp_path / 'a.png', f'labels:{number}'), person())
+    with pytest.raises(ImageError, match='found colours'):
+        load_alpha(tmp_path / 'a.png', 'grey')
+
+
+def test_sixteen_bits_that_hold_eight(tmp_path):
+    path = tmp_path / 'a.png'
+    for numbers in (np.round(soft() * 255), person() * 255):
+        cv2.imwrite(str(path), numbers.astype(np.uint16))
+        np.testing.assert_array_equal(load_alpha(path), numbers.astype(np.float32) / 255)
+    cv2.imwrite(str(path), person().astype(np.uint16))
+    np.testing.assert_array_equal(load_alpha(path), person())
+
+
+def test_noise_is_nobody(tmp_path):
+    rng = np.random.default_rng(0)
+    for share in (0.001, 0.1, 0.5):
+        noise = (rng.random((200, 300)) < share).astype(np.uint8)
+        assert load_alpha(save(tmp_path / 'a.png', noise)).max() <= 1 / 255
+    # Smooth noise has areas, but many.
+    smooth = cv2.GaussianBlur(rng.random((200, 300), np.float32), (0, 0), 6) > 0.52
+    with pytest.raises(ImageError, match='values 0, 1 do not tell'):
+        load_alpha(save(tmp_path / 'a.png', smooth.astype(np.uint8)))
+
+
+@pytest.mark.parametrize(
+    'levels', [(0, 128, 255), tuple(range(0, 256, 17)), (0, 85, 170, 255), (0, 1, 2, 254, 255)]
+)
+def test_few_levels_of_grey_are_greys(tmp_path, levels):
+    numbers = np.array(levels, np.uint8)[np.round(soft() * (len(levels) - 1)).astype(int)]
+    alpha = load_alpha(save(tmp_path / 'a.png', numbers))
+    np.testing.assert_array_equal(alpha, numbers.astype(np.float32) / 255)
+
+
+@pytest.mark.parametrize('grey', ['matte', 'black', 'white', 'photo'])
+def test_transparency_is_the_matte(tmp_path, grey):
+    matte = np.round(soft() * 255).astype(np.uint8)
+    below = {
+        'matte': matte,
+        'black': 0 * matte,
+        'white': 0 * matte + 255,
+        'photo': np.random.default_rng(0).integers(0, 256, matte.shape, dtype=np.uint8),
+    }[grey]
+    for name, channels in (('rgba.png', [below] * 3 + [matte]), ('la.png', [below, matte])):
+        path = save(tmp_path / name, np.dstack(channels))
+        for reader in (create_alpha_reader([path]), create_alpha_reader([path], predicted=True)):
+            np.testing.assert_array_equal(reader.load(path), matte.astype(np.float32) / 255)
+
+
+def save_all(folder, pictures):
+    return [save(folder / f'{i}.png', picture) for i, picture in enumerate(pictures)]
+
+
+def test_label_maps_are_told_once_and_settle_what_is_in_doubt(tmp_path, caplog):
+    everywhere = np.ones_like(person())
+    paths = save_all(tmp_path, [person(), person() * 0, everywhere])
+    with caplog.at_level('WARNING', 'absl'):
+        reader = create_alpha_reader(paths)
+    assert reader.usual == MASK
+    assert caplog.messages == [f'{tmp_path}: alphas read as alpha_values=labels:1']
+    for path, expected in zip(paths, (person(), person() * 0, everywhere), strict=True):
+        np.testing.assert_array_equal(reader.load(path), expected)
+    # A grey one among them is none of theirs.
+    with pytest.raises(ImageError, match='other alphas here are read as labels:1'):
+        reader.load(save(tmp_path / 'x.png', np.round(soft() * 255).astype(np.uint8)))
+
+
+def test_among_mattes_a_map_of_0_and_1_is_in_doubt(tmp_path, caplog):
+    matte = np.round(soft() * 255).astype(np.uint8)
+    paths = save_all(tmp_path, [matte, matte, matte])
+    with caplog.at_level('WARNING', 'absl'):
+        reader = create_alpha_reader(paths)
+    assert reader.usual == GREYS
+    assert not caplog.messages
+    with pytest.raises(ImageError, match=r'values 0, 1 .*other alphas here are read as grey'):
+        reader.load(save(tmp_path / 'x.png', person()))
+    assert create_alpha_reader(paths, 'grey').load(tmp_path / 'x.png').max() == np.float32(1 / 255)
+
+
+def test_a_dataset_that_is_in_doubt_is_refused_at_once(tmp_path):
+    paths = save_all(tmp_path, [person() * 15] * 3)
+    with pytest.raises(MattingError, match=r'0.png: values 0, 15 do not tell'):
+        create_alpha_reader(paths)
+    cutouts = [save(tmp_path / f'{i}_.png', np.dstack([picture_of(p), p * 15]))
+               for i, p in enumerate([person()] * 2)]  # fmt: skip
+    with pytest.raises(MattingError, match=r'0_.png: values 0, 15 do not tell'):
+        create_alpha_reader(cutouts, cutouts=True)
+    reader = create_alpha_reader(cutouts, 'labels:15', cutouts=True)
+    np.testing.assert_array_equal(reader.load_cutout(cutouts[0])[1], person())
+    # Files that cannot be read are told when it is their turn.
+    (tmp_path / 'damaged.png').write_bytes(b'x')
+    assert create_alpha_reader([tmp_path / 'damaged.png']).usual is None
+
+
+def picture_of(mask):
+    return np.random.default_rng(0).integers(0, 256, (*mask.shape, 3), dtype=np.uint8)
+
+
+def test_predictions_are_greys_however_dark(tmp_path, caplog):
+    for numbers in (person(), person() * 0, person() * 15, np.where(border(), 255, person())):
+        path = save(tmp_path / 'a.png', numbers.astype(np.uint8))
+        with caplog.at_level('WARNING', 'absl'):
+            reader = create_alpha_reader([path], predicted=True)
+        np.testing.assert_array_equal(reader.load(path), numbers.astype(np.float32) / 255)
+    assert len(caplog.messages) == 3  # all but black
+    assert caplog.messages[0] == (
+        f'{path}: values 0, 1 read as greys; set prediction_values if they are labels'
+    )
+    reader = create_alpha_reader([path], 'labels:1', predicted=True)
+    np.testing.assert_array_equal(reader.load(path), person() & ~border())
+    cv2.imwrite(str(path), np.round(soft() * 255).astype(np.uint16))
+    np.testing.assert_allclose(
+        create_alpha_reader([path], predicted=True).load(path), soft(), atol=1 / 500
+    )
+
+
+@pytest.mark.parametrize('name', ['labels_0_1_2', 'person1_border255'])
+def test_label_maps_as_people_have_them(shared, name):
+    folder = shared / 'cases' / 'alphas'
+    if not folder.is_dir():
+        pytest.skip(f'{folder} is not there')
+    true = load_alpha(folder / 'true.png')
+    with pytest.raises(ImageError, match=r'alpha_values=labels:N'):
+        load_alpha(folder / f'{name}.png')
+    np.testing.assert_array_equal(load_alpha(folder / f'{name}.png', 'labels:1'), true)
