@@ -137,7 +137,7 @@ def create_alpha_reader(
     Raises:
       MattingError: The setting is none, or the files' numbers do not tell what they mean.
     """
-    rule = parse_alpha_values(values)
+    rule = parse_alpha_values(values, 'prediction_values' if predicted else 'alpha_values')
     if rule or not paths:
         return AlphaReader(rule, predicted=predicted)
     clear: set[AlphaValues] = set()
@@ -155,7 +155,7 @@ def create_alpha_reader(
     if predicted:
         for path, stored in list(doubtful.items())[:1]:
             logging.warning(
-                '%s: values %s read as greys; set prediction_values if they are labels',
+                '%s: values %s read as greys; set prediction_values=labels:N if N is the person',
                 path,
                 list_numbers(stored.numbers),
             )

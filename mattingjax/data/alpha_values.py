@@ -76,7 +76,13 @@ class Doubt(enum.Enum):
     AMBIGUOUS = 'labels, or greys of another range'
 
 
-def parse_alpha_values(text: str) -> AlphaValues | None:
+SETTING = (
+    'auto, grey, grey:N (N is white), labels:N (N is the person) or labels:N,M=0.5 (M is half of '
+    'it)'
+)
+
+
+def parse_alpha_values(text: str, name: str = 'alpha_values') -> AlphaValues | None:
     """Reads the setting `alpha_values`.
 
     Args:
@@ -84,6 +90,7 @@ def parse_alpha_values(text: str) -> AlphaValues | None:
         'grey': from black to white, 255 or 65535 by the file's depth; 'grey:100': to 100;
         'labels:15': a label map where 15 is the person and all else is background; several with
         commas, 'labels:1,2=0.5', of which 2 has an alpha of 0.5. Palette images count by index.
+      name: Of the setting, for the error.
 
     Returns:
       The rule; None for 'auto'.
@@ -103,10 +110,7 @@ def parse_alpha_values(text: str) -> AlphaValues | None:
         labels = tuple((int(number), float(alpha or 1)) for number, _, alpha in parts)
         if len({number for number, _ in labels}) == len(labels):
             return AlphaValues(labels)
-    raise MattingError(
-        'alpha_values: expected auto, grey, grey:N (N is white), labels:N (N is the person) or '
-        f'labels:N,M=0.5 (M is half of it), got {text!r}'
-    )
+    raise MattingError(f'{name}: expected {SETTING}, got {text!r}')
 
 
 def largest_number(numbers: np.ndarray) -> int:

@@ -277,7 +277,7 @@ def test_predictions_are_greys_however_dark(tmp_path, caplog):
         np.testing.assert_array_equal(reader.load(path), numbers.astype(np.float32) / 255)
     assert len(caplog.messages) == 3  # all but black
     assert caplog.messages[0] == (
-        f'{path}: values 0, 1 read as greys; set prediction_values if they are labels'
+        f'{path}: values 0, 1 read as greys; set prediction_values=labels:N if N is the person'
     )
     reader = create_alpha_reader([path], 'labels:1', predicted=True)
     np.testing.assert_array_equal(reader.load(path), person() & ~border())

@@ -132,8 +132,7 @@ def test_two_names_that_differ_in_their_composition_alone_are_an_error(tmp_path)
 
 @pytest.mark.parametrize('kind', ['mmnet', 'folders', 'rgba', 'csv', 'unlabelled'])
 def test_names_that_are_too_long_are_told(tmp_path, kind):
-    root = tmp_path / ('x' * 300)
-    assert fails(kind, root).startswith(str(root))
+    assert 'xxxx' in fails(kind, tmp_path / ('x' * 300))
 
 
 def test_a_list_with_a_name_that_is_too_long(tmp_path):
