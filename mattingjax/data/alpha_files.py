@@ -13,6 +13,7 @@ from absl import logging
 from PIL import Image
 
 from mattingjax.data.alpha_values import (
+    EIGHT_BITS,
     GREY,
     MASK,
     AlphaValues,
@@ -95,9 +96,20 @@ class AlphaReader:
             return self.usual or GREY
         if isinstance(guess, AlphaValues) and (self.usual or guess) == guess:
             return guess
-        if self.usual == MASK and not stored.has_colours and stored.numbers.max() == 1:
-            return MASK  # one that is the person all over, say
+        if self.usual and self._is_usual(stored):
+            return self.usual
         raise MattingError(_explain(stored, self.usual))
+
+    def _is_usual(self, stored: _Numbers) -> bool:
+        """Whether what the dataset's other files are settles the doubt about one."""
+        numbers = stored.numbers
+        if stored.has_colours:
+            return False
+        if self.usual == MASK:
+            return numbers.max() == 1  # the person all over, say
+        if self.usual == EIGHT_BITS and numbers.dtype == np.uint16 and numbers.max() <= 255:
+            return guess_alpha_values(numbers.astype(np.uint8)) == GREY  # without areas of white
+        return False
 
 
 TRUE_ALPHAS, PREDICTIONS = AlphaReader(), AlphaReader(predicted=True)  # with nothing set

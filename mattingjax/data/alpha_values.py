@@ -66,7 +66,7 @@ class AlphaValues:
 
 GREY = AlphaValues()
 MASK = AlphaValues(labels=((1, 1.0),))
-_EIGHT_BITS = AlphaValues(top=255)
+EIGHT_BITS = AlphaValues(top=255)
 
 
 class Doubt(enum.Enum):
@@ -137,7 +137,7 @@ def guess_alpha_values(numbers: np.ndarray) -> AlphaValues | Doubt:
         guess = guess_alpha_values(numbers.astype(np.uint8))
         if guess != GREY:
             return guess
-        return _EIGHT_BITS if _solid_share(numbers, 255 * _SURE) >= _SOLID else Doubt.AMBIGUOUS
+        return EIGHT_BITS if _solid_share(numbers, 255 * _SURE) >= _SOLID else Doubt.AMBIGUOUS
     counts = cv2.calcHist([numbers], [0], None, [top + 1], [0, top + 1]).ravel()
     levels = np.flatnonzero(counts)
     if levels[-1] >= _SURE * top:

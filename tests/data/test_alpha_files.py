@@ -238,6 +238,17 @@ def test_label_maps_are_told_once_and_settle_what_is_in_doubt(tmp_path, caplog):
         reader.load(save(tmp_path / 'x.png', np.round(soft() * 255).astype(np.uint8)))
 
 
+def test_eight_bits_in_sixteen_settle_what_is_in_doubt(tmp_path):
+    paths = [tmp_path / f'{i}.png' for i in range(3)]
+    hair = np.round(soft() * 255) * (soft() < 0.99)  # nothing of it is white
+    for path, numbers in zip(paths, (soft() * 255, person() * 255, hair), strict=True):
+        cv2.imwrite(str(path), numbers.astype(np.uint16))
+    with pytest.raises(ImageError, match=r'16-bit values 0 to 25. do not tell'):
+        load_alpha(paths[2])
+    alpha = create_alpha_reader(paths).load(paths[2])
+    np.testing.assert_array_equal(alpha, hair.astype(np.float32) / 255)
+
+
 def test_among_mattes_a_map_of_0_and_1_is_in_doubt(tmp_path, caplog):
     matte = np.round(soft() * 255).astype(np.uint8)
     paths = save_all(tmp_path, [matte, matte, matte])
