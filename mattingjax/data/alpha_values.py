@@ -76,12 +76,6 @@ class Doubt(enum.Enum):
     AMBIGUOUS = 'labels, or greys of another range'
 
 
-SETTING = (
-    'auto, grey, grey:N (N is white), labels:N (N is the person) or labels:N,M=0.5 (M is half of '
-    'it)'
-)
-
-
 def parse_alpha_values(text: str, name: str = 'alpha_values') -> AlphaValues | None:
     """Reads the setting `alpha_values`.
 
@@ -110,7 +104,10 @@ def parse_alpha_values(text: str, name: str = 'alpha_values') -> AlphaValues | N
         labels = tuple((int(number), float(alpha or 1)) for number, _, alpha in parts)
         if len({number for number, _ in labels}) == len(labels):
             return AlphaValues(labels)
-    raise MattingError(f'{name}: expected {SETTING}, got {text!r}')
+    raise MattingError(
+        f'{name}: expected auto, grey, grey:N (N is white), labels:N (N is the person) or '
+        f'labels:N,M=0.5 (M is half of it), got {text!r}'
+    )
 
 
 def largest_number(numbers: np.ndarray) -> int:
