@@ -36,7 +36,7 @@ PRELOADED = (
     'exporters.bin_evaluation',
 )
 MAX_BYTES = 4 << 30
-_PAGE = os.sysconf('SC_PAGE_SIZE')
+_PAGE, _TICK = os.sysconf('SC_PAGE_SIZE'), 1 / os.sysconf('SC_CLK_TCK')
 
 
 class Outcome(NamedTuple):
@@ -45,7 +45,7 @@ class Outcome(NamedTuple):
     Attributes:
       result: What the function returned; None if it did not.
       exit_code: 0, what `sys.exit` was given, 1 for an exception, or minus a signal.
-      seconds: How long it took.
+      seconds: How long it took on a processor.
       peak_bytes: The most memory that was seen; it is looked at twenty times a second.
       stopped: '' or why it was killed.
     """
@@ -64,7 +64,15 @@ def run_forked(
     max_bytes: int = MAX_BYTES,
     preload: tuple[str, ...] = PRELOADED,
 ) -> Outcome:
-    """Calls a module's function in a new process, which is killed if it takes too much."""
+    """Calls a module's function in a new process, which is killed if it takes too much.
+
+    Args:
+      function: What is called, with `arguments`; it and what it returns are pickled.
+      timeout: The most seconds of a processor's time, as machines are shared; four times as many by
+        the clock.
+      max_bytes: The most memory.
+      preload: Modules that are imported before the first process is forked.
+    """
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload(list(preload))
     receiver, sender = context.Pipe(duplex=False)
@@ -72,20 +80,20 @@ def run_forked(
     start = time.monotonic()
     process.start()
     sender.close()
-    peak, stopped, result = 0, '', None
+    seconds, peak, stopped, result = 0.0, 0, '', None
     while not multiprocessing.connection.wait([process.sentinel, receiver], 0.05):
-        peak = max(peak, _resident_bytes(process.pid))
+        seconds, resident = _usage(process.pid)
+        peak = max(peak, resident)
         if peak > max_bytes:
             stopped = f'over {max_bytes >> 20} MiB'
-        elif time.monotonic() - start > timeout:
+        elif seconds > timeout or time.monotonic() - start > 4 * timeout:
             stopped = f'over {timeout:g} s'
         if stopped:
             process.kill()
             break
-    seconds = time.monotonic() - start
     try:
-        result, own_peak = receiver.recv()
-        peak = max(peak, own_peak)
+        result, own_seconds, own_peak = receiver.recv()
+        seconds, peak = max(seconds, own_seconds), max(peak, own_peak)
     except EOFError:
         pass  # it was killed, or has crashed
     process.join(5)
@@ -100,7 +108,7 @@ def run_forked(
 
 def _call(sender: Any, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     result = function(*arguments)
-    sender.send((result, _peak_bytes()))
+    sender.send((result, time.process_time(), _peak_bytes()))
 
 
 def _peak_bytes() -> int:
@@ -110,11 +118,13 @@ def _peak_bytes() -> int:
     return 0
 
 
-def _resident_bytes(pid: int | None) -> int:
+def _usage(pid: int | None) -> tuple[float, int]:
+    """Seconds of a processor, and bytes of memory, that a process has taken."""
     try:
-        return int(Path(f'/proc/{pid}/statm').read_text().split()[1]) * _PAGE
-    except (OSError, IndexError):
-        return 0
+        fields = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
+    except OSError:
+        return 0.0, 0
+    return sum(map(int, fields[11:13])) * _TICK, int(fields[21]) * _PAGE
 
 
 def run_script(

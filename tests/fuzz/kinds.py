@@ -1,0 +1,35 @@
+"""The kinds of input that are tried, by name."""
+
+from tests.fuzz import artefacts, bins, pictures, settings, weights
+from tests.fuzz.harness import Kind
+
+KINDS = {
+    'images': Kind(pictures.make_picture, pictures.use_picture, pictures.write_samples),
+    'alphas': Kind(pictures.make_alpha, pictures.use_alpha),
+    'pickles': Kind(weights.make_pickle, weights.use_pickle, weights.write_weights, (), 200),
+    'prune_info': Kind(weights.make_prune_info, weights.use_prune_info),
+    'checkpoints': Kind(weights.make_checkpoint, weights.use_checkpoint, weights.write_checkpoint),
+    'onnx': Kind(
+        artefacts.make_onnx, artefacts.use_onnx, artefacts.write_onnx, ('onnx', 'onnxruntime')
+    ),
+    'onnx_weights': Kind(
+        artefacts.make_onnx, artefacts.use_onnx_weights, artefacts.write_onnx, ('onnx',)
+    ),
+    'openvino': Kind(
+        artefacts.make_openvino,
+        artefacts.use_openvino,
+        artefacts.write_openvino,
+        ('openvino',),
+    ),
+    'graphs': Kind(
+        artefacts.make_graph,
+        artefacts.use_graph,
+        artefacts.write_graph,
+        ('tensorflow',),
+        every=3,
+    ),
+    'bins': Kind(bins.make_bins, bins.use_bins, bins.write_samples),
+    'training': Kind(settings.make_training, settings.use_training, every=3),
+    'options': Kind(settings.make_options, settings.use_options),
+    'lists': Kind(settings.make_list, settings.use_list),
+}

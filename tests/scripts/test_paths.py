@@ -1,0 +1,183 @@
+"""Paths that cannot be what a flag wants, given to every flag that takes one: one line each."""
+
+import os
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mattingjax import save_checkpoint
+from tests.forked import run_script
+
+INPUTS = {  # script: what it needs, and those of its flags that name something to read
+    'scripts/predict.py': (
+        '--checkpoint=CKPT --input=photos/a.png --output=out',
+        'checkpoint input background',
+    ),
+    'scripts/label.py': (
+        '--teacher=CKPT --images=photos --masks=alphas --output=out',
+        'teacher images masks',
+    ),
+    'scripts/evaluate.py': (
+        '--checkpoint=CKPT --images=photos --alphas=alphas --output=out.json',
+        'checkpoint images alphas trimaps',
+    ),
+    'scripts/evaluate.py#cutouts': (
+        '--checkpoint=CKPT --foregrounds=photos --backgrounds=photos --output=out.json',
+        'foregrounds backgrounds',
+    ),
+    'scripts/evaluate.py#predictions': ('--predictions=alphas --alphas=alphas', 'predictions'),
+    'scripts/prune.py': ('--checkpoint=CKPT --ratio=0.5 --output=out', 'checkpoint recalibrate'),
+    'scripts/prune.py#config': ('--checkpoint=CKPT --output=out', 'config prune_info'),
+    'scripts/prune.py#taylor': (
+        '--checkpoint=CKPT --ratio=0.5 --output=out --method=taylor --images=photos'
+        ' --alphas=alphas',
+        'images alphas',
+    ),
+    'scripts/train.py': ('--config=configs/smoke.py --workdir=out', 'config'),
+    'scripts/train.py#settings': (
+        '--config=configs/mmnet.py --workdir=out --config.dataset.kind=rgba --config.steps=1'
+        ' --config.dataset.root=photos --config.data.backgrounds=photos',
+        'config.dataset.root config.data.backgrounds config.model.checkpoint config.validation.root'
+        ' config.loss.teacher',
+    ),
+    'scripts/import_weights.py': ('--source=photos/a.png --output=out', 'source prune_info'),
+    'scripts/average.py': ('--checkpoints=CKPT,CKPT --output=out', 'checkpoints'),
+    'scripts/pack_weights.py': (
+        '--checkpoint=CKPT --card=card.md --images=photos --output=out',
+        'checkpoint card images',
+    ),
+    'scripts/temperature.py': (
+        '--checkpoint=CKPT --images=photos --alphas=alphas --temperatures=1',
+        'checkpoint images alphas',
+    ),
+    'scripts/complexity.py': ('--checkpoint=CKPT', 'checkpoint'),
+    'scripts/benchmark.py': ('--models=model.onnx', 'models'),
+    'scripts/benchmark_data.py': (
+        '--kind=folders --root=. --workers=0 --seconds=0.1 --rounds=1',
+        'root backgrounds',
+    ),
+    'scripts/benchmark_pruning.py': (
+        '--checkpoint=CKPT --output=out --images=photos --alphas=alphas --foregrounds=photos'
+        ' --backgrounds=photos --train_images=photos --train_alphas=alphas',
+        'checkpoint images alphas foregrounds backgrounds train_images train_alphas',
+    ),
+    'scripts/benchmark_weights.py': (
+        '--networks=CKPT --output=out --images=photos --alphas=alphas --nolatency',
+        'networks images alphas foregrounds backgrounds',
+    ),
+    'exporters.export': ('--checkpoint=CKPT --output=out', 'checkpoint photos'),
+    'exporters.bins prepare': (
+        '--artefact=model.onnx --images=photos --alphas=alphas --output=out',
+        'artefact images alphas',
+    ),
+    'exporters.bins run': ('--model=model.onnx --input=photos --output=out', 'model input'),
+    'exporters.bins evaluate': (
+        '--output=photos --index=photos --timestamp=. --report=out.json',
+        'output index timestamp',
+    ),
+}
+OUTPUTS = {  # script: what it needs, and its flags that name something to write
+    'scripts/predict.py': (
+        '--checkpoint=CKPT --input=photos/a.png --output=out',
+        'output compilation_cache',
+    ),
+    'scripts/label.py': ('--teacher=CKPT --images=photos --masks=alphas', 'output'),
+    'scripts/evaluate.py': ('--checkpoint=CKPT --images=photos --alphas=alphas', 'output'),
+    'scripts/prune.py': ('--checkpoint=CKPT --ratio=0.5', 'output'),
+    'scripts/train.py': ('--config=configs/smoke.py --config.steps=1', 'workdir'),
+    'scripts/import_weights.py': ('--source=photos/a.png', 'output'),
+    'scripts/average.py': ('--checkpoints=CKPT,CKPT', 'output'),
+    'scripts/pack_weights.py': ('--checkpoint=CKPT --card=card.md', 'output'),
+    'scripts/temperature.py': ('--checkpoint=CKPT --temperatures=1', 'output'),
+    'scripts/draw_portraits.py': ('--count=1 --size=32', 'output'),
+    'scripts/benchmark_pruning.py': (INPUTS['scripts/benchmark_pruning.py'][0], 'output'),
+    'scripts/benchmark_weights.py': (INPUTS['scripts/benchmark_weights.py'][0], 'output'),
+    'exporters.export': ('--checkpoint=CKPT', 'output'),
+    'exporters.bins prepare': ('--height=32 --width=32 --images=photos --alphas=alphas', 'output'),
+    'exporters.bins run': ('--model=model.onnx', 'output'),
+    'exporters.bins evaluate': ('--output=photos --index=photos', 'report'),
+}
+BAD_INPUTS = {
+    'long': 'x' * 300,
+    'long_below': 'x' * 300 + '/y.png',
+    'nothing': 'nothing',
+    'dangling': 'dangling',
+    'loop': 'loop',
+    'pipe': 'pipe',
+    'empty_file': 'empty',
+    'text': 'card.md',
+    'empty_folder': 'empty_folder',
+    'below_a_file': 'card.md/x',
+    'bytes': os.fsdecode(b'\xff\xfe'),
+    'control': 'a\x1b[31m\nb',
+}
+BAD_OUTPUTS = {
+    'long': 'x' * 300,
+    'long_below': 'x' * 300 + '/y.json',
+    'loop': 'loop',
+    'pipe': 'pipe',
+    'file': 'card.md',
+    'below_a_file': 'card.md/x.json',
+    'full_folder': 'photos',
+    'root': '/',
+}
+
+
+@pytest.fixture(scope='module')
+def place(tmp_path_factory, mmnet):
+    """A folder with a checkpoint, photos, alphas and what else a flag may name."""
+    place = tmp_path_factory.mktemp('place')
+    save_checkpoint(place / 'CKPT', mmnet)
+    rng = np.random.default_rng(0)
+    for folder, mode in (('photos', 'RGB'), ('alphas', 'L')):
+        (place / folder).mkdir()
+        for name in ('a', 'b'):
+            pixels = rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+            Image.fromarray(pixels).convert(mode).save(place / folder / f'{name}.png')
+    (place / 'card.md').write_text('# A card\n')
+    (place / 'empty').touch()
+    (place / 'empty_folder').mkdir()
+    (place / 'configs').symlink_to(os.path.abspath('configs'))
+    (place / 'dangling').symlink_to('missing')
+    (place / 'loop').symlink_to('loop')
+    os.mkfifo(place / 'pipe')
+    return place
+
+
+def table(rows, values):
+    return [
+        pytest.param(script, needed, flag, value, id=f'{script}-{flag}-{name}')
+        for script, (needed, names) in rows.items()
+        for flag in names.split()
+        for name, value in values.items()
+    ]
+
+
+def run(place, script, needed, flag, value):
+    name, *verb = script.partition('#')[0].split()
+    if name.endswith('.py'):
+        name = os.path.abspath(name)
+    arguments = [word for word in needed.split() if not word.startswith(f'--{flag}=')]
+    before = sorted(place.rglob('*'))
+    process = run_script(name, *verb, *arguments, f'--{flag}={value}', cwd=place, timeout=40)
+    return process, sorted(set(place.rglob('*')) - set(before))
+
+
+def check(process, made):
+    said = process.stderr.decode()
+    assert process.returncode == 2, said
+    assert re.fullmatch(r'(warning: [^\n]*\n)*error: [^\n]*\n', said), said
+    assert max(map(len, said.splitlines())) <= 300
+    assert not made
+
+
+@pytest.mark.parametrize(('script', 'needed', 'flag', 'value'), table(INPUTS, BAD_INPUTS))
+def test_what_cannot_be_read(place, script, needed, flag, value):
+    check(*run(place, script, needed, flag, value))
+
+
+@pytest.mark.parametrize(('script', 'needed', 'flag', 'value'), table(OUTPUTS, BAD_OUTPUTS))
+def test_what_cannot_be_written(place, script, needed, flag, value):
+    check(*run(place, script, needed, flag, value))
