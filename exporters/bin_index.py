@@ -16,6 +16,7 @@ import numpy as np
 
 from exporters.manifest import hash_file
 from mattingjax.errors import ArtefactError, ConfigError, MattingError
+from mattingjax.files import read_file
 from mattingjax.models.architecture import Architecture, from_json, read_json
 from mattingjax.sessions import check_artefact, create_session
 from mattingjax.signature import Signature, read_signature
@@ -152,7 +153,7 @@ def check_content(path: Path, content: bytes, sha256: str) -> None:
 
 def _read(path: Path, sha256: str) -> bytes:
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except OSError as error:
         raise MattingError(f'{path}: cannot be read ({error.strerror})') from error
     check_content(path, content, sha256)
@@ -232,12 +233,12 @@ def _choose_size(
         if own_height and own_width:
             if (height or own_height, width or own_width) != (own_height, own_width):
                 raise MattingError(
-                    f'--height, --width: {artefact} takes {own_height} by {own_width} pixels only'
+                    f'height, width: {artefact} takes {own_height} by {own_width} pixels only'
                 )
             return own_height, own_width
     if not height or not width:
-        why = 'without --artefact' if artefact is None else f'because {artefact} takes any size'
-        raise MattingError(f'--height, --width: both are needed {why}')
+        why = 'without an artefact' if artefact is None else f'because {artefact} takes any size'
+        raise MattingError(f'height, width: both are needed {why}')
     return height, width
 
 

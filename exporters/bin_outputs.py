@@ -11,6 +11,7 @@ import numpy as np
 from exporters.bin_index import Index
 from mattingjax.data.folders import list_some
 from mattingjax.errors import MattingError
+from mattingjax.files import read_file
 from mattingjax.images import name_key
 
 DTYPES = ('float16', 'float32')
@@ -57,7 +58,7 @@ def find_outputs(output: Path, timestamp: str | None = None) -> Path:
     if not runs:
         raise MattingError(
             f'{output}: holds no folder named by a time (YYYYMMDD_HHMMSS), as a run makes it; '
-            '--timestamp takes another name'
+            'timestamp=NAME takes another'
         )
     return runs[max(runs)]
 
@@ -102,7 +103,7 @@ def load_output(
         does not tell how to read it; then `channels` or `dtype` must.
     """
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except OSError as error:
         raise MattingError(f'{path}: cannot be read ({error.strerror})') from error
     if path.suffix == '.txt':
@@ -152,8 +153,8 @@ def _choose(
         raise MattingError(f'{path}: expected {expected}, found {size}')
     if len(fitting) > 1:
         raise MattingError(
-            f'{path}: {size} {unit} may be {" or ".join(map(str, fitting))}; expected --outdtype '
-            'or --channels to say which'
+            f'{path}: {size} {unit} may be {" or ".join(map(str, fitting))}; expected dtype '
+            'or channels to say which'
         )
     return fitting[0]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -132,5 +133,5 @@ def _check_target(output: Path, samples: Sequence[Sample], overwrite: bool) -> N
     if (output / INDEX_FILE).is_file():
         read_index(output)  # others write files of that name, too
     for path in (path for sample in samples for path in sample.sources.values()):
-        if output.resolve() in path.resolve().parents:
+        if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(output)):
             raise OutputError(f'{output}: would be replaced, but {path} lies in it')

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from exporters import tf_operations
-from mattingjax.errors import MattingError
+from mattingjax.errors import MattingError, missing_package
 from mattingjax.models import ModelConfig, Variables, apply_model
 from mattingjax.models.operations import replace_operations
 from mattingjax.quiet import import_tensorflow
@@ -34,13 +34,11 @@ def check_tools() -> None:
         raise ToolsError(
             f'export: expected JAX {wanted} or earlier, found {jax.__version__}: later ones write '
             'the whole network as one XlaCallModule op, which neither ATC nor tf2onnx nor OpenVINO '
-            "reads; pip install -e '.[export]' installs the right ones"
+            "reads; pip install 'mattingjax[export]' installs the right ones"
         )
     for package in ('tensorflow', 'tf2onnx', 'onnx', 'onnxruntime', 'openvino'):
         if importlib.util.find_spec(package) is None:
-            raise ToolsError(
-                f"export: the package {package} is missing; pip install -e '.[export]' installs it"
-            )
+            raise ToolsError(str(missing_package('export', package, 'export')))
 
 
 def create_frozen_graph(

@@ -31,7 +31,7 @@ from exporters.bin_index import (
     scaling_of,
 )
 from mattingjax.errors import ArtefactError, MattingError
-from mattingjax.files import check_folder
+from mattingjax.files import check_folder, read_file
 from mattingjax.sessions import READERS, Session, create_session
 from mattingjax.signature import read_signature
 
@@ -188,7 +188,7 @@ def _load_inputs(
     )
     size = int(np.prod(shape)) * dtype.itemsize
     for file in files:
-        content = file.read_bytes()
+        content = read_file(file)
         if len(content) != size:
             raise MattingError(
                 f'{file}: expected {size} bytes ({dtype} {list(shape)}), found {len(content)}: '

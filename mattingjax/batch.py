@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -171,7 +172,7 @@ def matte_folder(
     start = time.monotonic()
     step = predictor.folder_step if step is None else step
     check_folder(target)
-    if target.resolve() == folder.resolve():
+    if os.path.realpath(target) == os.path.realpath(folder):
         raise OutputError(
             f'{target}: expected another folder than that of the photos, or the next run would '
             'take the results for photos'

@@ -6,6 +6,7 @@ import logging as standard_logging
 import os
 import re
 import sys
+import textwrap
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -84,7 +85,21 @@ def run(main: Callable[[], int | None]) -> NoReturn:
                 traceback.print_exc()
             _fail(message)
 
+    main_module = sys.modules['__main__']
+    main_module.__doc__ = _fill(main_module.__doc__ or '', flags.get_help_width())
     app.run(guarded, flags_parser=_parse_flags)
+
+
+def _fill(description: str, width: int) -> str:
+    """A script's description for --help: its paragraphs as wide as the terminal."""
+    paragraphs = description.strip().split('\n\n')
+    return '\n\n'.join(
+        # Commands, which are indented, stay as they are, to be copied.
+        paragraph
+        if paragraph.startswith(' ')
+        else textwrap.fill(' '.join(paragraph.split()), width)
+        for paragraph in paragraphs
+    )
 
 
 def _explain(error: Exception) -> str | None:
@@ -133,7 +148,7 @@ def _with_flags(message: str) -> str:
         switch = {'True': f'--{name}', 'False': f'--no{name}'}
         return switch.get(value, f'--{name}={value}')
 
-    return re.sub(r'(?<![^\s(])(\w+)=(\w+)', flag_for, message)
+    return re.sub(r'(?<![^\s(])(\w+)=(\w+|\.{3})', flag_for, message)
 
 
 def _own_flags() -> dict[str, flags.Flag]:
@@ -157,7 +172,8 @@ class _OneLineFormatter(standard_logging.Formatter):
     def format(self, record: standard_logging.LogRecord) -> str:
         if record.exc_info:
             return super().format(record)
-        return one_line(f'{record.levelname.lower()}: {" ".join(record.getMessage().split())}')
+        said = _with_flags(' '.join(record.getMessage().split()))
+        return one_line(f'{record.levelname.lower()}: {said}')
 
 
 def _parse_flags(arguments: list[str]) -> list[str]:

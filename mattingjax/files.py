@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -51,6 +52,17 @@ def _output_errors(path: Path) -> Iterator[None]:
         raise OutputError(f'{path}: cannot be written ({error.strerror or error})') from error
     except ValueError as error:  # a null character, or one that no encoding has
         raise OutputError(f'{path}: no name for a file ({error})') from error
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a file.
+
+    Raises:
+      OSError: It cannot be read, or is no file: reading a pipe or a device might never end.
+    """
+    if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
+        raise OSError(errno.EINVAL, 'expected a file, found a device or a pipe', str(path))
+    return path.read_bytes()
 
 
 def current_umask() -> int:

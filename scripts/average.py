@@ -1,4 +1,4 @@
-"""Averages networks that were trained from one another.
+r"""Averages networks that were trained from one another.
 
   python scripts/average.py --checkpoints runs/street/last,runs/portraits/last --weights 1,3 \
     --output runs/both

@@ -1,4 +1,4 @@
-"""Prunes MODNet in several ways and measures what each leaves of the matte, before any retraining.
+r"""Prunes MODNet in several ways and measures what each leaves of the matte, before any retraining.
 
   python scripts/benchmark_pruning.py --checkpoint CKPT --output out --images PHOTOS \
     --alphas MATTES --foregrounds CUTOUTS --backgrounds PHOTOS --train_images PHOTOS \

@@ -1,4 +1,4 @@
-"""Measures networks side by side: size, errors of their mattes, time in OpenVINO.
+r"""Measures networks side by side: size, errors of their mattes, time in OpenVINO.
 
   python scripts/benchmark_weights.py --output out --images PHOTOS --alphas MATTES \
     --foregrounds CUTOUTS --backgrounds PHOTOS --networks modnet=CKPT,modnet_p

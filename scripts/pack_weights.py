@@ -1,4 +1,4 @@
-"""Makes a trained checkpoint one that ships: small, of the size it is used at, with its model card.
+r"""Makes a trained checkpoint one that ships: small, of the size it is used at, with its model card.
 
   python scripts/pack_weights.py --checkpoint runs/modnet_384/last --input_size 384 --card CARD.md \
     --output mattingjax/weights/modnet_p
@@ -32,10 +32,11 @@ def main() -> None:
 
     from mattingjax.checkpoints import check_target, load_checkpoint, save_checkpoint
     from mattingjax.data.folders import open_images
+    from mattingjax.files import read_file
     from mattingjax.packing import compare_alphas, pack_checkpoint
 
     check_target(_OUTPUT.value, overwrite=_OVERWRITE.value)
-    card = Path(_CARD.value).read_bytes()
+    card = read_file(Path(_CARD.value))
     photos = open_images(Path(_IMAGES.value)) if _IMAGES.value else ()
     checkpoint = load_checkpoint(_CHECKPOINT.value)
     packed = pack_checkpoint(checkpoint, _INPUT_SIZE.value)

@@ -5,8 +5,12 @@ Nothing but `benchmark_training.py` uses it: PyTorch is no dependency of this pa
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
+if __name__ == '__main__':
+    print(__doc__)
+    sys.exit()
 import torch
 from torch import Tensor, nn
 from torch.nn import functional

@@ -308,7 +308,7 @@ def test_reports_are_replaced_only_where_asked(tmp_path):
     path.mkdir()
     with pytest.raises(OutputError, match=r'report\.json: expected a file or nothing'):
         check_report(path, 'output', overwrite=True)
-    with pytest.raises(MattingError, match=r'--output: expected a name that ends in \.json'):
+    with pytest.raises(MattingError, match=r'output: expected a name that ends in \.json'):
         check_report(tmp_path / 'report', 'output')
     with pytest.raises(OutputError, match=r'report\.csv: expected a folder to write to'):
         check_report(tmp_path / 'report.csv' / 'r.json', 'output')
@@ -545,7 +545,7 @@ def test_wrong_folders(folders, tmp_path):
     (tmp_path / 'empty').mkdir()
     for given in ({}, {'images': photos}, {'alphas': alphas}, {'foregrounds': photos},
                   {'images': photos, 'alphas': alphas, 'backgrounds': photos}):  # fmt: skip
-        with pytest.raises(MattingError, match='expected --images and --alphas, or --foregrounds'):
+        with pytest.raises(MattingError, match='expected images and alphas, or foregrounds'):
             Folders(**given)
     with pytest.raises(MattingError, match='with --predictions, --alphas alone will do'):
         Folders(predictions=photos)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from pathlib import Path
 
 from mattingjax.data.folders import Entry, FileDataset, list_some, open_entries
 from mattingjax.errors import MattingError
+from mattingjax.files import read_file
 from mattingjax.images import find_path, name_key
 
 
@@ -27,7 +29,7 @@ def open_csv(path: Path, alpha_values: str = 'auto') -> FileDataset:
         files are missing, or the alphas' numbers do not tell what they mean.
     """
     try:
-        with path.open(encoding='utf-8-sig', newline='') as file:
+        with io.StringIO(read_file(path).decode('utf-8-sig'), newline='') as file:
             reader = csv.DictReader(file)
             columns = reader.fieldnames or []
             if 'image' not in columns:

@@ -80,7 +80,7 @@ def draw_worst(report: EvaluationReport) -> np.ndarray:
 def check_report(path: Path, flag: str, *, overwrite: bool = False) -> None:
     """Raises MattingError unless `write_report` may write there; nothing is written."""
     if path.suffix != '.json':
-        raise MattingError(f'--{flag}: expected a name that ends in .json, got {path}')
+        raise MattingError(f'{flag}: expected a name that ends in .json, got {path}')
     check_folder(path.parent)
     for file in _name_files(path):
         if file.exists() and not overwrite:

@@ -64,11 +64,11 @@ class Folders:
         enough = ''
         if self.predictions:
             allowed.append((False, True, False, False))
-            enough = '; with --predictions, --alphas alone will do'
+            enough = '; with predictions, alphas alone will do'
         if given not in allowed:
             raise MattingError(
-                '--images, --foregrounds: expected --images and --alphas, or --foregrounds and '
-                f'--backgrounds{enough}'
+                'images, foregrounds: expected images and alphas, or foregrounds and '
+                f'backgrounds{enough}'
             )
 
     def open(self, *, allow_unmatched: bool = False) -> EvaluationDataset:
@@ -141,9 +141,11 @@ def evaluate_folders(
       MattingError: The network or a picture is missing, damaged or does not fit.
     """
     if (network is None) == (folders.predictions is None):
-        raise MattingError('--checkpoint, --predictions: expected one of the two')
+        raise MattingError(
+            'expected a network (checkpoint) or a folder of predictions, one of the two'
+        )
     if options.size == 'network' and network is None:
-        raise MattingError('--size=network: needs --checkpoint')
+        raise MattingError('size=network: needs a network')
     dataset = folders.open(allow_unmatched=allow_unmatched)
     predict: Predict | None = None
     network_size: NetworkSize | None = None

@@ -57,12 +57,12 @@ def list_folder(folder: Path, leave_out: Path | None = None) -> FolderContent:
 
     images: list[Path] = []
     others: list[Path] = []
-    skipped = leave_out.resolve() if leave_out else None
+    skipped = os.path.realpath(leave_out) if leave_out else None
     for root, folders, files in os.walk(folder, onerror=stop):
         folders[:] = [
             name
             for name in folders
-            if not name.startswith('.') and Path(root, name).resolve() != skipped
+            if not name.startswith('.') and os.path.realpath(os.path.join(root, name)) != skipped
         ]
         for path in (Path(root, name) for name in files if not name.startswith('.')):
             if path.is_file():

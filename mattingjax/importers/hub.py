@@ -7,7 +7,7 @@ import logging
 import re
 from pathlib import Path
 
-from mattingjax.errors import WeightsError
+from mattingjax.errors import WeightsError, missing_package
 
 SCHEME = 'hf://'
 
@@ -48,10 +48,8 @@ def fetch_from_hub(address: str, sha256: str | None = None) -> Path:
     try:
         from huggingface_hub import hf_hub_download
     except ImportError as error:
-        raise ImportError(
-            "huggingface_hub is missing: pip install -e '.[importers]', or download "
-            f'{_page(repository, revision, name)} and pass the file'
-        ) from error
+        instead = f'download {_page(repository, revision, name)} and pass the file'
+        raise missing_package(address, 'huggingface_hub', 'importers', instead) from error
     logging.getLogger('huggingface_hub').setLevel(logging.ERROR)  # it tells of every retry
     try:
         file = Path(hf_hub_download(repository, name, revision=revision))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from mattingjax.errors import ConfigError
+from mattingjax.files import read_file
 
 _MAX_WIDTH = 2**16
 
@@ -18,7 +19,7 @@ _MAX_WIDTH = 2**16
 def read_json(path: Path) -> Any:
     """The content of a JSON file; raises ConfigError, without its name, where it is none."""
     try:
-        return json.loads(path.read_text(encoding='utf-8'))
+        return json.loads(read_file(path).decode('utf-8'))
     except OSError as error:
         raise ConfigError(f'cannot be read: {error.strerror or error}') from error
     except (ValueError, RecursionError) as error:

@@ -127,10 +127,10 @@ def merge_settings(
     info = {'prune_info'} if has_info else set()
     if flags.get('selection', 'reference') != 'reference':
         for name in sorted((set(flags) & {'threshold', 'keep_shortcuts'}) | info):
-            raise MattingError(f'--{name}: only with --selection=reference')
+            raise MattingError(f'{name}: only with selection=reference')
     if has_info:
         for name in sorted(set(flags) & {'ratio', 'threshold', *targets}):
-            raise MattingError(f'--{name}: not with --prune_info, which says how much goes')
+            raise MattingError(f'{name}: not with a prune_info, which says how much goes')
     dropped = set()
     if 'ratio' in given:  # how much goes is one choice
         dropped |= targets

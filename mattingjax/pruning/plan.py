@@ -85,7 +85,7 @@ def plan_pruning(
     if folded:
         note = (
             f'{len(folded)} batch normalisations are folded into their kernels, which hides what '
-            'the channels matter; --recalibrate PHOTOS makes true ones of them first'
+            'the channels matter; recalibrating on photos makes true ones of them first'
         )
         plan = dataclasses.replace(plan, notes=(*plan.notes, note))
     return plan

@@ -69,7 +69,7 @@ class Limits:
             ]
             if not names:
                 raise MattingError(
-                    f'{pattern}: no channel group has that name (--dry_run lists them)'
+                    f'{pattern}: no channel group has that name (a dry run lists them)'
                 )
             fixed |= dict.fromkeys(names, ratio)
         return fixed

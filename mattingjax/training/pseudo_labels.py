@@ -156,7 +156,7 @@ def label_folder(
                 continue
             alpha, doubt = merge(matte, record.get('alpha'))
             line = {
-                'image': os.path.relpath(path.resolve(), output.resolve()),
+                'image': os.path.relpath(os.path.realpath(path), os.path.realpath(output)),
                 'alpha': f'alpha/{name}.png',
                 'doubt': f'{doubt:.4f}',
             }

@@ -13,6 +13,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from mattingjax.data.records import choose_evenly
+from mattingjax.errors import missing_package
 from mattingjax.files import write_file
 from mattingjax.images import encode_png
 from mattingjax.training.inputs import Example
@@ -36,9 +37,9 @@ class Recorder:
     """
 
     def __init__(self, workdir: Path, config: ConfigDict):
-        _require('matplotlib', '')
+        _require('curves.png', 'matplotlib')
         if config.tensorboard:
-            _require('tensorboardX', ', or --config.tensorboard=False')
+            _require('TensorBoard', 'tensorboardX', 'config.tensorboard=False')
         self.workdir = workdir
         self._config = config
         self._writer: Any = None
@@ -121,6 +122,6 @@ class Recorder:
                     self._writer.add_scalar(f'{prefix}/{name}', value, values['step'])
 
 
-def _require(package: str, alternative: str) -> None:
+def _require(what: str, package: str, otherwise: str = '') -> None:
     if importlib.util.find_spec(package) is None:
-        raise ImportError(f"{package} is missing: pip install -e '.[train]'{alternative}")
+        raise missing_package(what, package, 'train', otherwise)

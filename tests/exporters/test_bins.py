@@ -297,7 +297,7 @@ def test_masks_of_another_size(dataset):
 def test_any_size_needs_flags(tmp_path):
     artefact = write_manifest(tmp_path / 'export', shape=(0, 0, 0, 3))
     assert create_layout(artefact, height=64, width=96).input_shape == (1, 64, 96, 3)
-    with pytest.raises(MattingError, match=r'--height, --width: both .* takes any size'):
+    with pytest.raises(MattingError, match=r'height, width: both .* takes any size'):
         create_layout(artefact, height=64)
 
 
@@ -580,8 +580,8 @@ def test_run_refuses_what_is_no_number(brightness, tmp_path):
         (['run', '--model=a.onnx', '--output=README.md/out'], 'README.md: expected a folder'),
         (['run', '--model=a.onnx', '--output=out', '--loop=0'], 'loop'),
         (['run', '--modle=a.onnx', '--output=out'], 'Did you mean: model'),
-        (['prepare', '--output=out'], 'expected --images and --alphas, or --foregrounds'),
-        (['prepare', '--output=out', '--images=.', '--backgrounds=.'], 'expected --images and'),
+        (['prepare', '--output=out'], '--images, --foregrounds: expected images and alphas'),
+        (['prepare', '--output=out', '--images=.', '--backgrounds=.'], 'expected images and'),
         (['prepare', '--output=out', '--images=.', '--alphas=.'], 'both are needed without'),
     ],
 )

@@ -12,8 +12,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog='python -m tests.fuzz',
         description='Gives the library damaged and hostile inputs. Case i has the seed SEED + i '
-        'and the next of the kinds, so that a failure, told with its kind and seed, comes again with '
-        '--kinds KIND --seed SEED --cases 1. The exit status is 1 if anything failed.',
+        'and the next of the kinds, so that a failure, told with its kind and seed, comes again '
+        'with --kinds KIND --seed SEED --cases 1. The exit status is 1 if anything failed.',
     )
     parser.add_argument('--cases', type=int, default=300, help='how many (default: 300)')
     parser.add_argument('--seed', type=int, default=0, help='of the first (default: 0)')

@@ -72,7 +72,7 @@ def test_offline_it_says_what_to_do(monkeypatch):
 
 def test_without_the_package_it_says_so(monkeypatch):
     monkeypatch.setitem(sys.modules, 'huggingface_hub', None)
-    with pytest.raises(ImportError, match=r"pip install -e '\.\[importers\]'"):
+    with pytest.raises(ImportError, match=r"pip install 'mattingjax\[importers\]'"):
         import_weights('hf://a/b/c.ckpt')
 
 

@@ -97,11 +97,11 @@ def test_a_change_of_the_file_wins_over_it():
 @pytest.mark.parametrize(
     ('flags', 'has_info', 'message'),
     [
-        ({'selection': 'uniform', 'threshold': 0.5}, False, '--threshold: only with --selection'),
-        ({'selection': 'global'}, True, '--prune_info: only with --selection=reference'),
-        ({'ratio': 0.5}, True, '--ratio: not with --prune_info'),
-        ({'threshold': 0.5}, True, '--threshold: not with --prune_info'),
-        ({'target_macs': '1G'}, True, '--target_macs: not with --prune_info'),
+        ({'selection': 'uniform', 'threshold': 0.5}, False, 'threshold: only with selection'),
+        ({'selection': 'global'}, True, 'prune_info: only with selection=reference'),
+        ({'ratio': 0.5}, True, 'ratio: not with a prune_info'),
+        ({'threshold': 0.5}, True, 'threshold: not with a prune_info'),
+        ({'target_macs': '1G'}, True, 'target_macs: not with a prune_info'),
     ],
 )
 def test_flags_that_contradict_each_other(flags, has_info, message):

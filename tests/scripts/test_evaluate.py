@@ -95,7 +95,7 @@ def test_composites_at_a_given_size(evaluate, data):
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        ([], 'expected --images and --alphas, or --foregrounds and --backgrounds'),
+        ([], '--images, --foregrounds: expected images and alphas, or foregrounds'),
         (['--alphas=alphas', '--predictions=empty'], 'empty: holds no picture'),
         (['--alphas=alphas', '--predictions=places'], 'places: no matte for 2 of 2 (a, b)'),
         (['--images=photos', '--alphas=alphas', '--checkpoint=nosuch'], 'nosuch: not a checkpoint'),

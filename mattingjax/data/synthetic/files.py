@@ -70,7 +70,7 @@ def _map(
         with ProcessPoolExecutor(workers, spawn, prepare_worker) as pool:
             yield from pool.map(function, indices)
     except BrokenProcessPool as error:
-        raise MattingError('a process that drew was killed; fewer --workers need less') from error
+        raise MattingError('a process that drew was killed; fewer workers need less') from error
 
 
 def _write(portraits: SyntheticPortraits, folder: Path, index: int) -> np.ndarray | None:
