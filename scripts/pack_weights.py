@@ -1,4 +1,4 @@
-r"""Makes a trained checkpoint one that ships: small, of the size it is used at, with its model card.
+r"""Makes a trained checkpoint one that ships: small, of the size it is used at, with its card.
 
   python scripts/pack_weights.py --checkpoint runs/modnet_384/last --input_size 384 --card CARD.md \
     --output mattingjax/weights/modnet_p
