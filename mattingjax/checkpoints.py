@@ -11,15 +11,19 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
+import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import flax.traverse_util
 import jax
 import numpy as np
 
 from mattingjax.errors import CheckpointError, MattingError, OutputError
-from mattingjax.files import check_new_folder, new_folder
+from mattingjax.files import check_new_folder, new_folder, plainly_named
 from mattingjax.models import (
     ModelConfig,
     Variables,
@@ -34,26 +38,43 @@ CONFIG_FILE, VARIABLES_FOLDER = 'config.json', 'variables'
 _KIND = ('a checkpoint', CONFIG_FILE)
 DEFAULT_WEIGHTS = 'modnet_p'  # of those that ship: the best mattes
 _SHIPPED = Path(__file__).parent / 'weights'
+_MAX_UNFOLDING, _FREE_BYTES = (
+    100,
+    2**26,
+)  # what files may take in memory, times their size; at least
+_MAX_TREE = 2**24  # bytes of Orbax's list of the variables; MODNet's has 100 kB
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Checkpoint:
     """A network and its variables.
 
     Attributes:
       config: The network: everything needed to build and feed it.
       variables: `params` and `batch_stats`, as NumPy or JAX arrays.
+      origin: What it was read from; empty where it was made in memory.
     """
 
     config: ModelConfig
     variables: Variables
+    origin: str = ''
+
+    def __repr__(self) -> str:
+        parameters = sum(map(np.size, jax.tree.leaves(self.variables.get('params'))))
+        size = sum(leaf.nbytes for leaf in jax.tree.leaves(self.variables)) / 1e6
+        origin = f', from {self.origin}' if self.origin else ''
+        return (
+            f'Checkpoint({self.config.network}, input size {self.config.input_size}, '
+            f'{parameters:,} parameters, {size:.2f} MB of variables{origin})'
+        )
 
     def apply(self, images: jax.Array | np.ndarray) -> dict[str, jax.Array]:
         """Runs the network in inference mode, every head included; compiled once per shape.
 
         Args:
           images: [N, H, W, 3] RGB, float32 in [0, 255]; H and W are multiples of 32 (MODNet) or
-            16 (MMNet).
+            16 (MMNet). Fractions whose values are all in [0, 1], or negative ones, are taken as
+            they are, with a warning.
 
         Returns:
           `alpha` [N, H, W, 1] in [0, 1]. MODNet also `semantic` [N, H/16, W/16, 1] and `detail`
@@ -70,7 +91,21 @@ class Checkpoint:
         if images.ndim != 4 or images.shape[-1] != 3:
             raise CheckpointError(f'images: expected shape [N, H, W, 3], got {images.shape}')
         check_size(self.config, images.shape[1], images.shape[2], where='images')
+        _warn_of_range(images)
         return apply_compiled(self.config, self.variables, images, auxiliary=True)
+
+
+def _warn_of_range(images: jax.Array | np.ndarray) -> None:
+    """Warns of photos that were scaled already; while JAX traces, nothing is known of values."""
+    if isinstance(images, jax.core.Tracer) or images.dtype.kind != 'f' or not images.size:
+        return
+    least, most = float(images.min()), float(images.max())
+    if least < 0 or 0 < most <= 1:
+        warnings.warn(
+            f'images: expected values in [0, 255], found {least:g} to {most:g}; photos in [0, 1] '
+            'must be multiplied by 255, as the network scales them itself',
+            stacklevel=3,
+        )
 
 
 def list_weights() -> list[str]:
@@ -101,8 +136,8 @@ def save_checkpoint(
     try:
         with new_folder(Path(path), *_KIND, overwrite=overwrite) as scratch:
             variables = jax.tree.map(np.asarray, checkpoint.variables)
-            with ocp.PyTreeCheckpointer() as checkpointer:
-                checkpointer.save(scratch / VARIABLES_FOLDER, variables)
+            with plainly_named(scratch) as folder, ocp.PyTreeCheckpointer() as checkpointer:
+                checkpointer.save(folder / VARIABLES_FOLDER, variables)
             # Orbax's sign of success names the folder, which is renamed; that it is there says as
             # much.
             (scratch / VARIABLES_FOLDER / 'commit_success.txt').unlink(missing_ok=True)
@@ -110,10 +145,26 @@ def save_checkpoint(
             (scratch / CONFIG_FILE).write_text(text, encoding='utf-8')
             for name, content in (files or {}).items():
                 (scratch / name).write_bytes(content)
+            try:
+                _read_back(scratch, checkpoint.config, variables)
+            except CheckpointError as error:
+                raise CheckpointError(str(error).replace(str(scratch), str(path))) from error
+    except CheckpointError:
+        raise
     except OutputError as error:
         raise CheckpointError(str(error)) from error
     except Exception as error:  # Orbax and TensorStore raise their own types
         raise CheckpointError(f'{path}: cannot be written ({_one_line(error)})') from error
+
+
+def _read_back(folder: Path, config: ModelConfig, variables: Variables) -> None:
+    """Raises CheckpointError unless what was written can be read, and is what was to be written."""
+    read = _load_variables(folder / VARIABLES_FOLDER, config)
+    same = jax.tree.map(
+        lambda one, other: np.array_equal(np.asarray(one, np.float32), other), variables, read
+    )
+    if load_config(folder) != config or not all(jax.tree.leaves(same)):
+        raise CheckpointError(f'{folder}: what was written is read back with other values')
 
 
 def hash_checkpoint(checkpoint: Checkpoint) -> str:
@@ -156,7 +207,7 @@ def load_checkpoint(path_or_name: Path | str) -> Checkpoint:
     """
     config = load_config(path_or_name)
     folder = find_checkpoint(path_or_name) / VARIABLES_FOLDER
-    return Checkpoint(config, _load_variables(folder, config))
+    return Checkpoint(config, _load_variables(folder, config), str(path_or_name))
 
 
 def load_config(path_or_name: Path | str) -> ModelConfig:
@@ -171,14 +222,15 @@ def load_config(path_or_name: Path | str) -> ModelConfig:
 def find_checkpoint(path_or_name: Path | str) -> Path:
     """The directory that a path or shipped name means; raises CheckpointError if there is none."""
     path = Path(path_or_name)
-    if (path / CONFIG_FILE).is_file():
+    # Unlike methods of Path, these functions take any name, however long.
+    if os.path.isfile(path / CONFIG_FILE):
         return path
     if str(path_or_name) in list_weights():
         return _SHIPPED / path_or_name
     names = ', '.join(list_weights()) or 'none yet'
-    if path.is_dir():
+    if os.path.isdir(path):
         problem = f'the folder holds no {CONFIG_FILE}'
-    elif path.is_file():
+    elif os.path.isfile(path):
         problem = 'a file; foreign weights become a checkpoint with scripts/import_weights.py'
     else:
         problem = 'no such folder'
@@ -190,26 +242,68 @@ def find_checkpoint(path_or_name: Path | str) -> Path:
 def _load_variables(folder: Path, config: ModelConfig) -> Variables:
     import orbax.checkpoint as ocp
 
+    expected = flax.traverse_util.flatten_dict(variable_shapes(config), sep='/')
     if not folder.is_dir():
         raise CheckpointError(f'{folder}: missing')
     try:
-        with ocp.PyTreeCheckpointer() as checkpointer:
-            restored = checkpointer.restore(folder.absolute())
+        with plainly_named(folder) as plain, ocp.PyTreeCheckpointer() as checkpointer:
+            _check_tree_file(plain)
+            declared = checkpointer.metadata(plain).item_metadata
+            _check_declared(folder, getattr(declared, 'tree', declared), expected)
+            restored = checkpointer.restore(plain)
+    except CheckpointError:
+        raise
     except Exception as error:  # Orbax and TensorStore raise their own types
         raise CheckpointError(f'{folder}: damaged variables ({_one_line(error)})') from error
-    if not isinstance(restored, dict):
-        raise CheckpointError(f'{folder}: expected named variables, got {type(restored).__name__}')
-    expected = flax.traverse_util.flatten_dict(variable_shapes(config), sep='/')
     found = flax.traverse_util.flatten_dict(restored, sep='/')
+    if bad := find_bad_value(found):
+        raise CheckpointError(f'{folder}: {bad[0]}: {bad[1]}')
+    values = {name: np.asarray(found[name], np.float32) for name in expected}
+    return flax.traverse_util.unflatten_dict(values, sep='/')
+
+
+def _check_tree_file(folder: Path) -> None:
+    """Raises CheckpointError where Orbax's list of the variables is too long to be one."""
+    size = (folder / '_METADATA').stat().st_size
+    if size > _MAX_TREE:
+        raise CheckpointError(f'{folder}: its list of variables has {size} bytes')
+
+
+def _check_declared(folder: Path, declared: Any, expected: Mapping[str, Any]) -> None:
+    """Raises CheckpointError unless the variables that lie there are those of the network.
+
+    Nothing has been read of them yet but their names, shapes and types: what does not fit, or
+    would take far more memory than its files have bytes, is not read at all.
+
+    Args:
+      folder: Where they lie.
+      declared: Tree of what Orbax knows of each.
+      expected: Path → `jax.ShapeDtypeStruct`.
+    """
+    if not isinstance(declared, dict):
+        raise CheckpointError(
+            f'{folder}: damaged variables (expected named ones, got {type(declared).__name__})'
+        )
+    found = flax.traverse_util.flatten_dict(declared, sep='/')
     for name, leaf in expected.items():
         if name not in found:
             raise CheckpointError(f'{folder}: {name}: missing (expected shape {leaf.shape})')
-        if np.shape(found[name]) != leaf.shape:
+        shape = getattr(found[name], 'shape', type(found[name]).__name__)
+        if shape != leaf.shape:
+            raise CheckpointError(f'{folder}: {name}: expected shape {leaf.shape}, found {shape}')
+        dtype = np.dtype(found[name].dtype)
+        if dtype.kind not in 'fiu' and dtype != jax.numpy.bfloat16:
             raise CheckpointError(
-                f'{folder}: {name}: expected shape {leaf.shape}, found {np.shape(found[name])}'
+                f'{folder}: {name}: expected real numbers, found values of type {dtype}'
             )
+        chunk = getattr(found[name].storage, 'chunk_shape', None) or ()
+        if any(part > max(size, 1) for part, size in zip(chunk, shape, strict=True)):
+            raise CheckpointError(f'{folder}: {name}: stored in parts of {chunk}, larger than it')
     if unknown := sorted(set(found) - set(expected)):
         raise CheckpointError(f'{folder}: {unknown[0]}: unknown variable')
-    if bad := find_bad_value(found):
-        raise CheckpointError(f'{folder}: {bad[0]}: {bad[1]}')
-    return jax.tree.map(lambda value: np.asarray(value, np.float32), restored)
+    needed = sum(math.prod(leaf.shape) * np.dtype(leaf.dtype).itemsize for leaf in found.values())
+    stored = sum(file.stat().st_size for file in folder.rglob('*') if file.is_file())
+    if needed > max(_FREE_BYTES, _MAX_UNFOLDING * stored):
+        raise CheckpointError(
+            f'{folder}: its variables take {needed} bytes, but its files have only {stored}'
+        )

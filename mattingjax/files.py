@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -14,6 +15,7 @@ from pathlib import Path
 from mattingjax.errors import OutputError
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_PLAIN_PATH = re.compile(r'(\w:)?[\w/ .,+=@~^-]*', re.ASCII)
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -199,3 +201,26 @@ def _replace_folder(scratch: Path, path: Path) -> None:
         old.rename(path)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def plainly_named(folder: Path) -> Iterator[Path]:
+    """A path without special characters to a folder, for libraries that read meaning into them.
+
+    Orbax and etils take brackets for patterns, 'gs:' for an address, and a backslash for an escape.
+
+    Args:
+      folder: One that exists.
+
+    Yields:
+      The folder's absolute path where every character of it is plain; else that of a link to it,
+      which is gone afterwards.
+    """
+    folder = folder.absolute()
+    with contextlib.ExitStack() as stack:
+        if not _PLAIN_PATH.fullmatch(folder.as_posix()):
+            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix='mattingjax.'))
+            link = Path(scratch, 'folder')
+            link.symlink_to(folder, target_is_directory=True)
+            folder = link
+        yield folder

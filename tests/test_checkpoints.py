@@ -1,8 +1,10 @@
 import gc
 import json
 import shutil
+import warnings
 
 import flax.traverse_util
+import jax
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
@@ -21,8 +23,6 @@ def test_loads_what_was_saved(mmnet, mmnet_path):
 
 
 def test_a_jax_array_can_be_saved(mmnet, tmp_path):
-    import jax
-
     on_device = checkpoints.Checkpoint(mmnet.config, jax.device_put(mmnet.variables))
     save_checkpoint(tmp_path / 'here', on_device)
     assert load_checkpoint(tmp_path / 'here').config == mmnet.config
@@ -56,6 +56,44 @@ def test_a_failed_save_leaves_the_old_one_and_no_scraps(mmnet, tmp_path, monkeyp
     monkeypatch.undo()
     assert load_checkpoint(path).config == mmnet.config
     assert [child.name for child in tmp_path.iterdir()] == ['here']
+
+
+# Folders in one another, so that there are few files to write.
+NASTY_PATHS = (
+    ('r[0.3]', '[]', 'a*b', 'a?b', '[a-z]'),
+    ('%41%', 'a#b', '~', '~root', '$HOME', 'a{b,c}'),
+    ('two words ', '-dash', '--output=x', "it's", 'say "a"', 'a;b|c&d'),
+    ('file:', 'a:b', 'back\\slash', 'line\nbreak'),
+    ('gs:', 'run[1]'),
+    ('é', 'e\u0301', '猫', '\udcff', '.hidden', 'x' * 250),
+)
+
+
+@pytest.mark.parametrize('names', NASTY_PATHS)
+def test_every_name_that_the_file_system_takes(mmnet, tmp_path, names):
+    path = tmp_path.joinpath(*names)
+    save_checkpoint(path, mmnet)
+    save_checkpoint(path, mmnet, overwrite=True)
+    loaded = load_checkpoint(path)
+    flat = flax.traverse_util.flatten_dict(loaded.variables, sep='/')
+    for variable, value in flax.traverse_util.flatten_dict(mmnet.variables, sep='/').items():
+        np.testing.assert_array_equal(flat[variable], value)
+    assert [child.name for child in path.parent.iterdir()] == [names[-1]]
+
+
+def test_what_was_written_is_read_back(mmnet, tmp_path, monkeypatch):
+    save = ocp.PyTreeCheckpointer.save
+
+    def save_something_else(self, folder, variables):
+        save(self, folder, jax.tree.map(np.ones_like, variables))
+
+    monkeypatch.setattr(ocp.PyTreeCheckpointer, 'save', save_something_else)
+    with pytest.raises(MattingError, match='here: what was written is read back with other values'):
+        save_checkpoint(tmp_path / 'here', mmnet)
+    monkeypatch.setattr(ocp.PyTreeCheckpointer, 'save', lambda self, folder, _: folder.mkdir())
+    with pytest.raises(MattingError, match='here/variables: damaged variables'):
+        save_checkpoint(tmp_path / 'here', mmnet)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture
@@ -100,6 +138,75 @@ def test_a_misshapen_tensor_is_named(broken):
     edit_config(broken, architecture=architecture | {'final': 9})
     with pytest.raises(MattingError, match=r'dec_block4/\S+: expected shape .* found'):
         load_checkpoint(broken)
+
+
+def test_what_does_not_fit_is_not_even_read(mmnet, broken, monkeypatch):
+    """Names, shapes, types and sizes are compared with the network before anything is restored."""
+
+    def fail(*_, **__):
+        raise AssertionError('restored')
+
+    flat = flax.traverse_util.flatten_dict(mmnet.variables, sep='/')
+    name = 'params/final_block/bias'
+    for value, message in (
+        (np.zeros(3, np.float32), r'bias: expected shape \(2,\), found \(3,\)'),
+        (np.zeros((2, 1), np.float32), r'bias: expected shape \(2,\), found \(2, 1\)'),
+        (np.zeros(2, np.complex64), 'bias: expected real numbers, found values of type complex64'),
+        (3.5, r'bias: expected shape \(2,\), found \(\)'),
+        ('text', r'bias: expected shape \(2,\), found'),
+    ):
+        rewrite_variables(broken, flax.traverse_util.unflatten_dict({**flat, name: value}, sep='/'))
+        with monkeypatch.context() as patch:
+            patch.setattr(ocp.PyTreeCheckpointer, 'restore', fail)
+            with pytest.raises(MattingError, match=message):
+                load_checkpoint(broken)
+    with monkeypatch.context() as patch:
+        patch.setattr(ocp.PyTreeCheckpointer, 'restore', fail)
+        (broken / 'variables' / '_METADATA').write_bytes(b' ' * 2**25)
+        with pytest.raises(MattingError, match='its list of variables has 33554432 bytes'):
+            load_checkpoint(broken)
+
+
+def test_variables_larger_than_their_files_are_not_read(mmnet_path, monkeypatch):
+    """A compressed part of zeros may have any size."""
+    monkeypatch.setattr(checkpoints, '_FREE_BYTES', 0)
+    monkeypatch.setattr(checkpoints, '_MAX_UNFOLDING', 0.01)
+    with pytest.raises(
+        MattingError, match=r'variables take \d+ bytes, but its files have only \d+'
+    ):
+        load_checkpoint(mmnet_path)
+
+
+@pytest.mark.parametrize('width', [2**16 + 1, 2**40, 10**400, -1, 0, True, 1.5, '8', None])
+def test_impossible_widths_are_refused_at_once(broken, width):
+    architecture = json.loads((broken / 'config.json').read_text())['architecture']
+    for changes in ({'final': width}, {'compressed': [width, 8]}):
+        edit_config(broken, architecture=architecture | changes)
+        with pytest.raises(MattingError, match=r'ModelConfig.architecture.\w+(\.0)?: expected'):
+            load_checkpoint(broken)
+
+
+def test_a_short_description(mmnet, mmnet_path):
+    parameters = sum(map(np.size, jax.tree.leaves(mmnet.variables['params'])))
+    expected = f'Checkpoint(mmnet, input size 64, {parameters:,} parameters, '
+    assert repr(mmnet).startswith(expected)
+    assert repr(mmnet).endswith(' MB of variables)')
+    assert repr(load_checkpoint(mmnet_path)).endswith(f' MB of variables, from {mmnet_path})')
+
+
+def test_photos_that_were_scaled_already(mmnet, monkeypatch):
+    monkeypatch.setattr(checkpoints, 'apply_compiled', lambda *given, **_: {'alpha': given[2]})
+    photos = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        for images in (photos, photos.astype(np.uint8), np.zeros_like(photos), photos[:0],
+                       jax.numpy.asarray(photos)):  # fmt: skip
+            mmnet.apply(images)
+        # Nothing is known of values while JAX traces.
+        jax.jit(lambda images: mmnet.apply(images)['alpha'])(photos / 255)
+    for images in (photos / 255, jax.numpy.asarray(photos / 255), photos / 127.5 - 1):
+        with pytest.warns(UserWarning, match=r'images: expected values in \[0, 255\], found'):
+            mmnet.apply(images)
 
 
 @pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning')

@@ -41,9 +41,13 @@ __all__ = [
 Variables = dict[str, Any]
 
 
-@functools.lru_cache(maxsize=64)
 def variable_shapes(config: ModelConfig) -> Variables:
     """A network's variables, all heads, as `jax.ShapeDtypeStruct`; nothing is computed."""
+    return jax.tree.map(lambda leaf: leaf, _variable_shapes(config))  # dictionaries of the caller's
+
+
+@functools.lru_cache(maxsize=64)
+def _variable_shapes(config: ModelConfig) -> Variables:
     image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
     init = functools.partial(create_model(config).init, auxiliary=True)
     return jax.eval_shape(init, jax.random.key(0), image)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import Any, Self
@@ -10,6 +11,7 @@ import jax
 import orbax.checkpoint as ocp
 
 from mattingjax.errors import CheckpointError
+from mattingjax.files import plainly_named
 from mattingjax.models import ModelConfig
 from mattingjax.training.state import TrainState
 
@@ -50,14 +52,19 @@ class Saver:
     def __init__(self, folder: Path, keep: int):
         options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=True)
         self._folder = folder
-        self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
+        folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            plain = stack.enter_context(plainly_named(folder))
+            self._manager = ocp.CheckpointManager(plain, options=options)
+            self._link = stack.pop_all()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._manager.wait_until_finished()
-        self._manager.close()
+        with self._link:
+            self._manager.wait_until_finished()
+            self._manager.close()
 
     @property
     def latest_step(self) -> int | None:
