@@ -39,7 +39,7 @@ class Artefact:
     precision: str
     signature: Signature
     runtimes: tuple[str, ...]
-    details: dict[str, Any] = dataclasses.field(default_factory=dict)
+    details: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
 
     def describe(self, parities: dict[str, dict[str, Any]] | None) -> dict[str, Any]:
         """Its entry in the manifest, JSON types, with what verification measured."""

@@ -43,7 +43,7 @@ class Layout(Architecture):
     """
 
     artefact: str | None
-    artefact_sha256: dict
+    artefact_sha256: dict = dataclasses.field(hash=False)
     input_shape: tuple[int, int, int, int]
     input_dtype: str
     colour_order: str
@@ -81,7 +81,7 @@ class Item(Architecture):
     """
 
     name: str
-    sources: dict
+    sources: dict = dataclasses.field(hash=False)
     size: tuple[int, int]
     image_file: str
     image_sha256: str

@@ -28,7 +28,7 @@ class VerificationError(MattingError):
     """An artefact that differs from the JAX network by more than it may."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Case:
     """Images and what the JAX network makes of them.
 

@@ -84,6 +84,10 @@ class Predictor:
     def __init__(self, runtime: Runtime):
         self._runtime = runtime
 
+    def __repr__(self) -> str:
+        runtime = self._runtime
+        return f'Predictor({type(runtime).__name__}, input size {runtime.input_size})'
+
     def network_size(self, height: int, width: int, step: int | None = None) -> tuple[int, int]:
         """The size at which the network sees such a photo; see `network_size`.
 

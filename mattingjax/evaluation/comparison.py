@@ -39,7 +39,7 @@ class Records(Protocol):
     def __getitem__(self, index: int, /) -> Mapping[str, Any]: ...
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class EvaluationReport:
     """What came of an evaluation.
 

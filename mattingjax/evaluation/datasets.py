@@ -36,7 +36,7 @@ class Item:
     """
 
     name: str
-    files: dict[str, Path]
+    files: dict[str, Path] = dataclasses.field(hash=False)
 
 
 @dataclasses.dataclass(frozen=True)

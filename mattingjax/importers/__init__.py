@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import glob
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -65,9 +66,10 @@ def import_weights(
         if prune_info is not None:
             raise WeightsError(f'{prune_info}: a prune_info belongs to MODNet, {source} is MMNet')
         return _import_mmnet(prefix)
-    if source.is_dir():
+    # Unlike methods of Path, these functions take any name, however long.
+    if os.path.isdir(source):
         raise WeightsError(f'{source}: expected a weights file, got a folder')
-    if not source.is_file():
+    if not os.path.isfile(source):
         raise WeightsError(f'{source}: no such file')
     try:
         if torch_file.is_torch_file(source):
@@ -84,8 +86,10 @@ def import_weights(
 def _import_torch_modnet(source: Path, prune_info: Path | str | None) -> Checkpoint:
     tensors: dict[str, np.ndarray] = {}
     ignored, duplicates = [], {}
-    for name, tensor in torch_file.read_torch_tensors(source).items():
-        canonical = modnet_names.canonical_name(name)
+    stored = torch_file.read_torch_tensors(source)
+    names = modnet_names.canonical_names(stored)
+    for name, tensor in stored.items():
+        canonical = names[name]
         if canonical.endswith(_COUNTER):
             ignored.append(name)
         elif canonical.startswith(_DUPLICATE_BACKBONE):
@@ -167,4 +171,5 @@ def _checkpoint(
         'ignored': sorted(ignored),
         'initialised': sorted(initialised),
     }
-    return Checkpoint(dataclasses.replace(config, provenance=provenance), variables)
+    config = dataclasses.replace(config, provenance=provenance)
+    return Checkpoint(config, variables, str(files[0]))

@@ -28,7 +28,8 @@ def fetch_from_hub(address: str, sha256: str | None = None) -> Path:
     Args:
       address: `hf://OWNER/REPO/FILE`; `REPO@REVISION` for another revision than the known one, or
         the newest of files that are not known.
-      sha256: What the file must have, in hexadecimal; of known files it is known.
+      sha256: What the file must have, in hexadecimal; of known files it is known. Without either, a
+        warning tells the file's.
 
     Returns:
       The file in the cache.
@@ -59,7 +60,12 @@ def fetch_from_hub(address: str, sha256: str | None = None) -> Path:
             f'{_page(repository, revision, name)} by hand and pass the file'
         ) from error
     found = hashlib.sha256(file.read_bytes()).hexdigest()
-    if sha256 is not None and found != sha256.lower():
+    if sha256 is None:
+        logging.getLogger(__name__).warning(
+            '%s: nobody vouches for this file, as its SHA-256 is not known here; it is %s, and '
+            'sha256=... makes sure that it stays so', address, found,
+        )  # fmt: skip
+    elif found != sha256.lower():
         raise WeightsError(f'{address}: expected SHA-256 {sha256.lower()}, got {found}')
     return file
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import re
 from collections.abc import Callable, Mapping
 
 import flax.traverse_util
@@ -92,6 +94,22 @@ def find_problems(
     return problems
 
 
+def _name_alike(candidate: Candidate, shapes: Mapping[str, Shape]) -> str:
+    """A name that the file has in place of the first that it lacks, for a message."""
+    expected = [source.name for source, _ in candidate.sources().values()]
+    absent = next((name for name in expected if name not in shapes), None)
+    unknown = sorted(set(shapes) - set(expected))
+    if absent is None or not unknown:
+        return ''
+
+    def common_end(name: str) -> int:
+        ends = (re.split('[./]', text)[::-1] for text in (name, absent))
+        pairs = zip(*ends, strict=False)
+        return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+    return f'; {absent:.60} is expected, the file has {max(unknown, key=common_end):.60}'
+
+
 def assemble(
     candidates: list[Candidate],
     tensors: Mapping[str, np.ndarray],
@@ -119,8 +137,9 @@ def assemble(
     problems = [find_problems(candidate, shapes, optional) for candidate in candidates]
     chosen, least = min(zip(candidates, problems, strict=True), key=lambda pair: len(pair[1]))
     if least:
-        more = f' (and {len(least) - 1} more variables do not fit)' if len(least) > 1 else ''
-        raise WeightsError(f'{where}: {least[0]}{more}')
+        count = len(least) - 1
+        more = f' (and {count} more variables do not fit{_name_alike(chosen, shapes)})'
+        raise WeightsError(f'{where}: {least[0]:.150}{more if count else ""}')
     sources = {path: source for path, (source, _) in chosen.sources().items()}
     present = {path: tensors[s.name] for path, s in sources.items() if s.name in tensors}
     if bad := find_bad_value(present):

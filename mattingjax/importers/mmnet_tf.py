@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,7 +34,7 @@ def find_prefix(path: Path) -> Path | None:
     """The prefix of the TensorFlow checkpoint that `path` is a part of, or None if it is not."""
     name = re.sub(r'\.(index|meta|data-\d{5}-of-\d{5})$', '', path.name)
     index = path.parent / f'{name}.index'
-    return path.parent / name if name and index.is_file() else None
+    return path.parent / name if name and os.path.isfile(index) else None
 
 
 def read_tensorflow_tensors(prefix: Path) -> tuple[dict[str, np.ndarray], list[str]]:

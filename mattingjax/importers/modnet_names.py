@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,34 @@ from mattingjax.models.mobilenet_v2 import (
 
 _OIHW = (2, 3, 1, 0)  # PyTorch kernels [out, in, h, w] → [h, w, in, out]
 _LEAVES = {'kernel': 'weight', 'scale': 'weight', 'mean': 'running_mean', 'var': 'running_var'}
+_BRANCHES = ('backbone.', 'lr_branch.', 'hr_branch.', 'f_branch.')
 # Heads that only training needs: inference exports leave them out.
 TRAINING_HEADS = ('lr_branch.conv_lr.', 'hr_branch.conv_hr.')
 
 
-def canonical_name(name: str) -> str:
-    """The published name of a tensor, from it or from the pruner's (`module.`, `.cbr.`)."""
-    return name.removeprefix('module.').replace('.cbr.', '.')
+def canonical_names(names: Iterable[str]) -> dict[str, str]:
+    """Names in a file → the published ones, without what wrappers put before and between.
+
+    A prefix that all names have (`module.` of data parallelism, `model.` or `net.` of training
+    frameworks, several of them) goes where more names begin as published without it; `module.`
+    goes where any name has it, `_orig_mod.` of compilation and the pruner's `.cbr.` everywhere.
+    """
+    plain = {name: name.replace('_orig_mod.', '').replace('.cbr.', '.') for name in names}
+    first = min(plain.values(), default='').split('.')
+    last = max(plain.values(), default='').split('.')
+    prefixes = ['']
+    for part, other in zip(first[:-1], last[:-1], strict=False):
+        if part != other:
+            break
+        prefixes.append(f'{prefixes[-1]}{part}.')
+
+    def count_published(prefix: str) -> int:
+        return sum(name.startswith(_BRANCHES, len(prefix)) for name in plain.values())
+
+    prefix = max(prefixes, key=count_published)
+    return {
+        name: published[len(prefix) :].removeprefix('module.') for name, published in plain.items()
+    }
 
 
 def find_torch_source(config: MODNetConfig, path: str) -> Source:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mattingjax.errors import WeightsError
-from mattingjax.importers.modnet_names import canonical_name
+from mattingjax.importers.modnet_names import canonical_names
 from mattingjax.importers.protobuf import Buffer, read_fields
 from mattingjax.models.mobilenet_v2 import EPSILON, STRIDES
 
@@ -116,9 +116,8 @@ def _name_tensors(graph: Any, weights: dict[str, np.ndarray], path: Path) -> dic
             raise WeightsError(f'{path}: {name}: stands twice under two spellings')
         tensors[name] = tensor
 
-    for name, tensor in weights.items():
-        if '.' in name:
-            add(canonical_name(name), tensor)
+    for name, published in canonical_names(name for name in weights if '.' in name).items():
+        add(published, weights[name])
     unnamed = {name for name in weights if '.' not in name} - constants
     folded, gates = [], []
     for node in graph.node:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mattingjax.models.backend import check_backend
 from mattingjax.models.mmnet import MMNet, MMNetConfig
 from mattingjax.models.model_config import (
     ModelConfig,
@@ -29,6 +30,7 @@ __all__ = [
     'Preprocessing',
     'apply_compiled',
     'apply_model',
+    'check_backend',
     'check_size',
     'create_model',
     'create_model_config',
@@ -42,7 +44,12 @@ Variables = dict[str, Any]
 
 
 def variable_shapes(config: ModelConfig) -> Variables:
-    """A network's variables, all heads, as `jax.ShapeDtypeStruct`; nothing is computed."""
+    """A network's variables, all heads, as `jax.ShapeDtypeStruct`; nothing is computed.
+
+    Raises:
+      ConfigError: JAX has no backend; see `check_backend`. loading and importing ask here first.
+    """
+    check_backend()
     return jax.tree.map(lambda leaf: leaf, _variable_shapes(config))  # dictionaries of the caller's
 
 

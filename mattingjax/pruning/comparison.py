@@ -19,7 +19,7 @@ from mattingjax.pruning.recalibration import recalibrate
 Pairs = Sequence[tuple[np.ndarray, np.ndarray]]  # uint8 [S, S, 3] and float32 [S, S]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Outcome:
     """One network on several sets of photos.
 

@@ -46,7 +46,7 @@ class PruneOptions(Architecture):
     min_channels: int = 8
     max_ratio: float = 0.9
     ignore: tuple[str, ...] = ()
-    group_ratios: dict[str, float] = dataclasses.field(default_factory=dict)
+    group_ratios: dict[str, float] = dataclasses.field(default_factory=dict, hash=False)
     method: str = 'l1'
     aggregate: str = 'mean'
     normalise: bool = True
@@ -74,7 +74,7 @@ class PruneOptions(Architecture):
 
     def validate(self) -> None:
         self.require(self.selection in SELECTIONS, 'selection', f'one of {", ".join(SELECTIONS)}')
-        self.require(self.seed >= 0, 'seed', 'at least 0')
+        self.require(0 <= self.seed < 2**63, 'seed', '0 or more, below 2**63')
         if self.ratio is not None:
             check_ratio(self.ratio)
         if self.threshold is not None:

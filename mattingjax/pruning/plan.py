@@ -21,7 +21,9 @@ from mattingjax.pruning.recalibration import find_folded, recalibrate, restore_b
 from mattingjax.pruning.report import PruneReport, create_report
 from mattingjax.pruning.selection import (
     Budget,
+    Limits,
     Widths,
+    describe_held,
     keep_best,
     search_widths,
     select_global,
@@ -33,7 +35,7 @@ from mattingjax.pruning.surgery import prune, with_widths
 _STEPS, _LATENCY_STEPS = 14, 5
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class PrunePlan:
     """What will be pruned.
 
@@ -52,6 +54,10 @@ class PrunePlan:
     target: MODNetConfig | None = None
     prune_info: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        before, after = self.report.before.parameters, self.report.after.parameters
+        return f'PrunePlan({self.config.network}, {before:,} to {after:,} parameters)'
 
 
 def plan_pruning(
@@ -100,13 +106,16 @@ def _plan_shares(
     """By 'uniform' or 'global': of a ratio, or of the least ratio that meets the targets."""
     groups, notes = channel_groups(config), []
 
-    def select(ratio: float) -> Widths:
+    def select(ratio: float, limits: Limits = options.limits) -> Widths:
         if options.selection == 'global':
-            return select_global(groups, importance, ratio, options.limits)
-        return select_uniform(groups, ratio, options.limits)
+            return select_global(groups, importance, ratio, limits)
+        return select_uniform(groups, ratio, limits)
 
     if options.ratio is not None:
         widths = select(options.ratio)
+        free = select(options.ratio, options.limits.without_floor())
+        if held := describe_held(groups, widths, free, options.limits):
+            notes.append(held)
     else:
         measure = measure_latency and functools.cache(measure_latency)
         steps = _STEPS if options.target_latency is None else _LATENCY_STEPS

@@ -29,7 +29,7 @@ class PruneReport:
 
     network: str
     input_size: int
-    widths: dict[str, tuple[int, int]]
+    widths: dict[str, tuple[int, int]] = dataclasses.field(hash=False)
     before: Cost
     after: Cost
 

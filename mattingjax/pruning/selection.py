@@ -21,6 +21,7 @@ from mattingjax.pruning.importance import Importance
 Widths = dict[str, int]  # name of a group → channels that stay
 _MOST = 0.999  # ratio that leaves every group at its floor
 _ROUNDING = 1e-9
+_MOST_CHANNELS = 2**16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,12 +43,14 @@ class Limits:
     min_channels: int = 1
     max_ratio: float = 1.0
     ignored: tuple[str, ...] = ()
-    ratios: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    ratios: Mapping[str, float] = dataclasses.field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         for name in ('round_to', 'min_channels'):
-            if getattr(self, name) < 1:
-                raise MattingError(f'{name}: expected at least 1, got {getattr(self, name)}')
+            if not 1 <= getattr(self, name) <= _MOST_CHANNELS:
+                raise MattingError(
+                    f'{name}: expected 1 to {_MOST_CHANNELS}, got {getattr(self, name)}'
+                )
         if not 0 <= self.max_ratio <= 1:
             raise MattingError(f'max_ratio: expected 0 to 1, got {self.max_ratio}')
         for pattern, ratio in self.ratios.items():
@@ -74,6 +77,10 @@ class Limits:
             fixed |= dict.fromkeys(names, ratio)
         return fixed
 
+    def without_floor(self) -> Limits:
+        """The same, but that a group may lose all that it can."""
+        return dataclasses.replace(self, min_channels=1, max_ratio=1.0)
+
     def allowed(self, group: ChannelGroup, width: float) -> int:
         """The possible width nearest to the one that is wanted."""
         # Shares of widths are whole numbers but for rounding; halves go up, as in round_to_8.
@@ -81,6 +88,40 @@ class Limits:
         floor = max(group.minimum, self.min_channels, group.width * (1 - self.max_ratio))
         steps = max(steps, math.ceil(floor / self.round_to - _ROUNDING))
         return min(group.width, steps * self.round_to)
+
+
+def describe_held(
+    groups: Iterable[ChannelGroup], widths: Widths, free: Widths, limits: Limits
+) -> str | None:
+    """Which groups lose less than was asked for, and why; None if there is no such group.
+
+    Args:
+      groups: The network's.
+      widths: What a rule gave with `limits`.
+      free: What it gave without a floor; see `Limits.without_floor`.
+      limits: What the widths keep to.
+    """
+    groups = tuple(groups)
+    held = [group for group in groups if widths[group.name] > free[group.name]]
+    if not held:
+        return None
+    by_share = sum(
+        group.width * (1 - limits.max_ratio) > max(group.minimum, limits.min_channels)
+        for group in held
+    )
+    reasons = [
+        f'{name}={value:g} holds {count}'
+        for name, value, count in (
+            ('min_channels', limits.min_channels, len(held) - by_share),
+            ('max_ratio', limits.max_ratio, by_share),
+        )
+        if count
+    ]
+    kept, total = (sum(sizes) for sizes in (widths.values(), (group.width for group in groups)))
+    return (
+        f'{len(held)} of {len(groups)} groups lose less than the ratio asks for '
+        f'({", ".join(reasons)}); {1 - kept / total:.0%} of all channels go'
+    )
 
 
 def check_ratio(ratio: float, name: str = 'ratio') -> None:

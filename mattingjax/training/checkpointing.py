@@ -27,8 +27,8 @@ class Progress:
     """
 
     network: ModelConfig
-    data: dict[str, Any]
-    best: dict[str, float]
+    data: dict[str, Any] = dataclasses.field(hash=False)
+    best: dict[str, float] = dataclasses.field(hash=False)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""

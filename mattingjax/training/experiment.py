@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from mattingjax.checkpoints import Checkpoint, hash_checkpoint, load_checkpoint
 from mattingjax.errors import MattingError
-from mattingjax.models import MMNetConfig, create_model_config, init_variables
+from mattingjax.models import MMNetConfig, check_backend, create_model_config, init_variables
 from mattingjax.pruning import (
     Limits,
     channel_groups,
@@ -35,7 +35,7 @@ START, TEACHER = 'model.checkpoint', 'loss.teacher'  # settings that name a chec
 _STATISTICS_PHOTOS = 32  # to restore folded batch normalisation on
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Experiment:
     """What settings mean.
 
@@ -116,6 +116,7 @@ def _load(setting: str, path: str) -> Checkpoint:
 
 
 def _check_devices(config: ConfigDict) -> None:
+    check_backend()
     if config.batch_size % jax.device_count():
         raise MattingError(
             f'config.batch_size: expected a multiple of the {jax.device_count()} devices, got '

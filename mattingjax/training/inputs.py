@@ -37,7 +37,7 @@ def open_configured(config: ConfigDict) -> Dataset:
     return open_dataset(config.kind, **{name: config[name] for name in _OPTIONS})
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Sources:
     """Where the photos of an experiment lie.
 

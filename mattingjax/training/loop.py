@@ -116,7 +116,7 @@ def _watching_for_sigterm() -> Iterator[list[int]]:
         signal.signal(signal.SIGTERM, earlier)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Inputs:
     """What a training needs, checked; its folder is not touched yet.
 

@@ -9,6 +9,7 @@ from typing import Any
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax.traverse_util import flatten_dict, unflatten_dict
 
@@ -34,6 +35,11 @@ class TrainState(flax.struct.PyTreeNode):
     batch_stats: Any
     opt_state: Any
     ema: Any
+
+    def __repr__(self) -> str:
+        count = sum(map(np.size, jax.tree.leaves((self.params, self.frozen))))
+        size = sum(getattr(leaf, 'nbytes', 0) for leaf in jax.tree.leaves(self)) / 1e6
+        return f'TrainState(step {self.step}, {count:,} parameters, {size:.2f} MB in all)'
 
     def variables(self, *, averaged: bool = True) -> Variables:
         """`params` and `batch_stats` of the network, averaged ones where there are such."""

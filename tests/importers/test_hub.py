@@ -58,6 +58,17 @@ def test_the_known_hash_is_that_of_the_published_weights(shared):
     assert hashlib.sha256(file.read_bytes()).hexdigest() == known
 
 
+def test_the_hash_of_an_unknown_file_is_told(downloads, caplog):
+    hub.fetch_from_hub('hf://a/b/c.ckpt')
+    (record,) = caplog.records
+    assert record.levelname == 'WARNING'
+    assert 'hf://a/b/c.ckpt' in record.getMessage()
+    assert SHA256 in record.getMessage()
+    caplog.clear()
+    hub.fetch_from_hub('hf://a/b/c.ckpt', SHA256)
+    assert not caplog.records
+
+
 def test_offline_it_says_what_to_do(monkeypatch):
     huggingface_hub = pytest.importorskip('huggingface_hub')
 

@@ -38,8 +38,19 @@ def assert_same_variables(first, second):
         np.testing.assert_array_equal(first[path], second[path], err_msg=path)
 
 
-@pytest.mark.parametrize('prefix', ['module.', ''])
-@pytest.mark.parametrize('pruner', [False, True])
+@pytest.mark.parametrize(
+    ('prefix', 'pruner'),
+    [
+        ('module.', False),
+        ('', True),
+        ('module.', True),
+        ('module.module.', False),
+        ('_orig_mod.', False),
+        ('model.', False),
+        ('net.', True),
+        ('state.model._orig_mod.module.', False),
+    ],
+)
 def test_torch_names_in_every_spelling(modnet, tmp_path, prefix, pruner):
     tensors = as_state_dict(modnet, prefix)
     backbone = {name: tensor for name, tensor in tensors.items() if 'backbone' in name}
@@ -59,6 +70,45 @@ def test_torch_names_in_every_spelling(modnet, tmp_path, prefix, pruner):
     assert imported.config.architecture == modnet.config.architecture
     (ignored,) = imported.config.provenance['ignored']
     assert ignored.endswith('num_batches_tracked')
+
+
+def test_a_prefix_that_some_names_have_stays():
+    names = ['net.backbone.a', 'net.f_branch.b', 'criterion.c']
+    assert list(modnet_names.canonical_names(names).values()) == names
+    # One that has more of our names without it is still one, whatever else is there.
+    names = ['net.backbone.a', 'net.f_branch.b', 'net.criterion.c']
+    published = ['backbone.a', 'f_branch.b', 'criterion.c']
+    assert list(modnet_names.canonical_names(names).values()) == published
+    assert modnet_names.canonical_names([]) == {}
+
+
+def test_names_that_do_not_fit_are_shown_beside_ours(modnet, tmp_path):
+    tensors = {
+        name.replace('f_branch', 'fusion'): tensor
+        for name, tensor in as_state_dict(modnet, '').items()
+    }
+    write_state_dict(tmp_path / 'weights.ckpt', tensors)
+    message = r'; f_branch\.(\S+) is expected, the file has fusion\.\1\)'
+    with pytest.raises(MattingError, match=message):
+        import_weights(tmp_path / 'weights.ckpt')
+
+
+@pytest.mark.parametrize(
+    'name', ['w[1].ckpt', 'w*?.ckpt', '%41 #~{}.ckpt', '-x', 'ü\n', '\udcff.x']
+)
+def test_every_name_that_the_file_system_takes(modnet, tmp_path, name):
+    folder = tmp_path / '[a] *'
+    folder.mkdir()
+    write_state_dict(folder / name, as_state_dict(modnet))
+    imported = import_weights(folder / name)
+    assert imported.config.provenance['sha256'].keys() == {name}
+    assert repr(imported).endswith(f'from {folder / name})')
+
+
+def test_a_name_that_no_file_system_takes():
+    for name in ('x' * 300, f'{"x" * 300}/a.ckpt', 'a\0b'):
+        with pytest.raises(MattingError, match='no such file'):
+            import_weights(name)
 
 
 def report(what, ours, theirs) -> np.ndarray:

@@ -103,6 +103,14 @@ def test_initialised_variables_have_the_promised_shapes(name, request):
     assert all(jax.tree.leaves(jax.tree.map(np.array_equal, variables, again)))
 
 
+def test_shapes_are_the_callers_own(mmnet):
+    shapes = variable_shapes(mmnet.config)
+    shapes['params']['init_block'].clear()
+    del shapes['batch_stats']
+    assert set(variable_shapes(mmnet.config)) == {'params', 'batch_stats'}
+    assert variable_shapes(mmnet.config)['params']['init_block']
+
+
 def outputs_of(checkpoint, **options) -> dict:
     images = np.full((2, 64, 96, 3), 100.0, np.float32)
     shapes = jax.eval_shape(

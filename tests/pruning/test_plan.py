@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,21 @@ def test_recalibrates(mmnet):
     assert not np.allclose(before, after)
 
 
+def test_a_ratio_that_is_cut_short_is_told(mmnet):
+    groups = channel_groups(mmnet.config)
+    narrow = sum(group.width < 16 for group in groups)
+    assert plan(mmnet, ratio=0.5).notes == ()
+    (note,) = plan(mmnet, ratio=0.5, min_channels=8).notes
+    assert note.startswith(
+        f'{narrow} of {len(groups)} groups lose less than the ratio asks for '
+        f'(min_channels=8 holds {narrow}); '
+    )
+    (note,) = plan(mmnet, ratio=0.5, max_ratio=0.25, selection='global').notes
+    assert re.search(r'\(max_ratio=0.25 holds \d+\); \d+% of all channels go', note)
+    # What was not asked to go is not missed.
+    assert plan(mmnet, ratio=0.5, min_channels=8, ignore=('*',)).notes == ()
+
+
 def test_meets_targets(modnet):
     dense = plan(modnet, ratio=0.0).report.before
     found = plan(modnet, target_params='0.6x', target_macs=str(dense.macs // 2))
@@ -92,6 +109,12 @@ def test_equal_checkpoints_have_equal_hashes(mmnet, modnet):
     other = Checkpoint(mmnet.config, prune_checkpoint(mmnet, plan(mmnet, ratio=0.0)).variables)
     assert hash_checkpoint(other) == hash_checkpoint(mmnet)
     assert len({hash_checkpoint(modnet), hash_checkpoint(mmnet)}) == 2
+
+
+def test_a_short_description(mmnet):
+    assert re.fullmatch(
+        r'PrunePlan\(mmnet, [\d,]+ to [\d,]+ parameters\)', repr(plan(mmnet, ratio=0.5))
+    )
 
 
 def test_table_and_picture(modnet):

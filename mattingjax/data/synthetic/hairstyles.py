@@ -49,7 +49,7 @@ _LENGTHS = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Hair:
     """How hair is cut and lies.
 

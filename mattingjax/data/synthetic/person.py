@@ -24,7 +24,7 @@ _SKIN = np.array(
 )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Person:
     """What all parts of one person share.
 

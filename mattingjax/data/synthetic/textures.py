@@ -64,7 +64,7 @@ def relief(coverage: np.ndarray, light: tuple[float, float], reach: float = 0.12
     return np.clip(slope, -1, 1)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Cloth:
     """What a garment is made of.
 
