@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import re
 from collections.abc import Callable, Mapping
 
@@ -95,19 +94,21 @@ def find_problems(
 
 
 def _name_alike(candidate: Candidate, shapes: Mapping[str, Shape]) -> str:
-    """A name that the file has in place of the first that it lacks, for a message."""
+    """A name that the file lacks beside the most similar one that nothing uses, for a message."""
     expected = [source.name for source, _ in candidate.sources().values()]
-    absent = next((name for name in expected if name not in shapes), None)
-    unknown = sorted(set(shapes) - set(expected))
-    if absent is None or not unknown:
+    absent = [re.split('[./]', name) for name in expected if name not in shapes]
+    unknown = [re.split('[./]', name) for name in sorted(set(shapes) - set(expected))]
+    if not absent or not unknown:
         return ''
-
-    def common_end(name: str) -> int:
-        ends = (re.split('[./]', text)[::-1] for text in (name, absent))
-        pairs = zip(*ends, strict=False)
-        return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
-
-    return f'; {absent:.60} is expected, the file has {max(unknown, key=common_end):.60}'
+    pair = absent[0], unknown[0]
+    for length in range(6, 0, -1):  # of equal ends
+        ends = {tuple(parts[-length:]): parts for parts in reversed(unknown)}
+        pairs = ((parts, ends.get(tuple(parts[-length:]))) for parts in absent)
+        if found := next(((ours, theirs) for ours, theirs in pairs if theirs), None):
+            pair = found
+            break
+    ours, theirs = ('.'.join(parts) for parts in pair)
+    return f'; {ours:.60} is expected, the file has {theirs:.60}'
 
 
 def assemble(
