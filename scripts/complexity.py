@@ -1,8 +1,10 @@
 """Prints parameters and multiply-accumulates (MACs) of a network, layer by layer.
 
-python scripts/complexity.py --network modnet
-python scripts/complexity.py --network mmnet --width_multiplier 0.5 --height 128 --width 128
-python scripts/complexity.py --checkpoint CKPT --json > complexity.json
+  python scripts/complexity.py --network modnet
+  python scripts/complexity.py --network mmnet --width_multiplier 0.5 --height 128 --width 128
+  python scripts/complexity.py --checkpoint CKPT --json > complexity.json
+
+MACs are those of one image, of the network's input size unless --height and --width say another.
 """
 
 import json

@@ -547,7 +547,7 @@ def test_wrong_folders(folders, tmp_path):
                   {'images': photos, 'alphas': alphas, 'backgrounds': photos}):  # fmt: skip
         with pytest.raises(MattingError, match='expected images and alphas, or foregrounds'):
             Folders(**given)
-    with pytest.raises(MattingError, match='with --predictions, --alphas alone will do'):
+    with pytest.raises(MattingError, match='with predictions, alphas alone will do'):
         Folders(predictions=photos)
     pairs = Folders(images=photos, alphas=alphas)
     with pytest.raises(MattingError, match='--checkpoint, --predictions: expected one of the two'):

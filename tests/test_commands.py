@@ -1,0 +1,94 @@
+"""Every command that the documentation and the headers tell of parses: its flags and files exist."""
+
+import itertools
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.forked import run_script
+
+_DOCUMENTS = [
+    ROOT / 'README.md',
+    ROOT / 'CONTRIBUTING.md',
+    *sorted((ROOT / 'mattingjax' / 'weights').glob('*/README.md')),
+    *sorted((ROOT / 'configs').glob('*.py')),
+    *sorted((ROOT / 'scripts').glob('*.py')),
+    *sorted((ROOT / 'exporters').glob('*.py')),
+]
+_COMMAND = re.compile(r'^[ >`$]*(?:\w+=\S+ )*python (scripts/\S+\.py|-m exporters\.\w+)(.*)$', re.M)
+
+
+def commands() -> list[tuple[str, str, str]]:
+    """(document, script, arguments) of every command; lines that go on are joined."""
+    found = []
+    for path in _DOCUMENTS:
+        text = re.sub(r'\\\n *', ' ', path.read_text(encoding='utf-8'))
+        for script, rest in _COMMAND.findall(text):
+            arguments = re.split(r' [|>&;#]|`|\)$', rest)[0]
+            found.append((str(path.relative_to(ROOT)), script.removeprefix('-m '), arguments))
+    return found
+
+
+@pytest.fixture(scope='module')
+def flags_of():
+    """A script's flags, by its --helpfull; of exporters.bins, of one verb."""
+    known: dict[str, str] = {}
+
+    def flags_of(script: str) -> set[str]:
+        if script not in known:
+            name, *verb = script.split()
+            process = run_script(str(ROOT / name) if '/' in name else name, *verb, '--helpfull')
+            assert process.returncode == 0, process.stderr.decode()
+            known[script] = process.stdout.decode()
+        names = re.findall(r'^ +-(?:\w,)?-(\[no\])?(\w[\w.]*):', known[script], re.M)
+        return {name for _, name in names} | {f'no{name}' for no, name in names if no}
+
+    return flags_of
+
+
+def test_there_are_many():
+    assert len(commands()) > 60
+    assert len({script for _, script, _ in commands()}) > 12
+
+
+@pytest.mark.parametrize(
+    ('document', 'script', 'arguments'),
+    [
+        pytest.param(*command, id=f'{command[0]}-{number}')
+        for number, command in enumerate(sorted(set(commands())))
+    ],
+)
+def test_a_documented_command(flags_of, document, script, arguments):
+    words = shlex.split(arguments)
+    if script == 'exporters.bins':
+        verb, *words = words
+        script = f'{script} {verb}' if verb in ('prepare', 'run', 'evaluate') else script
+        if verb == 'VERB':
+            return
+    known, is_value = flags_of(script), False
+    for word, following in itertools.zip_longest(words, words[1:]):
+        if is_value or word == '<':
+            is_value = word == '<'
+            continue
+        assert word.startswith('--'), f'{word}: a value without a flag'
+        name, equals, value = word[2:].partition('=')
+        if name in ('help', 'helpfull', 'verbosity'):
+            continue
+        if name.startswith('config.'):
+            assert 'config' in known
+            continue  # the settings' names are checked by the tests of the configs
+        assert name in known, f'--{name}: {script} has no such flag'
+        is_value = not equals and following is not None and not following.startswith('--')
+        if name == 'config':
+            file = (value or following or '').partition(':')[0]
+            placeholder = re.fullmatch('[A-Z_.]+', file)
+            assert placeholder or (ROOT / file).is_file() or _is_named(file), (
+                f'{file}: no such file'
+            )
+
+
+def _is_named(file: str) -> bool:
+    return Path(ROOT / 'configs' / f'{file}.py').is_file()
