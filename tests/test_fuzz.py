@@ -31,10 +31,10 @@ def raise_another(folder):
 
 
 def say_much(folder):
-    raise MattingErrorOfMany('x' * 5000)
+    raise TalkativeError('x' * 5000)
 
 
-class MattingErrorOfMany(MattingError):
+class TalkativeError(MattingError):
     max_length = 10_000
 
 
