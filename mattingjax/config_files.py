@@ -94,7 +94,7 @@ def _find_file(argument: str) -> list[str]:
                 return [place, *rest]
     known = sorted(path.stem for path in (_PROJECT / _FOLDER).glob('*.py'))
     stem = os.path.basename(name).removesuffix('.py')
-    raise MattingError(f'--config {name}: no such file; {suggest(stem, known)}')
+    raise MattingError(f'--config {name}: not a file; {suggest(stem, known)}')
 
 
 def _describe(error: BaseException, path: str) -> str:
@@ -137,14 +137,14 @@ def check_setting(config: ConfigDict, path: str) -> None:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """The names that there are, for a message about one that there is not, and which is close."""
+    """Which name was meant and which there are, for a message about one that there is not."""
     known = list(known)
     if not known:
         return 'there are none'
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5) or [
         other for other in known if _initials(other) == name
     ]
-    return f'there are {", ".join(known)}' + (f' (did you mean {close[0]}?)' if close else '')
+    return (f'did you mean {close[0]}? ' if close else '') + f'there are {", ".join(known)}'
 
 
 def _initials(name: str) -> str:

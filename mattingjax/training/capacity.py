@@ -22,7 +22,7 @@ _EXAMPLE, _PREDICTION = 3 + 4 + 4, 4  # bytes of a pixel: image, alpha, trimap; 
 _ALPHAS = 3 + 4  # of a photo that is validated on
 _BATCHES = 3  # on their way to the devices at once; as many more in each worker
 _WORKER = 2**27  # bytes of a process that makes batches, at least
-_COPIES = 3  # of each parameter: itself, its gradient, and what an optimizer keeps
+_COPIES = 4  # of each parameter: at the start, now, its gradient, and what an optimizer keeps
 # Bytes that a network keeps of a pixel for its gradient, ten times those of the widest published
 # one: below that it need not be traced, which takes seconds.
 _ACTIVATIONS = 10_000

@@ -160,7 +160,7 @@ TRAINING = {
     'optimizer.b2': _SHARE_BELOW_1,
     'optimizer.momentum': _SHARE_BELOW_1,
     'optimizer.weight_decay': _WEIGHT,
-    'optimizer.clip_norm': _number(0, 1e30),
+    'optimizer.clip_norm': _WEIGHT,
     'optimizer.accumulate_steps': _whole(1),
     'optimizer.ema_decay': _SHARE_BELOW_1,
     'loss.supervised': _WEIGHT,

@@ -1,0 +1,124 @@
+import sys
+
+import pytest
+
+from mattingjax.config import train_config
+from mattingjax.config_files import check_setting, load_config_file
+from mattingjax.errors import MattingError
+from tests.conftest import ROOT, assert_one_line_error
+
+
+@pytest.mark.parametrize(
+    'argument', ['configs/smoke.py', 'smoke', 'smoke:modnet', 'configs/smoke.py:modnet']
+)
+def test_files_of_the_project_are_found_from_anywhere(argument, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = load_config_file(argument)
+    assert (config.steps, config.model.network) == (
+        80, 'modnet' if argument.endswith('modnet') else 'mmnet'
+    )  # fmt: skip
+    # What lies here goes before what lies there, also if its name has a colon.
+    (tmp_path / 'configs').mkdir()
+    for name in ('configs/smoke.py', 'smoke', 'smoke:modnet', 'configs/smoke.py:modnet'):
+        (tmp_path / name).write_text(
+            'from mattingjax.config import train_config\n'
+            'def get_config():\n    config = train_config()\n    config.steps = 3\n'
+            '    return config\n'
+        )
+    assert load_config_file(argument).steps == 3
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('def get_config(:\n', r'mine.py:1: SyntaxError: '),
+        ('import nowhere_at_all\n', r"mine.py:1: ModuleNotFoundError: No module named 'nowhere_at"),
+        ('\n\nx = 1\n', r'mine.py: expected a function get_config, found none'),
+        ('def get_config():\n    return 5\n', r'mine.py: expected a ConfigDict .*, got int'),
+        ('import sys\nsys.exit(0)\n', r'mine.py:2: SystemExit: 0'),
+        ('def get_config():\n\n    raise KeyError("a")\n', r'mine.py:3: KeyError: a'),
+        ('def get_config():\n    raise ValueError("no b")\n', r'mine.py:2: no b$'),
+        ('def get_config():\n    return get_config()\n', r'mine.py:2: RecursionError: maximum'),
+        (
+            'def get_config():\n    open("nothing here")\n',
+            r'mine.py:2: FileNotFoundError: .*nothing',
+        ),
+        ('def get_config(word):\n    pass\n', r'mine.py: TypeError: .*missing 1 required'),
+        ('\0', r'mine.py.*null'),
+        (
+            'from mattingjax.config import train_config\n'
+            'def get_config():\n    train_config().steps = "many"\n',
+            r'mine.py:3: TypeError: .*steps',
+        ),
+    ],
+)
+def test_what_goes_wrong_in_a_file_is_one_line_with_its_line(tmp_path, text, message):
+    file = tmp_path / 'mine.py'
+    file.write_text(text)
+    with pytest.raises(MattingError, match=message) as caught:
+        load_config_file(str(file))
+    assert str(caught.value).startswith(str(file))
+
+
+@pytest.mark.parametrize(
+    ('argument', 'message'),
+    [
+        (
+            'configs/mmnt.py',
+            r'--config configs/mmnt.py: not a file; did you mean mmnet\? there are',
+        ),
+        ('nothing', r'--config nothing: not a file; there are distill_mmnet, mmnet, modnet, '),
+        ('smoke:big', r'smoke.py:\d+: expected mmnet or modnet, got .big'),
+        (str(ROOT), r'not a file'),
+        ('x' * 10_000, r'not a file'),
+        ('a\0b', r'not a file'),
+        ('', r'not a file'),
+    ],
+)
+def test_a_file_that_is_none(argument, message):
+    with pytest.raises(MattingError, match=message):
+        load_config_file(argument)
+
+
+@pytest.mark.skipif(sys.platform == 'win32', reason='no permissions of this kind')
+def test_a_file_that_cannot_be_read(tmp_path, monkeypatch):
+    file = tmp_path / 'mine.py'
+    file.write_bytes(b'# coding: latin-1\nword = "\xe9"\n\xff\n')
+    with pytest.raises(MattingError, match=r'mine.py:3: SyntaxError'):
+        load_config_file(str(file))
+    file.write_bytes(b'word = "\xe9"\n')
+    with pytest.raises(MattingError, match=r'mine.py.*: SyntaxError'):
+        load_config_file(str(file))
+
+
+@pytest.mark.parametrize(
+    ('path', 'message'),
+    [
+        (
+            'optimizer.lr',
+            r'no lr in config.optimizer; did you mean learning_rate\? there are accum',
+        ),
+        ('optimiser.name', r'no optimiser in config; did you mean optimizer\? there are '),
+        ('steps.more', r'--config.steps.more: steps holds a value'),
+        ('more_datasets.a.root', r'no a in config.more_datasets; there are none'),
+    ],
+)
+def test_unknown_settings_are_answered_with_those_there_are(path, message):
+    with pytest.raises(MattingError, match=message):
+        check_setting(train_config(), path)
+
+
+def test_known_settings_are_fine():
+    for path in ('steps', 'data.transform', 'model', 'more_datasets'):
+        check_setting(train_config(), path)
+
+
+def test_on_the_command_line(run_script, tmp_path):
+    assert_one_line_error(
+        run_script(
+            'train', '--workdir', tmp_path / 'run', '--config=mmnet', '--config.dataset.rot=x'
+        ),
+        'error: --config.dataset.rot: no rot in config.dataset; did you mean root? there are',
+    )
+    process = run_script('prune', '--checkpoint=mmnet', '--dry_run', '--config=mmnet')
+    assert_one_line_error(process, 'expected settings of pruning, got those of scripts/train.py')
