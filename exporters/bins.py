@@ -85,7 +85,7 @@ def prepare() -> None:
         height=values.height,
         width=values.width,
         dtype=values.dtype,
-        mask_size=parse_size(values.mask_size, 'mask_size') if values.mask_size else None,
+        mask_size=parse_size(values.mask_size, '--mask_size') if values.mask_size else None,
     )
     output = Path(values.output)
     folders.check_outside(output)
@@ -166,7 +166,7 @@ def evaluate() -> None:
     values = flags.FLAGS
     path = Path(values.report) if values.report else None
     if path:
-        check_report(path, 'report', overwrite=True)
+        check_report(path, '--report', overwrite=True)
     prepared = Path(values.index)
     index = read_index(prepared)
     results = find_outputs(Path(values.output), values.timestamp)

@@ -6,7 +6,8 @@ import dataclasses
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,8 +25,9 @@ from mattingjax.errors import ImageError, MattingError, OutputError
 from mattingjax.files import check_folder, write_file
 from mattingjax.images import (
     Photo,
+    describe_others,
     encode_png,
-    find_images,
+    list_folder,
     load_photo,
     read_size,
 )
@@ -33,6 +35,9 @@ from mattingjax.inference import Predictor
 from mattingjax.progress import say, show_progress
 
 OUTPUTS = ('alpha', 'cutout', 'composite', 'panel')
+
+_THREADS = 2  # one decodes or draws a photo while the network has another
+_LONGEST_NAME = 255  # bytes, on every file system in use
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,11 +65,26 @@ class Outputs:
 
 
 class Summary(NamedTuple):
-    """What became of a folder: photos matted, (path, reason) of those skipped, seconds taken."""
+    """What became of a folder.
+
+    Attributes:
+      matted: The photos matted.
+      skipped: (path, reason) of those that could not be.
+      others: Files whose extension is of no picture format that can be read; not opened.
+      seconds: How long it took.
+    """
 
     matted: list[Path]
     skipped: list[tuple[Path, str]]
+    others: list[Path]
     seconds: float
+
+    def describe(self) -> str:
+        """The summary as a part of a line."""
+        line = f'{len(self.matted)} matted, {len(self.skipped)} skipped'
+        if self.others:
+            line += f', {len(self.others)} of no known format ({describe_others(self.others)})'
+        return f'{line} in {self.seconds:.1f} s'
 
 
 def render(photo: Photo, alpha: np.ndarray, outputs: Outputs) -> dict[str, bytes]:
@@ -97,25 +117,17 @@ def render(photo: Photo, alpha: np.ndarray, outputs: Outputs) -> dict[str, bytes
     }
 
 
-def matte_bytes(
-    predictor: Predictor, content: bytes, outputs: Outputs, step: int | None = None
-) -> dict[str, bytes]:
+def matte_bytes(predictor: Predictor, content: bytes, outputs: Outputs) -> dict[str, bytes]:
     """Mattes the bytes of one picture file; returns kind → the bytes of a PNG file."""
     photo = load_photo(content, 'standard input')
     try:
-        alpha = predictor(photo.pixels, step)
+        alpha = predictor(photo.pixels)
     except ImageError as error:
         raise ImageError(f'standard input: {error}') from error
     return render(photo, alpha, outputs)
 
 
-def matte_file(
-    predictor: Predictor,
-    path: Path,
-    target: Path,
-    outputs: Outputs,
-    step: int | None = None,
-) -> list[Path]:
+def matte_file(predictor: Predictor, path: Path, target: Path, outputs: Outputs) -> list[Path]:
     """Mattes one photo.
 
     Args:
@@ -123,7 +135,6 @@ def matte_file(
       path: The photo.
       target: Path and beginning of the name of the results: `_alpha.png` and so on is added.
       outputs: What to make.
-      step: See `mattingjax.inference.network_size`.
 
     Returns:
       The files written.
@@ -132,54 +143,50 @@ def matte_file(
       ImageError: The photo cannot be matted.
       OutputError: The results cannot be written.
     """
+    files = [target.with_name(f'{target.name}_{kind}.png') for kind in outputs.kinds]
+    for file in files:
+        if len(os.fsencode(file.name)) > _LONGEST_NAME:
+            raise ImageError(f'{path}: the name is too long for that of a result')
     photo = load_photo(path)
     try:
-        alpha = predictor(photo.pixels, step)
+        alpha = predictor(photo.pixels)
     except ImageError as error:
         raise ImageError(f'{path}: {error}') from error
-    files = {
-        target.with_name(f'{target.name}_{kind}.png'): content
-        for kind, content in render(photo, alpha, outputs).items()
-    }
-    for file, content in files.items():
+    for file, content in zip(files, render(photo, alpha, outputs).values(), strict=True):
         write_file(file, content)
-    return list(files)
+    return files
 
 
-def matte_folder(
-    predictor: Predictor,
-    folder: Path,
-    target: Path,
-    outputs: Outputs,
-    step: int | None = None,
-) -> Summary:
+def matte_folder(predictor: Predictor, folder: Path, target: Path, outputs: Outputs) -> Summary:
     """Mattes every photo in a folder and below it; a bad one is reported and skipped.
 
-    Photos of one network size are done one after another, so that each size is compiled once. The
-    results lie in the same sub-folders below `target`. Progress goes to standard error.
+    Each photo gets the alpha that it would get alone. Photos of one network size are done one after
+    another, while the next size is compiled. The results lie in the same sub-folders below
+    `target`. Progress goes to standard error.
 
     Args:
       predictor: The network.
       folder: Where the photos are.
       target: Where the results go; it is not searched for photos.
       outputs: What to make.
-      step: See `mattingjax.inference.network_size`; `predictor.folder_step` if None.
 
     Raises:
       ImageError: The folder cannot be read, or holds no picture.
       OutputError: The results cannot be written, or would lie among the photos.
     """
     start = time.monotonic()
-    step = predictor.folder_step if step is None else step
     check_folder(target)
     if os.path.realpath(target) == os.path.realpath(folder):
         raise OutputError(
             f'{target}: expected another folder than that of the photos, or the next run would '
             'take the results for photos'
         )
-    paths = find_images(folder, leave_out=target)
+    paths, others = list_folder(folder, leave_out=target)
     if not paths:
-        raise ImageError(f'{folder}: holds no picture')
+        found = f', only {describe_others(others)}' if others else ''
+        raise ImageError(f'{folder}: holds no picture{found}')
+    # Two photos may differ in their extension alone; their results then keep it.
+    stems = Counter(path.with_suffix('') for path in paths)
     matted: list[Path] = []
     skipped: list[tuple[Path, str]] = []
 
@@ -187,21 +194,35 @@ def matte_folder(
         skipped.append((path, str(error)))
         say(f'skipped: {error}')
 
+    def matte(path: Path) -> ImageError | None:
+        name = path if stems[path.with_suffix('')] > 1 else path.with_suffix('')
+        try:
+            matte_file(predictor, path, target / name.relative_to(folder), outputs)
+        except ImageError as error:
+            return error
+        return None
+
+    ordered = _order_by_size(predictor, paths, skip)
+    with predictor.preparing(ordered), ThreadPoolExecutor(_THREADS) as pool:
+        results = show_progress(
+            pool.map(matte, ordered), total=len(ordered), unit='photo', description='matting'
+        )
+        for path, error in zip(ordered, results, strict=True):
+            if error:
+                skip(path, error)
+            else:
+                matted.append(path)
+    return Summary(matted, skipped, others, time.monotonic() - start)
+
+
+def _order_by_size(
+    predictor: Predictor, paths: Iterable[Path], skip: Callable[[Path, ImageError], None]
+) -> list[Path]:
+    """The photos that can be matted, by the size at which the network sees them."""
     sizes = {}
     for path in paths:
         try:
-            sizes[path] = predictor.network_size(*read_size(path), step)
+            sizes[path] = predictor.network_size(*read_size(path))
         except ImageError as error:
             skip(path, error if str(path) in str(error) else ImageError(f'{path}: {error}'))
-    # Two photos may differ in their extension alone; their results then keep it.
-    stems = Counter(path.with_suffix('') for path in paths)
-    ordered = sorted(sizes, key=lambda path: (sizes[path], path))
-    for path in show_progress(ordered, unit='photo', description='matting'):
-        name = path if stems[path.with_suffix('')] > 1 else path.with_suffix('')
-        try:
-            matte_file(predictor, path, target / name.relative_to(folder), outputs, step)
-        except ImageError as error:
-            skip(path, error)
-        else:
-            matted.append(path)
-    return Summary(matted, skipped, time.monotonic() - start)
+    return sorted(sizes, key=lambda path: (sizes[path], path))

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import importlib.util
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from importlib.abc import Loader
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw
 
 from mattingjax.errors import ImageError
-from mattingjax.images import check_alpha, check_image, load_image, resize
+from mattingjax.images import as_image, check_alpha, resize
+from mattingjax.images.decoding import Array, Source
+from mattingjax.progress import say
 
 _PANEL_HEIGHT = 640
+_ONE_AT_A_TIME = threading.Lock()  # Numba's simplest threads, where there are no others, need it
 
 
 def to_uint8(values: np.ndarray) -> np.ndarray:
@@ -19,11 +30,11 @@ def to_uint8(values: np.ndarray) -> np.ndarray:
     return np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
 
 
-def estimate_foreground(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+def estimate_foreground(image: Source, alpha: Array) -> np.ndarray:
     """The colours of the person alone, also where hair lets the background through.
 
     Args:
-      image: uint8 [H, W, 3].
+      image: uint8 [H, W, 3], or anything else that `load_image` takes.
       alpha: float32 [H, W] in [0, 1].
 
     Returns:
@@ -36,22 +47,48 @@ def estimate_foreground(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
       Germer et al., Fast Multi-Level Foreground Estimation (https://arxiv.org/abs/2006.14970), as
       pymatting has it.
     """
-    check_image(image)
-    check_alpha(alpha, image)
-    # Imported late: the first import after an installation compiles pymatting, which takes a while.
-    from pymatting.foreground.estimate_foreground_ml import estimate_foreground_ml
-
+    image = as_image(image)
+    alpha = _as_alpha(alpha, image)
     if image.shape[:2] == (1, 1):  # pymatting divides by the logarithm of the longer side
         image, alpha = np.repeat(image, 2, axis=0), np.repeat(alpha, 2, axis=0)
         return estimate_foreground(image, alpha)[:1]
-    return to_uint8(estimate_foreground_ml(image.astype(np.float32) / 255, alpha))
+    with _ONE_AT_A_TIME:
+        return to_uint8(_load_pymatting()(image.astype(np.float32) / 255, alpha))
 
 
-def cut_out(foreground: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+@functools.cache
+def _load_pymatting() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """The `estimate_foreground_ml` of pymatting, which Numba compiles at the first import ever.
+
+    That module alone is imported: with the package around it all of pymatting would be compiled.
+    """
+    name = 'pymatting.foreground.estimate_foreground_ml'
+    if name not in sys.modules:
+        package = importlib.util.find_spec('pymatting')
+        if package is None or not package.submodule_search_locations:
+            raise ImportError(
+                'foreground colours need the package pymatting: pip install pymatting'
+            )
+        path = Path(package.submodule_search_locations[0], 'foreground/estimate_foreground_ml.py')
+        found = cast(ModuleSpec, importlib.util.spec_from_file_location(name, path))
+        module = sys.modules[name] = importlib.util.module_from_spec(found)
+        patience = threading.Timer(2, say, ['compiling pymatting, once for this installation ...'])
+        patience.start()
+        try:
+            cast(Loader, found.loader).exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+        finally:
+            patience.cancel()
+    return sys.modules[name].estimate_foreground_ml
+
+
+def cut_out(foreground: Source, alpha: Array) -> np.ndarray:
     """Makes a transparent picture, its colours not premultiplied.
 
     Args:
-      foreground: uint8 [H, W, 3].
+      foreground: uint8 [H, W, 3], or anything else that `load_image` takes.
       alpha: float32 [H, W] in [0, 1].
 
     Returns:
@@ -60,31 +97,40 @@ def cut_out(foreground: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     Raises:
       ImageError: An array has another type or shape.
     """
-    check_image(foreground, 'foreground')
-    check_alpha(alpha, foreground)
-    return np.dstack([foreground, to_uint8(alpha)])
+    foreground = as_image(foreground, 'foreground')
+    return np.dstack([foreground, to_uint8(_as_alpha(alpha, foreground))])
 
 
-def composite(foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> np.ndarray:
+def composite(foreground: Source, alpha: Array, background: Background | Source) -> np.ndarray:
     """Alpha · foreground + (1 − alpha) · background.
 
     Args:
-      foreground: uint8 [H, W, 3].
+      foreground: uint8 [H, W, 3], or anything else that `load_image` takes.
       alpha: float32 [H, W] in [0, 1].
-      background: uint8 [H, W, 3].
+      background: uint8 [H, W, 3], or what `Background` takes: a colour's name, a picture of any
+        size.
 
     Returns:
       uint8 [H, W, 3].
 
     Raises:
-      ImageError: An array has another type or shape.
+      ImageError: An array has another type or shape, or the background is neither a colour nor a
+        picture.
     """
-    check_image(foreground, 'foreground')
-    check_image(background, 'background')
-    check_alpha(alpha, foreground)
-    check_alpha(alpha, background)
+    foreground = as_image(foreground, 'foreground')
+    alpha = _as_alpha(alpha, foreground)
+    if not isinstance(background, Background):
+        background = Background(background)
+    background = background.of_size(*alpha.shape)
     weight = alpha[..., None].astype(np.float32)
     return np.round(weight * foreground + (1 - weight) * background).astype(np.uint8)
+
+
+def _as_alpha(alpha: Array, image: np.ndarray) -> np.ndarray:
+    """An alpha of that image as a NumPy array; raises ImageError if it is none."""
+    values: Any = np.asarray(alpha) if hasattr(alpha, '__array__') else alpha
+    check_alpha(values, image)
+    return values
 
 
 class Background:
@@ -92,23 +138,25 @@ class Background:
 
     Args:
       colour_or_image: A colour as CSS writes it ('white', '#00b140', 'rgb(0, 177, 64)'), or a
-        picture's path.
+        picture: its path, or anything else that `load_image` takes.
 
     Raises:
       ImageError: It is neither.
     """
 
-    def __init__(self, colour_or_image: str):
+    def __init__(self, colour_or_image: Source):
         self._image: np.ndarray | None = None
-        try:
-            self._colour = ImageColor.getrgb(colour_or_image)[:3]
-        except ValueError as error:
-            if not Path(colour_or_image).is_file():
-                raise ImageError(
-                    f'{colour_or_image}: neither a colour (white, #00b140, rgb(0, 177, 64)) nor a '
-                    'picture'
-                ) from error
-            self._image = load_image(colour_or_image)
+        if isinstance(colour_or_image, str):
+            try:
+                self._colour = ImageColor.getrgb(colour_or_image)[:3]
+                return
+            except ValueError as error:
+                if not os.path.isfile(colour_or_image):
+                    raise ImageError(
+                        f'{colour_or_image}: neither a colour (white, #00b140, rgb(0, 177, 64)) '
+                        'nor a picture'
+                    ) from error
+        self._image = as_image(colour_or_image, 'background')
 
     def of_size(self, height: int, width: int) -> np.ndarray:
         """uint8 [height, width, 3]; a picture is cropped about its centre."""

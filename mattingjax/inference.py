@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -9,7 +14,8 @@ import numpy as np
 
 from mattingjax.checkpoints import DEFAULT_WEIGHTS
 from mattingjax.errors import ImageError, MattingError
-from mattingjax.images import check_image, resize
+from mattingjax.images import as_image, read_size, resize
+from mattingjax.images.decoding import Source
 from mattingjax.models import Preprocessing
 from mattingjax.runtimes import Runtime, create_runtime
 
@@ -17,11 +23,7 @@ MIN_SIDE, MAX_ASPECT = 16, 16
 
 
 def network_size(
-    height: int,
-    width: int,
-    input_size: int,
-    preprocessing: Preprocessing,
-    step: int | None = None,
+    height: int, width: int, input_size: int, preprocessing: Preprocessing
 ) -> tuple[int, int]:
     """The size at which a network sees a photo.
 
@@ -35,21 +37,14 @@ def network_size(
       width: Of the photo, in pixels.
       input_size: The network's, in pixels.
       preprocessing: The network's.
-      step: If given, sides are rounded to the nearest multiple of this many pixels instead, so
-        that photos of many shapes share few compiled programs.
 
     Returns:
       Height and width in pixels.
 
     Raises:
       ImageError: The photo is too small or too thin for a matte.
-      MattingError: `step` is no multiple of the network's stride, or over the input size.
     """
     multiple = preprocessing.multiple_of
-    if step is not None and (step % multiple or not multiple <= step <= input_size):
-        raise MattingError(
-            f'step: expected a multiple of {multiple} pixels, at most {input_size}, got {step}'
-        )
     short, long = sorted((height, width))
     if short < MIN_SIDE or long > MAX_ASPECT * short:
         raise ImageError(
@@ -61,11 +56,7 @@ def network_size(
     new_short, new_long = short, long
     if long < input_size or short > input_size:
         new_short, new_long = input_size, int(long / short * input_size)
-    if step is None:
-        new_short, new_long = (side - side % multiple for side in (new_short, new_long))
-    else:
-        new_short = max(1, round(new_short / step)) * step
-        new_long = round(long / short * new_short / step) * step
+    new_short, new_long = (side - side % multiple for side in (new_short, new_long))
     if new_short < multiple:
         raise ImageError(
             f'expected a photo whose short side is at least {multiple} pixels where the long one '
@@ -75,7 +66,7 @@ def network_size(
 
 
 class Predictor:
-    """Computes the alpha of photos of any size.
+    """Computes the alpha of photos of any size; threads may share one.
 
     Args:
       runtime: What runs the network.
@@ -83,52 +74,69 @@ class Predictor:
 
     def __init__(self, runtime: Runtime):
         self._runtime = runtime
+        self._one_at_a_time = threading.Lock()  # not every runtime may be asked twice at once
 
     def __repr__(self) -> str:
         runtime = self._runtime
         return f'Predictor({type(runtime).__name__}, input size {runtime.input_size})'
 
-    def network_size(self, height: int, width: int, step: int | None = None) -> tuple[int, int]:
+    def network_size(self, height: int, width: int) -> tuple[int, int]:
         """The size at which the network sees such a photo; see `network_size`.
 
         An artefact of a fixed size sees every photo at that size, one that resizes for itself at
         the photo's.
         """
         runtime = self._runtime
-        size = network_size(height, width, runtime.input_size, runtime.preprocessing, step)
+        size = network_size(height, width, runtime.input_size, runtime.preprocessing)
         return (height, width) if runtime.resizes else runtime.fixed_size or size
 
-    @property
-    def folder_step(self) -> int:
-        """A step for `network_size` with which photos of any shape share few compiled programs.
-
-        64 pixels where the network allows it: rounding to the nearest 64 distorts no more than the
-        original's rounding down to 32.
-        """
-        multiple = self._runtime.preprocessing.multiple_of
-        return max(multiple, min(64, self._runtime.input_size) // multiple * multiple)
-
-    def __call__(self, image: np.ndarray, step: int | None = None) -> np.ndarray:
+    def __call__(self, image: Source, /) -> np.ndarray:
         """Computes the alpha of one photo.
 
         Args:
-          image: uint8 [H, W, 3] RGB in [0, 255].
-          step: See `network_size`.
+          image: uint8 [H, W, 3] RGB in [0, 255], or anything else that `load_image` takes: an array
+            of JAX or PyTorch, a PIL image, a file's path or its bytes.
 
         Returns:
           float32 [H, W] in [0, 1].
 
         Raises:
-          ImageError: `image` has another type or shape, or is too small or too thin.
-          MattingError: `step` does not suit the network.
+          ImageError: `image` is missing, damaged or none, or too small or too thin.
         """
-        check_image(image)
+        image = as_image(image)
         height, width = image.shape[:2]
         # By area both ways, as in the original; the matte is enlarged smoothly.
-        size = self.network_size(height, width, step)
+        size = self.network_size(height, width)
         pixels = resize(image.astype(np.float32), *size, enlarge=cv2.INTER_AREA)
-        alpha = self._runtime(pixels[None])[0, :, :, 0]
+        with self._one_at_a_time:
+            alpha = self._runtime(pixels[None])[0, :, :, 0]
         return np.clip(resize(alpha, height, width), 0, 1)
+
+    @contextlib.contextmanager
+    def preparing(self, paths: Iterable[Path]) -> Iterator[None]:
+        """Has the network ready for photos in time: JAX compiles once for each size it sees.
+
+        While the block runs, another thread reads the sizes of the photos from their headers and
+        compiles for one after the other. A photo that cannot be read is passed over here.
+
+        Args:
+          paths: The photos, in the order in which they will be asked for.
+        """
+        stop = threading.Event()
+
+        def prepare() -> None:
+            for path in paths:
+                if stop.is_set():
+                    return
+                with contextlib.suppress(MattingError):
+                    self._runtime.prepare(*self.network_size(*read_size(path)))
+
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(prepare)
+            try:
+                yield
+            finally:
+                stop.set()
 
 
 def create_predictor(
@@ -147,9 +155,14 @@ def create_predictor(
       A callable: uint8 [H, W, 3] RGB → alpha, float32 [H, W] in [0, 1], at the photo's own size.
 
     Raises:
-      MattingError: No such runtime, or it does not run that.
+      MattingError: `path_or_name` is no path, there is no such runtime, or it does not run that.
       ArtefactError: The artefact is missing or damaged, or nothing says how to feed it.
       CheckpointError: There is no such checkpoint, or it is damaged.
       ImportError: The runtime is not installed.
     """
+    if not isinstance(path_or_name, str | os.PathLike):
+        raise MattingError(
+            'path_or_name: expected a checkpoint directory, the name of weights that ship or an '
+            f'artefact, got {path_or_name!r}'
+        )
     return Predictor(create_runtime(path_or_name, runtime))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import jax
 import numpy as np
 
 from mattingjax.checkpoints import Checkpoint, load_checkpoint
 from mattingjax.errors import ArtefactError, MattingError
-from mattingjax.models import ModelConfig, Preprocessing, apply_compiled
+from mattingjax.models import ModelConfig, Preprocessing, Variables, apply_compiled
 from mattingjax.sessions import READERS, SESSIONS, create_session
 from mattingjax.signature import read_signature
 
@@ -35,12 +37,14 @@ class Runtime(Protocol):
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """float32 [N, H, W, 3] RGB in [0, 255] → float32 [N, H, W, 1] in [0, 1]."""
 
+    def prepare(self, height: int, width: int) -> None:
+        """Does what the first photo of a size would wait for; any thread may call it."""
+
 
 class JaxRuntime:
     """Runs a checkpoint with JAX; compiles once per image size.
 
-    JAX's persistent compilation cache, where its user has turned it on
-    (`JAX_COMPILATION_CACHE_DIR`), makes that once per machine.
+    `mattingjax.compilation.keep_compiled` makes that once per machine.
     """
 
     fixed_size: tuple[int, int] | None = None
@@ -53,7 +57,49 @@ class JaxRuntime:
         self._variables = jax.device_put(checkpoint.variables)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        return np.asarray(apply_compiled(self._config, self._variables, images)['alpha'])
+        images = np.asarray(images, np.float32)
+        return np.asarray(self._program(images.shape)(self._variables, images)['alpha'])
+
+    def prepare(self, height: int, width: int) -> None:
+        self._program((1, height, width, 3))
+
+    def _program(self, shape: tuple[int, ...]) -> Any:
+        return _PROGRAMS.get(self._config, self._variables, shape)
+
+
+class _Programs:
+    """Compiled networks; each is compiled once, however many threads ask for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._futures: dict[tuple[ModelConfig, tuple[int, ...]], Future[Any]] = {}
+
+    def get(self, config: ModelConfig, variables: Variables, shape: tuple[int, ...]) -> Any:
+        """A function of variables and images of that shape → what `apply_model` returns."""
+        with self._lock:
+            future = self._futures.get((config, shape))
+            if first := future is None:
+                future = self._futures[config, shape] = Future()
+        if first:
+            try:
+                future.set_result(_compile(config, variables, shape))
+            except BaseException as error:
+                del self._futures[config, shape]  # the next to ask tries again
+                future.set_exception(error)
+        return future.result()
+
+
+_PROGRAMS = _Programs()  # networks of one architecture share theirs: the variables are arguments
+
+
+def _compile(config: ModelConfig, variables: Variables, shape: tuple[int, ...]) -> Any:
+    images = jax.ShapeDtypeStruct(shape, np.float32)
+    # LLVM's first level takes three quarters of the time that its default takes to compile MODNet,
+    # and what it makes is as fast.
+    options: dict[str, str | bool] = {}
+    if jax.default_backend() == 'cpu':
+        options['xla_backend_optimization_level'] = '1'
+    return apply_compiled.lower(config, variables, images).compile(options)
 
 
 class ArtefactRuntime:
@@ -84,6 +130,9 @@ class ArtefactRuntime:
             images = np.clip(np.round(images), 0, 255)
         images = np.ascontiguousarray(images, self._signature.dtype)
         return np.concatenate([self._session(image[None]) for image in images])
+
+    def prepare(self, height: int, width: int) -> None:
+        """Nothing: what an artefact's runtime compiles, it has compiled."""
 
 
 def create_runtime(path_or_name: Path | str, runtime: str | None = None) -> Runtime:

@@ -9,7 +9,6 @@ rises.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -81,9 +80,7 @@ def compare_temperatures(
     for temperature in temperatures:
         variables = _divide_last_layer(checkpoint, temperature)
         predictor = Predictor(JaxRuntime(Checkpoint(checkpoint.config, variables)))
-        # Photos of any shape then share few compiled programs.
-        predict = functools.partial(predictor, step=predictor.folder_step)
-        errors[temperature] = evaluate(predict, records, options, worst=0).means
+        errors[temperature] = evaluate(predictor, records, options, worst=0).means
     return errors
 
 

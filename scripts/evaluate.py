@@ -67,13 +67,6 @@ _ALLOW_UNMATCHED = flags.DEFINE_bool(
 _SKIP_DAMAGED = flags.DEFINE_bool(
     'skip_damaged', False, 'Report and skip files that are damaged or of another size.'
 )
-_SIZE_STEP = flags.DEFINE_integer(
-    'size_step',
-    None,
-    "Round the network's sides to the nearest multiple of this many pixels, as scripts/predict.py "
-    'does for a folder (64), so that photos of many shapes share few compiled programs. Default: '
-    "the network's own rule.",
-)
 _RUNTIME = flags.DEFINE_enum(
     'runtime',
     None,
@@ -101,7 +94,7 @@ def main() -> None:
     options = EvaluationOptions(
         metrics=check_metrics(_METRICS.value),
         regions=tuple(_REGIONS.value),
-        size=size if size in words else parse_size(size, 'size', words),
+        size=size if size in words else parse_size(size, '--size', words),
         trimap_kernel=_KERNEL.value,
         trimap_iterations=_ITERATIONS.value,
     )
@@ -114,14 +107,13 @@ def main() -> None:
     )
     output = Path(_OUTPUT.value) if _OUTPUT.value else None
     if output:
-        check_report(output, 'output', overwrite=_OVERWRITE.value)
+        check_report(output, '--output', overwrite=_OVERWRITE.value)
         folders.check_outside(output)
     report, about = evaluate_folders(
         folders,
         options,
         network=_CHECKPOINT.value,
         runtime=_RUNTIME.value,
-        size_step=_SIZE_STEP.value,
         allow_unmatched=_ALLOW_UNMATCHED.value,
         skip_damaged=_SKIP_DAMAGED.value,
         worst=_WORST.value if output else 0,

@@ -43,8 +43,6 @@ command_line.define_compilation_cache()
 
 def main() -> None:
     # Imported here, so that --help and wrong flags answer at once.
-    import functools
-
     import mattingjax
     from mattingjax.data.folders import open_images, open_pairs
     from mattingjax.errors import MattingError
@@ -61,14 +59,14 @@ def main() -> None:
     else:
         dataset = open_images(images)
     predictor = mattingjax.create_predictor(_TEACHER.value)
-    predict = functools.partial(predictor, step=predictor.folder_step)
-    summary = pseudo_labels.label_folder(
-        pseudo_labels.with_mirror(predict) if _FLIP.value else predict,
-        dataset,
-        output,
-        most_doubt=_MOST_DOUBT.value,
-        overwrite=_OVERWRITE.value,
-    )
+    with predictor.preparing(entry.files[0] for entry in dataset.entries):
+        summary = pseudo_labels.label_folder(
+            pseudo_labels.with_mirror(predictor) if _FLIP.value else predictor,
+            dataset,
+            output,
+            most_doubt=_MOST_DOUBT.value,
+            overwrite=_OVERWRITE.value,
+        )
     print(
         *(f'{count} {name.replace("_", " ")}' for name, count in summary._asdict().items()),
         sep=', ',

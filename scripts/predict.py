@@ -37,14 +37,6 @@ _KINDS = flags.DEFINE_list(
 _FOREGROUND = flags.DEFINE_bool(
     'foreground', True, 'Estimate foreground colours, so that hair carries no old background.'
 )
-_SIZE_STEP = flags.DEFINE_integer(
-    'size_step',
-    None,
-    "Round the network's sides to the nearest multiple of this many pixels: a multiple of the "
-    "network's stride (MODNet 32, MMNet 16), at most its input size. Default: down to the stride "
-    'for one photo, as the original does; 64 for a folder, so that photos of many shapes share few '
-    'compiled programs.',
-)
 _RUNTIME = flags.DEFINE_enum(
     'runtime',
     None,
@@ -63,7 +55,7 @@ def main() -> int:
     from mattingjax.files import check_folder
     from mattingjax.inference import create_predictor
 
-    source, step = _INPUT.value, _SIZE_STEP.value
+    source = _INPUT.value
     if source == '-' and _OUTPUT.value:
         raise MattingError('--output: not with --input=-, whose result goes to standard output')
     if source != '-' and not _OUTPUT.value:
@@ -82,20 +74,17 @@ def main() -> int:
     predictor = create_predictor(_CHECKPOINT.value, _RUNTIME.value)
 
     if source == '-':
-        (content,) = batch.matte_bytes(predictor, sys.stdin.buffer.read(), outputs, step).values()
+        (content,) = batch.matte_bytes(predictor, sys.stdin.buffer.read(), outputs).values()
         sys.stdout.buffer.write(content)
         return 0
     target = Path(_OUTPUT.value)
     if Path(source).is_file():
         name = Path(source).stem
-        for file in batch.matte_file(predictor, Path(source), target / name, outputs, step):
+        for file in batch.matte_file(predictor, Path(source), target / name, outputs):
             print(file)
         return 0
-    summary = batch.matte_folder(predictor, Path(source), target, outputs, step)
-    print(
-        f'{len(summary.matted)} matted, {len(summary.skipped)} skipped in {summary.seconds:.1f} s; '
-        f'results in {target}'
-    )
+    summary = batch.matte_folder(predictor, Path(source), target, outputs)
+    print(f'{summary.describe()}; results in {target}')
     return 0 if summary.matted else 2
 
 

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mattingjax import MattingError, batch, create_predictor
+from mattingjax import MattingError, batch, create_predictor, load_image
 from mattingjax.batch import Outputs, matte_bytes, matte_file, matte_folder
-from mattingjax.compositing import Background
+from mattingjax.compositing import Background, to_uint8
+from mattingjax.evaluation import EvaluationOptions, Folders, evaluate_folders
+from mattingjax.metrics import compute_metrics
 
 
 @pytest.fixture(scope='module')
@@ -66,6 +68,67 @@ def test_a_folder_is_searched_and_bad_files_are_skipped(predictor, tmp_path, cap
     errors = capsys.readouterr().err
     for name in ('cut.jpg', 'dot.png', 'empty.png'):
         assert errors.count(f'skipped: {folder / name}: ') == 2
+
+
+def test_a_photo_has_one_alpha_everywhere(modnet_path, tmp_path):
+    """Alone, in a folder, in an evaluation and by another predictor: the same to the bit."""
+    folder, truth = tmp_path / 'photos', tmp_path / 'alphas'
+    truth.mkdir()
+    sizes = [(100, 157), (157, 100), (90, 201), (64, 64)]
+    for i, size in enumerate(sizes):
+        write_photo(folder / f'{i}.png', size, seed=i)
+        alpha = np.linspace(0, 255, size[0] * size[1]).reshape(size)
+        Image.fromarray(np.uint8(alpha)).save(truth / f'{i}.png')
+    predictor, outputs = create_predictor(modnet_path), Outputs(('alpha',))
+    matte_folder(predictor, folder, tmp_path / 'mattes', outputs)
+    report, _ = evaluate_folders(
+        Folders(folder, truth), EvaluationOptions(regions=('whole',)), network=str(modnet_path)
+    )
+    for i, size in enumerate(sizes):
+        path = folder / f'{i}.png'
+        alone = create_predictor(modnet_path)(path)
+        assert alone.shape == size
+        np.testing.assert_array_equal(predictor(load_image(path)), alone)
+        (file,) = matte_file(predictor, path, tmp_path / 'alone' / path.stem, outputs)
+        assert file.read_bytes() == (tmp_path / 'mattes' / file.name).read_bytes()
+        np.testing.assert_array_equal(np.asarray(Image.open(file)), to_uint8(alone))
+        errors = compute_metrics(alone, load_image(truth / path.name)[..., 0] / np.float32(255))
+        assert report.errors[path.stem] == errors
+
+
+def test_files_of_unknown_formats_are_counted(predictor, tmp_path):
+    folder = tmp_path / 'photos'
+    write_photo(folder / 'a.png')
+    for name in ('b.heic', 'c.HEIC', 'sub/d.mp4', '.hidden'):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    summary = matte_folder(predictor, folder, tmp_path / 'out', Outputs(('alpha',)))
+    assert [path.name for path in summary.others] == ['b.heic', 'c.HEIC', 'd.mp4']
+    assert summary.describe().startswith(
+        '1 matted, 0 skipped, 3 of no known format (2 .heic, 1 .mp4) in '
+    )
+    (folder / 'a.png').unlink()
+    with pytest.raises(MattingError, match=r'holds no picture, only 2 \.heic, 1 \.mp4'):
+        matte_folder(predictor, folder, tmp_path / 'out', Outputs(('alpha',)))
+
+
+@pytest.mark.parametrize(
+    'name', ['r[0.3]', 'a*b?', '50%', 'a#b~', '{x}', ' \'" ', '-dash', '$HOME']
+)
+def test_any_name_works(predictor, tmp_path, name):
+    folder, target = tmp_path / name / 'photos', tmp_path / 'out' / name
+    write_photo(folder / f'{name}.png')
+    summary = matte_folder(predictor, folder, target, Outputs(('alpha',)))
+    assert summary.matted == [folder / f'{name}.png']
+    assert Image.open(target / f'{name}_alpha.png').size == (50, 40)
+
+
+def test_a_name_too_long_for_its_result_is_skipped(predictor, tmp_path):
+    write_photo(tmp_path / 'photos' / f'{"n" * 248}.png')
+    write_photo(tmp_path / 'photos' / 'short.png')
+    summary = matte_folder(predictor, tmp_path / 'photos', tmp_path / 'out', Outputs(('alpha',)))
+    assert [path.name for path in summary.matted] == ['short.png']
+    assert 'the name is too long' in summary.skipped[0][1]
 
 
 def test_an_empty_folder_is_an_error(predictor, tmp_path):

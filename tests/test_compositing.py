@@ -1,3 +1,7 @@
+import subprocess
+import sys
+
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -45,6 +49,49 @@ def test_cut_out_and_composite(soft_edge):
     mixed = composite(photo, alpha, green)
     np.testing.assert_array_equal(mixed[alpha == 0], green[alpha == 0])
     np.testing.assert_array_equal(mixed[alpha == 1], photo[alpha == 1])
+
+
+def test_a_composite_takes_a_colour_and_a_picture_of_any_size(soft_edge, tmp_path):
+    _, alpha, photo = soft_edge
+    green = np.full_like(photo, (0, 177, 64))
+    expected = composite(photo, alpha, green)
+    Image.fromarray(green[:7, :5]).save(tmp_path / 'small.png')
+    for background in ('#00b140', green[:7, :5], tmp_path / 'small.png', jnp.asarray(green[:9]),
+                       Image.fromarray(green), Background('#00b140')):  # fmt: skip
+        np.testing.assert_array_equal(composite(photo, alpha, background), expected)
+    np.testing.assert_array_equal(
+        composite(Image.fromarray(photo), jnp.asarray(alpha), '#00b140'), expected
+    )
+
+
+def test_the_wrong_argument_is_named(soft_edge):
+    _, alpha, photo = soft_edge
+    with pytest.raises(MattingError, match='octarine: neither a colour'):
+        composite(photo, alpha, 'octarine')
+    with pytest.raises(MattingError, match='background: expected a uint8 array, got float64'):
+        composite(photo, alpha, photo / 255)
+    with pytest.raises(MattingError, match=r'background: expected a path, .* got NoneType'):
+        composite(photo, alpha, None)
+    with pytest.raises(MattingError, match='foreground: expected a uint8 array, got float64'):
+        composite(photo / 255, alpha, 'white')
+    with pytest.raises(MattingError, match=r"alpha: expected the image's shape \[60, 80\]"):
+        composite(photo, alpha[:7], 'white')
+    with pytest.raises(MattingError, match=r'alpha: expected floating-point values .* got str'):
+        cut_out(photo, 'alpha.png')
+
+
+def test_pymatting_is_compiled_in_part(soft_edge):
+    """The package around the one module that is needed takes half a minute to compile."""
+    code = (
+        'import sys, numpy as np, mattingjax\n'
+        'image, alpha = np.zeros((9, 9, 3), "uint8"), np.zeros((9, 9), "f4")\n'
+        'mattingjax.estimate_foreground(image, alpha)\n'
+        'print([name for name in sys.modules if name.startswith("pymatting")])\n'
+    )
+    process = subprocess.run(
+        [sys.executable, '-c', code], check=True, capture_output=True, text=True
+    )
+    assert process.stdout.strip() == "['pymatting.foreground.estimate_foreground_ml']"
 
 
 @pytest.mark.parametrize(

@@ -273,7 +273,10 @@ def test_missing_figures_in_files(tmp_path):
 
 def test_a_table(records):
     report = evaluate(brightness, records, EvaluationOptions(metrics=('sad', 'mad')))
-    whole, unknown = format_table(report, worst=1).split('\n\n')
+    about, whole, unknown = format_table(report, worst=1).split('\n\n')
+    count = len(report.errors)
+    assert about == f'the worst 1 of {count} photos, by sad; median and mean are those of all'
+    assert format_table(report, worst=count).startswith('whole image')
     head, worst, median, mean = whole.splitlines()
     assert head.split() == ['whole', 'image', 'sad', 'mad']
     assert worst.split()[:2] == ['c', 'd']
@@ -401,7 +404,7 @@ def test_a_network_in_files(folders, mmnet_path):
     for record in map(pictures.open().__getitem__, range(3)):
         expected = mad(predictor(record['image']), record['alpha'])
         assert report.errors[record['name']]['mad'] == pytest.approx(expected, rel=1e-6)
-    assert about['network'] == {**describe_network(str(mmnet_path)), 'size_step': None}
+    assert about['network'] == describe_network(str(mmnet_path))
     assert about['network']['name'] == 'mmnet'
     assert len(about['network']['sha256']) == 64
 
@@ -537,7 +540,7 @@ def test_damaged_files_are_fatal_or_skipped(folders, damage, capsys):
     assert list(report.errors) == ['b', 'c d']
     assert len(report.skipped) == 1
     assert capsys.readouterr().err.startswith('skipped: ')
-    assert 'skipped: 1' in format_protocol(report, {})
+    assert 'photos: 2 of 3, the others skipped: ' in format_protocol(report, {})
 
 
 def test_wrong_folders(folders, tmp_path):

@@ -1,7 +1,13 @@
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
-from mattingjax import MattingError, create_predictor
+from mattingjax import MattingError, Predictor, create_predictor, runtimes
 from mattingjax.inference import network_size
 from mattingjax.models import create_model_config
 
@@ -40,20 +46,6 @@ def test_mmnet_has_one_size(photo):
     assert network_size(*photo, 256, MMNET) == (256, 256)
 
 
-def test_steps_make_few_sizes_and_little_distortion():
-    rng = np.random.default_rng(0)
-    sizes = set()
-    for _ in range(500):
-        height = int(rng.integers(600, 3000))
-        width = int(height * rng.uniform(0.5, 2))
-        rows, columns = network_size(height, width, 512, MODNET, step=64)
-        assert rows % 64 == columns % 64 == 0
-        distortion = abs(np.log((rows / columns) / (height / width)))
-        assert distortion <= np.log(512 / (512 - 32)) + 1e-6  # that of rounding 511 down to 480
-        sizes.add((rows, columns))
-    assert len(sizes) <= 40
-
-
 @pytest.mark.parametrize('photo', [(1, 1), (3, 5000), (5000, 3), (15, 15), (100, 1601)])
 def test_photos_without_a_matte(photo):
     for size, preprocessing in ((512, MODNET), (256, MMNET)):
@@ -63,12 +55,6 @@ def test_photos_without_a_matte(photo):
 
 def test_a_thin_small_photo_is_enlarged():
     assert network_size(20, 310, 512, MODNET) == (512, 7936)
-
-
-@pytest.mark.parametrize('step', [0, -64, 10, 33, 1024])
-def test_steps_without_sense(step):
-    with pytest.raises(MattingError, match=f'step: expected a multiple of 32 .* got {step}'):
-        network_size(512, 512, 512, MODNET, step)
 
 
 def test_a_side_that_would_vanish():
@@ -99,15 +85,93 @@ def test_predictor_equals_apply_at_the_networks_size(mmnet, mmnet_path):
     ('image', 'message'),
     [
         (np.zeros((64, 64, 3), np.float32), 'expected a uint8 array, got float32'),
-        ([[0]], 'expected a uint8 array, got list'),
-        (np.zeros((64, 64), np.uint8), r'expected shape \[H, W, 3\], got \[64, 64\]'),
-        (np.zeros((64, 64, 4), np.uint8), r'expected shape \[H, W, 3\], got \[64, 64, 4\]'),
+        (
+            [[0]],
+            'image: expected a path, bytes, .* or a uint8 array .* got list',
+        ),
+        (np.zeros((64, 64, 5), np.uint8), r'expected shape \[H, W, 3\], got \[64, 64, 5\]'),
+        ('none.png', 'none.png: no such file'),
         (np.zeros((1, 1, 3), np.uint8), 'expected a photo of at least 16 pixels a side'),
     ],
 )
 def test_wrong_images_are_named(mmnet_path, image, message):
     with pytest.raises(MattingError, match=message):
         create_predictor(mmnet_path)(image)
+
+
+def test_a_photo_is_taken_in_any_form(mmnet_path, tmp_path):
+    predictor = create_predictor(mmnet_path)
+    photo = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    expected = predictor(photo)
+    path = tmp_path / 'me.png'
+    Image.fromarray(photo).save(path)
+    for form in (jnp.asarray(photo), Image.fromarray(photo), path, str(path), path.read_bytes()):
+        np.testing.assert_array_equal(predictor(form), expected)
+
+
+@pytest.mark.parametrize('value', [None, 3, ['modnet_p']])
+def test_what_is_no_path_is_named(value):
+    message = rf'path_or_name: expected a checkpoint directory, .* got {re.escape(repr(value))}$'
+    with pytest.raises(MattingError, match=message):
+        create_predictor(value)
+
+
+def test_one_program_for_all_who_ask_at_once(mmnet_path, monkeypatch):
+    compiled = []
+
+    def compile_slowly(config, variables, shape):
+        compiled.append(shape)
+        time.sleep(0.2)
+        return lambda variables, images: {'alpha': np.zeros((*images.shape[:3], 1), np.float32)}
+
+    monkeypatch.setattr(runtimes, '_PROGRAMS', runtimes._Programs())
+    monkeypatch.setattr(runtimes, '_compile', compile_slowly)
+    predictor = create_predictor(mmnet_path)
+    photo = np.zeros((40, 50, 3), np.uint8)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(predictor, [photo] * 4))
+    assert compiled == [(1, 64, 64, 3)]
+
+
+def test_what_failed_to_compile_is_tried_again(mmnet_path, monkeypatch):
+    failures = [RuntimeError('out of memory')]
+
+    def compile_once_failing(*_):
+        if failures:
+            raise failures.pop()
+        return lambda variables, images: {'alpha': np.zeros((*images.shape[:3], 1), np.float32)}
+
+    monkeypatch.setattr(runtimes, '_PROGRAMS', runtimes._Programs())
+    monkeypatch.setattr(runtimes, '_compile', compile_once_failing)
+    predictor = create_predictor(mmnet_path)
+    photo = np.zeros((40, 50, 3), np.uint8)
+    with pytest.raises(RuntimeError, match='out of memory'):
+        predictor(photo)
+    assert predictor(photo).shape == (40, 50)
+
+
+def test_photos_are_prepared_in_their_order(tmp_path):
+    """Each size once they are asked for; what cannot be read is passed over."""
+
+    class Counting:
+        input_size, fixed_size, resizes = 64, None, False
+        preprocessing = MODNET
+
+        def __init__(self):
+            self.prepared = []
+
+        def prepare(self, height, width):
+            self.prepared.append((height, width))
+
+    paths = []
+    for i, size in enumerate([(64, 64), (64, 128), (3, 3), (128, 64)]):
+        paths.append(tmp_path / f'{i}.png')
+        Image.new('RGB', size[::-1]).save(paths[-1])
+    runtime = Counting()
+    with Predictor(runtime).preparing([*paths[:2], tmp_path / 'none.png', *paths[2:]]):
+        while len(runtime.prepared) < 3:
+            time.sleep(0.01)
+    assert runtime.prepared == [(64, 64), (64, 128), (128, 64)]
 
 
 def test_an_unknown_runtime_lists_the_known(mmnet_path):

@@ -38,6 +38,11 @@ class Item:
     name: str
     files: dict[str, Path] = dataclasses.field(hash=False)
 
+    @property
+    def photo(self) -> Path:
+        """The file whose size the photo has: itself, its cut-out, or else its alpha."""
+        return next(iter(self.files.values()))
+
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationDataset:

@@ -90,15 +90,15 @@ class EvaluationOptions:
         }
 
 
-def parse_size(text: str, flag: str, instead: tuple[str, ...] = ()) -> tuple[int, int]:
-    """'800x600' → (800, 600), height and width; raises MattingError that names the flag.
+def parse_size(text: str, name: str, instead: tuple[str, ...] = ()) -> tuple[int, int]:
+    """'800x600' → (800, 600), height and width; raises MattingError for anything else.
 
     Args:
-      text: The flag's value.
-      flag: Its name.
-      instead: Which words the flag takes, too.
+      text: The size.
+      name: What messages call it: '--size', say.
+      instead: Which words are taken, too.
     """
     if not (found := re.fullmatch(r'([1-9]\d{0,4})x([1-9]\d{0,4})', text)):
         words = f'{", ".join(instead)} or ' if instead else ''
-        raise MattingError(f'--{flag}: expected {words}height x width, as 800x600, got {text!r}')
+        raise MattingError(f'{name}: expected {words}height x width, as 800x600, got {text!r}')
     return int(found[1]), int(found[2])

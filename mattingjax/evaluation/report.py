@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from mattingjax.data.folders import list_some
 from mattingjax.errors import MattingError, OutputError
 from mattingjax.evaluation.comparison import EvaluationReport
 from mattingjax.evaluation.panel import draw_panel
@@ -29,6 +30,11 @@ def format_table(report: EvaluationReport, worst: int = 5) -> str:
     """Each region's figures in columns: the worst photos, the median and the mean of all."""
     named = report.ranking[:worst]
     tables = []
+    if len(named) < len(report.errors):
+        tables.append(
+            f'the worst {len(named)} of {len(report.errors)} photos, by '
+            f'{next(iter(report.options.columns))}; median and mean are those of all'
+        )
     for region in report.options.regions:
         columns = {
             metric: column
@@ -53,7 +59,11 @@ def format_protocol(report: EvaluationReport, about: Mapping[str, Any]) -> str:
     """What the table's figures mean: network, photos, size, regions, definitions, one a line."""
     lines = [f'{what}: {words}' for what, entry in about.items() if (words := _in_words(entry))]
     if report.skipped:
-        lines.append(f'skipped: {len(report.skipped)}')
+        count = len(report.errors)
+        lines.append(
+            f'photos: {count} of {count + len(report.skipped)}, the others skipped: '
+            f'{list_some(report.skipped, 1)}'
+        )
     options = report.options
     lines.append(f'compared at: {options.describe_size()}')
     lines += [f'{_TITLES[region]}: {options.describe_region(region)}' for region in options.regions]
@@ -77,16 +87,22 @@ def draw_worst(report: EvaluationReport) -> np.ndarray:
     return draw_panel(report.pictures, captions)
 
 
-def check_report(path: Path, flag: str, *, overwrite: bool = False) -> None:
-    """Raises MattingError unless `write_report` may write there; nothing is written."""
+def check_report(path: Path, name: str, *, overwrite: bool = False) -> None:
+    """Raises MattingError unless `write_report` may write there; nothing is written.
+
+    Args:
+      path: See `write_report`.
+      name: What messages call it: '--output', say.
+      overwrite: Whether a report that lies there is replaced.
+    """
     if path.suffix != '.json':
-        raise MattingError(f'{flag}: expected a name that ends in .json, got {path}')
+        raise MattingError(f'{name}: expected a name that ends in .json, got {path}')
     check_folder(path.parent)
     for file in _name_files(path):
-        if file.exists() and not overwrite:
-            raise OutputError(f'{file}: a report lies there already; overwrite=True replaces it')
         if file.is_dir():
             raise OutputError(f'{file}: expected a file or nothing, found a folder')
+        if file.exists() and not overwrite:
+            raise OutputError(f'{file}: a report lies there already; overwrite=True replaces it')
 
 
 def write_report(path: Path, report: EvaluationReport, about: Mapping[str, Any]) -> list[Path]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import functools
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from mattingjax.evaluation.datasets import (
 )
 from mattingjax.evaluation.options import EvaluationOptions
 from mattingjax.files import check_outside
+from mattingjax.images import find_images
 from mattingjax.inference import create_predictor
 from mattingjax.sessions import READERS
 
@@ -68,8 +69,17 @@ class Folders:
         if given not in allowed:
             raise MattingError(
                 'images, foregrounds: expected images and alphas, or foregrounds and '
-                f'backgrounds{enough}'
+                f'backgrounds{enough}; got {", ".join(self._given) or "none"}'
             )
+
+    @property
+    def _given(self) -> list[str]:
+        return [name for name, value in vars(self).items() if isinstance(value, Path)]
+
+    def count(self) -> int:
+        """How many photos there are, or cut-outs, or else alphas: with a counterpart or without."""
+        folder = self.images or self.foregrounds or self.alphas
+        return len(find_images(folder)) if folder else 0
 
     def open(self, *, allow_unmatched: bool = False) -> EvaluationDataset:
         """The records.
@@ -99,9 +109,7 @@ class Folders:
 
     def to_dict(self) -> dict[str, Any]:
         """The folders given, and how photos are composed of them: JSON types."""
-        content: dict[str, Any] = {
-            name: str(value) for name, value in vars(self).items() if isinstance(value, Path)
-        }
+        content: dict[str, Any] = {name: str(getattr(self, name)) for name in self._given}
         for name in ('alpha_values', 'prediction_values'):
             if (value := getattr(self, name)) != 'auto':
                 content[name] = value
@@ -116,7 +124,6 @@ def evaluate_folders(
     *,
     network: str | None = None,
     runtime: str | None = None,
-    size_step: int | None = None,
     allow_unmatched: bool = False,
     skip_damaged: bool = False,
     worst: int = 8,
@@ -129,7 +136,6 @@ def evaluate_folders(
       network: A checkpoint, the name of weights that ship, or an artefact; None if
         `folders.predictions` holds the mattes.
       runtime: See `mattingjax.create_predictor`.
-      size_step: See `mattingjax.inference.network_size`; the network's own rule if None.
       allow_unmatched: See `Folders.open`.
       skip_damaged: See `evaluate`.
       worst: See `evaluate`.
@@ -151,21 +157,22 @@ def evaluate_folders(
     network_size: NetworkSize | None = None
     about: dict[str, Any] = {'data': folders.to_dict()}
     if allow_unmatched:
-        about['data']['allow_unmatched'] = True
+        about['data'] |= {'allow_unmatched': True, 'unmatched': folders.count() - len(dataset)}
+    preparing: contextlib.AbstractContextManager = contextlib.nullcontext()
     if network is not None:
         predictor = create_predictor(network, runtime)
-        predictor.network_size(1024, 1024, size_step)  # for its error, before any photo's
-        about = {'network': {**describe_network(network, runtime), 'size_step': size_step}, **about}
-        predict = functools.partial(predictor, step=size_step)
-        network_size = functools.partial(predictor.network_size, step=size_step)
-    report = evaluate(
-        predict,
-        dataset,
-        options,
-        network_size=network_size,
-        worst=worst,
-        skip_damaged=skip_damaged,
-    )
+        about = {'network': describe_network(network, runtime), **about}
+        predict, network_size = predictor, predictor.network_size
+        preparing = predictor.preparing(item.photo for item in dataset.items)
+    with preparing:
+        report = evaluate(
+            predict,
+            dataset,
+            options,
+            network_size=network_size,
+            worst=worst,
+            skip_damaged=skip_damaged,
+        )
     return report, about
 
 

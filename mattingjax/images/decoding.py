@@ -24,7 +24,7 @@ _SIXTEEN_BIT = ('I;16', 'I;16L', 'I;16B', 'I;16N')
 class Array(Protocol):
     """What NumPy makes an array of, whoever made it."""
 
-    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray: ...
+    def __array__(self) -> np.ndarray: ...
 
 
 Source = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO | Image.Image | Array

@@ -107,10 +107,6 @@ def test_an_unreadable_folder_is_one_line(predict, tmp_path):
         (['--input=.', '--output=out', '--background=octarine'], 'octarine: neither a colour'),
         (['--input=.', '--output=out', '--outputs=gif'], 'expected some of alpha, cutout'),
         (['--input=.', '--output=out', '--outputs=composite'], 'needs a background'),
-        (
-            ['--input=.github/astronaut.jpg', '--output=out', '--size_step=33'],
-            'step: expected a multiple of 16',
-        ),
         (['--input=.', '--output=out', 'more'], "unexpected argument 'more'"),
         (['--input=-', '--outputs=alpha,panel'], 'expected one kind'),
         (['--input=.', '--output=out', '--compilation_cache=README.md'], 'README.md: expected'),
