@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mattingjax.errors import OutputError
 
+SCRATCH_FILE = '.writing.'  # what temporary files' names begin with
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PLAIN_PATH = re.compile(r'(\w:)?[\w/ .,+=@~^-]*', re.ASCII)
 
@@ -33,7 +34,7 @@ def write_file(path: Path, content: bytes) -> None:
             raise OutputError(f'{path}: expected a file or nothing, found {_describe(target)}')
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            handle, scratch = tempfile.mkstemp(prefix='.writing.', dir=target.parent)
+            handle, scratch = tempfile.mkstemp(prefix=SCRATCH_FILE, dir=target.parent)
             with os.fdopen(handle, 'wb') as file:
                 file.write(content)
             os.chmod(scratch, 0o666 & ~current_umask())
@@ -163,7 +164,7 @@ def new_folder(path: Path, kind: str, marker: str, *, overwrite: bool = False) -
     path = Path(os.path.realpath(path))
     with _output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=_scratch_prefix(path), dir=path.parent))
+        scratch = Path(tempfile.mkdtemp(prefix=scratch_prefix(path), dir=path.parent))
     try:
         scratch.chmod(0o777 & ~current_umask())
         try:
@@ -179,8 +180,11 @@ def new_folder(path: Path, kind: str, marker: str, *, overwrite: bool = False) -
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _scratch_prefix(path: Path) -> str:
-    """Hidden, and short enough for what `tempfile` adds, however long the name is."""
+def scratch_prefix(path: Path) -> str:
+    """What the names of temporary folders for `path` begin with.
+
+    Hidden, and short enough for what `tempfile` adds, however long the name is.
+    """
     return f'.{path.name[:40]}.'
 
 
@@ -189,7 +193,7 @@ def _replace_folder(scratch: Path, path: Path) -> None:
     if not path.exists():
         scratch.rename(path)
         return
-    old = Path(tempfile.mkdtemp(prefix=f'{_scratch_prefix(path)}old.', dir=path.parent))
+    old = Path(tempfile.mkdtemp(prefix=f'{scratch_prefix(path)}old.', dir=path.parent))
     try:
         path.rename(old)  # onto an empty directory: atomic on POSIX
     except OSError:

@@ -122,9 +122,10 @@ def _training_step(network: str, batch: int, size: int):
     from mattingjax.models import create_model_config, init_variables
     from mattingjax.training.objective import Objective
     from mattingjax.training.state import create_state
-    from mattingjax.training.steps import StepOptions, create_train_step
+    from mattingjax.training.steps import StepInputs, StepOptions, create_train_step
 
-    config, optimizer = create_model_config(network), optax.adam(1e-4)
+    config = create_model_config(network)
+    inputs = StepInputs(np.float32(1e-4), np.zeros(2, np.uint32))
     rng = np.random.default_rng(0)
     alpha = rng.uniform(0, 1, (batch, size, size, 1)).astype(np.float32)
     photos = {
@@ -134,14 +135,15 @@ def _training_step(network: str, batch: int, size: int):
     }
     if network == 'mmnet':
         del photos['trimap']
-    step = create_train_step(config, Objective(network), optimizer, StepOptions())
+    step = create_train_step(config, Objective(network), optax.adam, StepOptions())
     compiled = jax.jit(step, donate_argnums=0)
+    optimizer = optax.adam(optax.constant_schedule(1e-4))
     state = create_state(init_variables(config, seed=0), optimizer)
     photos = jax.device_put(photos)
 
     def run():
         nonlocal state
-        state, metrics = jax.block_until_ready(compiled(state, photos, None))
+        state, metrics = jax.block_until_ready(compiled(state, photos, None, inputs))
         return metrics['loss']
 
     run()  # compiles it

@@ -4,8 +4,9 @@
   python scripts/train.py --config configs/mmnet.py --workdir runs/mmnet --config.dataset.root=DIR
 
 The folder gets best/ and last/, checkpoints like any other; metrics.csv and curves.png; mattes.png;
-and states/, from which the same command goes on after it was killed. SIGTERM saves and stops, with
-exit status 143.
+and states/, from which the same command goes on after it was stopped or killed. Ctrl-C (exit status
+130) and SIGTERM (143) save after the step and stop; a second Ctrl-C, or one before the first step,
+stops at once. The step is compiled first, once, which takes a minute or two.
 """
 
 from absl import flags
@@ -26,16 +27,16 @@ def main() -> int:
     from pathlib import Path
 
     from mattingjax.errors import MattingError
-    from mattingjax.training import train
+    from mattingjax.training import describe_end, train
     from mattingjax.training.memory import keep_freed_memory
 
     keep_freed_memory()
     if _CONFIG.value is None:
         raise MattingError('--config: a file of settings is needed, such as configs/smoke.py')
     workdir = Path(_WORKDIR.value)
-    is_finished = train(_CONFIG.value, workdir)
-    print(f'{workdir}: {"finished" if is_finished else "stopped; the same command goes on"}')
-    return 0 if is_finished else 143
+    outcome = train(_CONFIG.value, workdir, own_process=True)
+    print(describe_end(workdir, outcome))
+    return 0 if outcome.stopped_by is None else 128 + outcome.stopped_by
 
 
 if __name__ == '__main__':

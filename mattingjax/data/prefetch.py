@@ -36,6 +36,13 @@ class DevicePrefetch(Iterator[Batch]):
         batch, self._state = self._sent.popleft()
         return batch
 
+    def peek(self) -> Batch:
+        """The batch that `__next__` will give; StopIteration if there is none."""
+        self.fill()
+        if not self._sent:
+            raise StopIteration
+        return self._sent[0][0]
+
     def fill(self) -> None:
         """Sends the next batches; `__next__` does so itself. Raises what reading them raises."""
         while len(self._sent) < self._size:

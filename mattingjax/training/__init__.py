@@ -1,5 +1,7 @@
 """Training: settings and photos in, a checkpoint with its curve and its figures out."""
 
-from mattingjax.training.loop import NotFiniteError, train
+from mattingjax.training.ending import Outcome, describe_end
+from mattingjax.training.loop import NotFiniteError
+from mattingjax.training.start import train
 
-__all__ = ['NotFiniteError', 'train']
+__all__ = ['NotFiniteError', 'Outcome', 'describe_end', 'train']

@@ -50,7 +50,9 @@ class Saver:
     """
 
     def __init__(self, folder: Path, keep: int):
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=True)
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep, create=True, cleanup_tmp_directories=True
+        )
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as stack:
@@ -70,6 +72,11 @@ class Saver:
     def latest_step(self) -> int | None:
         """The step of the latest state; None if there is none."""
         return self._manager.latest_step()
+
+    def settled_step(self) -> int | None:
+        """`latest_step`, once what is being saved is on the disk."""
+        self._manager.wait_until_finished()
+        return self.latest_step
 
     def save(self, step: int, state: TrainState, progress: Progress) -> None:
         """Saves in the background; the arrays are copied before this returns."""

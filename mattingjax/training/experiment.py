@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
-import optax
 from ml_collections import ConfigDict
 
 from mattingjax.checkpoints import Checkpoint, hash_checkpoint, load_checkpoint
@@ -26,10 +26,15 @@ from mattingjax.training import thinning
 from mattingjax.training.capacity import check_network
 from mattingjax.training.inputs import Sources, create_batches
 from mattingjax.training.objective import Objective
-from mattingjax.training.optimizers import create_optimizer, create_schedule
+from mattingjax.training.optimizers import (
+    CreateOptimizer,
+    LearningRates,
+    create_optimizer,
+    create_schedule,
+)
 from mattingjax.training.settings import complete_settings
 from mattingjax.training.state import split, with_frozen
-from mattingjax.training.steps import StepOptions, check_layers
+from mattingjax.training.steps import StepInputs, StepOptions, check_layers
 
 START, TEACHER = 'model.checkpoint', 'loss.teacher'  # settings that name a checkpoint
 _STATISTICS_PHOTOS = 32  # to restore folded batch normalisation on
@@ -44,8 +49,8 @@ class Experiment:
       initial: The network before the first step.
       teacher: The network that is learned from, if any.
       objective: What is made small.
-      schedule: The learning rate by update.
-      optimizer: What updates the parameters.
+      learning_rates: By update.
+      create_optimizer: Makes what updates the parameters from a learning rate by update.
       options: How a step is computed.
       hashes: SHA-256 of the checkpoints that were loaded, by the setting that names them.
     """
@@ -54,14 +59,22 @@ class Experiment:
     initial: Checkpoint
     teacher: Checkpoint | None
     objective: Objective
-    schedule: optax.Schedule
-    optimizer: optax.GradientTransformation
+    learning_rates: LearningRates
+    create_optimizer: CreateOptimizer
     options: StepOptions
     hashes: Mapping[str, str]
 
     def learning_rate(self, step: int) -> float:
-        """The learning rate of a step."""
-        return float(self.schedule(step // self.config.optimizer.accumulate_steps))
+        """The learning rate of a step; the first is step 0."""
+        return float(self.learning_rates[step // self.config.optimizer.accumulate_steps])
+
+    def step_inputs(self, step: int) -> StepInputs:
+        """What a step gets beside state and batch; the first is step 0."""
+        return StepInputs(np.float32(self.learning_rate(step)), self._seed)
+
+    @functools.cached_property
+    def _seed(self) -> np.ndarray:
+        return np.asarray(jax.random.key_data(jax.random.key(self.config.seed)))
 
 
 def create_experiment(config: ConfigDict) -> Experiment:
@@ -91,14 +104,15 @@ def create_experiment(config: ConfigDict) -> Experiment:
     )
     updates = -(-config.steps // max(1, config.optimizer.accumulate_steps))
     schedule = create_schedule(config.optimizer, updates)
+    create_optimizer(config.optimizer, schedule)  # checks its settings
     experiment = Experiment(
         config,
         initial,
         _choose_teacher(config, objective, initial, loaded.get(TEACHER)),
         objective,
-        schedule,
-        create_optimizer(config.optimizer, schedule),
-        StepOptions(config.optimizer.ema_decay, config.dtype, config.seed),
+        LearningRates(schedule),
+        functools.partial(create_optimizer, config.optimizer),
+        StepOptions(config.optimizer.ema_decay, config.dtype),
         {name: hash_checkpoint(checkpoint) for name, checkpoint in loaded.items()},
     )
     if objective.features:

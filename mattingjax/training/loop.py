@@ -1,41 +1,28 @@
-"""The loop: steps, validation, saving, resuming.
-
-workdir/config.json      the settings
-workdir/states/          the latest states, to resume from
-workdir/last/, best/     checkpoints: the network now, and where the validation was best
-workdir/metrics.csv      loss and its terms by step; validation.csv: figures by step
-workdir/curves.png       both as curves; mattes.png: mattes of the validation
-workdir/data.json        every file that it sees, with its hash; tensorboard/: all of it, live
-"""
+"""The loop: steps, validation, saving, resuming."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import signal
-import sys
-import threading
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
-import tqdm
+import optax
 from jax.sharding import NamedSharding, PartitionSpec
-from ml_collections import ConfigDict
 
 from mattingjax.checkpoints import Checkpoint, save_checkpoint
 from mattingjax.data.folders import list_some
+from mattingjax.data.pipeline import PIXELS
 from mattingjax.data.prefetch import DevicePrefetch
 from mattingjax.errors import MattingError
 from mattingjax.models import Variables, init_variables
+from mattingjax.progress import announced, say, show_progress
 from mattingjax.training import thinning
 from mattingjax.training.capacity import check_photos
 from mattingjax.training.checkpointing import Progress, Saver
 from mattingjax.training.experiment import (
     Experiment,
-    create_experiment,
     describe_origin,
     restore_folded,
 )
@@ -45,78 +32,20 @@ from mattingjax.training.inputs import (
     check_sources,
     create_batches,
     load_validation,
-    open_sources,
-    with_steps,
 )
 from mattingjax.training.recorder import Recorder
-from mattingjax.training.settings import check_path, complete_settings
 from mattingjax.training.state import TrainState, create_state
 from mattingjax.training.steps import Step, create_train_step
+from mattingjax.training.stopping import Stop
 from mattingjax.training.validation import measure, predict
-from mattingjax.training.workdir import STATES, check_data, check_settings, claim, locked
-
-_PIXELS = ('image', 'alpha', 'trimap')  # what a step gets of a batch
+from mattingjax.training.workdir import BEST, LAST
 
 
 class NotFiniteError(MattingError):
     """The loss of a step, or its gradient, is not a finite number."""
 
 
-def train(config: ConfigDict, workdir: Path | str) -> bool:
-    """Trains a network, or goes on where an earlier call with these settings stopped.
-
-    Args:
-      config: Settings; see `config.train_config`.
-      workdir: Folder of everything that is written.
-
-    Returns:
-      Whether all steps are done; False if SIGTERM ended it, after it saved.
-
-    Raises:
-      MattingError: A setting is impossible, data cannot be read or is not what the training began
-        with, or the folder is another experiment's or in use.
-      NotFiniteError: The loss or the gradient is not finite; the batch is saved.
-    """
-    check_path('workdir', workdir)
-    workdir = Path(workdir)
-    config = complete_settings(config)
-    check_settings(workdir, config)
-    sources = open_sources(config)
-    config = with_steps(config, sources)
-    experiment = create_experiment(config)
-    inputs = Inputs.create(experiment, sources)
-    manifests = None
-    if config.data.manifest:
-        manifests = check_data(workdir, sources.named(), experiment.hashes)
-    with (
-        Recorder(workdir, config) as recorder,
-        locked(workdir),
-        _watching_for_sigterm() as terminated,
-    ):
-        # Only now, when nothing is wrong with the settings: they are bound to the folder.
-        claim(workdir, config, manifests)
-        with Saver(workdir / STATES, config.keep) as saver:
-            return Training(inputs, saver, recorder).run(terminated)
-
-
-@contextlib.contextmanager
-def _watching_for_sigterm() -> Iterator[list[int]]:
-    """Yields a list that gets an entry when the process is asked to end.
-
-    Only the main thread can watch; in another one the list stays empty.
-    """
-    received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
-    earlier = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
-    try:
-        yield received
-    finally:
-        signal.signal(signal.SIGTERM, earlier)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True)
 class Inputs:
     """What a training needs, checked; its folder is not touched yet.
 
@@ -164,14 +93,15 @@ class Inputs:
 class Training:
     """A training between its first step and its last."""
 
-    def __init__(self, inputs: Inputs, saver: Saver, recorder: Recorder) -> None:
+    def __init__(self, inputs: Inputs, saver: Saver, recorder: Recorder, stop: Stop) -> None:
         experiment = inputs.experiment
         self._inputs, self._experiment, self._config = inputs, experiment, experiment.config
-        self._saver, self._recorder = saver, recorder
+        self._saver, self._recorder, self._stop = saver, recorder, stop
         self._everywhere, self._batches = inputs.everywhere, inputs.batches
         teacher = experiment.teacher
         self._teacher = jax.device_put(teacher.variables, self._everywhere) if teacher else None
         self._best: dict[str, float] = {}
+        self._step: Step | None = None
         if saver.latest_step is None:
             initial = restore_folded(experiment, inputs.sources)
             self._network, self._state = initial.config, self._create_state(initial.variables)
@@ -184,60 +114,77 @@ class Training:
             template = self._create_state(init_variables(progress.network, 0))
             self._state = saver.restore_state(template)
         recorder.begin(-1 if saver.latest_step is None else int(self._state.step))
-        self._step = self._compile()
 
     def _create_state(self, variables: Variables) -> TrainState:
         state = create_state(
             variables,
-            self._experiment.optimizer,
+            # Its state is the same whatever the learning rate is.
+            self._experiment.create_optimizer(optax.constant_schedule(0.0)),
             freeze=tuple(self._config.model.freeze),
             averaged=self._config.optimizer.ema_decay > 0,
         )
         return jax.device_put(state, self._everywhere)
 
-    def _compile(self) -> Step:
-        step = create_train_step(
-            self._network,
-            self._experiment.objective,
-            self._experiment.optimizer,
-            self._experiment.options,
-            self._experiment.teacher.config if self._experiment.teacher else None,
-        )
-        return jax.jit(step, donate_argnums=0, out_shardings=self._everywhere)
-
-    def run(self, terminated: list[int]) -> bool:
-        """Trains to the end, or until `terminated` has an entry; returns whether it is the end."""
+    def run(self) -> int:
+        """Trains to the end, or until it is asked to stop; returns the number of steps done."""
         first, steps = int(self._state.step), self._config.steps
+        if first < steps:
+            self._catch_up(first)
+            if self._step is None:
+                self._compile(first)
+            if self._stop.requested is None:
+                self._run_steps(first, steps)
+        with self._stop.writing():
+            self._recorder.draw()
+        if unreadable := [*self._inputs.unreadable, *self._batches.unreadable]:
+            say(f'{len(unreadable)} photos could not be read: {list_some(unreadable)}')
+        return int(self._state.step)
+
+    def _run_steps(self, first: int, steps: int) -> None:
         waiting: Any = None
-        if not first:
-            self._validate(0)
-        pace = 0.1 if sys.stderr.isatty() else 30  # a log file wants few lines
-        with tqdm.tqdm(
-            total=steps, initial=first, unit='step', dynamic_ncols=True, mininterval=pace
-        ) as bar:
+        with show_progress(total=steps, initial=first, unit='step', description='training') as bar:
             for step in range(first + 1, steps + 1):
                 batch = next(self._batches)
-                pixels = {name: batch[name] for name in _PIXELS if name in batch}
-                self._state, metrics = self._step(self._state, pixels, self._teacher)
+                assert self._step is not None
+                self._state, metrics = self._step(
+                    self._state,
+                    _pixels(batch),
+                    self._teacher,
+                    self._experiment.step_inputs(step - 1),
+                )
+                self._stop.has_done_a_step()
                 # While a step is computed, the one before is recorded.
                 self._record(waiting, bar)
                 waiting = step, metrics, batch
-                stopping = bool(terminated)  # asked once: the signal may come at any moment
-                is_last = step == steps or stopping
-                if is_last or self._is_due(step):
+                if step == steps or self._stop.requested is not None or self._is_due(step):
                     self._record(waiting, bar)
                     waiting = None
-                    self._pause(step, stopping)
+                    if self._pause(step):
+                        break
                 bar.update()
-                if stopping:
-                    break
-        self._recorder.draw()
-        if unreadable := [*self._inputs.unreadable, *self._batches.unreadable]:
-            said = f'{len(unreadable)} photos could not be read: {list_some(unreadable)}'
-            tqdm.tqdm.write(said, file=sys.stderr)
-        return int(self._state.step) >= steps
 
-    def _record(self, waiting: Any, bar: tqdm.tqdm) -> None:
+    def _compile(self, step: int) -> None:
+        """Compiles what comes after that step, so that no signal has to wait for it later."""
+        told = 'compiling (once, about a minute or two; less what an earlier start has compiled)'
+        with self._stop.nothing_at_stake(), announced(told, 'compiled'):
+            self._step = self._compile_step()
+            variables, examples = self._state.variables(), self._inputs.examples[:1]
+            predict(self._network, variables, examples, self._config.batch_size)
+        self._recorder.restart_clock(step)
+
+    def _compile_step(self) -> Step:
+        step = create_train_step(
+            self._network,
+            self._experiment.objective,
+            self._experiment.create_optimizer,
+            self._experiment.options,
+            self._experiment.teacher.config if self._experiment.teacher else None,
+        )
+        compiled = jax.jit(step, donate_argnums=0, out_shardings=self._everywhere)
+        pixels, inputs = _pixels(self._batches.peek()), self._experiment.step_inputs(0)
+        return compiled.lower(self._state, pixels, self._teacher, inputs).compile()
+
+    def _record(self, waiting: Any, bar: Any) -> None:
         """Waits for a step's metrics and writes them down."""
         if waiting is None:
             return
@@ -265,43 +212,79 @@ class Training:
         cadences = config.validation.every_steps, config.save_every_steps
         return thinning.is_due(config.pruning, step) or any(step % every == 0 for every in cadences)
 
-    def _pause(self, step: int, stopping: bool) -> None:
-        """Prunes, validates and saves, whatever is due; saves in any case before a stop."""
+    def _pause(self, step: int) -> bool:
+        """Saves, prunes and validates, whatever is due; before a stop it only saves.
+
+        It saves first: when a training goes on from there, the rest is done again.
+
+        Returns:
+          Whether it stops.
+        """
+        config = self._config
+        is_last = step == config.steps
+        is_thinned = thinning.is_due(config.pruning, step)
+        if not is_last and (is_thinned or step % config.save_every_steps == 0):
+            self._save(step)
+        if is_last or self._stop.requested is None:
+            self._catch_up(step)
+        # Asked once: the signal may come at any moment.
+        stopping = not is_last and self._stop.requested is not None
+        if is_last or stopping:
+            self._save(step)
+        if stopping:
+            # The network of now, but no figures: a training that was not stopped has none here.
+            self._keep(LAST, step, {})
+        return stopping
+
+    def _save(self, step: int) -> None:
+        progress = Progress(self._network, self._batches.get_state(), self._best)
+        with self._stop.writing():
+            self._saver.save(step, self._state, progress)
+
+    def _catch_up(self, step: int) -> None:
+        """Does what is due after a step, but for saving."""
         config = self._config
         if thinning.is_due(config.pruning, step):
-            dense = self._experiment.initial.config
-            self._network, state = thinning.thin(
-                config.pruning, dense, self._network, self._state, step
-            )
-            self._state = jax.device_put(state, self._everywhere)
-            self._step = self._compile()
-            self._best = {}  # a wider network's figures are no measure for a narrower one
-        is_last = step == config.steps
-        if validates := is_last or step % config.validation.every_steps == 0:
+            self._thin(step)
+        if step == config.steps or step % config.validation.every_steps == 0:
             self._validate(step)
-        if is_last or stopping or step % config.save_every_steps == 0:
-            progress = Progress(self._network, self._batches.get_state(), self._best)
-            self._saver.save(step, self._state, progress)
-        if stopping and not validates:
-            # The network of now, but no figures: a training that was not stopped has none here.
-            self._keep('last', step, {})
+
+    def _thin(self, step: int) -> None:
+        config, dense = self._config.pruning, self._experiment.initial.config
+        with self._stop.nothing_at_stake():
+            self._network, state = thinning.thin(config, dense, self._network, self._state, step)
+            self._state = jax.device_put(state, self._everywhere)
+            self._best = {}  # a wider network's figures are no measure for a narrower one
+            if step < self._config.steps:
+                self._compile(step)
 
     def _validate(self, step: int) -> None:
-        """Measures the network, and keeps it if it is the best so far."""
-        examples = self._inputs.examples
+        """Measures the network, and keeps it if it is the best so far; not if it is to stop."""
+        examples, size = self._inputs.examples, self._config.batch_size
         variables = self._state.variables()
-        alphas = predict(self._network, variables, examples, self._config.batch_size)
+        alphas: list[np.ndarray] = []
+        for start in range(0, len(examples), size):
+            if self._stop.requested is not None and step < self._config.steps:
+                return
+            alphas += predict(self._network, variables, examples[start : start + size], size)
         figures = measure(alphas, examples)
-        self._recorder.add_figures(step, figures, examples, alphas)
-        self._keep('last', step, figures)
-        name = self._config.validation.best
-        if figures and figures[name] <= self._best.get(name, np.inf):
-            self._best = figures
-            self._keep('best', step, figures)
+        with self._stop.writing():
+            self._recorder.add_figures(step, figures, examples, alphas)
+            self._keep(LAST, step, figures)
+            name = self._config.validation.best
+            if figures and figures[name] <= self._best.get(name, np.inf):
+                self._best = figures
+                self._keep(BEST, step, figures)
 
     def _keep(self, name: str, step: int, figures: dict[str, float]) -> None:
         """Writes the network as it is now as the checkpoint of this name."""
         trained = {**describe_origin(self._experiment), 'step': step, 'validation': figures}
         network = dataclasses.replace(self._network, provenance={'trained': trained})
         checkpoint = Checkpoint(network, jax.tree.map(np.asarray, self._state.variables()))
-        save_checkpoint(self._recorder.workdir / name, checkpoint, overwrite=True)
+        with self._stop.writing():
+            save_checkpoint(self._recorder.workdir / name, checkpoint, overwrite=True)
+
+
+def _pixels(batch: Mapping[str, Any]) -> dict[str, Any]:
+    """What a step gets of a batch."""
+    return {name: batch[name] for name in PIXELS if name in batch}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import optax
 from ml_collections import ConfigDict
 
@@ -9,6 +12,10 @@ from mattingjax.errors import MattingError
 
 OPTIMIZERS = ('adam', 'adamw', 'sgd')
 SCHEDULES = ('constant', 'step', 'cosine')
+_BLOCK = 4096  # learning rates that are computed at once
+
+# Makes an optimizer from a learning rate by update.
+CreateOptimizer = Callable[[optax.Schedule], optax.GradientTransformation]
 
 
 def create_schedule(config: ConfigDict, steps: int) -> optax.Schedule:
@@ -44,6 +51,25 @@ def create_schedule(config: ConfigDict, steps: int) -> optax.Schedule:
     if not warmup:
         return schedule
     return optax.join_schedules([optax.linear_schedule(0.0, rate, warmup), schedule], [warmup])
+
+
+class LearningRates:
+    """The values of a schedule as NumPy scalars, without the accelerator having to wait for each.
+
+    Args:
+      schedule: The learning rate by update.
+    """
+
+    def __init__(self, schedule: optax.Schedule) -> None:
+        self._schedule = schedule
+        self._first, self._values = -1, np.empty(0, np.float32)
+
+    def __getitem__(self, update: int) -> np.float32:
+        first = update - update % _BLOCK
+        if first != self._first:
+            values = np.asarray(self._schedule(np.arange(first, first + _BLOCK)), np.float32)
+            self._first, self._values = first, np.broadcast_to(values, (_BLOCK,))
+        return self._values[update - first]
 
 
 def create_optimizer(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransformation:

@@ -62,7 +62,11 @@ class Recorder:
 
             # What a killed training wrote beyond its last saved state is hidden.
             self._writer = SummaryWriter(str(self.workdir / 'tensorboard'), purge_step=step + 1)
-        self._clock, self._clock_step = time.perf_counter(), max(step, 0)
+        self.restart_clock(max(step, 0))
+
+    def restart_clock(self, step: int) -> None:
+        """Counts the time from now, after that step: what was done since is no step's."""
+        self._clock, self._clock_step = time.perf_counter(), step
 
     def add_step(self, step: int, values: Mapping[str, float], images: int) -> float:
         """Writes a step down; returns images per second, as of the last `log_every_steps`."""
@@ -98,8 +102,7 @@ class Recorder:
         if self._writer is not None:
             self._writer.add_image('mattes', picture, step, dataformats='HWC')
             self._writer.flush()
-        # The time that this took is no step's.
-        self._clock, self._clock_step = time.perf_counter(), step
+        self.restart_clock(step)
 
     def draw(self) -> None:
         """Writes curves.png."""

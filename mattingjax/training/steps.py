@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax.traverse_util import flatten_dict
 
@@ -18,10 +19,27 @@ from mattingjax.models import ModelConfig, Variables, create_model, normalise, v
 from mattingjax.models.cpu_operations import training_operations
 from mattingjax.models.layers import BatchNorm
 from mattingjax.training.objective import Objective
+from mattingjax.training.optimizers import CreateOptimizer
 from mattingjax.training.state import TrainState, frozen_norms, join
 
 Batch = Mapping[str, jax.Array]
-Step = Callable[[TrainState, Batch, Variables | None], tuple[TrainState, dict[str, jax.Array]]]
+
+
+class StepInputs(NamedTuple):
+    """What settings give a step that is no part of the program: other values compile nothing anew.
+
+    Attributes:
+      learning_rate: float32 scalar.
+      seed: Of dropout: a key's data, uint32 [2].
+    """
+
+    learning_rate: np.float32
+    seed: np.ndarray
+
+
+Step = Callable[
+    [TrainState, Batch, Variables | None, StepInputs], tuple[TrainState, dict[str, jax.Array]]
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,12 +51,10 @@ class StepOptions:
         normalisation does: min(decay, (1 + step) / (10 + step)).
       dtype: 'float32', or 'bfloat16' for the layers' arithmetic; parameters, batch statistics and
         losses stay float32.
-      seed: Of dropout.
     """
 
     ema_decay: float = 0.0
     dtype: str = 'float32'
-    seed: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.ema_decay < 1:
@@ -50,11 +66,11 @@ class StepOptions:
 def create_train_step(
     config: ModelConfig,
     objective: Objective,
-    optimizer: optax.GradientTransformation,
+    create_optimizer: CreateOptimizer,
     options: StepOptions,
     teacher: ModelConfig | None = None,
 ) -> Step:
-    """A function (state, batch, the teacher's variables) → (state, metrics); not yet compiled.
+    """A function (state, batch, the teacher's variables, inputs) → (state, metrics); not compiled.
 
     The batch has `image`, uint8 [B, S, S, 3], and what the objective needs. The metrics are `loss`,
     its terms, and `gradient_norm` before clipping.
@@ -62,7 +78,7 @@ def create_train_step(
     Args:
       config: The network that learns.
       objective: What is made small.
-      optimizer: What updates the parameters.
+      create_optimizer: Makes what updates the parameters from a learning rate by update.
       options: How.
       teacher: The network that is learned from, for an objective that needs one.
 
@@ -73,7 +89,7 @@ def create_train_step(
         check_layers(network, objective.features)
 
     def train_step(
-        state: TrainState, batch: Batch, teacher_variables: Variables | None
+        state: TrainState, batch: Batch, teacher_variables: Variables | None, inputs: StepInputs
     ) -> tuple[TrainState, dict[str, jax.Array]]:
         images = batch['image'].astype(jnp.float32)
         normalised = normalise(config.preprocessing, images)
@@ -95,7 +111,7 @@ def create_train_step(
                 objective.features,
                 frozen=frozen_norms(state.frozen),
                 step=state.step,
-                seed=options.seed,
+                seed=inputs.seed,
             )
             loss, terms = objective(
                 params, outputs, batch, normalised, teacher_outputs, features, teacher_features
@@ -105,6 +121,7 @@ def create_train_step(
         with training_operations():
             differentiate = jax.value_and_grad(compute_loss, has_aux=True)
             (loss, (terms, batch_stats)), gradients = differentiate(state.params)
+        optimizer = create_optimizer(lambda _: inputs.learning_rate)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         new_state = state.replace(
@@ -144,7 +161,7 @@ def _run(
     *,
     frozen: frozenset[str],
     step: jax.Array,
-    seed: int,
+    seed: np.ndarray,
 ) -> tuple[dict[str, jax.Array], dict[str, jax.Array], Any]:
     """Runs a network as in training; frozen normalisations by their running statistics.
 
@@ -165,7 +182,7 @@ def _run(
             variables,
             image,
             train=True,
-            rngs={'dropout': jax.random.fold_in(jax.random.key(seed), step)},
+            rngs={'dropout': jax.random.fold_in(jax.random.wrap_key_data(jnp.asarray(seed)), step)},
             mutable=['batch_stats', 'intermediates'],
             capture_intermediates=functools.partial(_is_layer, layers),
         )

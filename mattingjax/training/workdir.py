@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from mattingjax.config import dataset_config, train_config
 from mattingjax.data.datasets import Dataset, create_manifest
 from mattingjax.data.folders import list_some
 from mattingjax.errors import MattingError, OutputError
-from mattingjax.files import write_file
+from mattingjax.files import SCRATCH_FILE, scratch_prefix, write_file
 from mattingjax.training.settings import fill_in
 
 CONFIG_FILE, DATA_FILE, STATES, LOCK_FILE = 'config.json', 'data.json', 'states', '.lock'
+LAST, BEST = 'last', 'best'  # checkpoints
 # Settings that may change when a training is resumed.
 _FREE = (
     'steps', 'epochs', 'save_every_steps', 'keep', 'log_every_steps', 'tensorboard',
@@ -32,7 +34,7 @@ def check_settings(workdir: Path, config: ConfigDict) -> None:
     """Raises MattingError if a training with other settings, or something else, lies there."""
     file = workdir / CONFIG_FILE
     if not file.is_file():
-        if workdir.is_dir() and {path.name for path in workdir.iterdir()} - {LOCK_FILE}:
+        if workdir.is_dir() and any(map(_is_foreign, workdir.iterdir())):
             raise MattingError(f'{workdir}: expected a new folder, or one of a training')
         return
     earlier, now = _read_settings(file), _flatten(json.loads(config.to_json()))
@@ -50,6 +52,11 @@ def check_settings(workdir: Path, config: ConfigDict) -> None:
                 f'{workdir}: a training with other settings lies there: {name} was {was}, '
                 f'is {is_now}; choose another folder'
             )
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether it is nothing that a training killed at its very start leaves."""
+    return path.name != LOCK_FILE and not path.name.startswith(SCRATCH_FILE)
 
 
 def _read_settings(file: Path) -> dict[str, Any]:
@@ -150,6 +157,19 @@ def locked(workdir: Path) -> Iterator[None]:
         except OSError as error:
             raise MattingError(f'{workdir}: a training is running there') from error
         yield
+
+
+def remove_leftovers(workdir: Path) -> None:
+    """Removes what a killed training had not written whole; for who has the lock."""
+    for name in (LAST, BEST):
+        target = workdir / name
+        for aside in workdir.glob(f'{scratch_prefix(target)}old.*'):
+            if not target.exists():
+                aside.rename(target)  # it was about to be replaced
+        for scratch in workdir.glob(f'{scratch_prefix(target)}*'):
+            shutil.rmtree(scratch, ignore_errors=True)
+    for scratch in workdir.glob(f'{SCRATCH_FILE}*'):
+        scratch.unlink(missing_ok=True)
 
 
 def claim(workdir: Path, config: ConfigDict, manifests: Mapping[str, Manifest] | None) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from mattingjax.config import train_config
 from mattingjax.errors import MattingError
-from mattingjax.training.optimizers import create_optimizer, create_schedule
+from mattingjax.training.optimizers import LearningRates, create_optimizer, create_schedule
 
 
 def settings(**changes):
@@ -35,6 +35,15 @@ def test_schedules(changes, expected):
     schedule = create_schedule(settings(learning_rate=1.0, **changes), 100)
     for step, rate in expected.items():
         assert schedule(step) == pytest.approx(rate, abs=1e-6), step
+        assert LearningRates(schedule)[step] == pytest.approx(rate, abs=1e-6), step
+
+
+def test_learning_rates_of_a_long_training():
+    schedule = create_schedule(settings(schedule='cosine', warmup_steps=5000), 100_000)
+    rates = LearningRates(schedule)
+    for step in (99_999, 4095, 4096, 5000, 5001, 0, 70_000):
+        assert rates[step] == pytest.approx(float(schedule(step)), rel=1e-5, abs=1e-12), step
+    assert {type(rates[step]) for step in (0, 9999)} == {np.float32}
 
 
 def test_momentum_and_clipping_are_optax():

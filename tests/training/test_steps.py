@@ -16,7 +16,7 @@ from mattingjax.pruning import channel_groups, prune, select_uniform
 from mattingjax.training.objective import Objective
 from mattingjax.training.optimizers import create_optimizer
 from mattingjax.training.state import create_state
-from mattingjax.training.steps import StepOptions, create_train_step
+from mattingjax.training.steps import StepInputs, StepOptions, create_train_step
 
 # Steps run once here: what they are compiled to need not be fast.
 QUICK = functools.partial(jax.jit, compiler_options={'xla_backend_optimization_level': 0})
@@ -32,10 +32,21 @@ def make_batch(size=32, count=2, seed=0):
     }
 
 
+def step_inputs(rate, seed=0):
+    return StepInputs(np.float32(rate), np.asarray(jax.random.key_data(jax.random.key(seed))))
+
+
 def one_step(
-    checkpoint, objective, *, teacher=None, optimizer=None, options=None, size=32, **state
+    checkpoint,
+    objective,
+    *,
+    teacher=None,
+    optimizer=optax.sgd,
+    rate=0.1,
+    options=None,
+    size=32,
+    **state,
 ):
-    optimizer = optimizer or optax.sgd(0.1)
     step = create_train_step(
         checkpoint.config,
         objective,
@@ -43,8 +54,9 @@ def one_step(
         options or StepOptions(),
         teacher and teacher.config,
     )
-    before = create_state(checkpoint.variables, optimizer, **state)
-    after, metrics = QUICK(step)(before, make_batch(size), teacher and teacher.variables)
+    before = create_state(checkpoint.variables, optimizer(optax.constant_schedule(0)), **state)
+    variables = teacher and teacher.variables
+    after, metrics = QUICK(step)(before, make_batch(size), variables, step_inputs(rate))
     return before, after, {name: float(value) for name, value in metrics.items()}
 
 
@@ -105,12 +117,12 @@ def test_two_batches_for_one_update(mmnet, mmnet_step):
     """Of the same batch twice the gradient is that of it once."""
     settings = train_config().optimizer
     settings.update(name='sgd', momentum=0.0, accumulate_steps=2)
-    optimizer = create_optimizer(settings, optax.constant_schedule(0.1))
-    step = QUICK(create_train_step(mmnet.config, OBJECTIVE, optimizer, StepOptions()))
-    before = create_state(mmnet.variables, optimizer)
-    between, _ = step(before, make_batch(), None)
+    create = functools.partial(create_optimizer, settings)
+    step = QUICK(create_train_step(mmnet.config, OBJECTIVE, create, StepOptions()))
+    before = create_state(mmnet.variables, create(optax.constant_schedule(0)))
+    between, _ = step(before, make_batch(), None, step_inputs(0.1))
     assert not changed(before.params, between.params)
-    after, _ = step(between, make_batch(), None)
+    after, _ = step(between, make_batch(), None, step_inputs(0.1))
     assert int(after.step) == 2
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
@@ -159,8 +171,14 @@ def test_a_pruned_student_with_frozen_layers_learns_from_the_whole_network(modne
 def test_self_consistency_leaves_normalisation_alone(modnet):
     objective = Objective('modnet', supervised=0.0, soc=1.0)
     before, after, metrics = one_step(
-        modnet, objective, teacher=modnet, freeze=('*/bn/*',), optimizer=optax.adam(1e-5), size=64
-    )  # fmt: skip
+        modnet,
+        objective,
+        teacher=modnet,
+        freeze=('*/bn/*',),
+        optimizer=optax.adam,
+        rate=1e-5,
+        size=64,
+    )
     assert not changed(before.batch_stats, after.batch_stats)
     assert not changed(before.frozen, after.frozen)
     assert changed(before.params, after.params)
@@ -172,18 +190,18 @@ def test_self_consistency_leaves_normalisation_alone(modnet):
 def test_a_teacher_of_another_network_and_dropout(mmnet, modnet):
     architecture = dataclasses.replace(mmnet.config.architecture, dropout=0.5)
     config = dataclasses.replace(mmnet.config, architecture=architecture)
-    objective, optimizer = Objective('mmnet', distillation=1.0), optax.sgd(0.0)
-    step = QUICK(
-        create_train_step(config, objective, optimizer, StepOptions(seed=3), modnet.config)
-    )
-    state = create_state(mmnet.variables, optimizer)
-    batch = make_batch()
-    second, metrics = step(state, batch, modnet.variables)
-    _, second_metrics = step(second, batch, modnet.variables)
-    _, again = step(state, batch, modnet.variables)
+    objective = Objective('mmnet', distillation=1.0)
+    step = QUICK(create_train_step(config, objective, optax.sgd, StepOptions(), modnet.config))
+    state = create_state(mmnet.variables, optax.sgd(optax.constant_schedule(0)))
+    batch, inputs = make_batch(), step_inputs(0.0, seed=3)
+    second, metrics = step(state, batch, modnet.variables, inputs)
+    _, second_metrics = step(second, batch, modnet.variables, inputs)
+    _, again = step(state, batch, modnet.variables, inputs)
+    _, other = step(state, batch, modnet.variables, step_inputs(0.0, seed=4))
     assert {'teacher_alpha', 'teacher_kd', 'teacher_aux', 'kd', 'alpha'} <= set(metrics)
     # Other values are dropped in each step, the same ones in the same step.
     assert float(metrics['loss']) == float(again['loss'])
+    assert float(metrics['loss']) != float(other['loss'])
     assert float(metrics['loss']) != float(second_metrics['loss'])
 
 
@@ -203,5 +221,5 @@ def test_impossible_settings_are_named(mmnet):
         StepOptions(ema_decay=1.0)
     with pytest.raises(MattingError, match=r'loss.features: nowhere: no layer of mmnet'):
         create_train_step(
-            config, Objective('mmnet', features=('nowhere',)), optax.sgd(1.0), StepOptions()
+            config, Objective('mmnet', features=('nowhere',)), optax.sgd, StepOptions()
         )

@@ -1,0 +1,123 @@
+"""Ending a training early: what Ctrl-C and SIGTERM do."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+
+from mattingjax.progress import say
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_LONGEST_WRITE = 60.0  # seconds that a signal waits for what is being written
+
+
+class Stop:
+    """Whether a training was asked to end, and what it loses if it ends at once.
+
+    While steps are done, the first signal only asks: the training ends after its step, and saves.
+    Where nothing would be lost (before the first step, while a step compiles), or at a second
+    signal, the process ends at once; but what is being written is written first.
+
+    Args:
+      own_process: Whether the process is there for this training alone, so that it may be ended
+        from another thread while XLA, which hears of no signal, compiles. If not, Ctrl-C raises
+        KeyboardInterrupt wherever the process would end at once, as soon as Python goes on.
+
+    Attributes:
+      requested: The signal that asked; None if none did.
+      latest_step: What tells the step of the latest saved state, after what is on its way to the
+        disk is there; None if there is none.
+    """
+
+    def __init__(self, *, own_process: bool) -> None:
+        self._own_process = own_process
+        self._at_stake = False
+        self._writing = threading.RLock()
+        self.requested: int | None = None
+        self.latest_step: Callable[[], int | None] = lambda: None
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """Hears signals while in the block. Only the main thread can; another one hears none."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        with contextlib.ExitStack() as stack:
+            if self._own_process:
+                stack.enter_context(self._listening())
+            handle = self._ignore if self._own_process else self._handle
+            for number in SIGNALS:
+                stack.callback(signal.signal, number, signal.signal(number, handle))
+            yield
+
+    def has_done_a_step(self) -> None:
+        """From now on there is something to lose."""
+        self._at_stake = True
+
+    @contextlib.contextmanager
+    def nothing_at_stake(self) -> Iterator[None]:
+        """For what begins when everything is saved, and may take long."""
+        earlier, self._at_stake = self._at_stake, False
+        if self.requested is not None and self._own_process:
+            self._leave(self.requested)
+        yield
+        self._at_stake = earlier
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """For what is written whole before the process may end."""
+        with self._writing:
+            yield
+
+    def _ignore(self, *_: object) -> None:
+        """The other thread hears of it. Without a handler of Python's the process would end."""
+
+    def _handle(self, number: int, _: object) -> None:
+        is_second = self.requested is not None
+        self._note(number)
+        if number == signal.SIGINT and (is_second or not self._at_stake):
+            raise KeyboardInterrupt
+
+    def _note(self, number: int) -> None:
+        if self.requested is None:
+            self.requested = number
+            if self._at_stake:
+                say('stopping: the step is finished, then saved (once more: at once)')
+
+    @contextlib.contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Has a thread told of each signal, also while the main thread does not run Python."""
+        reader, writer = socket.socketpair()
+        with reader, writer:
+            writer.setblocking(False)
+            earlier = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+            thread = threading.Thread(target=self._listen, args=(reader,), daemon=True)
+            thread.start()
+            try:
+                yield
+            finally:
+                signal.set_wakeup_fd(earlier)
+                writer.send(bytes(1))
+                thread.join()
+
+    def _listen(self, reader: socket.socket) -> None:
+        while number := reader.recv(1)[0]:
+            if number in SIGNALS:
+                if self.requested is not None or not self._at_stake:
+                    self._leave(number)
+                self._note(number)
+
+    def _leave(self, number: int) -> None:
+        """Ends the process, from whichever thread, once what is being written is there."""
+        self._writing.acquire(timeout=_LONGEST_WRITE)
+        step = self.latest_step()
+        begins = 'begins anew' if step is None else f'goes on from step {step}'
+        say(f'stopped; the same command {begins}')
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(128 + number)
