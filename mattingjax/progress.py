@@ -88,7 +88,7 @@ class _Lines:
         self._done = initial
         self._postfix = ''
         self._start = self._last = time.monotonic()
-        self._has_written = False
+        self._written: int | None = None
 
     def __iter__(self) -> Iterator[Any]:
         assert self._iterable is not None
@@ -119,11 +119,11 @@ class _Lines:
         self._description = text
 
     def _end(self) -> None:
-        if self._has_written:
+        if self._written not in (None, self._done):
             self._write()
 
     def _write(self) -> None:
-        self._last, self._has_written = time.monotonic(), True
+        self._last, self._written = time.monotonic(), self._done
         line = tqdm.tqdm.format_meter(
             self._done,
             self._total,

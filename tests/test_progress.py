@@ -61,7 +61,7 @@ def test_going_on_in_a_log(monkeypatch):
         'training: 21/30 [00:10<01:30, 10.00s/step, loss=0.5]', 'a line',
         'training: 22/30 [00:20<01:20, 10.00s/step, loss=0.5]',
     ]  # fmt: skip
-    assert len(lines) == 11
+    assert len(lines) == 10
 
 
 def test_an_error_is_not_followed_by_a_line(monkeypatch):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from mattingjax.progress import say
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_STOPPING = 'stopping: the step is finished, then saved (once more: at once)'
 _LONGEST_WRITE = 60.0  # seconds that a signal waits for what is being written
 
 
@@ -50,9 +51,8 @@ class Stop:
         with contextlib.ExitStack() as stack:
             if self._own_process:
                 stack.enter_context(self._listening())
-            handle = self._ignore if self._own_process else self._handle
             for number in SIGNALS:
-                stack.callback(signal.signal, number, signal.signal(number, handle))
+                stack.callback(signal.signal, number, signal.signal(number, self._handle))
             yield
 
     def has_done_a_step(self) -> None:
@@ -74,20 +74,14 @@ class Stop:
         with self._writing:
             yield
 
-    def _ignore(self, *_: object) -> None:
-        """The other thread hears of it. Without a handler of Python's the process would end."""
-
     def _handle(self, number: int, _: object) -> None:
-        is_second = self.requested is not None
-        self._note(number)
+        is_second, self.requested = self.requested is not None, self.requested or number
+        if self._own_process:
+            return  # the other thread does the rest
         if number == signal.SIGINT and (is_second or not self._at_stake):
             raise KeyboardInterrupt
-
-    def _note(self, number: int) -> None:
-        if self.requested is None:
-            self.requested = number
-            if self._at_stake:
-                say('stopping: the step is finished, then saved (once more: at once)')
+        if not is_second:
+            say(_STOPPING)
 
     @contextlib.contextmanager
     def _listening(self) -> Iterator[None]:
@@ -106,11 +100,13 @@ class Stop:
                 thread.join()
 
     def _listen(self, reader: socket.socket) -> None:
+        is_second = False
         while number := reader.recv(1)[0]:
             if number in SIGNALS:
-                if self.requested is not None or not self._at_stake:
+                if is_second or not self._at_stake:
                     self._leave(number)
-                self._note(number)
+                say(_STOPPING)
+                is_second = True
 
     def _leave(self, number: int) -> None:
         """Ends the process, from whichever thread, once what is being written is there."""

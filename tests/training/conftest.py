@@ -46,15 +46,30 @@ def run_training(
     workdir: Path, xla_flags: str = '', before: str = '', **changes: object
 ) -> subprocess.CompletedProcess:
     """Runs scripts/train.py with `tiny_config` in a process of its own; `before` is run first."""
+    environment = os.environ | {'PYTHONPATH': str(ROOT)}
+    if xla_flags:
+        environment['XLA_FLAGS'] = xla_flags
+    return subprocess.run(
+        _command(workdir, before, changes), cwd=ROOT, env=environment, capture_output=True,
+        check=False, timeout=400,
+    )  # fmt: skip
+
+
+def start_training(workdir: Path, **changes: object) -> subprocess.Popen:
+    """The same, but it is only started, and compiles whatever was compiled before."""
+    environment = os.environ | {'PYTHONPATH': str(ROOT)}
+    return subprocess.Popen(
+        [*_command(workdir, '', changes), '--compilation_cache='], cwd=ROOT, env=environment,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def _command(workdir: Path, before: str, changes: dict[str, object]) -> list[str]:
     file = workdir.parent / f'{workdir.name}_config.py'
     file.write_text(
         f'{before}\nfrom tests.training.conftest import tiny_config\n'
         f'def get_config():\n    return tiny_config(**{changes!r})\n'
     )
-    environment = os.environ | {'PYTHONPATH': str(ROOT)}
-    if xla_flags:
-        environment['XLA_FLAGS'] = xla_flags
-    command = [sys.executable, 'scripts/train.py', '--config', str(file), '--workdir', str(workdir)]
-    return subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, check=False, timeout=400
-    )
+    return [
+        sys.executable, 'scripts/train.py', '--config', str(file), '--workdir', str(workdir)
+    ]  # fmt: skip
