@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging as standard_logging
+import multiprocessing
 import os
 import re
 import sys
@@ -18,6 +19,9 @@ from mattingjax.errors import MattingError, one_line
 
 _MAX_INTEGER = 2**31 - 1  # no flag counts more; beyond, arrays and clocks overflow
 
+if multiprocessing.parent_process() is not None:
+    # A worker process imports its script first, and then Grain, which remarks on older jaxlibs.
+    logging.set_verbosity(logging.ERROR)
 flags.disclaim_key_flags()  # what is defined here is listed in the --help of who asks for it
 _CACHE = 'compilation_cache'
 

@@ -50,9 +50,7 @@ class Saver:
     """
 
     def __init__(self, folder: Path, keep: int):
-        options = ocp.CheckpointManagerOptions(
-            max_to_keep=keep, create=True, cleanup_tmp_directories=True
-        )
+        options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=True)
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as stack:

@@ -15,6 +15,7 @@ from mattingjax.images import resize
 from mattingjax.training.tables import read_table
 
 _PICTURE_SIZE = 192
+_MEANS = 50  # at most, of the loss
 
 
 def draw_curves(steps_file: Path, figures_file: Path, output: Path) -> None:
@@ -36,7 +37,8 @@ def draw_curves(steps_file: Path, figures_file: Path, output: Path) -> None:
     _draw_losses(axes[0], steps)
     for axis, name in zip(axes[1:], names, strict=True):
         axis.plot([row['step'] for row in validation], [row[name] for row in validation], 'o-')
-        axis.set(title=f'validation {name}', xlabel='step', ylim=(0, None))
+        axis.set(title=f'validation {name}', xlabel='step')
+        _show_zero(axis, [row[name] for row in validation])
     picture = io.BytesIO()
     figure.savefig(picture, format='png', dpi=100)
     write_file(output, picture.getvalue())
@@ -49,17 +51,26 @@ def _draw_losses(axis: Any, rows: list[dict[str, float]]) -> None:
     steps = np.array([row['step'] for row in rows])
     losses = np.array([row['loss'] for row in rows])
     axis.plot(steps, losses, color='0.8', label='each step')
-    # Means over equal stretches: a curve that can be read however many steps there are.
-    stretches = np.array_split(np.arange(len(rows)), min(len(rows), 50))
-    axis.plot(
-        [steps[stretch].mean() for stretch in stretches],
-        [losses[stretch].mean() for stretch in stretches],
-        label=f'mean of {len(stretches[0])}',
-    )
-    axis.legend(loc='lower left')
+    size = -(-len(rows) // _MEANS)
+    if size > 1:
+        # Means over equal stretches: a curve that can be read however many steps there are.
+        means = [
+            values[: len(rows) // size * size].reshape(-1, size).mean(1)
+            for values in (steps, losses)
+        ]
+        axis.plot(*means, label=f'mean of {size} steps')
+    axis.legend()
     rate = axis.twinx()
-    rate.plot(steps, [row['learning_rate'] for row in rows], color='C2', linestyle=':')
-    rate.set(ylabel='learning rate (dotted)', ylim=(0, None))
+    rates = [row['learning_rate'] for row in rows]
+    rate.plot(steps, rates, color='C2', linestyle=':')
+    rate.set(ylabel='learning rate (dotted)')
+    _show_zero(rate, rates)
+
+
+def _show_zero(axis: Any, values: Sequence[float]) -> None:
+    """Has an axis begin below zero, and no value on its frame."""
+    top = max((value for value in values if np.isfinite(value)), default=0.0) or 1.0
+    axis.set_ylim(-0.05 * top, 1.05 * top)
 
 
 def draw_mattes(

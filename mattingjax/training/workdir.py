@@ -168,6 +168,8 @@ def remove_leftovers(workdir: Path) -> None:
                 aside.rename(target)  # it was about to be replaced
         for scratch in workdir.glob(f'{scratch_prefix(target)}*'):
             shutil.rmtree(scratch, ignore_errors=True)
+    for scratch in (workdir / STATES).glob('*.orbax-checkpoint-tmp*'):
+        shutil.rmtree(scratch, ignore_errors=True)
     for scratch in workdir.glob(f'{SCRATCH_FILE}*'):
         scratch.unlink(missing_ok=True)
 
