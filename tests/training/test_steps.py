@@ -13,10 +13,12 @@ from mattingjax.errors import MattingError
 from mattingjax.losses import l2_regularization, mmnet_loss
 from mattingjax.models import create_model, normalise
 from mattingjax.pruning import channel_groups, prune, select_uniform
+from mattingjax.training.experiment import create_experiment
 from mattingjax.training.objective import Objective
 from mattingjax.training.optimizers import create_optimizer
 from mattingjax.training.state import create_state
 from mattingjax.training.steps import StepInputs, StepOptions, create_train_step
+from tests.training.conftest import tiny_config
 
 # Steps run once here: what they are compiled to need not be fast.
 QUICK = functools.partial(jax.jit, compiler_options={'xla_backend_optimization_level': 0})
@@ -203,6 +205,30 @@ def test_a_teacher_of_another_network_and_dropout(mmnet, modnet):
     assert float(metrics['loss']) == float(again['loss'])
     assert float(metrics['loss']) != float(other['loss'])
     assert float(metrics['loss']) != float(second_metrics['loss'])
+
+
+def lower(**changes):
+    """The program of a step of these settings, as XLA gets it."""
+    experiment = create_experiment(tiny_config(optimizer__schedule='cosine', **changes))
+    create = experiment.create_optimizer
+    step = create_train_step(
+        experiment.initial.config, experiment.objective, create, experiment.options
+    )
+    state = create_state(experiment.initial.variables, create(optax.constant_schedule(0.0)))
+    batch = {name: value for name, value in make_batch().items() if name != 'trimap'}
+    return jax.jit(step).lower(state, batch, None, experiment.step_inputs(3)).as_text()
+
+
+def test_other_steps_rates_and_seeds_are_the_same_program():
+    program = lower(steps=50)
+    changes = {
+        'steps': 70,
+        'seed': 5,
+        'optimizer__learning_rate': 0.5,
+        'optimizer__warmup_steps': 9,
+    }
+    assert lower(**changes) == program
+    assert lower(steps=50, optimizer__b1=0.5) != program
 
 
 def test_impossible_settings_are_named(mmnet):
