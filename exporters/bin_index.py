@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 from pathlib import Path
 
 import numpy as np
@@ -126,13 +127,22 @@ def read_index(folder: Path) -> Index:
 def load_input(folder: Path, item: Item, layout: Layout) -> np.ndarray:
     """An input, [1, H, W, 3] of the layout's type; raises MattingError unless it is undamaged."""
     content = _read(folder / item.image_file, item.image_sha256)
-    return np.frombuffer(content, layout.input_dtype).reshape(layout.input_shape)
+    return _as_array(folder / item.image_file, content, layout.input_dtype, layout.input_shape)
 
 
 def load_mask(folder: Path, item: Item, layout: Layout) -> np.ndarray:
     """A mask, float32 [1, H, W, 1]; raises MattingError unless it is undamaged."""
     content = _read(folder / item.mask_file, item.mask_sha256)
-    return np.frombuffer(content, np.float32).reshape(layout.mask_shape)
+    return _as_array(folder / item.mask_file, content, 'float32', layout.mask_shape)
+
+
+def _as_array(path: Path, content: bytes, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+    expected = math.prod(shape) * np.dtype(dtype).itemsize
+    if len(content) != expected:
+        raise MattingError(
+            f'{path}: expected {expected} bytes ({dtype} {list(shape)}), found {len(content)}'
+        )
+    return np.frombuffer(content, dtype).reshape(shape)
 
 
 def input_as_photo(values: np.ndarray, layout: Layout) -> np.ndarray:

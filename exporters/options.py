@@ -48,11 +48,13 @@ class ExportOptions:
     def __post_init__(self) -> None:
         for name, known in (('formats', FORMATS), ('precisions', tuple(TOLERANCES))):
             values = getattr(self, name)
-            if not values or not set(values) <= set(known) or len(set(values)) < len(values):
+            is_tuple = isinstance(values, tuple) and all(value in known for value in values)
+            if not values or not is_tuple or len(set(values)) < len(values):
+                found = ','.join(map(str, values)) if isinstance(values, tuple) else repr(values)
                 raise MattingError(
-                    f'{name}: expected some of {", ".join(known)}, got {",".join(values) or "none"}'
+                    f'{name}: expected some of {", ".join(known)}, got {found or "none"}'
                 )
-        if self.batch_size < 1:
+        if not isinstance(self.batch_size, int) or self.batch_size < 1:
             raise MattingError(f'batch_size: expected at least 1, got {self.batch_size}')
         if self.input_name == self.output_name or not all(
             _NAME.fullmatch(name) for name in (self.input_name, self.output_name)

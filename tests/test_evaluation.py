@@ -324,7 +324,10 @@ def test_reports_are_replaced_only_where_asked(tmp_path):
         ({'metrics': ()}, 'metrics: .* got none'),
         ({'regions': ('known',)}, "regions: expected some of whole, unknown, got 'known'"),
         ({'regions': ()}, 'regions: .* got none'),
-        ({'size': (0, 10)}, r'size: expected sides of 1 to 16384 pixels, got \[0, 10\]'),
+        (
+            {'size': (0, 10)},
+            r"size: expected 'photo', 'network' or two sides of 1 to 16384 pixels, got \(0, 10\)",
+        ),
         ({'trimap_kernel': 0}, 'trimap_kernel: expected at least 1, got 0'),
         ({'trimap_iterations': -1}, 'trimap_iterations: expected at least 1, got -1'),
     ],

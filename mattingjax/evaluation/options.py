@@ -36,13 +36,21 @@ class EvaluationOptions:
 
     def __post_init__(self) -> None:
         check_metrics(self.metrics)
+        if not isinstance(self.regions, tuple | list):
+            raise MattingError(
+                f'regions: expected some of {", ".join(REGIONS)}, got {self.regions!r}'
+            )
         unknown = [region for region in self.regions if region not in REGIONS]
         if unknown or not self.regions:
             found = repr(unknown[0]) if unknown else 'none'
             raise MattingError(f'regions: expected some of {", ".join(REGIONS)}, got {found}')
-        if not isinstance(self.size, str) and not all(1 <= n <= _MAX_SIDE for n in self.size):
+        sides = self.size if isinstance(self.size, tuple | list) else ()
+        if self.size not in ('photo', 'network') and not (
+            len(sides) == 2 and all(isinstance(n, int) and 1 <= n <= _MAX_SIDE for n in sides)
+        ):
             raise MattingError(
-                f'size: expected sides of 1 to {_MAX_SIDE} pixels, got {list(self.size)}'
+                f"size: expected 'photo', 'network' or two sides of 1 to {_MAX_SIDE} pixels, got "
+                f'{self.size!r}'
             )
         for field in ('trimap_kernel', 'trimap_iterations'):
             if getattr(self, field) < 1:

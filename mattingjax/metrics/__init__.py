@@ -218,8 +218,10 @@ def compute_region_metrics(
 
 def check_metrics(names: Iterable[str] | None) -> tuple[str, ...]:
     """The names, all if None; raises MattingError unless they are some of `METRICS`."""
+    if names is not None and not isinstance(names, Iterable):
+        raise MattingError(f'metrics: expected some of {", ".join(METRICS)}, got {names!r}')
     chosen = tuple(METRICS) if names is None else tuple(names)
-    unknown = [name for name in chosen if name not in METRICS]
+    unknown = [name for name in chosen if not isinstance(name, str) or name not in METRICS]
     if unknown or not chosen:
         found = repr(unknown[0]) if unknown else 'none'
         raise MattingError(f'metrics: expected some of {", ".join(METRICS)}, got {found}')

@@ -28,7 +28,7 @@ def write_samples(folder: Path) -> None:
         for name in ('a', 'b'):
             pixels = rng.integers(0, 256, shape, dtype=np.uint8)
             Image.fromarray(pixels).save(folder / kind / f'{name}.png')
-    samples = list_samples(Folders(images=folder / 'photos', alphas=folder / 'alphas').open().items)
+    samples = list_samples(Folders(images=folder / 'photos', alphas=folder / 'alphas').open())
     prepared = folder / 'bins'
     index = prepare_bins(samples, create_layout(height=_SIDE, width=_SIDE), prepared)
     outputs = folder / 'outputs' / '20260101_000000'
@@ -101,7 +101,8 @@ def _damage_values(rng: np.random.Generator, prepared: Path) -> None:
 def use_bins(folder: Path) -> None:
     prepared = folder / 'bins'
     index = read_index(prepared)
-    evaluation = evaluate_bins(find_outputs(folder / 'outputs'), prepared, index)
+    outputs = find_outputs(folder / 'outputs')
+    evaluation = evaluate_bins(outputs, prepared, index, channels=1, dtype='float32')
     for metric, value in evaluation.report.means.items():
         if not math.isfinite(value) or value < 0:
             raise MalformedError(f'{metric} is {value}')

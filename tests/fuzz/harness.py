@@ -124,7 +124,8 @@ def _run_case(
     before = _list_files(case)
     outcome = forked.run_forked(attempt, kind.use, folder, timeout=max_seconds, preload=preload)
     how, detail = outcome.result or ('failed', _describe_end(outcome.exit_code))
-    if how == 'refused' and not (len(detail) <= kind.max_message and detail.isprintable()):
+    length = len(detail.replace(f'{folder}/', ''))  # how long that is, is not the message's doing
+    if how == 'refused' and not (length <= kind.max_message and detail.isprintable()):
         how, detail = 'failed', f'a message of {len(detail)} characters: {one_line(detail)}'
     if outcome.stopped:
         how, detail = 'failed', outcome.stopped
