@@ -579,7 +579,7 @@ def test_run_refuses_what_is_no_number(brightness, tmp_path):
         (['run', '--model=a.onnx', '--input=none', '--output=out'], 'none: no such file or folder'),
         (['run', '--model=a.onnx', '--output=README.md/out'], 'README.md: expected a folder'),
         (['run', '--model=a.onnx', '--output=out', '--loop=0'], 'loop'),
-        (['run', '--modle=a.onnx', '--output=out'], 'Did you mean: model'),
+        (['run', '--modle=a.onnx', '--output=out'], 'did you mean --model?'),
         (['prepare', '--output=out'], '--images, --foregrounds: expected images and alphas'),
         (['prepare', '--output=out', '--images=.', '--backgrounds=.'], 'expected images and'),
         (['prepare', '--output=out', '--images=.', '--alphas=.'], 'both are needed without'),
