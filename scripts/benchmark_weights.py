@@ -26,7 +26,7 @@ _FOREGROUNDS = flags.DEFINE_string('foregrounds', None, 'Folder of cut-outs.')
 _BACKGROUNDS = flags.DEFINE_string('backgrounds', None, 'Folder of backgrounds.')
 _LATENCY = flags.DEFINE_bool('latency', True, 'Whether times are measured; needs the export extra.')
 
-_METRICS = {'mad': ('MAD', 1e2), 'mse': ('MSE', 1e2), 'mean_gradient': ('gradient', 1e3)}
+_METRICS = {'mad': ('MAD', 1e2), 'mse': ('MSE', 1e2), 'mean_gradient': ('mean gradient', 1e3)}
 
 
 def main() -> None:
