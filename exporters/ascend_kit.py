@@ -149,7 +149,7 @@ float32 input of the graph.
 [msame](https://gitee.com/ascend/tools/tree/master/msame) on the device, and around it this
 project's tools, which run the graph itself where there is no card (`--help` tells their flags):
 
-    python -m exporters.bins prepare --artefact %{pb_name} --images PHOTOS \
+    python -m exporters.bins prepare --artefact %{pb_name} --images PHOTOS \\
       --alphas MATTES --output BINS
     ./msame --model %{om_name} --input BINS/images --output OUTPUTS
     python -m exporters.bins run --model %{pb_name} --input BINS/images --output OUTPUTS

@@ -9,22 +9,22 @@ DIR/preview.png         some of both, for a person to look at
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
+import re
 from pathlib import Path
-
-import numpy as np
 
 from exporters.manifest import hash_file
 from mattingjax.errors import ArtefactError, ConfigError, MattingError
-from mattingjax.files import read_file
 from mattingjax.models.architecture import Architecture, from_json, read_json
+from mattingjax.screening import MAX_PIXELS
 from mattingjax.sessions import check_artefact, create_session
 from mattingjax.signature import Signature, read_signature
 
 INDEX_FILE, PREVIEW_FILE = 'index.json', 'preview.png'
 IMAGES_FOLDER, MASKS_FOLDER = 'images', 'masks'
 _MIN_SIDE, _MAX_SIDE = 9, 2**14  # the metrics' filters are 9 pixels wide
+_MAX_PHOTO_SIDE = 2**20
+_SHA256 = re.compile('[0-9a-f]{64}')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,13 +57,23 @@ class Layout(Architecture):
         for field, channels in (('input_shape', 3), ('mask_shape', 1)):
             shape = getattr(self, field)
             possible = all(_MIN_SIDE <= side <= _MAX_SIDE for side in shape[1:3])
-            expected = f'[1, H, W, {channels}] with H and W of {_MIN_SIDE} to {_MAX_SIDE}'
+            possible &= math.prod(shape[1:3]) <= MAX_PIXELS
+            expected = (
+                f'[1, H, W, {channels}] with H and W of {_MIN_SIDE} to {_MAX_SIDE} and '
+                f'{MAX_PIXELS} pixels at most'
+            )
             self.require(possible and (shape[0], shape[3]) == (1, channels), field, expected)
         self.require(
             self.input_dtype in ('float32', 'uint8'), 'input_dtype', "'float32' or 'uint8'"
         )
         self.require(self.colour_order in ('RGB', 'BGR'), 'colour_order', "'RGB' or 'BGR'")
-        self.require(all(self.std), 'std', 'no zero')
+        self.require(all(abs(value) <= 1e6 for value in self.mean), 'mean', 'at most 1e6 each')
+        self.require(all(1e-3 <= value <= 1e6 for value in self.std), 'std', '1e-3 to 1e6 each')
+        self.require(
+            all(_is_sha256(value) for value in self.artefact_sha256.values()),
+            'artefact_sha256',
+            'file names and the SHA-256 of each',
+        )
         self.require(self.output_channels in (None, 1, 2), 'output_channels', '1 or 2')
 
 
@@ -94,6 +104,20 @@ class Item(Architecture):
         for field, folder in (('image_file', IMAGES_FOLDER), ('mask_file', MASKS_FOLDER)):
             expected = f'{folder}/{self.name}.bin'
             self.require(getattr(self, field) == expected, field, repr(expected))
+        for field in ('image_sha256', 'mask_sha256'):
+            self.require(_is_sha256(getattr(self, field)), field, '64 hexadecimal digits')
+        self.require(
+            all(1 <= side <= _MAX_PHOTO_SIDE for side in self.size),
+            'size',
+            f'height and width of 1 to {_MAX_PHOTO_SIDE} pixels',
+        )
+        self.require(
+            all(isinstance(path, str) for path in self.sources.values()), 'sources', 'paths'
+        )
+
+
+def _is_sha256(value: object) -> bool:
+    return isinstance(value, str) and _SHA256.fullmatch(value) is not None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,52 +146,6 @@ def read_index(folder: Path) -> Index:
         return from_json('index', read_json(path), Index)
     except ConfigError as error:
         raise MattingError(f'{path}: {error}') from error
-
-
-def load_input(folder: Path, item: Item, layout: Layout) -> np.ndarray:
-    """An input, [1, H, W, 3] of the layout's type; raises MattingError unless it is undamaged."""
-    content = _read(folder / item.image_file, item.image_sha256)
-    return _as_array(folder / item.image_file, content, layout.input_dtype, layout.input_shape)
-
-
-def load_mask(folder: Path, item: Item, layout: Layout) -> np.ndarray:
-    """A mask, float32 [1, H, W, 1]; raises MattingError unless it is undamaged."""
-    content = _read(folder / item.mask_file, item.mask_sha256)
-    return _as_array(folder / item.mask_file, content, 'float32', layout.mask_shape)
-
-
-def _as_array(path: Path, content: bytes, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
-    expected = math.prod(shape) * np.dtype(dtype).itemsize
-    if len(content) != expected:
-        raise MattingError(
-            f'{path}: expected {expected} bytes ({dtype} {list(shape)}), found {len(content)}'
-        )
-    return np.frombuffer(content, dtype).reshape(shape)
-
-
-def input_as_photo(values: np.ndarray, layout: Layout) -> np.ndarray:
-    """An input, [1, H, W, 3], as the photo that it shows, uint8 [H, W, 3]."""
-    pixels = values[0, :, :, :: -1 if layout.colour_order == 'BGR' else 1]
-    pixels = pixels * np.asarray(layout.std) + layout.mean
-    return np.round(np.clip(pixels, 0, 255)).astype(np.uint8)
-
-
-def check_content(path: Path, content: bytes, sha256: str) -> None:
-    """Raises MattingError unless a .bin file's content is what was written to it."""
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise MattingError(
-            f'{path}: not what the {INDEX_FILE} beside its folder tells of (another SHA-256): '
-            'damaged, or of another preparation'
-        )
-
-
-def _read(path: Path, sha256: str) -> bytes:
-    try:
-        content = read_file(path)
-    except OSError as error:
-        raise MattingError(f'{path}: cannot be read ({error.strerror})') from error
-    check_content(path, content, sha256)
-    return content
 
 
 def create_layout(

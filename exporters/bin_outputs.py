@@ -13,12 +13,12 @@ from mattingjax.data.folders import list_some
 from mattingjax.errors import MattingError
 from mattingjax.files import read_file
 from mattingjax.images import name_key
+from mattingjax.signature import TOLERANCE
 
 DTYPES = ('float16', 'float32')
+_MAX_DIGITS = 64  # bytes of a value in a .txt
 _SUFFIX = '_output_0'
 _TIMESTAMP = re.compile(r'(\d{8}_\d{6})(?:_(\d+))?')
-# How far an accelerator's float16 may stray beyond [0, 1], or the sum of its softmax from 1.
-_TOLERANCE = 5e-3
 
 
 class Encoding(NamedTuple):
@@ -102,10 +102,7 @@ def load_output(
       MattingError: The file is damaged or of another size, its values are no alphas, or its size
         does not tell how to read it; then `channels` or `dtype` must.
     """
-    try:
-        content = read_file(path)
-    except OSError as error:
-        raise MattingError(f'{path}: cannot be read ({error.strerror})') from error
+    content = _read(path, 2 * size[0] * size[1] * _MAX_DIGITS)
     if path.suffix == '.txt':
         values = _parse(path, content)
         possible = {Encoding(n, 'text'): n * size[0] * size[1] for n in (1, 2)}
@@ -121,6 +118,15 @@ def load_output(
     values = values.reshape(*size, encoding.channels)
     _check_values(path, values, encoding)
     return np.clip(values[..., -1], 0, 1), encoding
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        if (size := path.stat().st_size) > limit:
+            raise MattingError(f'{path}: expected at most {limit} bytes, found {size}')
+        return read_file(path)
+    except OSError as error:
+        raise MattingError(f'{path}: cannot be read ({error.strerror})') from error
 
 
 def _parse(path: Path, content: bytes) -> np.ndarray:
@@ -162,12 +168,12 @@ def _choose(
 def _check_values(path: Path, values: np.ndarray, encoding: Encoding) -> None:
     low, high = float(values.min()), float(values.max())
     # Written so that NaN fails too.
-    if not (low >= -_TOLERANCE and high <= 1 + _TOLERANCE):
+    if not (low >= -TOLERANCE and high <= 1 + TOLERANCE):
         raise MattingError(
             f'{path}: expected values in [0, 1], found {low:g} to {high:g}: damaged, or not '
             f'{encoding}'
         )
-    if encoding.channels == 2 and not np.allclose(values.sum(axis=-1), 1, atol=2 * _TOLERANCE):
+    if encoding.channels == 2 and not np.allclose(values.sum(axis=-1), 1, atol=2 * TOLERANCE):
         raise MattingError(
             f'{path}: expected two channels whose sum is 1, as a softmax gives them: damaged, or '
             f'not {encoding}'

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from exporters.bin_files import input_as_photo, load_input, load_mask
 from exporters.bin_index import (
     IMAGES_FOLDER,
     INDEX_FILE,
@@ -19,9 +20,6 @@ from exporters.bin_index import (
     Index,
     Item,
     Layout,
-    input_as_photo,
-    load_input,
-    load_mask,
     read_index,
 )
 from exporters.bin_sources import Sample

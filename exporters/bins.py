@@ -207,7 +207,7 @@ def main() -> None:
     sys.argv[:2] = [f'exporters.bins {verb}']
     define_flags, act = VERBS[verb]
     define_flags()
-    sys.modules['__main__'].__doc__ = inspect.getdoc(define_flags)  # what --help shows
+    sys.modules['__main__'].__doc__ = f'{inspect.getdoc(define_flags)}\n'  # what --help shows
     command_line.run(act)
 
 

@@ -43,7 +43,7 @@ from exporters.manifest import (
     spare_other_files,
 )
 from exporters.onnx_graph import create_onnx
-from exporters.options import FORMATS, ExportOptions
+from exporters.options import FORMATS, ExportOptions, check_pixels
 from mattingjax import Checkpoint, command_line, load_checkpoint
 from mattingjax.errors import MattingError
 from mattingjax.files import check_new_folder, new_folder
@@ -90,13 +90,14 @@ def export_checkpoint(
         config.input_size if side is None else side for side in (options.height, options.width)
     )
     check_size(config, height, width, 'export')
+    check_pixels(options.batch_size, height, width)
     if 'pb' in options.formats:
         ascend_kit.check_kit_size(height, width)
     shape = (options.batch_size, height, width, 3)
     photos = verify.load_photos(options.photos)
     with (
         new_folder(Path(output), *_KIND, overwrite=overwrite) as folder,
-        show_progress(total=6, unit='step') as bar,
+        show_progress(total=_count_steps(options), unit='step') as bar,
     ):
 
         def step(description: str) -> None:
@@ -108,9 +109,9 @@ def export_checkpoint(
             # XLA compiles the network for comparison while TensorFlow traces it.
             cases = _start(verify.create_cases, checkpoint, photos, shape[:3])
         artefacts, notes = _write_artefacts(folder, checkpoint, shape, options, cases, step)
-        step('comparing with the network')
         parities: dict[str, Any] = {}
         if cases is not None:
+            step('comparing with the network')
             parities, sheet = verify.verify_artefacts(checkpoint, artefacts, cases.result())
             (folder / 'verification.png').write_bytes(encode_png(sheet))
         entries = {
@@ -121,6 +122,15 @@ def export_checkpoint(
         (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1) + '\n')
         step('done')
     return manifest
+
+
+def _needs_onnx(options: ExportOptions) -> bool:
+    return not {'onnx', 'openvino'}.isdisjoint(options.formats)
+
+
+def _count_steps(options: ExportOptions) -> int:
+    """How many steps an export shows: three that each has, and those that are asked for."""
+    return 3 + _needs_onnx(options) + ('openvino' in options.formats) + options.verify
 
 
 def _start(function: Callable[..., Any], *arguments: Any) -> concurrent.futures.Future[Any]:
@@ -166,14 +176,14 @@ def _write_artefacts(
         artefacts.append(artefact)
         notes['ascend'] = run_atc(folder, kit, options.soc_version)
 
-    step('converting to ONNX')
-    if {'onnx', 'openvino'} & set(options.formats):
+    if _needs_onnx(options):
+        step('converting to ONNX')
         model = create_onnx(graph, *ends)
     if 'onnx' in options.formats:
         artefacts += write_onnx(folder, model, signature, network)
 
-    step('converting to OpenVINO')
     if 'openvino' in options.formats:
+        step('converting to OpenVINO')
         measure = None
         if cases is not None:
             measure = functools.partial(

@@ -10,6 +10,7 @@ from mattingjax.errors import MattingError, missing_package
 from mattingjax.models import ModelConfig, Variables, apply_model
 from mattingjax.models.operations import replace_operations
 from mattingjax.quiet import import_tensorflow
+from mattingjax.screening.frozen_graph import ALLOWED_OPS
 
 # What tracing leaves behind and inference does not need: each passes its first input through.
 _PASS_THROUGH = ('EnsureShape', 'Identity', 'IdentityN', 'PreventGradient', 'StopGradient')
@@ -59,6 +60,9 @@ def create_frozen_graph(
 
     Returns:
       A `tf.compat.v1.GraphDef` without functions, control flow or training ops.
+
+    Raises:
+      MattingError: There is an op in it that `mattingjax.screening` would refuse to load.
     """
     tf = import_tensorflow()
     from jax.experimental import jax2tf
@@ -77,7 +81,10 @@ def create_frozen_graph(
     last = traced.outputs[0].name.removesuffix(':0')
     graph = _fold_constants(_strip(raw, last, output_name), output_name)
     graph.versions.CopyFrom(raw.versions)
-    return _name_nodes(graph, {input_name, output_name}, config)
+    graph = _name_nodes(graph, {input_name, output_name}, config)
+    if strange := sorted(set(count_ops(graph)) - ALLOWED_OPS):
+        raise MattingError(f'export: no reader takes a graph with {", ".join(strange)}')
+    return graph
 
 
 def _strip(graph: Any, last: str, output_name: str) -> Any:

@@ -21,19 +21,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from exporters.bin_index import (
-    IMAGES_FOLDER,
-    INDEX_FILE,
-    Index,
-    Layout,
-    check_content,
-    read_index,
-    scaling_of,
-)
+from exporters.bin_files import read_values
+from exporters.bin_index import IMAGES_FOLDER, INDEX_FILE, Index, Layout, read_index, scaling_of
 from mattingjax.errors import ArtefactError, MattingError
-from mattingjax.files import check_folder, read_file
+from mattingjax.files import check_folder
 from mattingjax.sessions import READERS, Session, create_session
-from mattingjax.signature import read_signature
+from mattingjax.signature import check_numbers, read_signature
 
 FORMATS = ('BIN', 'TXT')
 _VALUES_PER_LINE = 100
@@ -92,9 +85,10 @@ def run_bins(
             print(f'[INFO] start to process file:{file}' if file else '[INFO] input all zeros')
             for _ in range(loop):
                 start = time.perf_counter()
-                outcome = _run(model, session, values)
+                outcome = session(values)
                 milliseconds.append((time.perf_counter() - start) * 1e3)
                 print(f'Inference time: {milliseconds[-1]:.3f}ms', flush=True)
+            check_numbers(model, outcome)
             stem = file.stem if file and source != file else model.stem
             _write_output(results, f'{stem}_output_0', outcome, outfmt)
         folder = _rename(results, output)
@@ -186,30 +180,11 @@ def _load_inputs(
     hashes = (
         {Path(item.image_file).name: item.image_sha256 for item in index.items} if index else {}
     )
-    size = int(np.prod(shape)) * dtype.itemsize
     for file in files:
-        content = read_file(file)
-        if len(content) != size:
-            raise MattingError(
-                f'{file}: expected {size} bytes ({dtype} {list(shape)}), found {len(content)}: '
-                'damaged, or for another model'
-            )
         if index is not None and file.name not in hashes:
             raise MattingError(f'{file}: the {INDEX_FILE} beside its folder does not know it')
-        if index is not None:
-            check_content(file, content, hashes[file.name])
-        values = np.frombuffer(content, dtype).reshape(shape)
-        if not np.isfinite(values).all():
-            raise MattingError(f'{file}: holds values that are no finite numbers: damaged')
+        values = read_values(file, shape, dtype, 'the input of the model', hashes.get(file.name))
         yield file, values
-
-
-def _run(model: Path, session: Session, values: np.ndarray) -> np.ndarray:
-    try:
-        return session(values)
-    except Exception as error:  # the runtimes' own types
-        reason = ' '.join(str(error).split())
-        raise ArtefactError(f'{model}: cannot be run ({reason:.200})') from error
 
 
 def _name_device(model: Path, runtime: str | None) -> str:

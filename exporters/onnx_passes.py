@@ -80,6 +80,8 @@ def fold_pads(model: Any) -> None:
         options = attributes(node)
         if pads is None or value is None or np.any(value) or np.any(pads[[0, 1, 4, 5]]):
             continue
+        if np.any(pads < 0):  # it crops, which no convolution does
+            continue
         if options.pop('auto_pad', b'NOTSET') not in (b'NOTSET', b'VALID'):
             continue
         inner = np.asarray(options.pop('pads', (0, 0, 0, 0)))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from exporters.artefacts import TOLERANCES
 from mattingjax.errors import MattingError
+from mattingjax.screening import MAX_PIXELS
 
 _NAME = re.compile('[A-Za-z][A-Za-z0-9_]*')
 FORMATS = ('pb', 'onnx', 'openvino')
@@ -56,12 +57,18 @@ class ExportOptions:
                 )
         if not isinstance(self.batch_size, int) or self.batch_size < 1:
             raise MattingError(f'batch_size: expected at least 1, got {self.batch_size}')
+        check_pixels(self.batch_size, self.height or 1, self.width or 1)
         if self.input_name == self.output_name or not all(
             _NAME.fullmatch(name) for name in (self.input_name, self.output_name)
         ):
             raise MattingError(
                 'input_name, output_name: expected two different names of a letter and then '
                 f'letters, digits and _, got {self.input_name!r} and {self.output_name!r}'
+            )
+        if 'fp16' in self.precisions and 'openvino' not in self.formats:
+            raise MattingError(
+                'precisions: fp16 is for the weights of OpenVINO IR; expected openvino among the '
+                f'formats, got {",".join(self.formats)}'
             )
         if 'fp16' in self.precisions and not self.verify:
             raise MattingError('precisions: fp16 needs verification, which tells what bears it')
@@ -78,3 +85,12 @@ class ExportOptions:
             raise MattingError('embed_preprocessing: expected a batch size of 1')
         if self.embed_preprocessing is not None and not self.scaling_inside:
             raise MattingError('embed_preprocessing: expected scaling inside the graph')
+
+
+def check_pixels(batch_size: int, height: int, width: int) -> None:
+    """Raises MattingError where an artefact's input would be larger than any is loaded with."""
+    if batch_size * height * width > MAX_PIXELS:
+        raise MattingError(
+            f'batch_size, height, width: expected at most {MAX_PIXELS} pixels together, got '
+            f'{batch_size} images of {height} by {width}'
+        )

@@ -12,8 +12,10 @@ from mattingjax.sessions import (
     OnnxSession,
     OpenVinoSession,
     Session,
+    Shape,
     check_artefact,
     create_session,
+    find_ends,
 )
 
 _CAPABILITIES = {'f32': 'FP32', 'bf16': 'BF16', 'f16': 'FP16'}
@@ -52,27 +54,16 @@ def load_peer(
     check_artefact(path)
     if runtime == 'onnxruntime':
         session: Session = _convert(path) if path.suffix == '.pb' else create_session(path, runtime)
-        return session, _fix(session.input_shape, size)
-    ov = import_openvino()
-    try:
-        model = ov.Core().read_model(str(path))
-        free = tuple(
-            side.get_length() if side.is_static else None for side in model.inputs[0].partial_shape
-        )
-        shape = _fix(free, size)
-        if shape != free:
-            model.reshape(list(shape))
-    except RuntimeError as error:
-        message = ' '.join(str(error).split())
-        raise ArtefactError(f'{path}: OpenVINO cannot read it ({message:.200})') from error
-    return OpenVinoSession(model, precision), shape
+        return session, _fix(path, session.input_shape, size)
+    compiled = OpenVinoSession(path, precision, lambda free: _fix(path, free, size))
+    return compiled, _fix(path, compiled.input_shape, size)
 
 
-def _fix(shape: tuple[int | None, ...], size: tuple[int, int]) -> tuple[int, ...]:
+def _fix(path: Path, shape: Shape, size: tuple[int, int]) -> tuple[int, ...]:
     """One photo, and `size` where the shape is free; the colours say which axes those are."""
     if len(shape) != 4 or 3 not in (shape[1], shape[3]):
         raise ArtefactError(
-            f'expected an input of photos, [N, H, W, 3] or [N, 3, H, W], got {shape}'
+            f'{path}: expected an input of photos, [N, H, W, 3] or [N, 3, H, W], found {shape}'
         )
     whole = (1, 3, *size) if shape[1] == 3 else (1, *size, 3)
     return tuple(side or wanted for side, wanted in zip(shape, whole, strict=True))
@@ -85,9 +76,7 @@ def _convert(path: Path) -> Session:
     create_session(path)  # a damaged one is told here
     graph: Any = tf.compat.v1.GraphDef()
     graph.ParseFromString(path.read_bytes())
-    read = {name.split(':')[0] for node in graph.node for name in node.input}
-    inputs = [f'{node.name}:0' for node in graph.node if node.op == 'Placeholder']
-    outputs = [f'{node.name}:0' for node in graph.node if node.name not in read]
+    inputs, outputs = ([f'{name}:0' for name in ends] for ends in find_ends(graph))
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / 'model.onnx'
         tf2onnx.convert.from_graph_def(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import Future
 from pathlib import Path
@@ -14,7 +15,7 @@ from mattingjax.checkpoints import Checkpoint, load_checkpoint
 from mattingjax.errors import ArtefactError, MattingError
 from mattingjax.models import ModelConfig, Preprocessing, Variables, apply_compiled
 from mattingjax.sessions import READERS, SESSIONS, create_session
-from mattingjax.signature import read_signature
+from mattingjax.signature import MANIFEST_FILE, check_alpha, read_signature
 
 RUNTIMES = ('jax', *SESSIONS)
 
@@ -106,6 +107,7 @@ class ArtefactRuntime:
     """Runs an exported network, one photo at a time."""
 
     def __init__(self, path: Path | str, runtime: str | None = None):
+        self._path = path
         self._session = create_session(path, runtime)
         self._signature = signature = read_signature(path, self._session.metadata)
         self.input_size = signature.input_size
@@ -129,7 +131,13 @@ class ArtefactRuntime:
         if self._signature.dtype == 'uint8':
             images = np.clip(np.round(images), 0, 255)
         images = np.ascontiguousarray(images, self._signature.dtype)
-        return np.concatenate([self._session(image[None]) for image in images])
+        return np.concatenate([self._run(image[None]) for image in images])
+
+    def _run(self, image: np.ndarray) -> np.ndarray:
+        alpha = self._session(image)
+        sides = (None, None) if self.resizes else image.shape[1:3]
+        check_alpha(self._path, alpha, (1, *sides, 1))
+        return np.clip(alpha, 0, 1).astype(np.float32)
 
     def prepare(self, height: int, width: int) -> None:
         """Nothing: what an artefact's runtime compiles, it has compiled."""
@@ -152,16 +160,31 @@ def create_runtime(path_or_name: Path | str, runtime: str | None = None) -> Runt
     """
     if runtime is not None and runtime not in RUNTIMES:
         raise MattingError(f'runtime: expected one of {", ".join(RUNTIMES)}, got {runtime!r}')
-    if Path(path_or_name).suffix in READERS and not Path(path_or_name).is_dir():
+    if Path(path_or_name).suffix in READERS and not os.path.isdir(path_or_name):
         if runtime == 'jax':
             raise MattingError(
                 f'{path_or_name}: an artefact; JAX runs checkpoints, expected the runtime '
                 + ' or '.join(READERS[Path(path_or_name).suffix])
             )
         return ArtefactRuntime(path_or_name, runtime)
+    _name_artefact(Path(path_or_name))
     if runtime not in (None, 'jax'):
         raise MattingError(
             f'{path_or_name}: expected an artefact ({", ".join(READERS)}) for the runtime '
             f'{runtime}; python -m exporters.export makes one of a checkpoint'
         )
     return JaxRuntime(load_checkpoint(path_or_name))
+
+
+def _name_artefact(path: Path) -> None:
+    """Raises ArtefactError for what lies beside an artefact, or around it; names the artefact."""
+    if path.suffix == '.bin' and os.path.isfile(path.with_suffix('.xml')):
+        raise ArtefactError(
+            f'{path}: the weights of an artefact; expected {path.with_suffix(".xml")}'
+        )
+    if os.path.isfile(path / MANIFEST_FILE):
+        found = sorted(file.name for file in path.iterdir() if file.suffix in READERS)
+        raise ArtefactError(
+            f'{path}: the folder of an export; expected one of its files: '
+            f'{", ".join(found) or "none is left"}'
+        )

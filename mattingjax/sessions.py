@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from mattingjax import screening
 from mattingjax.errors import ArtefactError
 from mattingjax.quiet import import_openvino, import_tensorflow
+
+Shape = tuple[int | None, ...]  # None where any size goes
 
 
 class Session(Protocol):
@@ -22,52 +28,112 @@ class Session(Protocol):
     """
 
     input_name: str
-    input_shape: tuple[int | None, ...]
+    input_shape: Shape
     input_dtype: np.dtype
     metadata: str | None
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Runs it on an array of the input's shape and type."""
+        """Runs it on an array of the input's shape and type.
+
+        Raises:
+          ArtefactError: The runtime cannot, or it would take too much memory.
+        """
 
 
 METADATA_KEY = 'mattingjax'
+
+
+def _load_openvino_model(path: Path | str) -> tuple[Any, screening.MemoryGuard]:
+    """Reads a `.xml`, `.onnx` or `.pb` with OpenVINO, once it is known to be harmless.
+
+    Returns:
+      An `openvino.Model` of one input and one output, not compiled, and the guard of its memory.
+
+    Raises:
+      ArtefactError: It is damaged, or refused (see `mattingjax.screening`).
+    """
+    path = Path(path)
+    if path.suffix == '.onnx':
+        guard = _guard_onnx(path)
+    elif path.suffix == '.pb':
+        screening.check_frozen_graph(path)
+    else:
+        screening.check_ir(path)
+    with _loading(path, 'OpenVINO'):
+        model = import_openvino().Core().read_model(str(path))
+        _check_count(path, len(model.inputs), len(model.outputs))
+        if path.suffix != '.onnx':
+            guard = screening.MemoryGuard(
+                path,
+                _openvino_shape(model),
+                lambda shape: screening.list_openvino_steps(model, shape),
+                screening.openvino_source(model),
+            )
+    return model, guard
+
+
+def _openvino_shape(model: Any) -> Shape:
+    return tuple(
+        side.get_length() if side.is_static else None for side in model.inputs[0].partial_shape
+    )
+
+
+def _guard_onnx(path: Path) -> screening.MemoryGuard:
+    model = screening.read_onnx(path)
+    inputs = screening.onnx_inputs(model)
+    _check_count(path, len(inputs), len(model.graph.output))
+    ((name, shape),) = inputs.items()
+    return screening.MemoryGuard(
+        path, shape, lambda shape: screening.list_onnx_steps(model, shape), name
+    )
 
 
 class OpenVinoSession:
     """Runs OpenVINO IR, ONNX or a frozen TensorFlow graph on the CPU, for latency.
 
     Args:
-      path: The `.xml`, `.onnx` or `.pb`, or an `openvino.Model`.
+      source: The `.xml`, `.onnx` or `.pb`, or an `openvino.Model`, which is trusted.
       precision: OpenVINO's inference precision, 'f32' or 'bf16'.
+      fix_shape: Input shape, None where any size goes → the one it is compiled for; as it is if
+        None.
     """
 
-    def __init__(self, path: Any, precision: str = 'f32'):
+    def __init__(
+        self,
+        source: Any,
+        precision: str = 'f32',
+        fix_shape: Callable[[Shape], tuple[int, ...]] | None = None,
+    ):
         ov = import_openvino()
-        core = ov.Core()
-        try:
-            model = path if isinstance(path, ov.Model) else core.read_model(str(path))
-            _check_count(path, len(model.inputs), len(model.outputs))
-            self._compiled = core.compile_model(
+        self._path, self._guard = source, None
+        model = source
+        if not isinstance(source, ov.Model):
+            model, self._guard = _load_openvino_model(source)
+            if fix_shape is not None:
+                shape = fix_shape(_openvino_shape(model))
+                self._guard.check(shape)
+        with _loading(source, 'OpenVINO'):
+            if fix_shape is not None:
+                model.reshape(list(shape))
+            self._compiled = ov.Core().compile_model(
                 model,
                 'CPU',
                 {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': precision},
             )
-        except RuntimeError as error:
-            raise ArtefactError(f'{path}: OpenVINO cannot read it ({_last_line(error)})') from error
-        port = model.inputs[0]
-        self.input_name = port.get_any_name()
-        self.input_shape = tuple(
-            dimension.get_length() if dimension.is_static else None
-            for dimension in port.partial_shape
-        )
-        self.input_dtype = np.dtype(port.element_type.to_dtype())
-        self.metadata = None
-        for place in ([METADATA_KEY], ['framework', METADATA_KEY]):  # of IR, and of ONNX
-            if model.has_rt_info(place):
-                self.metadata = model.get_rt_info(place).astype(str)
+            port = model.inputs[0]
+            self.input_name = port.get_any_name()
+            self.input_shape = _openvino_shape(model)
+            self.input_dtype = np.dtype(port.element_type.to_dtype())
+            self.metadata = None
+            for place in ([METADATA_KEY], ['framework', METADATA_KEY]):  # of IR, and of ONNX
+                if model.has_rt_info(place):
+                    self.metadata = model.get_rt_info(place).astype(str)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        return np.array(self._compiled(images)[0])
+        if self._guard is not None:
+            self._guard.check(images.shape)
+        with _as_artefact_error(self._path, 'OpenVINO cannot run it'):
+            return np.array(self._compiled(images)[0])
 
 
 class OnnxSession:
@@ -81,21 +147,19 @@ class OnnxSession:
     def __init__(self, path: Path | str, threads: int = 0):
         import onnxruntime
 
+        self._path = Path(path)
+        self._guard = _guard_onnx(self._path)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = threads
         # Spinning threads would take the cores from whatever else runs in the process.
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-        try:
+        with _loading(path, 'ONNX Runtime'):
             self._session = onnxruntime.InferenceSession(
                 str(path), options, providers=['CPUExecutionProvider']
             )
-        except Exception as error:  # ONNX Runtime's own types
-            raise ArtefactError(
-                f'{path}: ONNX Runtime cannot read it ({_last_line(error)})'
-            ) from error
-        inputs = self._session.get_inputs()
-        _check_count(path, len(inputs), len(self._session.get_outputs()))
+            inputs = self._session.get_inputs()
+            properties = self._session.get_modelmeta().custom_metadata_map
         self.input_name = inputs[0].name
         self.input_shape = tuple(
             size if isinstance(size, int) else None for size in inputs[0].shape
@@ -106,11 +170,12 @@ class OnnxSession:
                 f'{path}: expected an input of type {", ".join(names)}, found {inputs[0].type}'
             )
         self.input_dtype = np.dtype(names[inputs[0].type])
-        properties = self._session.get_modelmeta().custom_metadata_map
         self.metadata = properties.get(METADATA_KEY)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        return self._session.run(None, {self.input_name: images})[0]
+        self._guard.check(images.shape)
+        with _as_artefact_error(self._path, 'ONNX Runtime cannot run it'):
+            return self._session.run(None, {self.input_name: images})[0]
 
 
 class TensorFlowSession:
@@ -121,28 +186,25 @@ class TensorFlowSession:
     """
 
     def __init__(self, path: Path | str):
+        self._path = Path(path)
+        screening.check_frozen_graph(self._path)
         tf = import_tensorflow()
         graph = tf.compat.v1.GraphDef()
-        try:
-            graph.ParseFromString(Path(path).read_bytes())
+        with _loading(path, 'TensorFlow'):
+            graph.ParseFromString(self._path.read_bytes())
             if not graph.node:
                 raise ValueError('no nodes in it')
-            inputs = [node for node in graph.node if node.op == 'Placeholder']
-            read = {name.split(':')[0].lstrip('^') for node in graph.node for name in node.input}
-            outputs = [node.name for node in graph.node if node.name not in read]
+            inputs, outputs = find_ends(graph)
             _check_count(path, len(inputs), len(outputs))
-            self._function = self._load(tf, graph, inputs[0].name, outputs[0])
-        except ArtefactError:
-            raise
-        except Exception as error:  # protobuf's and TensorFlow's own types
-            raise ArtefactError(
-                f'{path}: TensorFlow cannot read it ({_last_line(error)})'
-            ) from error
-        self.input_name = inputs[0].name
-        tensor = self._function.inputs[0]
-        self.input_shape = tuple(tensor.shape)
+            self._function = self._load(tf, graph, inputs[0], outputs[0])
+            tensor = self._function.inputs[0]
+            self.input_shape = tuple(tensor.shape)
+        self.input_name = inputs[0]
         self.input_dtype = np.dtype(tensor.dtype.as_numpy_dtype)
         self.metadata = None
+        self._guard = screening.MemoryGuard(
+            path, self.input_shape, lambda shape: self._list_steps(graph, shape), tensor.name
+        )
 
     @staticmethod
     def _load(tf: Any, graph: Any, input_name: str, output_name: str) -> Any:
@@ -151,10 +213,29 @@ class TensorFlowSession:
         )
         return wrapped.prune(f'{input_name}:0', f'{output_name}:0')
 
+    def _list_steps(self, graph: Any, shape: tuple[int, ...]) -> Iterator[screening.Step]:
+        if None not in self.input_shape:
+            return screening.list_tensorflow_steps(self._function.graph)
+        import tensorflow as tf
+
+        with tf.Graph().as_default() as fixed:
+            source = tf.compat.v1.placeholder(self.input_dtype, shape, self.input_name)
+            tf.graph_util.import_graph_def(graph, {f'{self.input_name}:0': source}, name='')
+        return screening.list_tensorflow_steps(fixed)
+
     def __call__(self, images: np.ndarray) -> np.ndarray:
         import tensorflow as tf
 
-        return self._function(tf.constant(images)).numpy()
+        self._guard.check(images.shape)
+        with _as_artefact_error(self._path, 'TensorFlow cannot run it'):
+            return self._function(tf.constant(images)).numpy()
+
+
+def find_ends(graph: Any) -> tuple[list[str], list[str]]:
+    """The nodes of a `GraphDef` that are fed, and those that no other reads."""
+    read = {name.split(':')[0].lstrip('^') for node in graph.node for name in node.input}
+    inputs = [node.name for node in graph.node if node.op == 'Placeholder']
+    return inputs, [node.name for node in graph.node if node.name not in read]
 
 
 SESSIONS: dict[str, type] = {
@@ -178,7 +259,8 @@ def create_session(path: Path | str, runtime: str | None = None) -> Session:
       runtime: 'openvino', 'onnxruntime' or 'tensorflow'; the usual one for the file if None.
 
     Raises:
-      ArtefactError: There is no such file, it is damaged, or that runtime does not read its kind.
+      ArtefactError: There is no such file, it is damaged, holds what no matting network needs (see
+        `mattingjax.screening`), or that runtime does not read its kind.
       ImportError: The runtime is not installed.
     """
     path = Path(path)
@@ -201,7 +283,7 @@ def check_artefact(path: Path) -> None:
     """Raises ArtefactError unless there is such a file, of a kind that a runtime reads."""
     if path.suffix not in READERS:
         raise ArtefactError(f'{path}: expected an artefact ({", ".join(READERS)})')
-    if not path.is_file():
+    if not os.path.isfile(path):  # pathlib's own raises for names that are too long
         raise ArtefactError(f'{path}: no such file')
 
 
@@ -212,6 +294,28 @@ def _check_count(path: Path | str, inputs: int, outputs: int) -> None:
         )
 
 
+@contextlib.contextmanager
+def _loading(path: Any, runtime: str) -> Iterator[None]:
+    with screening.limited_memory(), _as_artefact_error(path, f'{runtime} cannot read it'):
+        yield
+
+
+@contextlib.contextmanager
+def _as_artefact_error(path: Any, problem: str) -> Iterator[None]:
+    """Whatever a runtime raises, which has types of its own, as one line about the artefact."""
+    try:
+        yield
+    except (ArtefactError, ImportError):
+        raise
+    except Exception as error:
+        raise ArtefactError(f'{path}: {problem} ({_last_line(error)})') from error
+
+
 def _last_line(error: Exception) -> str:
-    lines = [' '.join(line.split()) for line in str(error).splitlines() if line.strip()]
+    text = str(error)
+    if isinstance(error, MemoryError) or 'bad_alloc' in text or 'bad allocation' in text:
+        return 'it would need too much memory'
+    if isinstance(error, UnicodeDecodeError):  # a message with bytes of a damaged file in it
+        text = error.object.decode(errors='replace')
+    lines = [' '.join(line.split()) for line in text.splitlines() if line.strip()]
     return (lines or [type(error).__name__])[-1][:200]

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import math
 from pathlib import Path
+
+import numpy as np
 
 from mattingjax.errors import ArtefactError, MattingError
 from mattingjax.models import Preprocessing
-from mattingjax.models.architecture import Architecture, from_json, read_json
+from mattingjax.models.architecture import Architecture, from_json, parse_json, read_json
+from mattingjax.screening import MAX_PIXELS
 
 MANIFEST_FILE = 'manifest.json'
+MAX_SIDE = math.isqrt(MAX_PIXELS)  # of a square input
+TOLERANCE = 5e-3  # how far half precision may stray beyond [0, 1]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +48,12 @@ class Signature(Architecture):
     def validate(self) -> None:
         self.require(self.dtype in ('float32', 'uint8'), 'dtype', "'float32' or 'uint8'")
         self.require(self.colour_order in ('RGB', 'BGR'), 'colour_order', "'RGB' or 'BGR'")
-        self.require(all(0 <= size <= 2**14 for size in self.shape), 'shape', 'at least 0 each')
-        self.require(self.input_size >= 1, 'input_size', 'at least 1 pixel')
+        batch, height, width, channels = self.shape
+        possible = all(0 <= size <= MAX_PIXELS for size in self.shape) and channels == 3
+        pixels = max(1, batch) * max(1, height) * max(1, width)
+        expected = f'[N, H, W, 3], at least 0 each and {MAX_PIXELS} pixels at most'
+        self.require(possible and pixels <= MAX_PIXELS, 'shape', expected)
+        self.require(1 <= self.input_size <= MAX_SIDE, 'input_size', f'1 to {MAX_SIDE} pixels')
 
 
 def read_signature(path: Path | str, metadata: str | None = None) -> Signature:
@@ -62,9 +71,9 @@ def read_signature(path: Path | str, metadata: str | None = None) -> Signature:
     if metadata is not None:
         where = f'{path}: its metadata'
         try:
-            content = json.loads(metadata)
-        except ValueError as error:
-            raise ArtefactError(f'{where}: no JSON ({error})') from error
+            content = parse_json(metadata)
+        except MattingError as error:
+            raise ArtefactError(f'{where}: {error}') from error
     elif manifest.is_file():
         where = f'{manifest}: {path.name}'
         try:
@@ -74,8 +83,11 @@ def read_signature(path: Path | str, metadata: str | None = None) -> Signature:
         artefacts = entries.get('artefacts') if isinstance(entries, dict) else None
         content = artefacts.get(path.name) if isinstance(artefacts, dict) else None
     else:
+        hint = ''
+        if path.suffix == '.onnx':
+            hint = "; of someone else's MODNet, scripts/import_weights.py makes a checkpoint"
         raise ArtefactError(
-            f'{path}: expected a {MANIFEST_FILE} beside it, as exporters.export writes it'
+            f'{path}: expected a {MANIFEST_FILE} beside it, as exporters.export writes it{hint}'
         )
     if not isinstance(content, dict) or 'signature' not in content:
         raise ArtefactError(f'{where}: expected a signature, found none')
@@ -83,3 +95,36 @@ def read_signature(path: Path | str, metadata: str | None = None) -> Signature:
         return from_json(f'{where}: signature', content['signature'], Signature)
     except MattingError as error:
         raise ArtefactError(str(error)) from error
+
+
+def check_numbers(path: Path | str, output: np.ndarray) -> None:
+    """Raises ArtefactError unless an artefact's output is of finite floating-point numbers."""
+    found = f'{output.dtype} {list(output.shape)}'
+    if not np.issubdtype(output.dtype, np.floating) or not output.size:
+        raise ArtefactError(f'{path}: expected an output of floating-point numbers, found {found}')
+    if not np.isfinite(output).all():
+        count = output.size - np.count_nonzero(np.isfinite(output))
+        raise ArtefactError(
+            f'{path}: expected an output of finite numbers, found {found} with {count} that are '
+            'NaN or infinite'
+        )
+
+
+def check_alpha(path: Path | str, output: np.ndarray, shape: tuple[int | None, ...]) -> None:
+    """Raises ArtefactError unless an artefact's output is what its signature promises.
+
+    Args:
+      path: The artefact.
+      output: What it gave.
+      shape: What is expected, [N, H, W, 1]; None where any size is.
+    """
+    check_numbers(path, output)
+    fits = output.ndim == len(shape) and all(
+        wanted in (None, size) for wanted, size in zip(shape, output.shape, strict=True)
+    )
+    if not fits:
+        expected = ['any' if size is None else size for size in shape]
+        raise ArtefactError(f'{path}: expected alpha {expected}, found {list(output.shape)}')
+    low, high = float(output.min()), float(output.max())
+    if low < -TOLERANCE or high > 1 + TOLERANCE:
+        raise ArtefactError(f'{path}: expected alpha in [0, 1], found {low:g} to {high:g}')

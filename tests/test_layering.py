@@ -29,6 +29,7 @@ LAYERS = {
     'pruning': 2,
     'inference': 2,
     'runtimes': 2,
+    'screening': 2,
     'sessions': 2,
     'averaging': 3,
     'temperature': 3,

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from mattingjax import MattingError, create_predictor
+from mattingjax.errors import ArtefactError
 from mattingjax.models import Preprocessing
 from mattingjax.sessions import create_session
 from mattingjax.signature import Signature, read_signature
@@ -80,7 +81,8 @@ def test_a_signature_that_does_not_fit_is_told(red, change, message):
 
 def test_an_artefact_that_nobody_describes_is_told(red):
     path = red(signature=None)
-    with pytest.raises(MattingError, match=r'red.onnx: expected a manifest.json beside it'):
+    message = r'red.onnx: expected a manifest.json beside it.*; of .* scripts/import_weights.py'
+    with pytest.raises(MattingError, match=message):
         create_predictor(path)
     manifest = path.with_name('manifest.json')
     manifest.write_text('{"artefacts": {}}')
@@ -93,8 +95,9 @@ def test_an_artefact_that_nobody_describes_is_told(red):
 
 @pytest.mark.parametrize('suffix', ['.onnx', '.xml', '.pb'])
 def test_damaged_artefacts_are_one_line(tmp_path, suffix):
-    package = {'.onnx': 'onnxruntime', '.xml': 'openvino', '.pb': 'tensorflow'}[suffix]
-    pytest.importorskip(package)
+    # A graph that is none is told before TensorFlow is imported.
+    for package in {'.onnx': ('onnx', 'onnxruntime'), '.xml': ('openvino',), '.pb': ()}[suffix]:
+        pytest.importorskip(package)
     path = tmp_path / f'model{suffix}'
     path.write_bytes(b'\x00nothing of the kind')
     with pytest.raises(MattingError, match=rf'model{suffix}: .* cannot read it') as caught:
@@ -116,6 +119,94 @@ def test_runtimes_that_do_not_suit_are_told(tmp_path, name, runtime, message):
     (tmp_path / 'model.xml').touch()
     with pytest.raises(MattingError, match=message):
         create_predictor(tmp_path / name, runtime)
+
+
+def test_what_lies_beside_an_artefact_is_told(tmp_path):
+    for name in ('model.xml', 'model.bin', 'model.onnx', 'manifest.json'):
+        (tmp_path / name).touch()
+    with pytest.raises(MattingError, match=r'model.bin: the weights of an .* expected .*model.xml'):
+        create_predictor(tmp_path / 'model.bin')
+    with pytest.raises(MattingError, match=r'the folder of an export.*: model.onnx, model.xml$'):
+        create_predictor(tmp_path)
+
+
+@pytest.mark.parametrize('name', ['a' * 300 + '.onnx', 'a\0.xml'])
+def test_names_that_no_file_has_are_told(name):
+    with pytest.raises(MattingError, match='no such file'):
+        create_predictor(name)
+
+
+PIXELS = np.full((1, 32, 32, 1), 0.5, np.float32)
+
+
+@pytest.mark.parametrize(
+    ('output', 'message'),
+    [
+        (PIXELS * np.nan, r'found float32 \[1, 32, 32, 1\] with 1024 that are NaN or infinite'),
+        (PIXELS * np.inf, 'with 1024 that are NaN or infinite'),
+        (PIXELS.astype(np.int64), r'floating-point numbers, found int64 \[1, 32, 32, 1\]'),
+        (PIXELS > 0, 'floating-point numbers, found bool'),
+        (PIXELS[:, :0], r'floating-point numbers, found float32 \[1, 0, 32, 1\]'),
+        (PIXELS[..., 0], r'expected alpha \[1, 32, 32, 1\], found \[1, 32, 32\]'),
+        (PIXELS[:, :20], r'expected alpha \[1, 32, 32, 1\], found \[1, 20, 32, 1\]'),
+        (np.repeat(PIXELS, 2, -1), r'found \[1, 32, 32, 2\]'),
+        (PIXELS * 255, r'expected alpha in \[0, 1\], found 127.5 to 127.5'),
+        (PIXELS - 1, r'expected alpha in \[0, 1\], found -0.5 to -0.5'),
+    ],
+)
+def test_outputs_that_are_no_alpha_are_told(red, monkeypatch, output, message):
+    predictor = create_predictor(red(dataclasses.replace(SIGNATURE, shape=(0, 0, 0, 3))))
+    monkeypatch.setattr('onnxruntime.InferenceSession.run', lambda *_: [output])
+    with pytest.raises(ArtefactError, match=message):
+        predictor(np.zeros((32, 32, 3), np.uint8))
+
+
+def test_half_precision_may_overshoot_a_little(red, monkeypatch):
+    predictor = create_predictor(red(dataclasses.replace(SIGNATURE, shape=(0, 0, 0, 3))))
+    output = np.where(np.arange(32) < 16, -0.001, 1.001).astype(np.float16)
+    output = np.broadcast_to(output[:, None], PIXELS.shape)
+    monkeypatch.setattr('onnxruntime.InferenceSession.run', lambda *_: [output])
+    alpha = predictor(np.zeros((32, 32, 3), np.uint8))
+    assert alpha.dtype == np.float32
+    assert (alpha.min(), alpha.max()) == (0, 1)
+
+
+@pytest.mark.parametrize('runtime', ['onnxruntime', 'openvino'])
+def test_whatever_a_runtime_raises_is_one_line(red, monkeypatch, runtime):
+    """OpenVINO's messages may hold bytes of a damaged file, which pybind cannot decode."""
+    openvino = pytest.importorskip('openvino')
+    path = red(dataclasses.replace(SIGNATURE, shape=(0, 0, 0, 3)))
+    predictor = create_predictor(path, runtime)
+
+    def fail(*_):
+        return b'Check failed\nat node \xff\xfe'.decode()
+
+    monkeypatch.setattr('onnxruntime.InferenceSession.run', fail)
+    monkeypatch.setattr(openvino.CompiledModel, '__call__', fail)
+    message = r'red.onnx: .* cannot run it \(at node .*\)'
+    with pytest.raises(ArtefactError, match=message) as caught:
+        predictor(np.zeros((32, 32, 3), np.uint8))
+    assert '\n' not in str(caught.value)
+
+
+def test_metadata_that_is_nested_deeply_is_told(red):
+    path = red(signature=None, mattingjax='[' * 10**5 + ']' * 10**5)
+    with pytest.raises(MattingError, match=r'red.onnx: its metadata: .*JSON'):
+        create_predictor(path)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'shape': (1, 2**14, 2**14, 3)}, 'signature.shape: .* 8388608 pixels at most'),
+        ({'shape': (1, 64, 64, 1)}, r'signature.shape: expected \[N, H, W, 3\]'),
+        ({'input_size': 10**6}, 'signature.input_size: expected 1 to 2896 pixels'),
+    ],
+)
+def test_signatures_are_of_a_sane_size(change, message):
+    entry = {'signature': SIGNATURE.to_dict() | change}
+    with pytest.raises(MattingError, match=message):
+        read_signature('nowhere.pb', json.dumps(entry))
 
 
 def test_signatures_survive_json(tmp_path):

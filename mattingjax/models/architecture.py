@@ -14,16 +14,42 @@ from mattingjax.errors import ConfigError
 from mattingjax.files import read_file
 
 _MAX_WIDTH = 2**16
+_MAX_JSON, _MAX_DEPTH = 2**26, 64  # bytes; lists and objects in each other
 
 
 def read_json(path: Path) -> Any:
     """The content of a JSON file; raises ConfigError, without its name, where it is none."""
     try:
-        return json.loads(read_file(path).decode('utf-8'))
+        if (size := path.stat().st_size) > _MAX_JSON:
+            raise ConfigError(
+                f'expected a JSON file of at most {_MAX_JSON // 2**20} MB, found {size // 2**20} MB'
+            )
+        content = read_file(path)
     except OSError as error:
         raise ConfigError(f'cannot be read: {error.strerror or error}') from error
+    return parse_json(content)
+
+
+def parse_json(text: str | bytes) -> Any:
+    """What a JSON text says; raises ConfigError where it is none, or nested too deeply.
+
+    Whatever comes of it can be walked, compared and printed without running out of stack.
+    """
+    try:
+        content = json.loads(text if isinstance(text, str) else text.decode('utf-8'))
     except (ValueError, RecursionError) as error:
         raise ConfigError(f'not a JSON file ({error})') from error
+    level = [content]
+    for _ in range(_MAX_DEPTH):
+        level = [
+            item
+            for value in level
+            if isinstance(value, dict | list)
+            for item in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return content
+    raise ConfigError(f'expected JSON nested at most {_MAX_DEPTH} deep')
 
 
 @dataclasses.dataclass(frozen=True)

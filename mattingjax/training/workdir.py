@@ -15,8 +15,9 @@ from ml_collections import ConfigDict
 from mattingjax.config import dataset_config, train_config
 from mattingjax.data.datasets import Dataset, create_manifest
 from mattingjax.data.folders import list_some
-from mattingjax.errors import MattingError, OutputError
+from mattingjax.errors import ConfigError, MattingError, OutputError
 from mattingjax.files import SCRATCH_FILE, scratch_prefix, write_file
+from mattingjax.models.architecture import read_json
 from mattingjax.training.settings import fill_in
 
 CONFIG_FILE, DATA_FILE, STATES, LOCK_FILE = 'config.json', 'data.json', 'states', '.lock'
@@ -62,7 +63,7 @@ def _is_foreign(path: Path) -> bool:
 def _read_settings(file: Path) -> dict[str, Any]:
     """By path; settings that are newer than the file have their defaults."""
     try:
-        settings = json.loads(file.read_text(encoding='utf-8'))
+        settings = read_json(file)
         defaults = train_config(settings['model']['network'])
         for name in settings['more_datasets']:
             defaults.more_datasets[name] = dataset_config()
@@ -81,6 +82,16 @@ def _flatten(settings: dict[str, Any], prefix: str = '') -> dict[str, Any]:
         path = f'{prefix}{name}'
         flat |= _flatten(value, f'{path}.') if isinstance(value, dict) else {path: value}
     return flat
+
+
+def _read_manifests(file: Path) -> dict[str, Any]:
+    try:
+        content = read_json(file)
+    except ConfigError as error:
+        raise MattingError(f'{file}: {error}') from error
+    if not isinstance(content, dict):
+        raise MattingError(f'{file}: expected what a training wrote, found {content!r:.80}')
+    return content
 
 
 def check_data(
@@ -104,7 +115,7 @@ def check_data(
     file = workdir / DATA_FILE
     has_states = (workdir / STATES).is_dir() and any((workdir / STATES).iterdir())
     if file.is_file() and has_states:
-        earlier = json.loads(file.read_text(encoding='utf-8'))
+        earlier = _read_manifests(file)
         for name in earlier.keys() & manifests.keys():
             if change := _describe_change(earlier[name], manifests[name]):
                 raise MattingError(

@@ -292,3 +292,5 @@ def test_readme_names_the_files_and_is_honest(kit):
     for name in ('model.pb', 'atc.sh', 'aipp.cfg', 'model.om', 'msame', 'exporters.bins'):
         assert name in text
     assert 'never been run' in text.replace('\n', ' ')
+    assert '--images PHOTOS \\\n      --alphas' in text
+    assert all(len(line) <= 100 for line in text.splitlines() if not line.startswith('|'))

@@ -1,5 +1,10 @@
 import csv
+import dataclasses
+import functools
+import hashlib
 import json
+import math
+import operator
 import os
 import re
 
@@ -7,7 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from exporters.bin_index import create_layout, load_input, load_mask, read_index
+from exporters.bin_evaluation import evaluate_bins
+from exporters.bin_files import load_input, load_mask
+from exporters.bin_index import create_layout, read_index
 from exporters.bin_outputs import Encoding, find_outputs, load_output
 from exporters.bin_preparation import prepare_bins
 from exporters.bin_sources import compose_photos, pair_photos
@@ -16,7 +23,6 @@ from mattingjax import Predictor
 from mattingjax.errors import ArtefactError, ImageError, MattingError, OutputError
 from mattingjax.metrics import mad
 from mattingjax.models import Preprocessing
-from mattingjax.sessions import SESSIONS
 from mattingjax.signature import Signature
 from tests.conftest import assert_one_line_error, require_export_tools, run_module
 
@@ -375,12 +381,11 @@ def test_runs_of_one_second_have_folders_of_their_own(brightness, tmp_path, monk
 
 
 def test_nothing_is_left_of_a_run_that_failed(brightness, prepared, monkeypatch):
-    class Failing(SESSIONS['onnxruntime']):
-        def __call__(self, images):
-            raise RuntimeError('out of\nmemory')
+    def fail(*_):
+        raise RuntimeError('in node:\nno kernel')
 
-    monkeypatch.setitem(SESSIONS, 'onnxruntime', Failing)
-    with pytest.raises(ArtefactError, match=r'model\.onnx: cannot be run \(out of memory\)'):
+    monkeypatch.setattr('onnxruntime.InferenceSession.run', fail)
+    with pytest.raises(ArtefactError, match=r'model\.onnx: ONNX Runtime cannot run it .no kernel'):
         run_bins(brightness, prepared / 'images', prepared / 'outputs')
     assert os.listdir(prepared / 'outputs') == []
 
@@ -557,6 +562,67 @@ def test_run_refuses_in_one_line(brightness, prepared, harm, message):
     assert_one_line_error(process, message)
     assert process.stdout == b''
     assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ('field', 'value', 'message'),
+    [
+        ('layout.input_shape.1', '32', "layout.input_shape.1: expected int, got '32'"),
+        ('layout.input_shape.1', 2**14 + 1, r'layout.input_shape: expected \[1, H, W, 3\]'),
+        ('layout.mask_shape.1', 33, r'masks/.*\.bin: expected 4224 bytes \(float32 \[1, 33, 32'),
+        ('layout.mask_shape', [1, 2**14, 2**14, 1], 'layout.mask_shape: .* 8388608 pixels at most'),
+        ('layout.mean.0', math.nan, 'layout.mean.0: expected float, got nan'),
+        ('layout.std.2', math.inf, 'layout.std.2: expected float, got inf'),
+        ('layout.std.2', 0, 'layout.std: expected 1e-3 to 1e6 each'),
+        ('layout.artefact_sha256', {'a': 1}, 'layout.artefact_sha256: expected file names and'),
+        ('items.1.size.0', 0, 'items.1.size: expected height and width of 1 to'),
+        ('items.1.size.0', 2**63, 'items.1.size: expected height and width of 1 to'),
+        ('items.1.sources.image', 7, 'items.1.sources: expected paths'),
+        ('items.1.mask_sha256', 'x', 'items.1.mask_sha256: expected 64 hexadecimal digits'),
+        ('items', [], 'items: expected at least one'),
+        ('items', functools.reduce(lambda x, _: [x], range(500), 0), 'nested at most 64 deep'),
+    ],
+)
+def test_an_index_is_checked_field_by_field(prepared, field, value, message):
+    content = json.loads((prepared / 'index.json').read_text())
+    *path, last = [int(part) if part.isdigit() else part for part in field.split('.')]
+    part = functools.reduce(operator.getitem, path, content)
+    part[last] = value
+    (prepared / 'index.json').write_text(json.dumps(content))
+    outputs = prepared.parent / 'given'
+    outputs.mkdir()
+    for name in NAMES:
+        (outputs / f'{name}_output_0.bin').write_bytes(bytes(SIZE * SIZE * 4))
+    with pytest.raises(MattingError, match=message):
+        evaluate_bins(outputs, prepared, read_index(prepared), channels=1)
+
+
+def test_masks_are_alphas(prepared):
+    index = read_index(prepared)
+    item = index.items[0]
+    for value, message in ((np.nan, 'no finite numbers'), (2, r'in \[0, 1\], found 2 to 2')):
+        content = np.full(index.layout.mask_shape, value, np.float32).tobytes()
+        (prepared / item.mask_file).write_bytes(content)
+        digest = hashlib.sha256(content).hexdigest()
+        with pytest.raises(MattingError, match=message):
+            load_mask(prepared, dataclasses.replace(item, mask_sha256=digest), index.layout)
+
+
+@pytest.mark.parametrize(
+    ('values', 'message'),
+    [
+        (np.zeros((1, SIZE, SIZE, 1), np.int64), 'floating-point numbers, found int64'),
+        (np.zeros((1, 0, SIZE, 1), np.float32), r'floating-point numbers, found float32 \[1, 0'),
+        (np.full((1, SIZE, SIZE, 1), np.nan, np.float32), '1024 that are NaN or infinite'),
+    ],
+)
+def test_run_refuses_outputs_that_are_no_numbers(
+    brightness, tmp_path, monkeypatch, values, message
+):
+    monkeypatch.setattr('onnxruntime.InferenceSession.run', lambda *_: [values])
+    with pytest.raises(ArtefactError, match=message):
+        run_bins(brightness, None, tmp_path / 'outputs')
+    assert os.listdir(tmp_path / 'outputs') == []
 
 
 def test_run_refuses_what_is_no_number(brightness, tmp_path):

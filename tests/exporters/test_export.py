@@ -1,3 +1,4 @@
+import contextlib
 import hashlib
 import json
 import shutil
@@ -13,7 +14,7 @@ from PIL import Image
 from mattingjax import MattingError, create_predictor, save_checkpoint
 from mattingjax.images import load_image, resize
 from mattingjax.models import create_model_config, init_variables
-from mattingjax.sessions import create_session
+from mattingjax.sessions import READERS, create_session
 from mattingjax.signature import read_signature
 from tests.conftest import ROOT, assert_one_line_error, require_export_tools, run_module
 
@@ -189,12 +190,28 @@ def test_the_published_networks_have_few_and_plain_ops(network, size, limit):
     assert check_ops(graph) == []
 
 
+class Steps(list):
+    """What an export shows of its progress."""
+
+    def __call__(self, *, total, unit):
+        self.total = total
+        return contextlib.nullcontext(self)
+
+    set_description_str = list.append
+
+    def update(self):
+        pass
+
+
 @pytest.mark.parametrize(('network', 'format'), [('modnet', 'openvino'), ('mmnet', 'onnx')])
 def test_a_pruned_network_is_exported_like_any_other(
-    request, network, format, photo_path, tmp_path
+    request, monkeypatch, network, format, photo_path, tmp_path
 ):
     require_export_tools()
     from exporters.export import ExportOptions, export_checkpoint
+
+    steps = Steps()
+    monkeypatch.setattr('exporters.export.show_progress', steps)
     from mattingjax.pruning import PruneOptions, plan_pruning, prune_checkpoint
 
     dense = request.getfixturevalue(network)
@@ -202,7 +219,13 @@ def test_a_pruned_network_is_exported_like_any_other(
     plan = plan_pruning(dense.config, dense.variables, options)
     save_checkpoint(tmp_path / 'pruned', prune_checkpoint(dense, plan))
     options = ExportOptions(formats=(format,), photos=(photo_path,))
-    manifest = export_checkpoint(tmp_path / 'pruned', tmp_path / 'out', options)
+    # A name as people have them: shells and globs read something else into it.
+    output = tmp_path / "-out [0.3] *?%#~{} 'é"
+    manifest = export_checkpoint(tmp_path / 'pruned', output, options)
+    assert len(steps) == steps.total
+    assert ('converting to OpenVINO' in steps) == (format == 'openvino')
+    for path in [path for path in output.iterdir() if path.suffix in READERS]:
+        assert create_predictor(path)(np.zeros((64, 64, 3), np.uint8)).shape == (64, 64)
     assert manifest['network']['provenance']['pruned']['after']['macs'] < plan.report.before.macs
     for name, entry in manifest['artefacts'].items():
         cases = [case for cases in entry['parity'].values() for case in cases.values()]
@@ -294,6 +317,10 @@ def test_a_jax_that_is_too_new_is_told_before_any_work(monkeypatch):
         (['--photos', 'nowhere.jpg'], ['nowhere.jpg', 'no such file']),
         (['--input_name', '_in'], ['input_name', '_in']),
         (['--precision', 'fp16', '--noverify'], ['fp16', 'verification']),
+        (['--precision', 'fp16', '--formats', 'pb,onnx'], ['precisions', 'fp16', 'pb,onnx']),
+        (['--batch_size', '1000000'], ['batch_size', '1000000 images']),
+        (['--height', '9223372036854775808'], ['height']),
+        (['--output', 'a' * 300], ['File name too long']),
         (['--soc_version', 'Ascend 310;'], ['soc_version', 'Ascend 310;']),
         (['--formats', 'pb', '--embed_preprocessing', 'RGB'], ['embed_preprocessing', 'openvino']),
         (['--wdith', '64'], ['wdith']),

@@ -89,6 +89,15 @@ def test_padding_goes_into_the_convolution():
     assert check_pass(onnx_passes.fold_pads, model, (1, 2, 8, 9)) == {'Conv': 1}
 
 
+def test_padding_that_crops_stays():
+    constants = {'pads': np.int64([0, 0, -1, 1, 0, 0, 0, 0]), 'kernel': random(5, 2, 3, 3)}
+    nodes = [node('Pad', ['x', 'pads'], ['a']), node('Conv', ['a', 'kernel'], ['y'])]
+    model = make_model(nodes, {'x': [1, 2, 8, 9], 'y': [1, 5, 5, 8]}, constants)
+    before = list(model.graph.node)
+    onnx_passes.fold_pads(model)
+    assert list(model.graph.node) == before
+
+
 @pytest.mark.parametrize('wide', [1, 2])
 def test_a_joined_photo_is_convolved_apart(wide):
     constants = {'kernel': random(7, 3 + wide * 3, 3, 3), 'bias': random(7)}

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from mattingjax.errors import ConfigError
 from mattingjax.models import MMNetConfig, MODNetConfig, create_model_config
+from mattingjax.models.architecture import parse_json, read_json
 from mattingjax.models.mmnet import RATES, REFINEMENT_RATES, EncoderBlockConfig, scale_width
 from mattingjax.models.mobilenet_v2 import STRIDES, InvertedResidualConfig, MobileNetV2Config
 from mattingjax.models.model_config import ModelConfig
@@ -139,6 +140,34 @@ def test_mmnet_errors_name_field_and_value():
 def test_model_config_errors(change, message):
     with pytest.raises(ConfigError, match=message):
         ModelConfig.from_dict(create_model_config('modnet').to_dict() | change)
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('[' * 10**5 + ']' * 10**5, 'not a JSON file|nested at most 64 deep'),
+        ('{"a":' * 300 + '1' + '}' * 300, 'expected JSON nested at most 64 deep'),
+        ('{', 'not a JSON file'),
+        (b'\xff\xfe{', 'not a JSON file'),
+        ('1' * 5000, 'not a JSON file'),
+    ],
+)
+def test_texts_that_are_no_json(tmp_path, text, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_json(text)
+    (tmp_path / 'a.json').write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigError, match=message):
+        read_json(tmp_path / 'a.json')
+
+
+def test_json_files_are_of_a_sane_size(tmp_path):
+    path = tmp_path / 'a.json'
+    path.write_text('{"a": [1, {"b": null}]}')
+    assert read_json(path) == {'a': [1, {'b': None}]}
+    with path.open('r+b') as file:
+        file.truncate(2**35)  # a sparse one
+    with pytest.raises(ConfigError, match='at most 64 MB, found 32768 MB'):
+        read_json(path)
 
 
 def test_widths_round_as_the_original_rounds():

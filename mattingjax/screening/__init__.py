@@ -1,0 +1,35 @@
+"""Exported networks of unknown origin, looked at before a runtime sees them.
+
+A network file is a program: TensorFlow writes files if a frozen graph asks for it, ONNX Runtime
+loops for ever, and all of them allocate whatever a graph declares. Here each kind of file is read
+without being run, what a matting network has no use for is refused, and what it would allocate is
+added up.
+"""
+
+from __future__ import annotations
+
+from mattingjax.screening.frozen_graph import check_frozen_graph
+from mattingjax.screening.ir import check_ir
+from mattingjax.screening.memory import MAX_MEMORY, MAX_PIXELS, MemoryGuard, Step, limited_memory
+from mattingjax.screening.onnx_model import list_onnx_steps, onnx_inputs, read_onnx
+from mattingjax.screening.steps import (
+    list_openvino_steps,
+    list_tensorflow_steps,
+    openvino_source,
+)
+
+__all__ = [
+    'MAX_MEMORY',
+    'MAX_PIXELS',
+    'MemoryGuard',
+    'Step',
+    'check_frozen_graph',
+    'check_ir',
+    'limited_memory',
+    'list_onnx_steps',
+    'list_openvino_steps',
+    'list_tensorflow_steps',
+    'onnx_inputs',
+    'openvino_source',
+    'read_onnx',
+]

@@ -1,0 +1,115 @@
+"""Frozen TensorFlow graphs: only ops that compute, no functions, constants of a sane size.
+
+The file is read with a description of the few fields that are looked at, so that it takes neither
+TensorFlow, which may not be there where OpenVINO runs it, nor any of the graph's own machinery.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from pathlib import Path
+from typing import Any
+
+from mattingjax.errors import ArtefactError
+from mattingjax.screening.memory import check_file_size
+
+# What our exports and the original MMNet's frozen graphs are made of, and arithmetic of the same
+# kind. None of these touches anything but its inputs, and the size of what each gives follows from
+# the sizes of its inputs and from constants. A network that needs another op must add it here;
+# exporters.frozen_graph refuses to write it before that.
+ALLOWED_OPS = frozenset((
+    'Const', 'Placeholder', 'Identity', 'Add', 'AddV2', 'BiasAdd', 'Sub', 'Mul', 'RealDiv', 'Neg',
+    'Maximum', 'Minimum', 'Square', 'SquaredDifference', 'Sqrt', 'Rsqrt', 'Exp', 'Log', 'Sigmoid',
+    'Softmax', 'Tanh', 'Relu', 'Relu6', 'Conv2D', 'DepthwiseConv2dNative', 'MatMul',
+    'BatchMatMulV2', 'AvgPool', 'MaxPool', 'Mean', 'Sum', 'Max', 'Min', 'FusedBatchNorm',
+    'FusedBatchNormV3', 'ConcatV2', 'Pad', 'PadV2', 'MirrorPad', 'Slice', 'StridedSlice', 'Split',
+    'Reshape', 'Squeeze', 'ExpandDims', 'Transpose', 'SpaceToBatchND', 'BatchToSpaceND',
+    'SpaceToDepth', 'DepthToSpace', 'ResizeBilinear', 'ResizeNearestNeighbor', 'Cast',
+))  # fmt: skip
+_MAX_CONSTANTS = 2**30  # bytes, all constants together
+# Bytes of an element, by the number of its type: float, double, int32, uint8, int16, int8, int64,
+# bool, bfloat16, half. Not text, not handles of resources.
+_ITEM_SIZES = {1: 4, 2: 8, 3: 4, 4: 1, 5: 2, 6: 1, 9: 8, 10: 1, 14: 2, 19: 2}
+
+
+def check_frozen_graph(path: Path) -> None:
+    """Raises ArtefactError unless a `.pb` holds nothing but what a matting network is made of."""
+    check_file_size(path)
+    try:
+        graph = _graph_message().FromString(path.read_bytes())
+    except Exception as error:  # protobuf's own types
+        raise ArtefactError(f'{path}: TensorFlow cannot read it (no frozen graph)') from error
+    for function in graph.library.function:
+        raise ArtefactError(
+            f'{path}: {function.signature.name}: a function; a frozen graph has none'
+        )
+    for node in graph.node:
+        if node.op not in ALLOWED_OPS:
+            raise ArtefactError(
+                f'{path}: {node.name}: {node.op} is no op of a matting network; it is not run'
+            )
+    total = 0
+    for node in graph.node:
+        for attribute in node.attr:
+            where, value = f'{path}: {node.name}: {attribute.key}', attribute.value
+            if value.HasField('func') or value.list.func:
+                raise ArtefactError(f'{where}: a function; expected none')
+            if node.op == 'Const' and attribute.key == 'value':
+                total += _constant_size(where, value.tensor)
+    if total > _MAX_CONSTANTS:
+        raise ArtefactError(
+            f'{path}: expected constants of at most {_MAX_CONSTANTS // 2**30} GB, found '
+            f'{min(total, 2**60) / 2**30:.3g} GB declared'
+        )
+
+
+def _constant_size(where: str, tensor: Any) -> int:
+    if tensor.dtype not in _ITEM_SIZES:
+        raise ArtefactError(f'{where}: expected a constant of numbers, found type {tensor.dtype}')
+    sizes = [dimension.size for dimension in tensor.shape.dim]
+    if any(size < 0 for size in sizes):
+        raise ArtefactError(f'{where}: expected a constant of known sizes, found {sizes}')
+    return math.prod(sizes) * _ITEM_SIZES[tensor.dtype]
+
+
+@functools.cache
+def _graph_message() -> Any:
+    """The class of TensorFlow's GraphDef, without the fields that nobody looks at.
+
+    Numbers and types are those of tensorflow/core/framework/{graph,node_def,attr_value,tensor,
+    tensor_shape,function}.proto; a part that only has to be seen is bytes.
+    """
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    types = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(
+        name='mattingjax/graph.proto', package='mattingjax', syntax='proto3'
+    )
+    scalars = {'string': types.TYPE_STRING, 'bytes': types.TYPE_BYTES, 'int': types.TYPE_INT64}
+    for message, fields in {
+        'Graph': {'node': (1, '*Node'), 'library': (2, 'Library')},
+        'Node': {'name': (1, 'string'), 'op': (2, 'string'), 'attr': (5, '*Attribute')},
+        'Attribute': {'key': (1, 'string'), 'value': (2, 'Value')},
+        'Value': {'tensor': (8, 'Tensor'), 'func': (10, 'Opaque'), 'list': (1, 'List')},
+        'List': {'func': (9, '*bytes')},
+        'Tensor': {'dtype': (1, 'int'), 'shape': (2, 'Shape')},
+        'Shape': {'dim': (2, '*Dimension')},
+        'Dimension': {'size': (1, 'int')},
+        'Library': {'function': (1, '*Function')},
+        'Function': {'signature': (1, 'Signature')},
+        'Signature': {'name': (1, 'string')},
+        'Opaque': {},
+    }.items():
+        described = file.message_type.add(name=message)
+        for name, (number, kind) in fields.items():
+            field = described.field.add(name=name, number=number)
+            field.label = types.LABEL_REPEATED if kind[0] == '*' else types.LABEL_OPTIONAL
+            kind = kind.removeprefix('*')
+            if kind in scalars:
+                field.type = scalars[kind]
+            else:
+                field.type, field.type_name = types.TYPE_MESSAGE, f'.mattingjax.{kind}'
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName('mattingjax.Graph'))

@@ -1,0 +1,127 @@
+"""Frozen graphs that would do more than compute."""
+
+import pytest
+
+from mattingjax.errors import ArtefactError
+from mattingjax.screening.frozen_graph import ALLOWED_OPS, _graph_message, check_frozen_graph
+from mattingjax.sessions import create_session
+
+
+@pytest.fixture
+def graph():
+    """A placeholder, a constant and their sum; this much is written without TensorFlow."""
+    graph = _graph_message()()
+    for name, op in (('input', 'Placeholder'), ('one', 'Const'), ('output', 'AddV2')):
+        graph.node.add(name=name, op=op)
+    value = graph.node[1].attr.add(key='value').value.tensor
+    value.dtype = 1
+    value.shape.dim.add(size=3)
+    return graph
+
+
+@pytest.fixture
+def check(tmp_path):
+    def check(graph):
+        path = tmp_path / 'model.pb'
+        path.write_bytes(graph.SerializeToString())
+        check_frozen_graph(path)
+
+    return check
+
+
+def test_a_plain_graph_is_taken(graph, check):
+    check(graph)
+
+
+@pytest.mark.parametrize(
+    'op',
+    ['WriteFile', 'ReadFile', 'PyFunc', 'PartitionedCall', 'While', 'StatelessIf', 'XlaCallModule',
+     'Fill', 'VarHandleOp', 'LoopCond', 'MyOp', ''],
+)  # fmt: skip
+def test_other_ops_are_named(graph, check, op):
+    graph.node.add(name='strange', op=op)
+    with pytest.raises(ArtefactError, match=f'model.pb: strange: {op} is no op of a matting'):
+        check(graph)
+
+
+def test_functions_are_named(graph, check):
+    graph.library.function.add().signature.name = 'hidden'
+    with pytest.raises(ArtefactError, match='hidden: a function; a frozen graph has none'):
+        check(graph)
+
+
+def test_attributes_that_are_functions_are_named(graph, check):
+    graph.node[2].attr.add(key='f').value.func.SetInParent()
+    with pytest.raises(ArtefactError, match='output: f: a function'):
+        check(graph)
+
+
+@pytest.mark.parametrize(
+    ('dtype', 'sizes', 'message'),
+    [
+        (1, [4 * 10**9], 'expected constants of at most 1 GB, found 14.9 GB declared'),
+        (1, [2**62, 2**62], 'expected constants of at most 1 GB'),
+        (1, [-1], r'one: value: expected a constant of known sizes, found \[-1\]'),
+        (7, [1], 'one: value: expected a constant of numbers, found type 7'),
+    ],
+)
+def test_constants_are_numbers_of_a_sane_size(graph, check, dtype, sizes, message):
+    tensor = graph.node[1].attr[0].value.tensor
+    tensor.dtype = dtype
+    tensor.shape.dim[0].size = sizes[0]
+    for size in sizes[1:]:
+        tensor.shape.dim.add(size=size)
+    with pytest.raises(ArtefactError, match=message):
+        check(graph)
+
+
+@pytest.mark.parametrize('runtime', ['tensorflow', 'openvino'])
+def test_no_runtime_gets_it(graph, tmp_path, monkeypatch, runtime):
+    graph.node.add(name='strange', op='WriteFile')
+    path = tmp_path / 'model.pb'
+    path.write_bytes(graph.SerializeToString())
+    monkeypatch.setattr('mattingjax.sessions.import_tensorflow', None)
+    if runtime == 'openvino':
+        pytest.importorskip('openvino')
+        monkeypatch.setattr('openvino.Core', None)
+    with pytest.raises(ArtefactError, match='strange: WriteFile'):
+        create_session(path, runtime)
+
+
+def test_what_is_read_is_what_tensorflow_writes():
+    pytest.importorskip('tensorflow')
+    import tensorflow as tf
+
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.constant([[1.0, 2.0]], name='two')
+        tf.autograph.experimental.do_not_convert(tf.function)(lambda x: x + 1)(1.0)
+    written = graph.as_graph_def()
+    written.node[0].attr['f'].func.name = 'called'
+    written.node[0].attr['fs'].list.func.add().name = 'called'
+    read = _graph_message().FromString(written.SerializeToString())
+    assert [(node.name, node.op) for node in read.node] == [
+        (node.name, node.op) for node in written.node
+    ]
+    values = {attribute.key: attribute.value for attribute in read.node[0].attr}
+    assert [dimension.size for dimension in values['value'].tensor.shape.dim] == [1, 2]
+    assert values['value'].tensor.dtype == 1
+    assert values['f'].HasField('func')
+    assert len(values['fs'].list.func) == 1
+    names = [function.signature.name for function in written.library.function]
+    assert names
+    assert [function.signature.name for function in read.library.function] == names
+
+
+def test_no_allowed_op_has_side_effects():
+    pytest.importorskip('tensorflow')
+    from tensorflow.python.framework import op_def_registry
+
+    for name in ALLOWED_OPS:
+        op = op_def_registry.get(name)
+        assert not op.is_stateful, name
+        assert all(attribute.type not in ('func', 'list(func)') for attribute in op.attr), name
+
+
+def test_the_originals_graph_is_taken(shared):
+    check_frozen_graph(shared / 'reference' / 'mmnet_tf1' / 'mmnet_w1.0_reference.pb')

@@ -1,0 +1,220 @@
+"""ONNX models that do what no matting network does, or take more memory than one."""
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip('onnx')
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+
+from mattingjax.errors import ArtefactError  # noqa: E402
+from mattingjax.screening import MemoryGuard, list_onnx_steps, onnx_inputs, read_onnx  # noqa: E402
+from mattingjax.screening.memory import measure_peak  # noqa: E402
+from mattingjax.sessions import create_session  # noqa: E402
+
+SHAPE = (1, 32, 32, 3)
+MEAN = helper.make_node('ReduceMean', ['input'], ['mean'], axes=[3], keepdims=1)
+END = helper.make_node('Sigmoid', ['mean'], ['output'])
+
+
+def numbers(name, values, dtype=np.int64):
+    return numpy_helper.from_array(np.array(values, dtype), name)
+
+
+def declared(dims, location=TensorProto.DEFAULT):
+    """A tensor `big` that says it has these sizes, and holds one number."""
+    tensor = TensorProto(name='big', data_type=TensorProto.FLOAT, dims=dims, raw_data=bytes(4))
+    tensor.data_location = location
+    return tensor
+
+
+def enlarged(op, *inputs, **attributes):
+    """Enlarges the mean, and takes the mean of that."""
+    return [
+        MEAN,
+        helper.make_node(op, list(inputs), ['big'], **attributes),
+        helper.make_node('ReduceMean', ['big'], ['small'], keepdims=0),
+        helper.make_node('Add', ['mean', 'small'], ['output']),
+    ]
+
+
+ADDED = [MEAN, helper.make_node('Add', ['mean', 'big'], ['output'])]
+BRANCH = helper.make_graph(
+    [helper.make_node('Identity', ['mean'], ['same'])],
+    'branch',
+    [],
+    [helper.make_tensor_value_info('same', TensorProto.FLOAT, None)],
+)
+FUNCTION = helper.make_function(
+    'own', 'F', ['a'], ['b'], [helper.make_node('Identity', ['a'], ['b'])],
+    [helper.make_opsetid('', 17)],
+)  # fmt: skip
+
+
+def write(path, nodes, constants=(), shape=SHAPE, **options):
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, sizes)
+        for name, sizes in (('input', shape), ('output', None))
+    ]
+    graph = helper.make_graph(nodes, 'test', ends[:1], ends[1:], list(constants))
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8, **options
+    )
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def peak(path, shape):
+    model = read_onnx(path)
+    (source,) = onnx_inputs(model)
+    return measure_peak(list_onnx_steps(model, shape), source)
+
+
+REFUSED = {
+    'if': (
+        ([MEAN, helper.make_node('If', ['yes'], ['output'], then_branch=BRANCH,
+                                 else_branch=BRANCH)], [numbers('yes', True, bool)]),
+        'output: If: control flow',
+    ),
+    'loop': (
+        ([MEAN, helper.make_node('Loop', ['', 'yes', 'mean'], ['output'], body=BRANCH)],
+         [numbers('yes', True, bool)]),
+        'output: Loop: control flow',
+    ),
+    'another maker': (
+        ([helper.make_node('Gelu', ['input'], ['output'], domain='com.microsoft')],),
+        "found 'Gelu' of 'com.microsoft'",
+    ),
+    'a function': (([MEAN, END], [], SHAPE), 'expected no functions'),
+    'another file': (
+        (ADDED, [declared([1], TensorProto.EXTERNAL)]), 'big: its data is in another file'
+    ),
+    'another file in an attribute': (
+        ([MEAN, helper.make_node('Constant', [], ['big'],
+                                 value=declared([1], TensorProto.EXTERNAL)), ADDED[1]],),
+        'value: its data is in another file',
+    ),
+    'a declared tensor': (
+        (ADDED, [declared([2**31, 2])]), r'declares a tensor of \[2147483648, 2\] and holds 4'
+    ),
+    'a negative size': ((ADDED, [declared([-1, 2**62])]), 'expected sizes of at least 0'),
+    'a filled tensor': (
+        (enlarged('ConstantOfShape', 'sizes'), [numbers('sizes', [60000, 60000])]),
+        r'big \(ConstantOfShape\): would need 13.4 GB',
+    ),
+    'copies': (
+        (enlarged('Expand', 'mean', 'sizes'), [numbers('sizes', [10**7, 32, 32, 1])]),
+        r'big \(Expand\): would need',
+    ),
+    'tiles': (
+        (enlarged('Tile', 'mean', 'sizes'), [numbers('sizes', [10**7, 1, 1, 1])]),
+        r'big \(Tile\): would need',
+    ),
+    'enlarging': (
+        (enlarged('Resize', 'mean', '', 'sizes', mode='nearest'),
+         [numbers('sizes', [1, 2000, 2000, 1], np.float32)]),
+        r'big \(Resize\): would need',
+    ),
+    'padding': (
+        (enlarged('Pad', 'mean', 'sizes'), [numbers('sizes', [0, 0, 0, 0, 0, 60000, 60000, 0])]),
+        r'big \(Pad\): would need',
+    ),
+    'a range': (
+        (enlarged('Range', 'zero', 'many', 'one'),
+         [numbers(name, value, np.float32)
+          for name, value in (('zero', 0), ('many', 3e9), ('one', 1))]),
+        r'big \(Range\): would need',
+    ),
+    'a size out of the photo': (
+        ([helper.make_node('Cast', ['input'], ['sizes'], to=TensorProto.INT64),
+          helper.make_node('Reshape', ['sizes', 'flat'], ['list']),
+          helper.make_node('ConstantOfShape', ['list'], ['output'])], [numbers('flat', [-1])]),
+        'found one that only running it would tell',
+    ),
+    'many at once': (
+        ([MEAN,
+          *(helper.make_node('ConstantOfShape', ['sizes'], [f'big{i}']) for i in range(9)),
+          *(helper.make_node('ReduceMean', [f'big{i}'], [f'small{i}'], keepdims=0)
+            for i in range(9)),
+          helper.make_node('Sum', ['mean', *(f'small{i}' for i in range(9))], ['output'])],
+         [numbers('sizes', [2**27])]),
+        r'with an input of \[1, 32, 32, 3\] it would need 4.5 GB of memory, expected at most 2',
+    ),
+    'a huge input': (([MEAN, END], [], (1, 2**15, 2**15, 3)), r'input: would need 12 GB'),
+    'no schema': (([helper.make_node('Nothing', ['input'], ['output'])],), 'does not fit together'),
+    'twice the same name': (([MEAN, MEAN, END],), "makes 'mean', which is there already"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('kind', REFUSED)
+@pytest.mark.parametrize('runtime', ['onnxruntime', 'openvino'])
+def test_no_runtime_gets_it(tmp_path, monkeypatch, kind, runtime):
+    """Neither is asked to read the file."""
+    for package in ('onnxruntime', 'openvino'):
+        pytest.importorskip(package)
+    arguments, message = REFUSED[kind]
+    options = {'functions': [FUNCTION]} if kind == 'a function' else {}
+    path = write(tmp_path / 'model.onnx', *arguments, **options)
+    monkeypatch.setattr('onnxruntime.InferenceSession', None)
+    monkeypatch.setattr('openvino.Core', None)
+    with pytest.raises(ArtefactError, match=message) as caught:
+        create_session(path, runtime)
+    assert str(caught.value).startswith(str(path))
+
+
+def test_names_that_are_no_text_are_told(tmp_path):
+    path = write(tmp_path / 'model.onnx', [MEAN, END])
+    for name in (b'Sigmoid', b'mean', b'output'):
+        damaged = tmp_path / 'damaged.onnx'
+        damaged.write_bytes(path.read_bytes().replace(name, b'\xff' + name[1:]))
+        with pytest.raises(ArtefactError, match='expected names in UTF-8'):
+            read_onnx(damaged)
+
+
+def test_the_peak_counts_what_lives_at_once(tmp_path):
+    path = write(tmp_path / 'model.onnx', [MEAN, END], shape=(1, 'height', 'width', 3))
+    # While the mean is made, the input is there as well; then mean and output.
+    assert peak(path, (1, 10, 20, 3)) == 4 * 10 * 20 * (3 + 1)
+
+
+def test_sizes_are_followed_through_the_graph(tmp_path):
+    """As PyTorch exports a resize to the size of another tensor: a shape, cut and multiplied."""
+    nodes = [
+        MEAN,
+        helper.make_node('Shape', ['mean'], ['shape']),
+        helper.make_node('Cast', ['shape'], ['real'], to=TensorProto.FLOAT),
+        helper.make_node('Mul', ['real', 'half'], ['product']),
+        helper.make_node('Floor', ['product'], ['floor']),
+        helper.make_node('Cast', ['floor'], ['sizes'], to=TensorProto.INT64),
+        helper.make_node('Resize', ['mean', '', '', 'sizes'], ['output'], mode='linear'),
+    ]
+    half = numbers('half', [1, 1.5, 3, 1], np.float32)
+    path = write(tmp_path / 'model.onnx', nodes, [half], ('n', 'h', 'w', 3))
+    steps = list(list_onnx_steps(read_onnx(path), (1, 11, 10, 3)))
+    assert steps[-1].outputs == {'output': 4 * 16 * 30}
+
+
+def test_larger_inputs_are_looked_at_when_they_come(tmp_path):
+    path = write(tmp_path / 'model.onnx', [MEAN, END], shape=('n', 'height', 'width', 3))
+    model = read_onnx(path)
+    asked = []
+
+    def list_steps(shape):
+        asked.append(shape)
+        return list_onnx_steps(model, shape)
+
+    guard = MemoryGuard(path, (None, None, None, 3), list_steps, 'input')
+    guard.check((1, 100, 100, 3))
+    guard.check((1, 600, 600, 3))
+    guard.check((1, 600, 500, 3))
+    assert asked == [(1, 512, 512, 3), (1, 600, 600, 3)]
+    with pytest.raises(ArtefactError, match=r'an input of \[1, 13000, 13000, 3\].* 2.52 GB'):
+        guard.check((1, 13000, 13000, 3))
+
+
+def test_published_networks_are_taken(shared):
+    files = [
+        shared / 'weights' / 'modnet_photographic.onnx',
+        shared / 'reference' / 'modnet_torch' / 'modnet_p_ratio_0.5_thresh_0.5_reference.onnx',
+    ]
+    for path in files:
+        assert 30e6 < peak(path, (1, 3, 512, 512)) < 200e6
