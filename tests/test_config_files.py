@@ -1,5 +1,3 @@
-import sys
-
 import pytest
 
 from mattingjax.config import train_config
@@ -41,7 +39,7 @@ def test_files_of_the_project_are_found_from_anywhere(argument, tmp_path, monkey
         ('def get_config():\n    return get_config()\n', r'mine.py:2: RecursionError: maximum'),
         (
             'def get_config():\n    open("nothing here")\n',
-            r'mine.py:2: FileNotFoundError: .*nothing',
+            r'mine.py:2: FileNotFoundError: .*noth',
         ),
         ('def get_config(word):\n    pass\n', r'mine.py: TypeError: .*missing 1 required'),
         ('\0', r'mine.py.*null'),
@@ -65,7 +63,7 @@ def test_what_goes_wrong_in_a_file_is_one_line_with_its_line(tmp_path, text, mes
     [
         (
             'configs/mmnt.py',
-            r'--config configs/mmnt.py: not a file; did you mean mmnet\? there are',
+            r'--config configs/mmnt.py: not a file; did you mean mmnet\? there',
         ),
         ('nothing', r'--config nothing: not a file; there are distill_mmnet, mmnet, modnet, '),
         ('smoke:big', r'smoke.py:\d+: expected mmnet or modnet, got .big'),
@@ -80,12 +78,8 @@ def test_a_file_that_is_none(argument, message):
         load_config_file(argument)
 
 
-@pytest.mark.skipif(sys.platform == 'win32', reason='no permissions of this kind')
-def test_a_file_that_cannot_be_read(tmp_path, monkeypatch):
+def test_a_file_in_no_known_encoding(tmp_path):
     file = tmp_path / 'mine.py'
-    file.write_bytes(b'# coding: latin-1\nword = "\xe9"\n\xff\n')
-    with pytest.raises(MattingError, match=r'mine.py:3: SyntaxError'):
-        load_config_file(str(file))
     file.write_bytes(b'word = "\xe9"\n')
     with pytest.raises(MattingError, match=r'mine.py.*: SyntaxError'):
         load_config_file(str(file))
@@ -96,7 +90,7 @@ def test_a_file_that_cannot_be_read(tmp_path, monkeypatch):
     [
         (
             'optimizer.lr',
-            r'no lr in config.optimizer; did you mean learning_rate\? there are accum',
+            r'no lr in config.optimizer; did you mean learning_rate\? there are acc',
         ),
         ('optimiser.name', r'no optimiser in config; did you mean optimizer\? there are '),
         ('steps.more', r'--config.steps.more: steps holds a value'),
@@ -113,11 +107,9 @@ def test_known_settings_are_fine():
         check_setting(train_config(), path)
 
 
-def test_on_the_command_line(run_script, tmp_path):
+def test_on_the_command_line(run_script):
     assert_one_line_error(
-        run_script(
-            'train', '--workdir', tmp_path / 'run', '--config=mmnet', '--config.dataset.rot=x'
-        ),
+        run_script('train', '--workdir=run', '--config=mmnet', '--config.dataset.rot=x'),
         'error: --config.dataset.rot: no rot in config.dataset; did you mean root? there are',
     )
     process = run_script('prune', '--checkpoint=mmnet', '--dry_run', '--config=mmnet')

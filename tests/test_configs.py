@@ -6,15 +6,30 @@ import itertools
 import re
 import shlex
 
+import jax
 import numpy as np
 import pytest
+from flax.traverse_util import flatten_dict
+from PIL import Image
 
+from mattingjax.checkpoints import load_checkpoint
 from mattingjax.config import dataset_config, prune_config, train_config
+from mattingjax.data.pipeline import PIXELS
 from mattingjax.models import create_model_config
 from mattingjax.pruning import PruneOptions, channel_groups, cost_model, select_uniform
+from mattingjax.training import train
 from mattingjax.training.experiment import create_experiment
-from mattingjax.training.inputs import open_sources, with_steps
+from mattingjax.training.inputs import (
+    check_sources,
+    create_batches,
+    load_validation,
+    open_sources,
+    with_steps,
+)
 from mattingjax.training.settings import complete_settings
+from mattingjax.training.state import create_state
+from mattingjax.training.steps import create_train_step
+from mattingjax.training.tables import read_table
 from tests.conftest import ROOT
 
 FILES = sorted(path.stem for path in (ROOT / 'configs').glob('*.py'))
@@ -69,21 +84,21 @@ def test_the_weighed_modnet_has_the_size_that_its_file_says():
     assert (cost.parameters, round(cost.macs / 1e6)) == (1_317_883, 4309)
 
 
-@pytest.mark.parametrize(
-    ('name', 'argument'),
-    [
-        ('mmnet', None),
-        ('modnet', None),
-        ('smoke', 'mmnet'),
-        ('smoke', 'modnet'),
-        ('distill_mmnet', None),
-        ('soc', None),
-        *(('release_mmnet', stage) for stage in ('128', '256', 'portraits_128', 'portraits_256')),
-        *(('release_modnet', stage) for stage in ('256', '384', '320', 'portraits')),
-        *(('retrain_pruned', f'{way}{frozen}') for way in ('finetune', 'scratch')
-          for frozen in ('', '_frozen')),
-    ],
-)  # fmt: skip
+TRAININGS = [
+    ('mmnet', None),
+    ('modnet', None),
+    ('smoke', 'mmnet'),
+    ('smoke', 'modnet'),
+    ('distill_mmnet', None),
+    ('soc', None),
+    *(('release_mmnet', stage) for stage in ('128', '256', 'portraits_128', 'portraits_256')),
+    *(('release_modnet', stage) for stage in ('256', '384', '320', 'portraits')),
+    *(('retrain_pruned', f'{way}{frozen}') for way in ('finetune', 'scratch')
+      for frozen in ('', '_frozen')),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(('name', 'argument'), TRAININGS)
 def test_training_settings_are_possible(name, argument, modnet_path):
     config, _ = load(name, *([argument] if argument else []))
     if name in ('soc', 'retrain_pruned'):
@@ -96,6 +111,117 @@ def test_training_settings_are_possible(name, argument, modnet_path):
     assert (experiment.teacher is not None) == bool(config.loss.distillation or config.loss.soc)
     rates = np.array([experiment.learning_rate(step) for step in range(0, config.steps, 97)])
     assert 0 < rates.max() <= config.optimizer.learning_rate * 1.001
+
+
+@pytest.fixture(scope='module')
+def photos(tmp_path_factory):
+    """Data of every kind that a config asks for, five tiny photos each, by kind."""
+    root = tmp_path_factory.mktemp('photos')
+    layouts = {'mmnet': ('image', 'mask'), 'ppm100': ('fg', 'alpha')}
+    splits = {'mmnet': ('train', 'test'), 'ppm100': ('train', 'val')}
+    files = {root / 'unlabelled': 'RGB'}
+    for kind, folders in layouts.items():
+        for split in splits[kind]:
+            files |= {
+                root / kind / split / folders[0]: 'RGB',
+                root / kind / split / folders[1]: 'L',
+            }
+    for folder, mode in files.items():
+        folder.mkdir(parents=True)
+        for i in range(5):
+            pixels = np.random.default_rng(i).integers(0, 256, (40, 36, 3), np.uint8)
+            Image.fromarray(pixels).convert(mode).save(folder / f'{i}.png')
+    rows = [f'unlabelled/{i}.png,mmnet/train/mask/{i}.png' for i in range(5)]
+    (root / 'labels.csv').write_text('\n'.join(['image,alpha', *rows]))
+    kinds = ('mmnet', 'ppm100', 'unlabelled')
+    return {**{kind: str(root / kind) for kind in kinds}, 'csv': str(root / 'labels.csv')}
+
+
+def in_small(config, photos, modnet_path):
+    """The same training on tiny photos, of a narrow network."""
+    config.model.input_size = 32
+    if config.loss.soc or config.model.from_scratch or config.loss.features:
+        config.model.checkpoint = str(modnet_path)
+    else:
+        config.model.width_multiplier = 0.25
+    if config.loss.distillation:
+        config.loss.teacher = str(modnet_path)
+    for section in (config.dataset, *config.more_datasets.values()):
+        if section.kind == 'synthetic':
+            section.size, section.count = 32, 5
+        else:
+            section.root = photos[section.kind]
+    if config.more_datasets:
+        config.data.backgrounds = photos['unlabelled']
+    if config.validation.kind == 'synthetic':
+        config.validation.size = 32
+    config.validation.photos = 2
+    return config
+
+
+# Trained with only labels: tests/training does so. Sub-objectives consistency: see below.
+RUN_ELSEWHERE = ('mmnet', 'modnet', 'smoke', 'release_mmnet', 'release_modnet', 'soc')
+
+
+@pytest.mark.parametrize(('name', 'argument'), TRAININGS)
+def test_every_training_starts(name, argument, photos, modnet_path):
+    """Batches of one photo, of two, and of more than there are; the step is traced, not compiled.
+
+    Compiling takes most of a minute; tests/training does so where labels alone are learned from.
+    """
+    config = in_small(load(name, *([argument] if argument else []))[0], photos, modnet_path)
+    for batch_size in (1, 2, 11):
+        config.batch_size = batch_size
+        complete = complete_settings(config)
+        sources = open_sources(complete)
+        check_sources(complete, sources)
+        trimap = complete.model.network == 'modnet' and complete.loss.supervised > 0
+        batch = next(create_batches(complete, sources, 32, trimap=trimap))
+        assert batch['image'].shape == (batch_size, 32, 32, 3)
+        assert ('alpha' in batch) == bool(complete.loss.supervised)
+    examples, unreadable = load_validation(complete, sources, 32)
+    assert examples
+    assert not unreadable
+    experiment = create_experiment(complete)
+    if name in RUN_ELSEWHERE or argument in ('scratch', 'scratch_frozen'):  # as finetune's steps
+        return
+    create = functools.partial(
+        create_state,
+        optimizer=experiment.optimizer,
+        freeze=complete.model.freeze,
+        averaged=complete.optimizer.ema_decay > 0,
+    )
+    state = jax.eval_shape(create, experiment.initial.variables)
+    teacher = experiment.teacher
+    step = create_train_step(
+        experiment.initial.config,
+        experiment.objective,
+        experiment.optimizer,
+        experiment.options,
+        teacher.config if teacher else None,
+    )
+    pixels = {name: batch[name] for name in PIXELS if name in batch}
+    after, metrics = jax.eval_shape(step, state, pixels, teacher.variables if teacher else None)
+    assert jax.tree.map(np.shape, after) == jax.tree.map(np.shape, state)
+    assert metrics['loss'].shape == ()
+
+
+@pytest.mark.usefixtures('quickly_compiled')
+def test_a_photo_at_a_time(photos, modnet_path, tmp_path):
+    """configs/soc.py whole: its batches are of one photo."""
+    config = in_small(load('soc')[0], photos, modnet_path)
+    config.update({'steps': 2, 'tensorboard': False})
+    assert config.batch_size == 1
+    assert train(config, tmp_path / 'run')
+    losses = [row['loss'] for row in read_table(tmp_path / 'run' / 'metrics.csv')]
+    assert len(losses) == 2
+    assert np.isfinite(losses).all()
+    saved = (modnet_path, tmp_path / 'run' / 'last')
+    before, after = (load_checkpoint(path).variables['params'] for path in saved)
+    moved = jax.tree.map(lambda a, b: not np.array_equal(a, b), before, after)
+    for path, has_moved in flatten_dict(moved, sep='/').items():
+        assert not (has_moved and '/bn/' in path), path
+    assert any(jax.tree.leaves(moved))
 
 
 # The table of the README that tells how to move here from the originals.

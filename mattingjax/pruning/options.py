@@ -8,10 +8,12 @@ from typing import Any, Self
 
 from mattingjax.errors import MattingError
 from mattingjax.models.architecture import Architecture
+from mattingjax.pruning.importance import AGGREGATIONS, METHODS
 from mattingjax.pruning.selection import Limits, check_ratio, check_threshold
 
 SELECTIONS = ('uniform', 'global', 'reference')
 TARGETS = ('target_params', 'target_macs', 'target_latency')
+_LARGEST = 2**31 - 1  # whole number
 _SUFFIXES = {'k': 1e3, 'M': 1e6, 'G': 1e9}
 
 
@@ -63,9 +65,16 @@ class PruneOptions(Architecture):
           MattingError: A name is unknown, or a value impossible.
         """
         names = [field.name for field in dataclasses.fields(cls)]
+        if 'optimizer' in settings:
+            raise MattingError(
+                'config: expected settings of pruning, got those of scripts/train.py'
+            )
         if unknown := sorted(set(settings) - set(names)):
             raise MattingError(f'{unknown[0]}: unknown setting; known: {", ".join(names)}')
         values = dict(settings)
+        for name, value in values.items():
+            if isinstance(value, int) and abs(value) > _LARGEST:
+                raise MattingError(f'{name}: expected at most {_LARGEST}, got a larger number')
         if isinstance(values.get('ignore'), list):
             values['ignore'] = tuple(values['ignore'])
         if 'group_ratios' in values:
@@ -74,6 +83,10 @@ class PruneOptions(Architecture):
 
     def validate(self) -> None:
         self.require(self.selection in SELECTIONS, 'selection', f'one of {", ".join(SELECTIONS)}')
+        self.require(self.method in METHODS, 'method', f'one of {", ".join(METHODS)}')
+        self.require(
+            self.aggregate in AGGREGATIONS, 'aggregate', f'one of {", ".join(AGGREGATIONS)}'
+        )
         self.require(0 <= self.seed < 2**63, 'seed', '0 or more, below 2**63')
         if self.ratio is not None:
             check_ratio(self.ratio)
@@ -159,6 +172,8 @@ def parse_ratios(ratios: Mapping[str, Any] | Iterable[str]) -> dict[str, Any]:
     """
     if isinstance(ratios, Mapping):
         return dict(ratios)
+    if not isinstance(ratios, str | list | tuple):
+        raise MattingError(f'group_ratios: expected NAME=RATIO texts, got {ratios!r:.80}')
     parsed = {}
     for text in [ratios] if isinstance(ratios, str) else ratios:
         name, _, ratio = str(text).rpartition('=')

@@ -56,13 +56,20 @@ def check_path(name: str, value: Any) -> None:
     """Raises MattingError unless file systems can hold a file of this path."""
     value = os.fspath(value) if isinstance(value, os.PathLike) else value
     if not PATH.allows(value):
-        raise MattingError(f'{name}: expected {PATH.expected}, got {value!r:.80}')
+        raise MattingError(f'{name}: expected {PATH.expected}, got {_show(value)}')
 
 
 def check_value(path: str, value: Any, rule: Rule, *, may_be_unset: bool = False) -> None:
     """Raises MattingError, naming the setting `path`, unless the value is as the rule says."""
     if not rule.allows(value) and not (may_be_unset and value is None):
-        raise MattingError(f'config.{path}: expected {rule.expected}, got {value!r:.80}')
+        raise MattingError(f'config.{path}: expected {rule.expected}, got {_show(value)}')
+
+
+def _show(value: Any) -> str:
+    try:
+        return f'{value!r:.80}'
+    except ValueError:  # of an integer of thousands of digits
+        return 'a larger number'
 
 
 def _check_names(config: ConfigDict) -> None:
@@ -80,7 +87,7 @@ def _check_names(config: ConfigDict) -> None:
 
 def _compare(known: ConfigDict, found: Any, where: str) -> None:
     if not isinstance(found, ConfigDict):
-        raise MattingError(f'{where}: expected settings by name, got {found!r:.80}')
+        raise MattingError(f'{where}: expected settings by name, got {_show(found)}')
     for name in found:
         if name not in known:
             raise MattingError(f'{where}: no setting {name}; {suggest(name, known)}')
@@ -89,7 +96,7 @@ def _compare(known: ConfigDict, found: Any, where: str) -> None:
             raise MattingError(f'{where}.{name}: missing')
         if isinstance(value, ConfigDict) and not isinstance(found[name], ConfigDict):
             raise MattingError(
-                f'{where}.{name}: expected settings by name, got {found[name]!r:.80}'
+                f'{where}.{name}: expected settings by name, got {_show(found[name])}'
             )
 
 

@@ -1,6 +1,10 @@
+import dataclasses
+import math
+
 import pytest
 
-from mattingjax.errors import MattingError
+from mattingjax.config import train_config
+from mattingjax.errors import MAX_LINE, MattingError
 from mattingjax.pruning import PruneOptions, merge_settings
 from mattingjax.pruning.options import parse_target
 
@@ -61,6 +65,24 @@ def test_impossible_options(settings, message):
         PruneOptions.from_settings(settings)
 
 
+@pytest.mark.parametrize('field', [field.name for field in dataclasses.fields(PruneOptions)])
+def test_what_no_option_may_be(field):
+    for value in (
+        b'x', [1, 2, 3], ('a', 3), math.nan, math.inf, -1, 2**31, 10**5000, 'x' * 300, object()
+    ):  # fmt: skip
+        if (field, value) in [(name, 'x' * 300) for name in TEXTS]:
+            continue
+        with pytest.raises(MattingError, match=field) as caught:
+            PruneOptions.from_settings({'ratio': 0.5, field: value})
+        assert len(str(caught.value)) <= MAX_LINE
+
+
+def test_settings_of_a_training_are_none_of_pruning():
+    with pytest.raises(MattingError, match='expected settings of pruning, got those of scripts/tr'):
+        PruneOptions.from_settings(train_config().to_dict())
+
+
+TEXTS = ('target_params', 'target_macs', 'target_latency')
 TARGETS = {'selection': 'uniform', 'target_params': '1M', 'target_macs': '1G', 'ignore': ('a',)}
 RULE = {'selection': 'reference', 'ratio': 0.5, 'threshold': 0.2, 'keep_shortcuts': True}
 
