@@ -40,7 +40,7 @@ def test_no_field_of_the_hash_is_without_one():
             continue
         for field in dataclasses.fields(kind):
             is_hashed = field.compare if field.hash is None else field.hash
-            if is_hashed:
+            if is_hashed and not str(field.type).startswith('Callable['):
                 assert not UNHASHABLE.search(str(field.type)), f'{kind.__qualname__}.{field.name}'
 
 

@@ -5,7 +5,6 @@ They are read in a process of their own, which a crash would end.
 
 import json
 import pickle
-import resource
 import struct
 import subprocess
 import sys
@@ -183,6 +182,7 @@ FILES = {
 
 READ = """
 import json, resource, sys, time
+resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33))
 from mattingjax.errors import WeightsError
 from mattingjax.importers.torch_file import read_torch_tensors
 answers = {}
@@ -210,7 +210,7 @@ def test_short_answers_in_little_time_and_memory(tmp_path):
         paths[str(path)] = name
     process = subprocess.run(
         [sys.executable, '-c', READ, *paths], capture_output=True, text=True, timeout=280, cwd=ROOT,
-        check=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33)),
+        check=False,
     )  # fmt: skip
     lines = [json.loads(line) for line in process.stdout.splitlines()]
     last = paths.get(lines[-1][0]) if lines else None
