@@ -72,7 +72,9 @@ def _load_pymatting() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
         path = Path(package.submodule_search_locations[0], 'foreground/estimate_foreground_ml.py')
         found = cast(ModuleSpec, importlib.util.spec_from_file_location(name, path))
         module = sys.modules[name] = importlib.util.module_from_spec(found)
-        patience = threading.Timer(2, say, ['compiling pymatting, once for this installation ...'])
+        import numba  # noqa: F401  before the clock starts
+
+        patience = threading.Timer(3, say, ['compiling pymatting, once for this installation ...'])
         patience.start()
         try:
             cast(Loader, found.loader).exec_module(module)

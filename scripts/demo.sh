@@ -22,7 +22,6 @@ import sys, skimage.data
 from PIL import Image
 Image.fromarray(skimage.data.astronaut()).save(sys.argv[1])" "$out/astronaut.png"
 
-[ -e "$out/astronaut_panel.png" ] || echo "Matting (once, pymatting is compiled for it) ..."
 "$PYTHON" scripts/predict.py --checkpoint "$checkpoint" --input "$out/astronaut.png" \
   --output "$out" --background '#00b140' --compilation_cache "$out/.cache"
 echo "Look at $out/astronaut_panel.png: photo, alpha, cut-out."

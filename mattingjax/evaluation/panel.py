@@ -19,7 +19,10 @@ _PERSON = 225  # the true alpha's grey in the picture of the difference
 
 
 def draw_row(
-    image: np.ndarray | None, pred_alpha: np.ndarray, true_alpha: np.ndarray
+    image: np.ndarray | None,
+    pred_alpha: np.ndarray,
+    true_alpha: np.ndarray,
+    titles: tuple[str, str] = ('predicted alpha', 'true alpha'),
 ) -> dict[str, np.ndarray]:
     """What there is to see of one photo.
 
@@ -27,6 +30,7 @@ def draw_row(
       image: uint8 [h, w, 3]; None if it is not at hand.
       pred_alpha: float [H, W] in [0, 1].
       true_alpha: Likewise.
+      titles: What the two are.
 
     Returns:
       Title → picture, uint8, RGB or grey, its longer side 320 pixels.
@@ -38,8 +42,8 @@ def draw_row(
         for alpha in (pred_alpha, true_alpha)
     )
     row = {
-        'predicted alpha': to_uint8(pred),
-        'true alpha': to_uint8(true),
+        titles[0]: to_uint8(pred),
+        titles[1]: to_uint8(true),
         DIFFERENCE: _draw_difference(pred, true),
     }
     if image is None:

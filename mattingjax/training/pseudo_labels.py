@@ -160,7 +160,8 @@ def label_folder(
                 'alpha': f'alpha/{name}.png',
                 'doubt': f'{doubt:.4f}',
             }
-            doubted.append((doubt, name, draw_row(record['image'], matte, alpha)))
+            row = draw_row(record['image'], matte, alpha, ("teacher's matte", 'label'))
+            doubted.append((doubt, name, row))
             doubted = sorted(doubted, key=lambda row: -row[0])[:worst]
             if doubt > most_doubt:
                 left_out.append(line)
