@@ -9,6 +9,8 @@ labels/most_doubted.png shows the labels that most need a look. Photos whose lab
 much are listed in labels/left_out.csv.
 """
 
+import os
+import shlex
 from pathlib import Path
 
 from absl import flags
@@ -72,6 +74,12 @@ def main() -> None:
         sep=', ',
     )
     print(output / marker)
+    if summary.labelled:
+        print(f'next: look at {output / "most_doubted.png"}, then train with')
+        print(
+            '  --config.dataset.kind=csv --config.dataset.root='
+            f'{shlex.quote(os.path.abspath(output / marker))}'
+        )
     if not summary.labelled:
         raise MattingError(
             f'{images}: not one of {len(dataset)} photos got a label ({summary.left_out} doubted '

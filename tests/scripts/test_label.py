@@ -22,7 +22,8 @@ def test_photos_become_a_dataset(run_script, mmnet_path, tmp_path):
     process = run_script(*command)
     assert process.returncode == 0, process.stderr.decode()
     assert b'2 labelled, 0 left out, 0 unreadable' in process.stdout
-    assert process.stdout.decode().splitlines()[-1] == str(output / 'labels.csv')
+    assert str(output / 'labels.csv') in process.stdout.decode().splitlines()
+    assert process.stdout.decode().splitlines()[-1].endswith(f'root={output / "labels.csv"}')
     with (output / 'labels.csv').open() as file:
         assert [row['alpha'] for row in csv.DictReader(file)] == ['alpha/0.png', 'alpha/1.png']
     for record in open_dataset('csv', output / 'labels.csv'):
