@@ -340,7 +340,7 @@ def test_impossible_options(options, message):
 def test_sizes_as_text():
     assert parse_size('800x600', 'size') == (800, 600)
     for text in ('800', '800X600', '0x600', '800x600x3', '-8x6'):
-        with pytest.raises(MattingError, match='--size: expected height x width, as 800x600'):
+        with pytest.raises(MattingError, match='size: expected height x width, as 800x600'):
             parse_size(text, 'size')
 
 
@@ -556,14 +556,14 @@ def test_wrong_folders(folders, tmp_path):
     with pytest.raises(MattingError, match='with predictions, alphas alone will do'):
         Folders(predictions=photos)
     pairs = Folders(images=photos, alphas=alphas)
-    with pytest.raises(MattingError, match='--checkpoint, --predictions: expected one of the two'):
+    with pytest.raises(MattingError, match=r'expected a network .* or a folder of predictions'):
         evaluate_folders(pairs, WHOLE)
     with pytest.raises(MattingError, match='empty: holds no picture'):
         dataclasses.replace(pairs, alphas=tmp_path / 'empty').open()
     with pytest.raises(MattingError, match='none: expected a folder of pictures, found nothing'):
         dataclasses.replace(pairs, trimaps=tmp_path / 'none').open()
     stored = dataclasses.replace(pairs, predictions=folders / 'mattes')
-    with pytest.raises(MattingError, match='--size=network: needs --checkpoint'):
+    with pytest.raises(MattingError, match='size=network: needs a network'):
         evaluate_folders(stored, EvaluationOptions(size='network'))
     with pytest.raises(MattingError, match=r'report\.json: expected a place outside of .*photos'):
         pairs.check_outside(photos / 'reports' / 'report.json')

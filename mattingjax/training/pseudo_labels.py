@@ -77,7 +77,7 @@ def merge(matte: np.ndarray, mask: np.ndarray | None) -> Label:
 
 
 def find_background(image: np.ndarray, alpha: np.ndarray) -> np.ndarray | None:
-    """The widest strip of a photo, from top to bottom, in which nobody is.
+    """The widest strip of a photo, from top to bottom, that the alpha leaves free.
 
     It is mirrored until it is as wide as the photo.
 
@@ -118,7 +118,9 @@ def label_folder(
     worst: int = 12,
     overwrite: bool = False,
 ) -> Summary:
-    """Writes the alphas of photos, a list of both, and backgrounds without people.
+    """Writes the alphas of photos, a list of both, and backgrounds: strips beside the person.
+
+    Strips of street photos may show passers-by, whom no matte tells of: about every third did.
 
     output/alpha/NAME.png     8-bit grey
     output/background/NAME.jpg

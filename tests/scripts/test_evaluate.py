@@ -100,7 +100,7 @@ def test_composites_at_a_given_size(evaluate, data):
         (['--alphas=alphas', '--predictions=places'], 'places: no matte for 2 of 2 (a, b)'),
         (['--images=photos', '--alphas=alphas', '--checkpoint=nosuch'], 'nosuch: not a checkpoint'),
         (['--metrics=mad,psnr'], 'metrics: expected some of mad, mse'),
-        (['--metrcs=mad'], 'Did you mean: metrics'),
+        (['--metrcs=mad'], 'did you mean --metrics?'),
         (
             ['--size=big'],
             "--size: expected photo, network or height x width, as 800x600, got 'big'",
