@@ -45,7 +45,7 @@ class NotFiniteError(MattingError):
     """The loss of a step, or its gradient, is not a finite number."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Inputs:
     """What a training needs, checked; its folder is not touched yet.
 
