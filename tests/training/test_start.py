@@ -130,7 +130,8 @@ def test_two_trainings_do_not_share_a_folder(tmp_path):
 def test_a_training_goes_on_with_the_same_data(tmp_path):
     for name in 'ab':
         Image.new('RGB', (40, 40)).save(tmp_path / f'{name}.png')
-        Image.new('L', (40, 40), ord(name)).save(tmp_path / f'alpha_{name}.png')
+        alpha = Image.linear_gradient('L').rotate(ord(name))
+        alpha.resize((40, 40)).save(tmp_path / f'alpha_{name}.png')
     lines = ['image,alpha', 'a.png,alpha_a.png', 'b.png,alpha_b.png']
     file = tmp_path / 'labels.csv'
 
