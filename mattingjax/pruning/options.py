@@ -13,7 +13,7 @@ from mattingjax.pruning.selection import Limits, check_ratio, check_threshold
 
 SELECTIONS = ('uniform', 'global', 'reference')
 TARGETS = ('target_params', 'target_macs', 'target_latency')
-_LARGEST = 2**31 - 1  # whole number
+_MAX_BITS = 10_000  # of a whole number; Python cannot print one of thousands of digits
 _SUFFIXES = {'k': 1e3, 'M': 1e6, 'G': 1e9}
 
 
@@ -73,8 +73,8 @@ class PruneOptions(Architecture):
             raise MattingError(f'{unknown[0]}: unknown setting; known: {", ".join(names)}')
         values = dict(settings)
         for name, value in values.items():
-            if isinstance(value, int) and abs(value) > _LARGEST:
-                raise MattingError(f'{name}: expected at most {_LARGEST}, got a larger number')
+            if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+                raise MattingError(f'{name}: expected a number below 2**63, got a larger one')
         if isinstance(values.get('ignore'), list):
             values['ignore'] = tuple(values['ignore'])
         if 'group_ratios' in values:

@@ -92,9 +92,11 @@ def _is_range(value: Any) -> bool:
 
 
 def _are_alpha_values(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
     try:
         parse_alpha_values(value)
-    except (MattingError, TypeError):
+    except MattingError:
         return False
     return True
 

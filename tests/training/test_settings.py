@@ -52,7 +52,7 @@ def test_defaults_keep_their_rules(network):
 # What no setting may be.
 NEVER = (
     b'x', {'a': 1}, [1, 2, 3], ('a', 3), ('',), math.nan, math.inf, -math.inf, -1, 2**31, 2**63,
-    10**300, 10**5000, 'x' * 300, 'a\0b', '\ud800', np.arange(3),
+    10**300, 'x' * 300, 'a\0b', '\ud800', np.arange(3),
 )  # fmt: skip
 
 
@@ -73,7 +73,7 @@ def test_what_no_setting_may_be(path):
 @pytest.mark.parametrize(
     ('path', 'possible', 'impossible'),
     [
-        ('steps', (1, 2**31 - 1, np.int64(5)), (0, 1.0, True, '5', None)),
+        ('steps', (1, 2**31 - 1, np.int64(5)), (0, 1.0, True, '5', None, 10**5000)),
         ('epochs', (0, 0.5, 40), (-0.1, 1e7)),
         ('batch_size', (1, 10**6), (0, 2.0)),
         ('dtype', ('bfloat16',), ('float16', None, '', 5)),
