@@ -55,8 +55,12 @@ class ExportOptions:
                 raise MattingError(
                     f'{name}: expected some of {", ".join(known)}, got {found or "none"}'
                 )
-        if not isinstance(self.batch_size, int) or self.batch_size < 1:
-            raise MattingError(f'batch_size: expected at least 1, got {self.batch_size}')
+        for name in ('batch_size', 'height', 'width'):
+            value = getattr(self, name)
+            if name != 'batch_size' and value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise MattingError(f'{name}: expected a whole number of at least 1, got {value!r}')
         check_pixels(self.batch_size, self.height or 1, self.width or 1)
         if self.input_name == self.output_name or not all(
             _NAME.fullmatch(name) for name in (self.input_name, self.output_name)
