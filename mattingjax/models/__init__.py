@@ -47,7 +47,7 @@ def variable_shapes(config: ModelConfig) -> Variables:
     """A network's variables, all heads, as `jax.ShapeDtypeStruct`; nothing is computed.
 
     Raises:
-      ConfigError: JAX has no backend; see `check_backend`. loading and importing ask here first.
+      ConfigError: JAX has no backend; see `check_backend`. Loading and importing ask here first.
     """
     check_backend()
     return jax.tree.map(lambda leaf: leaf, _variable_shapes(config))  # dictionaries of the caller's
