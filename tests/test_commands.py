@@ -70,7 +70,9 @@ def test_a_documented_command(flags_of, document, script, arguments):
             return
     known, is_value = flags_of(script), False
     for word, following in itertools.zip_longest(words, words[1:]):
-        if is_value or word == '<' or word.startswith(('$', '...')):  # a variable, words left out
+        if word == '...':  # and so on, in words
+            break
+        if is_value or word == '<' or word.startswith('$'):  # a variable of the shell
             is_value = word == '<'
             continue
         assert word.startswith('--'), f'{word}: a value without a flag'
