@@ -25,7 +25,7 @@ def commands() -> list[tuple[str, str, str]]:
     """(document, script, arguments) of every command; lines that go on are joined."""
     found = []
     for path in _DOCUMENTS:
-        text = re.sub(r'\\\n *', ' ', path.read_text(encoding='utf-8'))
+        text = re.sub(r'\\+\n *', ' ', path.read_text(encoding='utf-8'))
         for script, rest in _COMMAND.findall(text):
             arguments = re.split(r' [|>&;#]|`|\)$', rest)[0]
             found.append((str(path.relative_to(ROOT)), script.removeprefix('-m '), arguments))

@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from exporters.bin_evaluation import evaluate_bins
-from exporters.bin_index import create_layout, load_mask, read_index
+from exporters.bin_files import load_mask
+from exporters.bin_index import create_layout, read_index
 from exporters.bin_outputs import find_outputs
 from exporters.bin_preparation import prepare_bins
 from exporters.bin_sources import list_samples
