@@ -8,6 +8,7 @@ import shlex
 
 import jax
 import numpy as np
+import optax
 import pytest
 from flax.traverse_util import flatten_dict
 from PIL import Image
@@ -187,7 +188,7 @@ def test_every_training_starts(name, argument, photos, modnet_path):
         return
     create = functools.partial(
         create_state,
-        optimizer=experiment.optimizer,
+        optimizer=experiment.create_optimizer(optax.constant_schedule(0.0)),
         freeze=complete.model.freeze,
         averaged=complete.optimizer.ema_decay > 0,
     )
@@ -196,12 +197,13 @@ def test_every_training_starts(name, argument, photos, modnet_path):
     step = create_train_step(
         experiment.initial.config,
         experiment.objective,
-        experiment.optimizer,
+        experiment.create_optimizer,
         experiment.options,
         teacher.config if teacher else None,
     )
     pixels = {name: batch[name] for name in PIXELS if name in batch}
-    after, metrics = jax.eval_shape(step, state, pixels, teacher.variables if teacher else None)
+    variables = teacher.variables if teacher else None
+    after, metrics = jax.eval_shape(step, state, pixels, variables, experiment.step_inputs(0))
     assert jax.tree.map(np.shape, after) == jax.tree.map(np.shape, state)
     assert metrics['loss'].shape == ()
 

@@ -190,8 +190,8 @@ def test_ratios_outside_their_range(ratio):
 @pytest.mark.parametrize(
     ('limits', 'message'),
     [
-        ({'round_to': 0}, 'round_to: expected at least 1, got 0'),
-        ({'min_channels': 0}, 'min_channels: expected at least 1, got 0'),
+        ({'round_to': 0}, 'round_to: expected 1 to 65536, got 0'),
+        ({'min_channels': 0}, 'min_channels: expected 1 to 65536, got 0'),
         ({'max_ratio': 1.1}, 'max_ratio: expected 0 to 1, got 1.1'),
     ],
 )

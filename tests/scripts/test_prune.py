@@ -108,7 +108,7 @@ def test_the_reference_rule_writes_its_decision(run_script, modnet_path, tmp_pat
         (['--ratio=0.5', '--ignore=stem', '--dry_run'], ['stem: no channel group']),
         (['--ratio=0.5', '--output=/dev/null/o', '--recalibrate=nowhere'], ['/dev/null']),
         (['--prune_info=README.md', '--dry_run'], ['README.md', 'not a JSON file']),
-        (['--config=nowhere.py'], ['nowhere.py', 'no such file']),
+        (['--config=nowhere.py'], ['nowhere.py', 'not a file; there are ']),
         ([f'--config={CONFIG}:bad'], ['prune_mmnet.py', 'get_config']),
         ([f'--config={CONFIG}', '--config.ratoi=1'], ['--config', 'ratoi', 'ratio']),
         ([f'--config={CONFIG}', '--config.round_to=x'], ['--config.round_to=x', 'int']),

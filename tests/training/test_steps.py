@@ -237,8 +237,6 @@ def test_impossible_settings_are_named(mmnet):
         Objective('mmnet', soc=1.0)
     with pytest.raises(MattingError, match=r'loss.divide_twice: is for mmnet, this is modnet'):
         Objective('modnet', divide_twice=True)
-    with pytest.raises(MattingError, match=r'loss.l2: expected 0 or more, got -1'):
-        Objective('mmnet', l2=-1)
     with pytest.raises(MattingError, match='loss: expected one of supervised'):
         Objective('mmnet', supervised=0.0)
     with pytest.raises(MattingError, match="dtype: expected float32 or bfloat16, got 'half'"):
