@@ -19,6 +19,7 @@ from mattingjax.errors import ImageError, MattingError
 from mattingjax.evaluation.panel import draw_panel, draw_row
 from mattingjax.files import new_folder
 from mattingjax.progress import say, show_progress
+from mattingjax.training.bystanders import shows_people
 
 KIND, LIST_FILE = 'a set of labels', 'labels.csv'
 Predict = Callable[[np.ndarray], np.ndarray]
@@ -45,12 +46,21 @@ class Label(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """How many photos are labelled, left out and unreadable, and how many backgrounds there are."""
+    """How many photos there are of each kind.
+
+    Attributes:
+      labelled: With a label.
+      left_out: Whose label was doubted too much.
+      unreadable: That could not be read.
+      backgrounds: Of the labelled ones, those that gave a background.
+      crowded: Of the labelled ones, those with room beside the person, but people in it.
+    """
 
     labelled: int
     left_out: int
     unreadable: int
     backgrounds: int
+    crowded: int
 
 
 def merge(matte: np.ndarray, mask: np.ndarray | None) -> Label:
@@ -76,27 +86,30 @@ def merge(matte: np.ndarray, mask: np.ndarray | None) -> Label:
     return Label(np.clip(alpha, 0, 1), _share(wrong, mask))
 
 
-def find_background(image: np.ndarray, alpha: np.ndarray) -> np.ndarray | None:
-    """The widest strip of a photo, from top to bottom, that the alpha leaves free.
-
-    It is mirrored until it is as wide as the photo.
+def find_strips(image: np.ndarray, alpha: np.ndarray) -> list[np.ndarray]:
+    """The strips of a photo, from top to bottom, that the alpha leaves free, the widest first.
 
     Args:
       image: uint8 [H, W, 3].
       alpha: float32 [H, W] in [0, 1].
 
     Returns:
-      uint8 [H, W, 3]; None if no strip is at least 15 % of the photo wide.
+      uint8 [H, at least 15 % of W, 3] each.
     """
-    free = np.flatnonzero(np.r_[True, alpha.max(0) > _EMPTY, True])
-    widths = np.diff(free) - 1
-    widest = int(widths.argmax())
-    left, width = int(free[widest]), int(widths[widest])
-    if width < max(2, _LEAST_WIDTH * alpha.shape[1]):
-        return None
-    missing = alpha.shape[1] - width
-    strip = image[:, left : left + width]
-    return np.pad(strip, ((0, 0), (0, missing), (0, 0)), mode='symmetric')
+    taken = np.flatnonzero(np.r_[True, alpha.max(0) > _EMPTY, True])
+    widths = np.diff(taken) - 1
+    least = max(2, _LEAST_WIDTH * alpha.shape[1])
+    widest_first = np.argsort(-widths, kind='stable')
+    return [
+        image[:, taken[index] : taken[index] + widths[index]]
+        for index in widest_first
+        if widths[index] >= least
+    ]
+
+
+def widen(strip: np.ndarray, width: int) -> np.ndarray:
+    """A strip mirrored until it is as wide as its photo: uint8 [H, width, 3]."""
+    return np.pad(strip, ((0, 0), (0, width - strip.shape[1]), (0, 0)), mode='symmetric')
 
 
 def with_mirror(predict: Predict) -> Predict:
@@ -120,7 +133,8 @@ def label_folder(
 ) -> Summary:
     """Writes the alphas of photos, a list of both, and backgrounds: strips beside the person.
 
-    Strips of street photos may show passers-by, whom no matte tells of: about every third did.
+    Passers-by would teach that people are background: a strip where a detector sees some is left
+    out, the next one of the photo tried. See `bystanders` for what escapes it.
 
     output/alpha/NAME.png     8-bit grey
     output/background/NAME.jpg
@@ -144,7 +158,7 @@ def label_folder(
     kept: list[dict[str, str]] = []
     left_out: list[dict[str, str]] = []
     doubted: list[tuple[float, str, dict[str, np.ndarray]]] = []
-    unreadable = backgrounds = 0
+    unreadable = backgrounds = crowded = 0
     with new_folder(output, KIND, LIST_FILE, overwrite=overwrite) as folder:
         for index in show_progress(range(len(dataset)), unit='photo', description='labelling'):
             name, path = dataset.entries[index][:2]
@@ -170,17 +184,20 @@ def label_folder(
                 continue
             kept.append(line)
             _save(alpha, folder / line['alpha'])
-            background = find_background(record['image'], alpha)
+            strips = find_strips(record['image'], alpha)
+            background = next((strip for strip in strips if not shows_people(strip)), None)
             if background is not None:
                 backgrounds += 1
-                _save(background, folder / f'background/{name}.jpg')
+                _save(widen(background, alpha.shape[1]), folder / f'background/{name}.jpg')
+            elif strips:
+                crowded += 1
         _write_list(folder / LIST_FILE, kept, ['image', 'alpha', 'doubt'])
         _write_list(folder / 'left_out.csv', left_out, ['image', 'doubt'])
         if doubted:
             captions = {name: [f'{name}: doubt {doubt:.3f}'] for doubt, name, _ in doubted}
             panel = draw_panel({name: row for _, name, row in doubted}, captions)
             _save(panel, folder / 'most_doubted.png')
-    return Summary(len(kept), len(left_out), unreadable, backgrounds)
+    return Summary(len(kept), len(left_out), unreadable, backgrounds, crowded)
 
 
 def _check_names(dataset: FileDataset) -> None:

@@ -7,12 +7,15 @@ from PIL import Image
 from mattingjax.data.datasets import open_dataset
 from mattingjax.data.folders import open_images, open_pairs
 from mattingjax.errors import MattingError
+from mattingjax.training.bystanders import shows_people
 from mattingjax.training.pseudo_labels import (
-    find_background,
+    find_strips,
     label_folder,
     merge,
+    widen,
     with_mirror,
 )
+from tests.training.test_bystanders import street
 
 
 def square(*, left: int = 40, right: int = 80, height: int = 120) -> np.ndarray:
@@ -51,14 +54,40 @@ def test_without_a_mask_grey_is_doubted():
     assert merge(0 * matte, 0 * matte).doubt == 0
 
 
-def test_a_background_has_nobody_in_it():
-    alpha = square(left=70, right=110)
+def test_strips_are_beside_the_person():
+    alpha = square(left=50, right=90)
     image = np.where(alpha[..., None] > 0, 255, [[[1, 2, 3]]]).astype(np.uint8)
-    background = find_background(image, alpha)
-    assert background.shape == image.shape
-    assert background.max() == 3
-    assert find_background(image, square(left=10, right=110)) is None
-    assert find_background(image, np.ones_like(alpha)) is None
+    image[:, 0] = 7
+    wide, narrow = find_strips(image, alpha)
+    assert (wide.shape, narrow.shape) == ((120, 50, 3), (120, 30, 3))
+    assert max(wide.max(), narrow.max()) == 7
+    widened = widen(wide, 120)
+    assert widened.shape == image.shape
+    np.testing.assert_array_equal(widened[:, [0, 99, 100]], 7)  # mirrored, and mirrored again
+    assert find_strips(image, square(left=10, right=110)) == []
+    assert find_strips(image, np.ones_like(alpha)) == []
+
+
+def test_no_background_shows_passers_by(tmp_path):
+    alpha = np.zeros((600, 600), np.float32)
+    alpha[:, 250:370] = 1
+    shown = np.repeat(np.uint8(255 * alpha[..., None]), 3, -1)
+    (tmp_path / 'photos').mkdir()
+    for name, left, right in (('none', 0, 0), ('left', 1, 0), ('both', 1, 1)):
+        photo = shown.copy()
+        photo[:, 10:230] = street(0, somebody=bool(left))
+        photo[:, 375:595] = street(1, somebody=bool(right))
+        Image.fromarray(photo).save(tmp_path / f'photos/{name}.png')
+    summary = label_folder(
+        lambda image: alpha, open_images(tmp_path / 'photos'), tmp_path / 'labels', most_doubt=1
+    )
+    assert summary == (3, 0, 0, 2, 1)
+    names = sorted(path.stem for path in (tmp_path / 'labels/background').iterdir())
+    assert names == ['left', 'none']
+    for name in names:
+        background = np.asarray(Image.open(tmp_path / f'labels/background/{name}.jpg'))
+        assert background.shape == shown.shape
+        assert not shows_people(background)
 
 
 def test_the_mirror_image_counts_as_much():
@@ -96,7 +125,7 @@ def predict(image: np.ndarray) -> np.ndarray:
 def test_labels_are_a_dataset(photos):
     output = photos / 'labels'
     dataset = open_pairs(photos / 'photos', photos / 'masks')
-    assert label_folder(predict, dataset, output, most_doubt=0.5) == (1, 1, 1, 1)
+    assert label_folder(predict, dataset, output, most_doubt=0.5) == (1, 1, 1, 1, 0)
     (record,) = open_dataset('csv', output / 'labels.csv')
     np.testing.assert_array_equal(record['alpha'], square())
     assert record['image'].shape == (120, 120, 3)
@@ -110,14 +139,14 @@ def test_labels_are_a_dataset(photos):
 def test_photos_need_no_masks(photos):
     dataset = open_images(photos / 'photos')
     summary = label_folder(predict, dataset, photos / 'labels', most_doubt=0.5)
-    assert summary == (2, 0, 1, 2)
+    assert summary == (2, 0, 1, 2, 0)
 
 
 def test_who_is_overlooked_is_in_no_background(photos):
     dataset = open_images(photos / 'photos')
     output = photos / 'labels'
     summary = label_folder(lambda image: 0 * predict(image), dataset, output, most_doubt=0.5)
-    assert summary == (0, 2, 1, 0)
+    assert summary == (0, 2, 1, 0, 0)
 
 
 def test_two_photos_of_one_name_are_told(photos):
