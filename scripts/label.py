@@ -4,9 +4,9 @@
   python scripts/label.py --teacher MODNET --images photos --output labels
 
 labels/labels.csv lists the photos and their alphas (--config.dataset.kind=csv), labels/background
-holds strips of the photos beside the person (--config.data.backgrounds), and labels/most_doubted.png
-the labels that most need a look. Photos whose label is doubted too much are listed in
-labels/left_out.csv. "Crowded" photos give no background: passers-by seem to be in it.
+holds strips of the photos beside the person (--config.data.backgrounds); "crowded" photos give
+none, because passers-by seem to be there. labels/most_doubted.png shows the labels that most need a
+look. Photos whose label is doubted too much are listed in labels/left_out.csv.
 """
 
 import os

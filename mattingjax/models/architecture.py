@@ -15,6 +15,7 @@ from mattingjax.files import read_file
 
 _MAX_WIDTH = 2**16
 _MAX_JSON, _MAX_DEPTH = 2**26, 64  # bytes; lists and objects in each other
+_TOO_DEEP = f'expected JSON nested at most {_MAX_DEPTH} deep'
 
 
 def read_json(path: Path) -> Any:
@@ -37,7 +38,9 @@ def parse_json(text: str | bytes) -> Any:
     """
     try:
         content = json.loads(text if isinstance(text, str) else text.decode('utf-8'))
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise ConfigError(_TOO_DEEP) from error
+    except ValueError as error:
         raise ConfigError(f'not a JSON file ({error})') from error
     level = [content]
     for _ in range(_MAX_DEPTH):
@@ -49,7 +52,7 @@ def parse_json(text: str | bytes) -> Any:
         ]
         if not level:
             return content
-    raise ConfigError(f'expected JSON nested at most {_MAX_DEPTH} deep')
+    raise ConfigError(_TOO_DEEP)
 
 
 @dataclasses.dataclass(frozen=True)

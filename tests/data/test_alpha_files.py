@@ -10,19 +10,7 @@ from mattingjax.data.alpha_files import create_alpha_reader, load_alpha, load_cu
 from mattingjax.data.alpha_values import GREY as GREYS
 from mattingjax.data.alpha_values import MASK
 from mattingjax.errors import ImageError
-
-SIZE = (20, 30)
-
-
-def picture(seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
-
-
-def save(path, pixels, **options):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, **options)
-    return path
-
+from tests.data.pictures import SIZE, picture, save
 
 GREY = (np.arange(600) % 256).astype(np.uint8).reshape(SIZE)
 

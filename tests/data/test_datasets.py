@@ -15,18 +15,7 @@ from mattingjax.data.datasets import (
     create_manifest,
     open_dataset,
 )
-
-SIZE = (20, 30)
-
-
-def picture(seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
-
-
-def save(path, pixels, **options):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, **options)
-    return path
+from tests.data.pictures import SIZE, picture, save
 
 
 def save_pairs(images, alphas, names=('a', 'b', 'c')):
