@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from mattingjax.errors import WeightsError, missing_package
+from mattingjax.progress import say
 
 SCHEME = 'hf://'
 
@@ -52,6 +53,7 @@ def fetch_from_hub(address: str, sha256: str | None = None) -> Path:
         instead = f'download {_page(repository, revision, name)} and pass the file'
         raise missing_package(address, 'huggingface_hub', 'importers', instead) from error
     logging.getLogger('huggingface_hub').setLevel(logging.ERROR)  # it tells of every retry
+    say(f'asking the Hub for {address}; without a network it takes half a minute to give up')
     try:
         file = Path(hf_hub_download(repository, name, revision=revision))
     except Exception as error:  # of the Hub, of the network, of the disk: types of many packages

@@ -69,7 +69,7 @@ def test_the_hash_of_an_unknown_file_is_told(downloads, caplog):
     assert not caplog.records
 
 
-def test_offline_it_says_what_to_do(monkeypatch):
+def test_offline_it_says_what_to_do(monkeypatch, capsys):
     huggingface_hub = pytest.importorskip('huggingface_hub')
 
     def fail(*_, **__):
@@ -79,6 +79,7 @@ def test_offline_it_says_what_to_do(monkeypatch):
     page = 'https://huggingface.co/a/b/resolve/main/c.ckpt'
     with pytest.raises(WeightsError, match=f'ConnectionError.*download {page} by hand'):
         import_weights('hf://a/b/c.ckpt')
+    assert 'asking the Hub for hf://a/b/c.ckpt; without a network' in capsys.readouterr().err
 
 
 def test_without_the_package_it_says_so(monkeypatch):
