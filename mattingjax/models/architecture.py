@@ -37,7 +37,7 @@ def parse_json(text: str | bytes) -> Any:
     Whatever comes of it can be walked, compared and printed without running out of stack.
     """
     try:
-        content = json.loads(text if isinstance(text, str) else text.decode('utf-8'))
+        content = json.loads(text if isinstance(text, str) else text.decode('utf-8-sig'))
     except RecursionError as error:
         raise ConfigError(_TOO_DEEP) from error
     except ValueError as error:

@@ -11,6 +11,7 @@ from mattingjax.errors import ArtefactError
 from mattingjax.screening.memory import check_file_size
 
 _OPSET = re.compile(r'opset[0-9]{1,2}')
+_VERSIONS = ('10', '11')  # those of OpenVINO 2020 and 2022
 # Operations that hold a network of their own, or a state.
 _REFUSED = ('If', 'Loop', 'TensorIterator', 'ReadValue', 'Assign')
 
@@ -43,11 +44,21 @@ class _Reader:
         self._path, self._weights = path, weights
         self._size = weights.stat().st_size if weights.is_file() else None
         self._layer = ''
+        self._is_first = True
 
     def refuse_doctype(self, *_: object) -> NoReturn:
         raise ArtefactError(f'{self._path}: expected no document type in an IR, found one')
 
     def start(self, element: str, attributes: dict[str, str]) -> None:
+        if self._is_first:
+            self._is_first = False
+            version = attributes.get('version', '')
+            if element != 'net' or version not in _VERSIONS:
+                # OpenVINO would try its readers of other formats on it.
+                raise ArtefactError(
+                    f'{self._path}: expected an IR, <net version="11">, found <{element}> of '
+                    f'version {version!r}'
+                )
         where = f'{self._path}: {attributes.get("name", self._layer)}'
         if element == 'layer':
             self._layer = attributes.get('name', '')

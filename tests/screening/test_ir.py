@@ -48,6 +48,8 @@ BODY = '<layer id="9" name="hidden" type="{}" version="opset1">{}</layer></layer
         ('offset="0"', 'offset="-8"', "expected an offset and a size .* '-8' and '8'"),
         ('shape="1" offset', 'shape="1000000000000" offset', 'OpenVINO cannot read it'),
         ('1,32,32,3', '1,65536,65536,3', r'input \(Parameter\): would need 48 GB'),
+        ('<net', '<graph', r'expected an IR, <net version="11">, found <graph> of version .11.'),
+        ('version="11"', '', r'expected an IR, .* found <net> of version ..'),
         ('</net>', '', 'OpenVINO cannot read it .no XML: '),
         (r'encoding="[^"]*"|\?>', ' encoding="none"?>', 'OpenVINO cannot read it .no XML: '),
     ],
