@@ -37,9 +37,9 @@ class AlphaReader:
     Attributes:
       values: What numbers mean; None if they have to tell it themselves.
       usual: What they mean in the dataset's other files, if these agree.
-      predicted: Whether the alphas are a network's. Then black ones remain black: a mask of 0 and
-        1, which may as well be a matte that is all but empty, is not taken for a person, and
-        nothing is refused.
+      predicted: Whether the alphas are a network's. Then a dark one remains dark: what could be a
+        mask of 0 and 1 may as well be a matte that is all but empty. It is not refused here, among
+        others that are grey beyond doubt; `create_alpha_reader` refuses where none is.
     """
 
     values: AlphaValues | None = None
@@ -98,7 +98,7 @@ class AlphaReader:
             return guess
         if self.usual and self._is_usual(stored):
             return self.usual
-        raise MattingError(_explain(stored, self.usual))
+        raise MattingError(_explain(stored, 'alpha_values', self.usual))
 
     def _is_usual(self, stored: _Numbers) -> bool:
         """Whether what the dataset's other files are settles the doubt about one."""
@@ -149,7 +149,8 @@ def create_alpha_reader(
     Raises:
       MattingError: The setting is none, or the files' numbers do not tell what they mean.
     """
-    rule = parse_alpha_values(values, 'prediction_values' if predicted else 'alpha_values')
+    setting = 'prediction_values' if predicted else 'alpha_values'
+    rule = parse_alpha_values(values, setting)
     if rule or not paths:
         return AlphaReader(rule, predicted=predicted)
     clear: set[AlphaValues] = set()
@@ -165,23 +166,25 @@ def create_alpha_reader(
         if guess in (MASK, Doubt.AMBIGUOUS):
             doubtful[path] = stored
     if predicted:
-        for path, stored in list(doubtful.items())[:1]:
+        clear.discard(MASK)
+    for path, stored in list(doubtful.items())[:1]:
+        if not clear:
+            with _naming(path):
+                raise MattingError(_explain(stored, setting))
+        if predicted:
             logging.warning(
                 '%s: values %s read as greys; set prediction_values=labels:N if N is the person',
                 path,
                 list_numbers(stored.numbers),
             )
+    if predicted:
         return AlphaReader(predicted=True)
-    if doubtful and not clear:
-        path = next(iter(doubtful))
-        with _naming(path):
-            raise MattingError(_explain(doubtful[path]))
     for other in clear - {GREY}:
         logging.warning('%s: alphas read as alpha_values=%s', paths[0].parent, other)
     return AlphaReader(usual=clear.pop() if len(clear) == 1 else None)
 
 
-def _explain(stored: _Numbers, usual: AlphaValues | None = None) -> str:
+def _explain(stored: _Numbers, setting: str, usual: AlphaValues | None = None) -> str:
     """The line about a file whose numbers do not tell what they mean."""
     what = '16-bit values' if stored.numbers.dtype == np.uint16 else 'values'
     if stored.has_colours:
@@ -190,7 +193,7 @@ def _explain(stored: _Numbers, usual: AlphaValues | None = None) -> str:
     grey = '' if stored.has_colours else ' or grey:N (N is white)'
     return (
         f'{what} {list_numbers(stored.numbers)} do not tell what the person is{others}; set '
-        f'alpha_values=labels:N (N is the person){grey}'
+        f'{setting}=labels:N (N is the person){grey}'
     )
 
 

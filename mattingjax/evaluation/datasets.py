@@ -104,7 +104,7 @@ def create_dataset(
       prediction_values: Likewise of predictions; with 'auto' they are greys.
 
     Raises:
-      MattingError: A setting is none, or the true alphas' numbers do not tell what they mean.
+      MattingError: A setting is none, or the alphas' numbers do not tell what they mean.
     """
 
     def list_files(what: str) -> list[Path]:

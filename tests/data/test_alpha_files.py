@@ -268,16 +268,39 @@ def picture_of(mask):
     return np.random.default_rng(0).integers(0, 256, (*mask.shape, 3), dtype=np.uint8)
 
 
-def test_predictions_are_greys_however_dark(tmp_path, caplog):
-    for numbers in (person(), person() * 0, person() * 15, np.where(border(), 255, person())):
-        path = save(tmp_path / 'a.png', numbers.astype(np.uint8))
-        with caplog.at_level('WARNING', 'absl'):
-            reader = create_alpha_reader([path], predicted=True)
+DARK = {
+    '0, 1': person(),
+    '0, 15': person() * 15,
+    '0, 1, 255': np.where(border(), 255, person()).astype(np.uint8),
+}
+
+
+@pytest.mark.parametrize('found', DARK)
+def test_predictions_are_greys_however_dark(tmp_path, caplog, found):
+    grey = np.round(soft() * 255).astype(np.uint8)
+    paths = save_all(tmp_path, [grey, DARK[found], 0 * grey])
+    with caplog.at_level('WARNING', 'absl'):
+        reader = create_alpha_reader(paths, predicted=True)
+    assert caplog.messages == [
+        f'{paths[1]}: values {found} read as greys; set prediction_values=labels:N if N is the '
+        'person'
+    ]
+    for path, numbers in zip(paths, (grey, DARK[found], 0 * grey), strict=True):
         np.testing.assert_array_equal(reader.load(path), numbers.astype(np.float32) / 255)
-    assert len(caplog.messages) == 3  # all but black
-    assert caplog.messages[0] == (
-        f'{path}: values 0, 1 read as greys; set prediction_values=labels:N if N is the person'
-    )
+
+
+@pytest.mark.parametrize('found', DARK)
+def test_predictions_of_which_none_is_surely_grey_are_refused(tmp_path, found):
+    paths = save_all(tmp_path, [DARK[found], 0 * person()])
+    message = f'0.png: values {found} do not tell .* set prediction_values=labels:N .* or grey:N'
+    with pytest.raises(MattingError, match=message):
+        create_alpha_reader(paths, predicted=True)
+    reader = create_alpha_reader(paths, 'grey', predicted=True)
+    np.testing.assert_array_equal(reader.load(paths[0]), DARK[found] / np.float32(255))
+
+
+def test_predictions_of_other_ranges(tmp_path):
+    path = save(tmp_path / 'a.png', DARK['0, 1, 255'])
     reader = create_alpha_reader([path], 'labels:1', predicted=True)
     np.testing.assert_array_equal(reader.load(path), person() & ~border())
     cv2.imwrite(str(path), np.round(soft() * 255).astype(np.uint16))
