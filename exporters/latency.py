@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 
 from exporters.export import export_checkpoint
 from exporters.options import ExportOptions
 from mattingjax.checkpoints import Checkpoint, save_checkpoint
+from mattingjax.files import scratch_folder
 from mattingjax.models import ModelConfig, init_variables
 from mattingjax.sessions import OpenVinoSession
 from mattingjax.timing import time_in_turn
@@ -52,8 +51,8 @@ def open_exported(config: ModelConfig) -> Iterator[Callable[[], object]]:
       ImportError: The extra `export` is not installed.
       MattingError: The export fails.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        dense, exported = Path(folder) / 'checkpoint', Path(folder) / 'export'
+    with scratch_folder() as folder:
+        dense, exported = folder / 'checkpoint', folder / 'export'
         save_checkpoint(dense, Checkpoint(config, init_variables(config, 0)))
         options = ExportOptions(formats=('openvino',), verify=False)
         export_checkpoint(dense, exported, options)

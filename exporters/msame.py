@@ -13,7 +13,6 @@ References:
 from __future__ import annotations
 
 import itertools
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +23,7 @@ import numpy as np
 from exporters.bin_files import read_values
 from exporters.bin_index import IMAGES_FOLDER, INDEX_FILE, Index, Layout, read_index, scaling_of
 from mattingjax.errors import ArtefactError, MattingError
-from mattingjax.files import check_folder
+from mattingjax.files import SCRATCH_FILE, check_folder, scratch_folder
 from mattingjax.sessions import READERS, Session, create_session
 from mattingjax.signature import check_numbers, read_signature
 
@@ -78,8 +77,8 @@ def run_bins(
     milliseconds: list[float] = []
     stamp = time.strftime('%Y%m%d_%H%M%S')
     output.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix='.writing.', dir=output) as scratch:
-        results = Path(scratch, stamp)
+    with scratch_folder(SCRATCH_FILE, output) as scratch:
+        results = scratch / stamp
         results.mkdir()
         for file, values in _load_inputs(files, shape, session.input_dtype, index):
             print(f'[INFO] start to process file:{file}' if file else '[INFO] input all zeros')

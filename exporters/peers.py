@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from mattingjax.errors import ArtefactError, MattingError
+from mattingjax.files import scratch_folder
 from mattingjax.quiet import import_openvino, import_tensorflow
 from mattingjax.sessions import (
     OnnxSession,
@@ -77,8 +77,8 @@ def _convert(path: Path) -> Session:
     graph: Any = tf.compat.v1.GraphDef()
     graph.ParseFromString(path.read_bytes())
     inputs, outputs = ([f'{name}:0' for name in ends] for ends in find_ends(graph))
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / 'model.onnx'
+    with scratch_folder() as folder:
+        target = folder / 'model.onnx'
         tf2onnx.convert.from_graph_def(
             graph, input_names=inputs, output_names=outputs, opset=17, output_path=str(target)
         )

@@ -16,6 +16,7 @@ from typing import NoReturn
 from absl import app, flags, logging
 
 from mattingjax.errors import MattingError, one_line
+from mattingjax.interrupts import ending_at_once
 
 _MAX_INTEGER = 2**31 - 1  # no flag counts more; beyond, arrays and clocks overflow
 
@@ -56,7 +57,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
 
     Wrong flags and bad input (`MattingError`, a missing optional package, a file that cannot be
     read or written, too little memory) end in one line on standard error and exit status 2; Ctrl-C
-    in 130. With --verbosity=1 the traceback comes before the line.
+    in 130, SIGTERM in 143. With --verbosity=1 the traceback comes before the line.
     """
 
     def guarded(_: list[str]) -> NoReturn:
@@ -68,17 +69,16 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         if sys.stdout is not None:  # it is closed, perhaps
             sys.stdout.reconfigure(errors='backslashreplace')  # type: ignore[union-attr]
         try:
-            _keep_compiled()
-            status = main() or 0
-            if sys.stdout is not None:
-                sys.stdout.flush()  # here, where a full disk can still be told of
+            with ending_at_once():
+                _keep_compiled()
+                status = main() or 0
+                if sys.stdout is not None:
+                    sys.stdout.flush()  # here, where a full disk can still be told of
             sys.exit(status)
         except BrokenPipeError:
             # Whoever read our output has left; Python would complain once more when it exits.
             _forget_output()
             sys.exit(1)
-        except KeyboardInterrupt:
-            sys.exit(130)
         except Exception as error:
             message = _explain(error)
             if message is None:

@@ -10,9 +10,11 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from mattingjax.errors import OutputError
+from mattingjax.interrupts import removed_afterwards, writing
 
 SCRATCH_FILE = '.writing.'  # what temporary files' names begin with
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -27,21 +29,33 @@ def write_file(path: Path, content: bytes) -> None:
     Raises:
       OutputError: It cannot be written.
     """
-    scratch = None
     with _output_errors(path):
         target = Path(os.path.realpath(path))
         if _lies_there(target) and not target.is_file():
             raise OutputError(f'{path}: expected a file or nothing, found {_describe(target)}')
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            handle, scratch = tempfile.mkstemp(prefix=SCRATCH_FILE, dir=target.parent)
-            with os.fdopen(handle, 'wb') as file:
-                file.write(content)
-            os.chmod(scratch, 0o666 & ~current_umask())
-            os.replace(scratch, target)
-        finally:
-            if scratch is not None and os.path.exists(scratch):
-                os.unlink(scratch)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with removed_afterwards(lambda: _make_file(target.parent)) as scratch:
+            scratch.write_bytes(content)
+            scratch.chmod(0o666 & ~current_umask())
+            scratch.replace(target)
+
+
+def _make_file(folder: Path) -> str:
+    handle, scratch = tempfile.mkstemp(prefix=SCRATCH_FILE, dir=folder)
+    os.close(handle)
+    return scratch
+
+
+def scratch_folder(
+    prefix: str = 'mattingjax.', parent: Path | None = None
+) -> AbstractContextManager[Path]:
+    """A context that yields the path of a new folder, which is gone afterwards.
+
+    Args:
+      prefix: What its name begins with.
+      parent: The folder to make it in; by default that of the system's temporary files.
+    """
+    return removed_afterwards(lambda: tempfile.mkdtemp(prefix=prefix, dir=parent))
 
 
 @contextlib.contextmanager
@@ -162,10 +176,10 @@ def new_folder(path: Path, kind: str, marker: str, *, overwrite: bool = False) -
     """
     check_new_folder(path, kind, marker, overwrite=overwrite)
     path = Path(os.path.realpath(path))
-    with _output_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=scratch_prefix(path), dir=path.parent))
-    try:
+    with contextlib.ExitStack() as stack:
+        with _output_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            scratch = stack.enter_context(scratch_folder(scratch_prefix(path), path.parent))
         scratch.chmod(0o777 & ~current_umask())
         try:
             yield scratch
@@ -174,10 +188,8 @@ def new_folder(path: Path, kind: str, marker: str, *, overwrite: bool = False) -
             if error.errno not in _DISK_FULL and scratch not in Path(str(error.filename)).parents:
                 raise
             raise OutputError(f'{path}: cannot be written ({error.strerror or error})') from error
-        with _output_errors(path):
+        with _output_errors(path), writing():
             _replace_folder(scratch, path)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def scratch_prefix(path: Path) -> str:
@@ -223,8 +235,8 @@ def plainly_named(folder: Path) -> Iterator[Path]:
     folder = folder.absolute()
     with contextlib.ExitStack() as stack:
         if not _PLAIN_PATH.fullmatch(folder.as_posix()):
-            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix='mattingjax.'))
-            link = Path(scratch, 'folder')
+            scratch = stack.enter_context(scratch_folder())
+            link = scratch / 'folder'
             link.symlink_to(folder, target_is_directory=True)
             folder = link
         yield folder

@@ -264,7 +264,7 @@ def test_preprocessing_without_sense(broken, field, value, message):
 
 def test_deep_json_is_an_error(broken):
     (broken / 'config.json').write_text('[' * 100_000)
-    with pytest.raises(MattingError, match=r'config.json: not a JSON file'):
+    with pytest.raises(MattingError, match=r'config.json: expected JSON nested at most 64 deep'):
         load_checkpoint(broken)
 
 

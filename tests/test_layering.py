@@ -22,6 +22,7 @@ LAYERS = {
     'compilation': 0,
     'progress': 0,
     'files': 0,
+    'interrupts': 0,
     'compositing': 1,
     'checkpoints': 2,
     'importers': 2,

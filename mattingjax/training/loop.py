@@ -16,6 +16,7 @@ from mattingjax.data.folders import list_some
 from mattingjax.data.pipeline import PIXELS
 from mattingjax.data.prefetch import DevicePrefetch
 from mattingjax.errors import MattingError
+from mattingjax.interrupts import writing
 from mattingjax.models import Variables, init_variables
 from mattingjax.progress import announced, say, show_progress
 from mattingjax.training import thinning
@@ -134,7 +135,7 @@ class Training:
                 self._compile(first)
             if self._stop.requested is None:
                 self._run_steps(first, steps)
-        with self._stop.writing():
+        with writing():
             self._recorder.draw()
         if unreadable := [*self._inputs.unreadable, *self._batches.unreadable]:
             say(f'{len(unreadable)} photos could not be read: {list_some(unreadable)}')
@@ -238,7 +239,7 @@ class Training:
 
     def _save(self, step: int) -> None:
         progress = Progress(self._network, self._batches.get_state(), self._best)
-        with self._stop.writing():
+        with writing():
             self._saver.save(step, self._state, progress)
 
     def _catch_up(self, step: int) -> None:
@@ -268,7 +269,7 @@ class Training:
                 return
             alphas += predict(self._network, variables, examples[start : start + size], size)
         figures = measure(alphas, examples)
-        with self._stop.writing():
+        with writing():
             self._recorder.add_figures(step, figures, examples, alphas)
             self._keep(LAST, step, figures)
             name = self._config.validation.best
@@ -281,7 +282,7 @@ class Training:
         trained = {**describe_origin(self._experiment), 'step': step, 'validation': figures}
         network = dataclasses.replace(self._network, provenance={'trained': trained})
         checkpoint = Checkpoint(network, jax.tree.map(np.asarray, self._state.variables()))
-        with self._stop.writing():
+        with writing():
             save_checkpoint(self._recorder.workdir / name, checkpoint, overwrite=True)
 
 

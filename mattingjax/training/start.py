@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from mattingjax.interrupts import writing
 from mattingjax.training.checkpointing import Saver
 from mattingjax.training.ending import Outcome
 from mattingjax.training.experiment import create_experiment
@@ -66,7 +67,7 @@ def train(config: ConfigDict, workdir: Path | str, *, own_process: bool = False)
             manifests = check_data(workdir, sources.named(), experiment.hashes)
         with Recorder(workdir, config) as recorder, locked(workdir):
             remove_leftovers(workdir)
-            with stop.writing():
+            with writing():
                 # Only now, when nothing is wrong with the settings: they are bound to the folder.
                 claim(workdir, config, manifests)
             with Saver(workdir / STATES, config.keep) as saver:

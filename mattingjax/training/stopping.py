@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
-import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator
 
+from mattingjax.interrupts import handling, leave, listening
 from mattingjax.progress import say
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _STOPPING = 'stopping: the step is finished, then saved (once more: at once)'
-_LONGEST_WRITE = 60.0  # seconds that a signal waits for what is being written
 
 
 class Stop:
@@ -38,7 +34,7 @@ class Stop:
     def __init__(self, *, own_process: bool) -> None:
         self._own_process = own_process
         self._at_stake = False
-        self._writing = threading.RLock()
+        self._is_asked = False  # by the other thread
         self.requested: int | None = None
         self.latest_step: Callable[[], int | None] = lambda: None
 
@@ -48,11 +44,8 @@ class Stop:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        with contextlib.ExitStack() as stack:
-            if self._own_process:
-                stack.enter_context(self._listening())
-            for number in SIGNALS:
-                stack.callback(signal.signal, number, signal.signal(number, self._handle))
+        thread = listening(self._hear) if self._own_process else contextlib.nullcontext()
+        with thread, handling(self._handle):
             yield
 
     def has_done_a_step(self) -> None:
@@ -68,12 +61,6 @@ class Stop:
         yield
         self._at_stake = earlier
 
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
-        """For what is written whole before the process may end."""
-        with self._writing:
-            yield
-
     def _handle(self, number: int, _: object) -> None:
         is_second, self.requested = self.requested is not None, self.requested or number
         if self._own_process:
@@ -83,37 +70,16 @@ class Stop:
         if not is_second:
             say(_STOPPING)
 
-    @contextlib.contextmanager
-    def _listening(self) -> Iterator[None]:
-        """Has a thread told of each signal, also while the main thread does not run Python."""
-        reader, writer = socket.socketpair()
-        with reader, writer:
-            writer.setblocking(False)
-            earlier = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-            thread = threading.Thread(target=self._listen, args=(reader,), daemon=True)
-            thread.start()
-            try:
-                yield
-            finally:
-                signal.set_wakeup_fd(earlier)
-                writer.send(bytes(1))
-                thread.join()
-
-    def _listen(self, reader: socket.socket) -> None:
-        is_second = False
-        while number := reader.recv(1)[0]:
-            if number in SIGNALS:
-                if is_second or not self._at_stake:
-                    self._leave(number)
-                say(_STOPPING)
-                is_second = True
+    def _hear(self, number: int) -> None:
+        if self._is_asked or not self._at_stake:
+            self._leave(number)
+        say(_STOPPING)
+        self._is_asked = True
 
     def _leave(self, number: int) -> None:
-        """Ends the process, from whichever thread, once what is being written is there."""
-        self._writing.acquire(timeout=_LONGEST_WRITE)
+        leave(number, self._describe)
+
+    def _describe(self) -> str:
         step = self.latest_step()
         begins = 'begins anew' if step is None else f'goes on from step {step}'
-        say(f'stopped; the same command {begins}')
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(128 + number)
+        return f'stopped; the same command {begins}'

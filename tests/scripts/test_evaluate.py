@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import re
 
 import numpy as np
 import pytest
@@ -46,7 +47,8 @@ def test_a_checkpoint(evaluate, data, mmnet_path, tmp_path):
         '--output', output,
     )  # fmt: skip
     assert process.returncode == 0, process.stderr.decode()
-    assert process.stderr == b''
+    # On a slow machine it tells how far it is.
+    assert re.fullmatch(rb'(evaluating: .*\n)*', process.stderr)
     text = process.stdout.decode()
     for part in ('network: checkpoint', "compared at: the photo's own size", 'whole image',
                  'unknown region', 'connectivity: sum of', 'mean of 2'):  # fmt: skip

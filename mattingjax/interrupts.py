@@ -1,0 +1,165 @@
+"""Ctrl-C and SIGTERM: how a process ends from wherever it is and leaves nothing half-written.
+
+Python hears of a signal when the main thread runs Python next: XLA compiles for a minute before
+that, and a KeyboardInterrupt raised within a callback of a library is lost. So another thread hears
+of it too, and ends the process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import multiprocessing.util
+import os
+import shutil
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+_LONGEST_WRITE = 60.0  # seconds that a signal waits for what is being written
+_LONGEST_CLEANING = 1.0  # seconds that what is not ours may take at the end
+
+_writing = threading.RLock()
+_scratch: set[Path] = set()
+_standard_error: int | None = None
+
+
+@contextlib.contextmanager
+def writing() -> Iterator[None]:
+    """For what is written whole before the process may end."""
+    with _writing:
+        yield
+
+
+@contextlib.contextmanager
+def removed_afterwards(make: Callable[[], str]) -> Iterator[Path]:
+    """Yields a new file or folder, which is gone after the block, also if the process ends in it.
+
+    Args:
+      make: What makes it and returns its path.
+    """
+    with _writing:
+        scratch = Path(make())
+        _scratch.add(scratch)
+    try:
+        yield scratch
+    finally:
+        _remove(scratch)
+        with _writing:
+            _scratch.discard(scratch)
+
+
+@contextlib.contextmanager
+def ending_at_once() -> Iterator[None]:
+    """While in the block, Ctrl-C and SIGTERM end the process, with 128 and the signal's number.
+
+    Only the main thread can hear signals; in another one nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def wait_for_the_end(number: int, _: object) -> None:
+        if not _writing._is_owned():  # type: ignore[attr-defined]
+            threading.Event().wait(_LONGEST_WRITE + 2 * _LONGEST_CLEANING)
+
+    with listening(lambda number: leave(number, lambda: 'stopped')), handling(wait_for_the_end):
+        yield
+
+
+@contextlib.contextmanager
+def handling(handler: Callable[[int, object], None]) -> Iterator[None]:
+    """Has both signals handled by a function while in the block; of the main thread alone."""
+    earlier = {number: signal.signal(number, handler) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, previous in earlier.items():
+            signal.signal(number, previous)
+
+
+@contextlib.contextmanager
+def listening(hear: Callable[[int], None]) -> Iterator[None]:
+    """Has another thread told of both signals, also while the main thread does not run Python."""
+    _remember_standard_error()
+    reader, writer = socket.socketpair()
+
+    def listen() -> None:
+        while number := reader.recv(1)[0]:
+            if number in SIGNALS:
+                hear(number)
+
+    with reader, writer:
+        writer.setblocking(False)
+        earlier = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        thread = threading.Thread(target=listen, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(earlier)
+            writer.send(bytes(1))
+            thread.join()
+
+
+def leave(number: int, describe: Callable[[], str]) -> None:
+    """Ends the process, from whichever thread, once what is being written is there.
+
+    Args:
+      number: The signal that asked for it.
+      describe: What tells the last line on standard error, called when nothing is written any more.
+    """
+    try:
+        _writing.acquire(timeout=_LONGEST_WRITE)
+        _say_last(describe())
+        for scratch in list(_scratch):
+            _remove(scratch)
+        # A lock may be waited for that the main thread holds: that of standard output, say.
+        cleaning = threading.Thread(target=_clean_up, daemon=True)
+        cleaning.start()
+        cleaning.join(_LONGEST_CLEANING)
+    finally:
+        os._exit(128 + number)
+
+
+def _remember_standard_error() -> None:
+    """Keeps a copy of standard error, which `quiet` sends elsewhere for a while."""
+    global _standard_error
+    if _standard_error is None:
+        with contextlib.suppress(OSError):  # it is closed
+            _standard_error = os.dup(2)
+
+
+def _say_last(text: str) -> None:
+    """Writes a line past Python's own buffers and locks, which the main thread may hold."""
+    if _standard_error is None:
+        return
+    begin = '\n' if os.isatty(_standard_error) else ''  # a bar may stand there
+    with contextlib.suppress(OSError):
+        os.write(_standard_error, f'{begin}{text}\n'.encode())
+
+
+def _clean_up() -> None:
+    for child in multiprocessing.active_children():
+        child.kill()
+    multiprocessing.util._run_finalizers()  # type: ignore[attr-defined]  # semaphores
+    if sys.stdout is not None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+
+
+def _remove(scratch: Path) -> None:
+    """Removes a file or folder, whatever another thread may still put there."""
+    for _ in range(10):
+        if scratch.is_dir() and not scratch.is_symlink():
+            shutil.rmtree(scratch, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                scratch.unlink()
+        if not os.path.lexists(scratch):
+            break
