@@ -70,7 +70,7 @@ def evaluate_bins(
 ) -> BinEvaluation:
     """Compares outputs with masks, at the masks' size.
 
-    Progress goes to standard error if that is a terminal.
+    Progress goes to standard error.
 
     Args:
       folder: The outputs: NAME_output_0.bin or .txt, one for each photo.

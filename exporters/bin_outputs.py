@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -10,14 +11,14 @@ import numpy as np
 
 from exporters.bin_index import Index
 from mattingjax.data.folders import list_some
-from mattingjax.errors import MattingError
-from mattingjax.files import read_file
+from mattingjax.errors import MattingError, OutputError
+from mattingjax.files import LONGEST_NAME, read_file
 from mattingjax.images import name_key
 from mattingjax.signature import TOLERANCE
 
 DTYPES = ('float16', 'float32')
 _MAX_DIGITS = 64  # bytes of a value in a .txt
-_SUFFIX = '_output_0'
+OUTPUT_SUFFIX = '_output_0'
 _TIMESTAMP = re.compile(r'(\d{8}_\d{6})(?:_(\d+))?')
 
 
@@ -34,6 +35,16 @@ class Encoding(NamedTuple):
 
     def __str__(self) -> str:
         return f'{self.dtype} of {self.channels} channel{"s" if self.channels > 1 else ""}'
+
+
+def check_name(stem: str) -> None:
+    """Raises OutputError if a photo's name leaves no room for what an output's has more."""
+    longest = LONGEST_NAME - len(f'{OUTPUT_SUFFIX}.bin')
+    if (length := len(os.fsencode(stem))) > longest:
+        raise OutputError(
+            f'{stem}: expected a name of at most {longest} bytes, as that of its output is longer, '
+            f'found {length}'
+        )
 
 
 def find_outputs(output: Path, timestamp: str | None = None) -> Path:
@@ -68,15 +79,15 @@ def match_outputs(folder: Path, index: Index) -> dict[str, Path]:
     files = sorted([*folder.glob('[!.]*.bin'), *folder.glob('[!.]*.txt')])
     found: dict[str, Path] = {}
     for path in files:
-        name = name_key(path.stem.removesuffix(_SUFFIX))
+        name = name_key(path.stem.removesuffix(OUTPUT_SUFFIX))
         if name in found:
             raise MattingError(f'{path}: expected it or {found[name].name}, found both')
         found[name] = path
     names = {item.name: name_key(item.name) for item in index.items}
     missing = [name for name, key in names.items() if key not in found]
     unknown = [found[key].name for key in sorted(set(found) - set(names.values()))]
-    unnamed = [path.name for path in files if not path.stem.endswith(_SUFFIX)]
-    count = f'expected {len(names)} outputs, NAME{_SUFFIX}.bin or .txt, found {len(files)}'
+    unnamed = [path.name for path in files if not path.stem.endswith(OUTPUT_SUFFIX)]
+    count = f'expected {len(names)} outputs, NAME{OUTPUT_SUFFIX}.bin or .txt, found {len(files)}'
     if problem := unknown or unnamed:
         raise MattingError(f'{folder}: {count}; the index knows nothing of {list_some(problem)}')
     if missing:

@@ -22,6 +22,7 @@ from exporters.bin_index import (
     Layout,
     read_index,
 )
+from exporters.bin_outputs import check_name
 from exporters.bin_sources import Sample
 from mattingjax.compositing import checkerboard, composite, make_sheet, to_uint8
 from mattingjax.errors import OutputError
@@ -38,7 +39,7 @@ def prepare_bins(
 ) -> Index:
     """Writes the folder that `bin_index` describes, or nothing at all.
 
-    Progress goes to standard error if that is a terminal.
+    Progress goes to standard error.
 
     Args:
       samples: The photos.
@@ -49,7 +50,7 @@ def prepare_bins(
 
     Raises:
       ImageError: A photo or alpha is damaged, or the two do not fit together.
-      OutputError: Something else lies there, or it cannot be written.
+      OutputError: Something else lies there, it cannot be written, or a name is too long.
     """
     _check_target(output, samples, overwrite)
     with new_folder(output, *_KIND, overwrite=overwrite) as scratch:
@@ -133,3 +134,5 @@ def _check_target(output: Path, samples: Sequence[Sample], overwrite: bool) -> N
     for path in (path for sample in samples for path in sample.sources.values()):
         if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(output)):
             raise OutputError(f'{output}: would be replaced, but {path} lies in it')
+    for sample in samples:
+        check_name(sample.name)

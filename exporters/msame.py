@@ -22,6 +22,7 @@ import numpy as np
 
 from exporters.bin_files import read_values
 from exporters.bin_index import IMAGES_FOLDER, INDEX_FILE, Index, Layout, read_index, scaling_of
+from exporters.bin_outputs import OUTPUT_SUFFIX, check_name
 from mattingjax.errors import ArtefactError, MattingError
 from mattingjax.files import SCRATCH_FILE, check_folder, scratch_folder
 from mattingjax.sessions import READERS, Session, create_session
@@ -66,6 +67,9 @@ def run_bins(
     """
     check_folder(output)
     files, index = _find_inputs(source), _find_index(source)
+    for path in files:
+        if path != source:
+            check_name(path.stem)
     session = create_session(model, runtime)
     shape = _choose_shape(model, session, index)
     if index is not None:
@@ -89,7 +93,7 @@ def run_bins(
                 print(f'Inference time: {milliseconds[-1]:.3f}ms', flush=True)
             check_numbers(model, outcome)
             stem = file.stem if file and source != file else model.stem
-            _write_output(results, f'{stem}_output_0', outcome, outfmt)
+            _write_output(results, f'{stem}{OUTPUT_SUFFIX}', outcome, outfmt)
         folder = _rename(results, output)
     print('[INFO] output data success')
     print(f'Inference average time: {np.mean(milliseconds):.6f} ms')

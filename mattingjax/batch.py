@@ -22,7 +22,7 @@ from mattingjax.compositing import (
     to_uint8,
 )
 from mattingjax.errors import ImageError, MattingError, OutputError
-from mattingjax.files import check_folder, write_file
+from mattingjax.files import LONGEST_NAME, check_folder, write_file
 from mattingjax.images import (
     Photo,
     describe_others,
@@ -37,7 +37,6 @@ from mattingjax.progress import say, show_progress
 OUTPUTS = ('alpha', 'cutout', 'composite', 'panel')
 
 _THREADS = 2  # one decodes or draws a photo while the network has another
-_LONGEST_NAME = 255  # bytes, on every file system in use
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +59,8 @@ class Outputs:
         if unknown or not self.kinds:
             found = ', '.join(self.kinds) or 'none'
             raise MattingError(f'outputs: expected some of {", ".join(OUTPUTS)}, got {found}')
+        if len(set(self.kinds)) < len(self.kinds):
+            raise MattingError(f'outputs: expected each kind once, got {", ".join(self.kinds)}')
         if 'composite' in self.kinds and self.background is None:
             raise MattingError('outputs: a composite needs a background')
 
@@ -145,7 +146,7 @@ def matte_file(predictor: Predictor, path: Path, target: Path, outputs: Outputs)
     """
     files = [target.with_name(f'{target.name}_{kind}.png') for kind in outputs.kinds]
     for file in files:
-        if len(os.fsencode(file.name)) > _LONGEST_NAME:
+        if len(os.fsencode(file.name)) > LONGEST_NAME:
             raise ImageError(f'{path}: the name is too long for that of a result')
     photo = load_photo(path)
     try:

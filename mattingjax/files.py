@@ -17,6 +17,7 @@ from mattingjax.errors import OutputError
 from mattingjax.interrupts import removed_afterwards, writing
 
 SCRATCH_FILE = '.writing.'  # what temporary files' names begin with
+LONGEST_NAME = 255  # bytes, on every file system in use
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PLAIN_PATH = re.compile(r'(\w:)?[\w/ .,+=@~^-]*', re.ASCII)
 

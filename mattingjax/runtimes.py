@@ -13,6 +13,7 @@ import numpy as np
 
 from mattingjax.checkpoints import Checkpoint, load_checkpoint
 from mattingjax.errors import ArtefactError, MattingError
+from mattingjax.importers.hub import SCHEME
 from mattingjax.models import ModelConfig, Preprocessing, Variables, apply_compiled
 from mattingjax.sessions import READERS, SESSIONS, create_session
 from mattingjax.signature import MANIFEST_FILE, check_alpha, read_signature
@@ -160,6 +161,11 @@ def create_runtime(path_or_name: Path | str, runtime: str | None = None) -> Runt
     """
     if runtime is not None and runtime not in RUNTIMES:
         raise MattingError(f'runtime: expected one of {", ".join(RUNTIMES)}, got {runtime!r}')
+    if str(path_or_name).startswith(SCHEME):
+        raise MattingError(
+            f'{path_or_name}: weights of another format; scripts/import_weights.py (or '
+            'import_weights and save_checkpoint) makes a checkpoint of them'
+        )
     if Path(path_or_name).suffix in READERS and not os.path.isdir(path_or_name):
         if runtime == 'jax':
             raise MattingError(

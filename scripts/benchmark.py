@@ -44,16 +44,17 @@ def main() -> None:
         if is_openvino and not can_compute(precision):
             print(f'{precision}: not on this CPU')
             continue
-        runs = {}
+        runs, names = {}, {}
         for path in _MODELS.value:
             session, shape = load_peer(Path(path), _RUNTIME.value, size, precision)
             images = np.random.default_rng(0).uniform(0, 255, shape).astype(session.input_dtype)
             runs[path] = functools.partial(session, images)
+            names[path] = f'{path[-48:]} at {"×".join(map(str, shape))}'
         medians = time_in_turn(runs, _ROUNDS.value)
         print(f'{_RUNTIME.value} {precision}, {_ROUNDS.value} rounds')
         for path, seconds in medians.items():
             ratio = seconds / medians[_MODELS.value[0]]
-            print(f'{path[-60:]:62}{seconds * 1e3:9.2f} ms{ratio:8.3f}')
+            print(f'{names[path]:70}{seconds * 1e3:9.2f} ms{ratio:8.3f}')
 
 
 if __name__ == '__main__':

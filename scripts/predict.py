@@ -65,7 +65,9 @@ def main() -> int:
     if source != '-' and not Path(source).is_file() and not Path(source).is_dir():
         raise MattingError(f'{source}: neither a file nor a folder (streams: --input=-)')
     background = Background(_BACKGROUND.value) if _BACKGROUND.value else None
-    kinds = _KINDS.value or _default_kinds(source == '-', background is not None)
+    kinds = _KINDS.value
+    if kinds is None:
+        kinds = _default_kinds(source == '-', background is not None)
     outputs = batch.Outputs(tuple(kinds), background, _FOREGROUND.value)
     if source == '-' and len(kinds) != 1:
         raise MattingError(f'--outputs: expected one kind with --input=-, got {",".join(kinds)}')

@@ -161,3 +161,17 @@ def test_unknown_outputs(kinds, message):
         Outputs(kinds)
     with pytest.raises(MattingError, match='needs a background'):
         Outputs(('composite',))
+
+
+@pytest.mark.parametrize(
+    ('kinds', 'message'),
+    [
+        ((), 'outputs: expected some of alpha.*, got none'),
+        (('alpha', 'matte'), 'outputs: expected some of alpha.*, got alpha, matte'),
+        (('alpha', 'alpha'), 'outputs: expected each kind once, got alpha, alpha'),
+        (('composite',), 'outputs: a composite needs a background'),
+    ],
+)
+def test_outputs_that_cannot_be_made(kinds, message):
+    with pytest.raises(MattingError, match=message):
+        Outputs(kinds)

@@ -271,6 +271,13 @@ def test_missing_figures_in_files(tmp_path):
     assert '–' in format_table(report)
 
 
+def test_long_names_are_cut_in_the_table(records):
+    record = records[0] | {'name': 'a' * 60 + 'z' * 60}
+    table = format_table(evaluate(brightness, [record], EvaluationOptions(metrics=('mad',))))
+    assert f'{"a" * 23}…{"z" * 24}  ' in table
+    assert max(map(len, table.splitlines())) == 48 + 15
+
+
 def test_a_table(records):
     report = evaluate(brightness, records, EvaluationOptions(metrics=('sad', 'mad')))
     about, whole, unknown = format_table(report, worst=1).split('\n\n')

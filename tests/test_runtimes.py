@@ -112,13 +112,14 @@ def test_damaged_artefacts_are_one_line(tmp_path, suffix):
         ('model.xml', 'onnxruntime', "expected the runtime openvino, got 'onnxruntime'"),
         ('model.xml', 'jax', 'JAX runs checkpoints, expected the runtime openvino'),
         ('checkpoint', 'openvino', 'expected an artefact .* for the runtime openvino'),
+        ('hf://a/b/c.onnx', None, 'hf://a/b/c.onnx: weights of another format; .*import_weights'),
         ('model.xml', 'tvm', "runtime: expected one of jax, openvino.*, got 'tvm'"),
     ],
 )
 def test_runtimes_that_do_not_suit_are_told(tmp_path, name, runtime, message):
     (tmp_path / 'model.xml').touch()
     with pytest.raises(MattingError, match=message):
-        create_predictor(tmp_path / name, runtime)
+        create_predictor(name if '://' in name else tmp_path / name, runtime)
 
 
 def test_what_lies_beside_an_artefact_is_told(tmp_path):

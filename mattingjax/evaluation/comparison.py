@@ -98,7 +98,7 @@ def evaluate(
 ) -> EvaluationReport:
     """Compares predicted alphas with the true ones.
 
-    Progress goes to standard error if that is a terminal.
+    Progress goes to standard error.
 
     Args:
       predict: A photo, uint8 [H, W, 3] → its alpha, float [h, w] in [0, 1], of any size; a

@@ -23,6 +23,7 @@ from mattingjax.images import encode_png
 from mattingjax.metrics import METRICS
 
 _TOOLS = ('mattingjax', 'jax', 'numpy', 'scipy', 'opencv-python-headless', 'pillow')
+_WIDEST = 48  # of the column of names
 _TITLES = {'whole': 'whole image', 'unknown': 'unknown region'}
 
 
@@ -46,13 +47,18 @@ def format_table(report: EvaluationReport, worst: int = 5) -> str:
         rows = {name: report.errors[name] for name in named}
         rows |= {f'median of {count}': report.medians, f'mean of {count}': report.means}
         title = _TITLES[region]
-        width = max(map(len, [*rows, title]))
+        width = max(map(len, [*map(_cut, rows), title]))
         lines = [f'{title:{width}}' + ''.join(f'{metric:>15}' for metric in columns)]
         for name, row in rows.items():
             cells = (format_figure(metric, row[column]) for metric, column in columns.items())
-            lines.append(f'{name:{width}}' + ''.join(f'{cell:>15}' for cell in cells))
+            lines.append(f'{_cut(name):{width}}' + ''.join(f'{cell:>15}' for cell in cells))
         tables.append('\n'.join(lines))
     return '\n\n'.join(tables)
+
+
+def _cut(name: str) -> str:
+    half = _WIDEST // 2
+    return name if len(name) <= _WIDEST else f'{name[: half - 1]}…{name[-half:]}'
 
 
 def format_protocol(report: EvaluationReport, about: Mapping[str, Any]) -> str:

@@ -327,6 +327,24 @@ def test_nothing_is_left_of_a_preparation_that_failed(dataset):
     assert sorted(os.listdir(dataset)) == ['mattes', 'photos']
 
 
+def test_names_leave_room_for_those_of_the_outputs(brightness, dataset, prepared):
+    name = 'n' * (256 - len('_output_0.bin'))
+    message = 'expected a name of at most 242 bytes, .* found 243'
+    for file in ('photos/b.png', 'mattes/b.tif'):
+        (dataset / file).rename((dataset / file).with_stem(name))
+    samples = pair_photos(dataset / 'photos', dataset / 'mattes')
+    with pytest.raises(OutputError, match=message):
+        prepare_bins(samples, create_layout(height=SIZE, width=SIZE), dataset / 'others')
+    (dataset / 'loose').mkdir()
+    file = (prepared / 'images' / 'b.bin').rename(dataset / 'loose' / f'{name}.bin')
+    with pytest.raises(OutputError, match=message):
+        run_bins(brightness, file.parent, dataset / 'outputs')
+    assert not (dataset / 'outputs').exists()
+    file.rename(file.with_stem(name[1:]))
+    folder = run_bins(brightness, file.parent, dataset / 'outputs').folder
+    assert (folder / f'{name[1:]}_output_0.bin').is_file()
+
+
 def test_only_a_preparation_is_overwritten(dataset, prepared):
     layout = create_layout(height=SIZE, width=SIZE)
     samples = pair_photos(dataset / 'photos', dataset / 'mattes')
