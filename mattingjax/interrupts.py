@@ -136,12 +136,16 @@ def _remember_standard_error() -> None:
 
 
 def _say_last(text: str) -> None:
-    """Writes a line past Python's own buffers and locks, which the main thread may hold."""
+    """Writes a line past Python's own buffers and locks, which the main thread may hold.
+
+    Nothing comes after it: other threads would complain of what is taken from under them.
+    """
     if _standard_error is None:
         return
     begin = '\n' if os.isatty(_standard_error) else ''  # a bar may stand there
     with contextlib.suppress(OSError):
         os.write(_standard_error, f'{begin}{text}\n'.encode())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def _clean_up() -> None:

@@ -204,9 +204,11 @@ def test_a_second_ctrl_c_leaves_at_once(whole, tmp_path):
     assert_as_if_nothing_had_happened(workdir, whole)
 
 
-def test_ctrl_c_in_a_program_of_ones_own(tmp_path, monkeypatch):
+def test_ctrl_c_in_a_program_of_ones_own(tmp_path, monkeypatch, request):
     """It is Python's own before the first step, where nothing is lost; later a stop that saves."""
     workdir, compiled = tmp_path / 'run', step_that_fails('loss', 0)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
 
     def compile_step(self):
         if at == 0:
