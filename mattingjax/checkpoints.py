@@ -22,7 +22,7 @@ import flax.traverse_util
 import jax
 import numpy as np
 
-from mattingjax.errors import CheckpointError, MattingError, OutputError
+from mattingjax.errors import CheckpointError, MattingError, OutputError, unwrapped
 from mattingjax.files import check_new_folder, new_folder, plainly_named
 from mattingjax.models import (
     ModelConfig,
@@ -38,10 +38,8 @@ CONFIG_FILE, VARIABLES_FOLDER = 'config.json', 'variables'
 _KIND = ('a checkpoint', CONFIG_FILE)
 DEFAULT_WEIGHTS = 'modnet_p'  # of those that ship: the best mattes
 _SHIPPED = Path(__file__).parent / 'weights'
-_MAX_UNFOLDING, _FREE_BYTES = (
-    100,
-    2**26,
-)  # what files may take in memory, times their size; at least
+_MAX_UNFOLDING = 100  # what files may take in memory, times their size
+_FREE_BYTES = 2**26  # what they always may
 _MAX_TREE = 2**24  # bytes of Orbax's list of the variables; MODNet's has 100 kB
 
 
@@ -154,7 +152,7 @@ def save_checkpoint(
     except OutputError as error:
         raise CheckpointError(str(error)) from error
     except Exception as error:  # Orbax and TensorStore raise their own types
-        raise CheckpointError(f'{path}: cannot be written ({_one_line(error)})') from error
+        raise CheckpointError(f'{path}: cannot be written ({_describe(error)})') from error
 
 
 def _read_back(folder: Path, config: ModelConfig, variables: Variables) -> None:
@@ -188,8 +186,10 @@ def check_target(path: Path | str, *, overwrite: bool = False) -> None:
         raise CheckpointError(str(error)) from error
 
 
-def _one_line(error: Exception) -> str:
-    return f'{type(error).__name__}: {" ".join(str(error).split()):.200}'
+def _describe(error: Exception) -> str:
+    # TensorStore ends with everything that it was asked for.
+    text = str(error).split(' [tensorstore_spec=')[0]
+    return f'{type(error).__name__}: {unwrapped(text)}'
 
 
 def load_checkpoint(path_or_name: Path | str) -> Checkpoint:
@@ -246,15 +246,17 @@ def _load_variables(folder: Path, config: ModelConfig) -> Variables:
     if not folder.is_dir():
         raise CheckpointError(f'{folder}: missing')
     try:
-        with plainly_named(folder) as plain, ocp.PyTreeCheckpointer() as checkpointer:
+        handler = ocp.PyTreeCheckpointHandler()
+        with plainly_named(folder) as plain, ocp.Checkpointer(handler) as checkpointer:
             _check_tree_file(plain)
-            declared = checkpointer.metadata(plain).item_metadata
+            # The checkpointer's own `metadata` logs that it failed, and keeps the reason to itself.
+            declared = handler.metadata(plain)
             _check_declared(folder, getattr(declared, 'tree', declared), expected)
             restored = checkpointer.restore(plain)
     except CheckpointError:
         raise
     except Exception as error:  # Orbax and TensorStore raise their own types
-        raise CheckpointError(f'{folder}: damaged variables ({_one_line(error)})') from error
+        raise CheckpointError(f'{folder}: damaged variables ({_describe(error)})') from error
     found = flax.traverse_util.flatten_dict(restored, sep='/')
     if bad := find_bad_value(found):
         raise CheckpointError(f'{folder}: {bad[0]}: {bad[1]}')

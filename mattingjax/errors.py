@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 MAX_LINE = 300  # characters of a line for people, whatever is in it
+_MAX_READ = 4 * MAX_LINE  # characters of a message that are looked at: it may have megabytes
 _SHORTEST_WORD = 60  # what a long word is cut to before the line itself is
 
 
@@ -65,11 +66,13 @@ def one_line(text: str, limit: int = MAX_LINE) -> str:
     What cannot be printed (line breaks, control characters, characters that turn the direction of
     writing, bytes of a file's name that are no text) is escaped. If the line is too long, first
     its longest words lose their middle, so that both ends of a path stay; only then the line does.
+    What is far too long loses its middle at once.
 
     Args:
       text: What to say.
       limit: The most characters that the line may have.
     """
+    text = _without_middle(text, _MAX_READ)
     if not text.isprintable():
         text = ''.join(c if c.isprintable() else repr(c)[1:-1] for c in text)
     if len(text) <= limit:
@@ -82,6 +85,11 @@ def one_line(text: str, limit: int = MAX_LINE) -> str:
     ):
         longest -= 1
     return _without_middle(' '.join(_without_middle(word, longest) for word in words), limit)
+
+
+def unwrapped(text: str) -> str:
+    """A message of others, of any length, with a space for every line break and indentation."""
+    return ' '.join(_without_middle(text, _MAX_READ).split())
 
 
 def _without_middle(text: str, limit: int) -> str:

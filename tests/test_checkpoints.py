@@ -157,14 +157,35 @@ def test_what_does_not_fit_is_not_even_read(mmnet, broken, monkeypatch):
     ):
         rewrite_variables(broken, flax.traverse_util.unflatten_dict({**flat, name: value}, sep='/'))
         with monkeypatch.context() as patch:
-            patch.setattr(ocp.PyTreeCheckpointer, 'restore', fail)
+            patch.setattr(ocp.Checkpointer, 'restore', fail)
             with pytest.raises(MattingError, match=message):
                 load_checkpoint(broken)
     with monkeypatch.context() as patch:
-        patch.setattr(ocp.PyTreeCheckpointer, 'restore', fail)
+        patch.setattr(ocp.Checkpointer, 'restore', fail)
         (broken / 'variables' / '_METADATA').write_bytes(b' ' * 2**25)
         with pytest.raises(MattingError, match='its list of variables has 33554432 bytes'):
             load_checkpoint(broken)
+
+
+@pytest.mark.parametrize(
+    ('file', 'content', 'cause'),
+    [
+        ('_METADATA', b'{"tree_metadata": {', 'JSONDecodeError: '),
+        ('_METADATA', b'[' * 100_000, 'RecursionError: '),
+        ('manifest.ocdbt', b'short', 'ValueError: DATA_LOSS: '),
+        ('manifest.ocdbt', None, 'ValueError: NOT_FOUND: '),
+    ],
+)
+def test_damaged_files_are_told_with_the_cause(broken, run_script, tmp_path, file, content, cause):
+    damaged = broken / 'variables' / file
+    damaged.unlink()
+    if content is not None:
+        damaged.write_bytes(content)
+    photo = tmp_path / 'photo.png'
+    photo.touch()
+    arguments = ('--checkpoint', broken, '--input', photo, '--output', tmp_path / 'out')
+    process = run_script('predict', *arguments)
+    assert_one_line_error(process, f'broken/variables: damaged variables ({cause}')
 
 
 def test_variables_larger_than_their_files_are_not_read(mmnet_path, monkeypatch):

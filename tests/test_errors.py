@@ -1,8 +1,10 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mattingjax.errors import MAX_LINE, MattingError, missing_package, one_line
+from mattingjax.errors import MAX_LINE, MattingError, missing_package, one_line, unwrapped
 
 
 @given(st.text(st.characters(), max_size=2000) | st.text('ab /\n', max_size=2000))
@@ -45,6 +47,21 @@ def test_then_the_line_is():
     assert len(line) == MAX_LINE
     assert line.startswith('a name: expected none')
     assert line.endswith('none, found this')
+
+
+@pytest.mark.parametrize('part', ['a ', 'a', '\u202e', '\n', ' '])
+def test_megabytes_are_cut_at_once(part):
+    text = f'first {part * 5_000_000} last'
+    start = time.monotonic()
+    line = one_line(text)
+    words = unwrapped(text)
+    assert time.monotonic() - start < 1
+    assert line.startswith('first ')
+    assert line.endswith(' last')
+    assert len(line) <= MAX_LINE
+    assert words.startswith('first ')
+    assert words.endswith(' last')
+    assert len(words) <= 4 * MAX_LINE
 
 
 def test_an_error_leaves_room_for_what_is_put_before_it():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import glob
-import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -167,7 +166,7 @@ def _checkpoint(
 ) -> Checkpoint:
     provenance = {
         'imported': file_format,
-        'sha256': {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files},
+        'sha256': {file.name: hub.hash_file(file) for file in files},
         'ignored': sorted(ignored),
         'initialised': sorted(initialised),
     }

@@ -61,7 +61,7 @@ def fetch_from_hub(address: str, sha256: str | None = None) -> Path:
             f'{address}: cannot be downloaded ({type(error).__name__}); download '
             f'{_page(repository, revision, name)} by hand and pass the file'
         ) from error
-    found = hashlib.sha256(file.read_bytes()).hexdigest()
+    found = hash_file(file)
     if sha256 is None:
         logging.getLogger(__name__).warning(
             '%s: nobody vouches for this file, as its SHA-256 is not known here; it is %s, and '
@@ -70,6 +70,12 @@ def fetch_from_hub(address: str, sha256: str | None = None) -> Path:
     elif found != sha256.lower():
         raise WeightsError(f'{address}: expected SHA-256 {sha256.lower()}, got {found}')
     return file
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file of any size, in hexadecimal."""
+    with path.open('rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def _page(repository: str, revision: str | None, name: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import flax.traverse_util
 import numpy as np
 
-from mattingjax.errors import WeightsError
+from mattingjax.errors import WeightsError, one_line
 from mattingjax.models import (
     ModelConfig,
     Variables,
@@ -96,19 +96,22 @@ def find_problems(
 def _name_alike(candidate: Candidate, shapes: Mapping[str, Shape]) -> str:
     """A name that the file lacks beside the most similar one that nothing uses, for a message."""
     expected = [source.name for source, _ in candidate.sources().values()]
-    absent = [re.split('[./]', name) for name in expected if name not in shapes]
-    unknown = [re.split('[./]', name) for name in sorted(set(shapes) - set(expected))]
+    absent = [name for name in expected if name not in shapes]
+    unknown = sorted(set(shapes) - set(expected))
     if not absent or not unknown:
         return ''
-    pair = absent[0], unknown[0]
+    ours, theirs = absent[0], unknown[0]
     for length in range(6, 0, -1):  # of equal ends
-        ends = {tuple(parts[-length:]): parts for parts in reversed(unknown)}
-        pairs = ((parts, ends.get(tuple(parts[-length:]))) for parts in absent)
-        if found := next(((ours, theirs) for ours, theirs in pairs if theirs), None):
-            pair = found
+        ends = {_end(name, length): name for name in reversed(unknown)}
+        if alike := next((name for name in absent if _end(name, length) in ends), None):
+            ours, theirs = alike, ends[_end(alike, length)]
             break
-    ours, theirs = ('.'.join(parts) for parts in pair)
-    return f'; {ours:.60} is expected, the file has {theirs:.60}'
+    return f'; {one_line(ours, 60)} is expected, the file has {one_line(theirs, 60)}'
+
+
+def _end(name: str, length: int) -> tuple[str, ...]:
+    """The last parts of a name of PyTorch or TensorFlow."""
+    return tuple(re.split('[./]', name)[-length:])
 
 
 def assemble(
@@ -140,7 +143,7 @@ def assemble(
     if least:
         count = len(least) - 1
         more = f' (and {count} more variables do not fit{_name_alike(chosen, shapes)})'
-        raise WeightsError(f'{where}: {least[0]:.150}{more if count else ""}')
+        raise WeightsError(f'{where}: {one_line(least[0], 150)}{more if count else ""}')
     sources = {path: source for path, (source, _) in chosen.sources().items()}
     present = {path: tensors[s.name] for path, s in sources.items() if s.name in tensors}
     if bad := find_bad_value(present):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mattingjax.errors import MattingError, WeightsError
+from mattingjax.errors import MattingError, WeightsError, one_line
 from mattingjax.importers.matching import Shape, Source
 from mattingjax.models import MODNetConfig
 from mattingjax.models.architecture import read_json
@@ -21,9 +22,19 @@ from mattingjax.models.mobilenet_v2 import (
 
 _OIHW = (2, 3, 1, 0)  # PyTorch kernels [out, in, h, w] → [h, w, in, out]
 _LEAVES = {'kernel': 'weight', 'scale': 'weight', 'mean': 'running_mean', 'var': 'running_var'}
+_MAX_NAME = 200  # characters; MODNet's longest has 58
+_MAX_WRAPPERS = 8  # prefixes, one within the other
 _BRANCHES = ('backbone.', 'lr_branch.', 'hr_branch.', 'f_branch.')
 # Heads that only training needs: inference exports leave them out.
 TRAINING_HEADS = ('lr_branch.conv_lr.', 'hr_branch.conv_hr.')
+
+
+def check_name(name: str) -> str:
+    """The name of a tensor in a file; raises WeightsError if no network has names so long."""
+    if len(name) > _MAX_NAME:
+        found = f'{one_line(name, 60)}: a name of {len(name)} characters'
+        raise WeightsError(f'{found}, expected at most {_MAX_NAME}')
+    return name
 
 
 def canonical_names(names: Iterable[str]) -> dict[str, str]:
@@ -37,7 +48,8 @@ def canonical_names(names: Iterable[str]) -> dict[str, str]:
     first = min(plain.values(), default='').split('.')
     last = max(plain.values(), default='').split('.')
     prefixes = ['']
-    for part, other in zip(first[:-1], last[:-1], strict=False):
+    common = zip(first[:-1], last[:-1], strict=False)
+    for part, other in itertools.islice(common, _MAX_WRAPPERS):
         if part != other:
             break
         prefixes.append(f'{prefixes[-1]}{part}.')

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mattingjax.errors import WeightsError
-from mattingjax.importers.modnet_names import canonical_names
+from mattingjax.importers.modnet_names import canonical_names, check_name
 from mattingjax.importers.protobuf import Buffer, read_fields
 from mattingjax.models.mobilenet_v2 import EPSILON, STRIDES
 
@@ -57,6 +57,8 @@ def read_modnet_onnx(path: Path | str) -> dict[str, np.ndarray]:
             raise WeightsError(f'expected an ONNX file of 1 to {_MAX_BYTES} bytes')
         _check_structure(content)
         graph = onnx.load_model_from_string(content).graph
+        for tensor in graph.initializer:
+            check_name(tensor.name)
     except OSError as error:
         raise WeightsError(f'{path}: cannot be read: {error.strerror or error}') from error
     except Exception as error:  # protobuf raises its own types

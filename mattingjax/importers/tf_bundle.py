@@ -111,6 +111,8 @@ class TensorBundle:
             raise WeightsError(
                 f'{name:.80}: shape {entry.shape} takes {expected} bytes, found {entry.size}'
             )
+        if not expected:  # the other sizes may be such that no array has
+            raise WeightsError(f'{name:.80}: an empty tensor, of shape {entry.shape}')
         self._left -= expected
         if self._left < 0:
             raise WeightsError(f'{name:.80}: with it the tensors take over {_MAX_DATA} bytes')
@@ -136,9 +138,13 @@ def _read_table(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         raise WeightsError('its index has not the end of one')
     _, position = _handle(footer, 0)
     (offset, size), _ = _handle(footer, position)
-    count = 0
+    count = end = 0
     for _, handle in _read_block(content, offset, size):
         (offset, size), _ = _handle(handle, 0)
+        # A writer puts one after the other; blocks that overlap would be read without end.
+        if offset < end:
+            raise WeightsError('its index has blocks that overlap')
+        end = offset + size + _TRAILER
         for key, value in _read_block(content, offset, size):
             count += 1
             if count > _MAX_ENTRIES:

@@ -17,12 +17,13 @@ from typing import Any, Literal
 import ml_dtypes
 import numpy as np
 
-from mattingjax.errors import WeightsError
+from mattingjax.errors import WeightsError, one_line
+from mattingjax.importers.modnet_names import check_name
 from mattingjax.importers.torch_pickle import MAX_BYTES, StorageRecord, TensorRecord, read_pickle
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
-_MAX_UNFOLDING = 8
+_MAX_UNFOLDING, _MAX_VALUES = 8, 2**29  # times the file's size; bytes; MODNet has 26 MB
 _MAX_MESSAGE = 160  # characters, beside the file's name
 
 _STORAGE_DTYPES: dict[str, np.dtype] = {
@@ -75,7 +76,7 @@ def read_torch_tensors(path: Path | str) -> dict[str, np.ndarray]:
 
     Raises:
       WeightsError: The file is damaged, names something that is not a tensor (the message says
-        what), holds no state dict, or would take over eight times its size in memory.
+        what), holds no state dict, or would take over eight times its size, or 512 MB, in memory.
     """
     path = Path(path)
     try:
@@ -88,16 +89,12 @@ def read_torch_tensors(path: Path | str) -> dict[str, np.ndarray]:
             )
         return _read_zip(path) if head.startswith(b'PK') else _read_legacy(path)
     except WeightsError as error:
-        raise WeightsError(f'{path}: {_shorten(str(error))}') from error
+        raise WeightsError(f'{path}: {one_line(str(error), _MAX_MESSAGE)}') from error
     except OSError as error:
         raise WeightsError(f'{path}: cannot be read: {error.strerror or error}') from error
     except Exception as error:  # a hostile or cut-off file can fail in any way
-        problem = _shorten(f'{type(error).__name__}: {error}')
+        problem = one_line(f'{type(error).__name__}: {error}', _MAX_MESSAGE)
         raise WeightsError(f'{path}: damaged PyTorch file ({problem})') from error
-
-
-def _shorten(message: str) -> str:
-    return message if len(message) <= _MAX_MESSAGE else f'{message[: _MAX_MESSAGE - 3]}...'
 
 
 def _read_zip(path: Path) -> dict[str, np.ndarray]:
@@ -226,7 +223,7 @@ def _views(
 ) -> dict[str, np.ndarray]:
     """The tensors in the storages, copied; bounds are checked first."""
     # Tensors may share a storage, but a small file must not unfold into a large memory.
-    bytes_left = _MAX_UNFOLDING * file_size
+    bytes_left = min(_MAX_UNFOLDING * file_size, _MAX_VALUES)
     tensors = {}
     for name, record in records.items():
         storage = storages[record.storage]
@@ -241,7 +238,10 @@ def _views(
             )
         bytes_left -= count * storage.itemsize
         if bytes_left < 0:
-            raise WeightsError(f'refused: its tensors take over {_MAX_UNFOLDING} times its size')
+            raise WeightsError(
+                f'refused: its tensors take over {_MAX_UNFOLDING} times its size, or over '
+                f'{_MAX_VALUES} bytes'
+            )
         if not count:
             tensors[name] = np.zeros(record.size, storage.dtype)
             continue
@@ -260,7 +260,7 @@ def _find_state_dict(content: Any) -> dict[str, TensorRecord]:
     if not isinstance(content, dict):
         raise WeightsError(f'expected a dictionary of tensors, found {type(content).__name__}')
     tensors = {
-        name: value
+        check_name(name): value
         for name, value in content.items()
         if isinstance(name, str) and isinstance(value, TensorRecord)
     }

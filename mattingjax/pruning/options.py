@@ -13,7 +13,7 @@ from mattingjax.pruning.selection import Limits, check_ratio, check_threshold
 
 SELECTIONS = ('uniform', 'global', 'reference')
 TARGETS = ('target_params', 'target_macs', 'target_latency')
-_MAX_BITS = 10_000  # of a whole number; Python cannot print one of thousands of digits
+_LIMIT = 2**63  # whole numbers are below it; Python cannot even print one of thousands of digits
 _SUFFIXES = {'k': 1e3, 'M': 1e6, 'G': 1e9}
 
 
@@ -73,7 +73,7 @@ class PruneOptions(Architecture):
             raise MattingError(f'{unknown[0]}: unknown setting; known: {", ".join(names)}')
         values = dict(settings)
         for name, value in values.items():
-            if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+            if isinstance(value, int) and value >= _LIMIT:
                 raise MattingError(f'{name}: expected a number below 2**63, got a larger one')
         if isinstance(values.get('ignore'), list):
             values['ignore'] = tuple(values['ignore'])
@@ -87,7 +87,7 @@ class PruneOptions(Architecture):
         self.require(
             self.aggregate in AGGREGATIONS, 'aggregate', f'one of {", ".join(AGGREGATIONS)}'
         )
-        self.require(0 <= self.seed < 2**63, 'seed', '0 or more, below 2**63')
+        self.require(0 <= self.seed < _LIMIT, 'seed', '0 or more, below 2**63')
         if self.ratio is not None:
             check_ratio(self.ratio)
         if self.threshold is not None:

@@ -1,6 +1,7 @@
 """The originals' files give the originals' outputs; every variable is accounted for."""
 
 import json
+import re
 import shutil
 
 import flax.traverse_util
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 
 from mattingjax import MattingError, import_weights
-from mattingjax.importers import modnet_names
+from mattingjax.errors import one_line
+from mattingjax.importers import mmnet_tf, modnet_names
+from mattingjax.importers.matching import Candidate, assemble
 from mattingjax.models import create_model, create_model_config, variable_shapes
 from tests.conftest import assert_one_line_error, torch_call, write_state_dict, write_torch_file
 
@@ -80,6 +83,10 @@ def test_a_prefix_that_some_names_have_stays():
     published = ['backbone.a', 'f_branch.b', 'criterion.c']
     assert list(modnet_names.canonical_names(names).values()) == published
     assert modnet_names.canonical_names([]) == {}
+    # No file has so many wrappers.
+    deep = f'{"a." * 9}backbone.b'
+    assert modnet_names.canonical_names([deep]) == {deep: deep}
+    assert modnet_names.canonical_names([deep[2:]]) == {deep[2:]: 'backbone.b'}
 
 
 def test_names_that_do_not_fit_are_shown_beside_ours(modnet, tmp_path):
@@ -91,6 +98,21 @@ def test_names_that_do_not_fit_are_shown_beside_ours(modnet, tmp_path):
     message = r'; f_branch\.(\S+) is expected, the file has fusion\.\1\)'
     with pytest.raises(MattingError, match=message):
         import_weights(tmp_path / 'weights.ckpt')
+
+
+@pytest.mark.parametrize('prefix', ['Other', 'Other/' + 'x' * 100])
+def test_names_of_tensorflow_are_shown_as_they_are(mmnet, prefix):
+    candidate = Candidate(mmnet.config, mmnet_tf.find_tensorflow_source)
+    sources = [source for source, _ in candidate.sources().values()]
+    tensors = {
+        f'{prefix}/{source.name.partition("/")[2]}': np.zeros(1, np.float32) for source in sources
+    }
+    with pytest.raises(MattingError) as caught:
+        assemble([candidate], tensors, where='model')
+    ours, theirs = re.findall(r'; (\S+) is expected, the file has (\S+)\)', str(caught.value))[0]
+    assert ours in {one_line(source.name, 60) for source in sources}
+    assert theirs in {one_line(name, 60) for name in tensors}
+    assert theirs.endswith(ours[-25:])
 
 
 @pytest.mark.parametrize(

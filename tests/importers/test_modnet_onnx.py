@@ -95,6 +95,7 @@ def test_a_missing_convolution(export, tmp_path):
             ('Conv', {'module.f_branch.conv_f.1.layers.0.bias': np.zeros(1, np.float32)}),
             'f_branch.conv_f.1.layers.0.bias: stands twice under two spellings',
         ),
+        (('Conv', {'a.' * 10_000: np.zeros(1, np.float32)}), r'a\.: a name of 20000 characters'),
         (('Conv', {'f_branch.more.weight': np.zeros(1, np.float32)}), 'unknown variable'),
     ],
 )

@@ -1,6 +1,7 @@
 """TensorFlow's checkpoints, written here byte by byte: no TensorFlow, and nothing of the reader."""
 
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -38,13 +39,27 @@ def tensor_entry(
     return field(1, dtype) + field(2, dimensions) + places + end
 
 
-def write_bundle(prefix: Path, entries: dict[bytes, bytes], *, shards: int = 1) -> None:
-    """An index of one block, each key in full but for the first letter that it shares."""
-    block, last = b'', b''
-    for key, value in sorted({b'': field(1, shards) + field(3, field(1, 1)), **entries}.items()):
-        shared = int(key[:1] == last[:1] != b'')
-        block += varint(shared) + varint(len(key) - shared) + varint(len(value))
-        block, last = block + key[shared:] + value, key
+def write_bundle(
+    prefix: Path, entries: dict[bytes, bytes], *, shards: int = 1, per_block: int = 2**20
+) -> None:
+    """An index of some entries a block, each key in full but for the first letter it shares."""
+    entries = {b'': field(1, shards) + field(3, field(1, 1)), **entries}
+    keys = sorted(entries)
+    restarts = struct.pack('<II', 0, 1)
+    blocks = []
+    for start in range(0, len(keys), per_block):
+        block, last = b'', b''
+        for key in keys[start : start + per_block]:
+            shared, value = int(key[:1] == last[:1] != b''), entries[key]
+            block += varint(shared) + varint(len(key) - shared) + varint(len(value))
+            block, last = block + key[shared:] + value, key
+        blocks.append(block + restarts)
+    write_index(prefix, blocks, range(len(blocks)))
+    prefix.with_name(f'{prefix.name}.data-00000-of-00001').write_bytes(ARRAY.tobytes())
+
+
+def write_index(prefix: Path, blocks: list[bytes], order: Iterable[int]) -> None:
+    """An index that names its blocks, by their positions, in this order."""
     content = b''
 
     def add(block: bytes) -> bytes:
@@ -53,14 +68,16 @@ def write_bundle(prefix: Path, entries: dict[bytes, bytes], *, shards: int = 1) 
         content += block + b'\0' + struct.pack('<I', masked_crc32c(block + b'\0'))
         return handle
 
+    handles = [add(block) for block in blocks]
     restarts = struct.pack('<II', 0, 1)
-    data = add(block + restarts)
     empty = add(restarts)
-    key = b'\xff'
-    top = add(varint(0) + varint(len(key)) + varint(len(data)) + key + data + restarts)
-    footer = (empty + top).ljust(40, b'\0') + struct.pack('<Q', 0xDB4775248B80FB57)
-    prefix.with_name(f'{prefix.name}.index').write_bytes(content + footer)
-    prefix.with_name(f'{prefix.name}.data-00000-of-00001').write_bytes(ARRAY.tobytes())
+    top = b''
+    for position in order:
+        handle = handles[position]
+        top += varint(0) + varint(1) + varint(len(handle)) + b'\xff' + handle
+    footer = (empty + add(top + restarts)).ljust(40, b'\0')
+    index = content + footer + struct.pack('<Q', 0xDB4775248B80FB57)
+    prefix.with_name(f'{prefix.name}.index').write_bytes(index)
 
 
 def test_the_checksum_is_castagnolis():
@@ -70,9 +87,10 @@ def test_the_checksum_is_castagnolis():
 
 
 @pytest.mark.parametrize('name', ['model', 'a[1]b', 'b*?', '%41 #~', 'ä"\'{}', '-x'])
-def test_reads_what_was_written(tmp_path, name):
+@pytest.mark.parametrize('per_block', [1, 2, 100])
+def test_reads_what_was_written(tmp_path, name, per_block):
     entries = {b'a/weights': tensor_entry(), b'a/b': tensor_entry((3, 2)), b'a/Adam': b''}
-    write_bundle(tmp_path / name, entries)
+    write_bundle(tmp_path / name, entries, per_block=per_block)
     read, ignored = read_tensorflow_tensors(tmp_path / name)
     np.testing.assert_array_equal(read['a/weights'], ARRAY)
     np.testing.assert_array_equal(read['a/b'], ARRAY.reshape(3, 2))
@@ -85,6 +103,8 @@ def test_reads_what_was_written(tmp_path, name):
         (tensor_entry((2**40,)), r'a: shape \(1099511627776,\) takes 4398046511104 bytes'),
         (tensor_entry((2**40,), size=2**42), 'with it the tensors take over 33554432 bytes'),
         (tensor_entry((2**62, 2**62)), 'takes 850705917302346158658436518579420528640* bytes'),
+        (tensor_entry((0, 2**62, 2**62), size=0), r'a: an empty tensor, of shape \(0, 46\d+, 46'),
+        (tensor_entry((0,), size=0), r'a: an empty tensor, of shape \(0,\)'),
         (tensor_entry((-2, 3)), 'its index is damaged'),
         (tensor_entry((1,) * 300), 'its index is damaged'),
         (tensor_entry(offset=2**40), 'has 0 of its 24 bytes'),
@@ -125,6 +145,15 @@ def test_impossible_indices(tmp_path):
         index.write_bytes(content)
         with pytest.raises(MattingError, match=message):
             read_tensorflow_tensors(prefix)
+
+
+@pytest.mark.parametrize('order', [[0] * 10_000, [0, 1, 1], [1, 0]])
+def test_blocks_that_overlap_are_not_read_again(tmp_path, order):
+    # Nothing but restarts: no entry that would be counted.
+    blocks = [bytes(100_000) + struct.pack('<I', 25_000)] * 2
+    write_index(tmp_path / 'model', blocks, order)
+    with pytest.raises(MattingError, match='its index has blocks that overlap'):
+        read_tensorflow_tensors(tmp_path / 'model')
 
 
 def test_equals_tensorflows_own_reader(shared):

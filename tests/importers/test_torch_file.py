@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mattingjax.errors import WeightsError
+from mattingjax.importers import torch_file
 from mattingjax.importers.torch_file import (
     LEGACY_MAGIC,
     LEGACY_PROTOCOL,
@@ -123,6 +124,26 @@ def test_a_small_file_does_not_unfold_into_a_large_memory(path):
         read_torch_tensors(path)
     write_torch_file(path, {'a': tensor}, {'0': array}, zipfile.ZIP_DEFLATED)
     with pytest.raises(WeightsError, match=r'is compressed; PyTorch only stores'):
+        read_torch_tensors(path)
+
+
+def test_a_large_file_does_not_unfold_into_a_larger_memory(path, monkeypatch):
+    monkeypatch.setattr(torch_file, '_MAX_VALUES', 500_000)
+    array = np.zeros(100_000, np.float32)
+    tensor = torch_tensor('0', array)
+    write_torch_file(path, {'a': tensor}, {'0': array})
+    assert read_torch_tensors(path)['a'].nbytes == 400_000
+    write_torch_file(path, {'a': tensor, 'b': tensor}, {'0': array})
+    with pytest.raises(WeightsError, match='or over 500000 bytes'):
+        read_torch_tensors(path)
+
+
+def test_a_name_that_no_network_has(path):
+    write_state_dict(path, {'a.' * 100: ARRAY})
+    assert list(read_torch_tensors(path)) == ['a.' * 100]
+    write_state_dict(path, {'a.' * 200_000: ARRAY})
+    message = r': a\.a\.\S{20,70}: a name of 400000 characters, expected at most 200$'
+    with pytest.raises(WeightsError, match=message):
         read_torch_tensors(path)
 
 
