@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging as standard_logging
 import multiprocessing
 import os
@@ -15,7 +16,7 @@ from typing import NoReturn
 
 from absl import app, flags, logging
 
-from mattingjax.errors import MattingError, one_line
+from mattingjax.errors import MattingError, one_line, unwrapped
 from mattingjax.interrupts import ending_at_once
 
 _MAX_INTEGER = 2**31 - 1  # no flag counts more; beyond, arrays and clocks overflow
@@ -176,7 +177,7 @@ class _OneLineFormatter(standard_logging.Formatter):
     def format(self, record: standard_logging.LogRecord) -> str:
         if record.exc_info:
             return super().format(record)
-        said = _with_flags(' '.join(record.getMessage().split()))
+        said = _with_flags(unwrapped(record.getMessage()))
         return one_line(f'{record.levelname.lower()}: {said}')
 
 
@@ -186,7 +187,7 @@ def _parse_flags(arguments: list[str]) -> list[str]:
     except flags.Error as error:
         if isinstance(error.__context__, MattingError):  # of a flag's parser
             _fail(str(error.__context__))
-        _fail(_explain_flags(str(error), arguments))
+        _fail(_explain_value(error) or _explain_flags(str(error), arguments))
     except SystemExit:  # --help, which absl ends with 1
         sys.exit(0)
     except Exception as error:  # of ml_collections
@@ -204,6 +205,25 @@ def _parse_flags(arguments: list[str]) -> list[str]:
     return rest
 
 
+def _explain_value(error: flags.Error) -> str | None:
+    """What a flag or setting takes, if the error is that it does not take its value."""
+    flag = re.match('flag --([^=]+)=', str(error))
+    if not flag or not isinstance(error.__context__, TypeError | ValueError | OverflowError):
+        return None
+    parser = flags.FLAGS[flag[1]].parser
+    if 'as a ConfigDict' in str(error):
+        expected = f'--{flag[1]}.NAME=VALUE'
+    elif isinstance(parser, flags.EnumParser):
+        expected = f'one of {", ".join(parser.enum_values)}'
+    elif isinstance(parser, flags.BooleanParser):
+        expected = 'true or false'
+    else:
+        words = parser.syntactic_help.replace('an integer', 'a whole number')
+        expected = words.replace('integer', 'whole number')
+    value = str(error)[flag.end() :].removesuffix(f': {error.__context__}')
+    return f'--{flag[1]}: expected {expected}, got {value!r}' if expected else None
+
+
 def _explain_flags(said: str, arguments: list[str]) -> str:
     """What absl's complaint means."""
     if absent := re.search(r'--(\w+)=None: Flag --\w+ must have a value', said):
@@ -211,14 +231,22 @@ def _explain_flags(said: str, arguments: list[str]) -> str:
         required = f'--{absent[1]}: a value is required (see --help)'
         return _explain_extra(extra[0]) if extra else required
     if unknown := re.match(r"Unknown command line flag '(.*?)'(?:\. Did you mean: (.*) \?)?", said):
+        section, _, setting = unknown[1].partition('.')
         known = (unknown[2] or '').replace(', ', ' or --')
+        if setting and 'config' in _own_flags():
+            if section == 'config':
+                return f'--{unknown[1]}: a setting of a file, which --config names'
+            if difflib.get_close_matches(section, ['config']):
+                known = f'config.{setting}'
         hint = f'did you mean --{known}?' if known else 'see --help'
         return f'unknown flag --{unknown[1]} ({hint})'
+    if early := re.match(r'Found (\S+) in argv before a value for --config', said):
+        return f'{early[1].split("=")[0]}: expected after --config'
     return said
 
 
 def _extra_words(arguments: list[str]) -> list[str]:
-    """The words that belong to no flag; all flags are known ones."""
+    """The words that belong to no flag."""
     extra, is_value = [], False
     for word in arguments[1:]:
         name = word.lstrip('-')
@@ -226,7 +254,8 @@ def _extra_words(arguments: list[str]) -> list[str]:
             is_value = False
         elif word.startswith('-') and name:
             known = name if name in flags.FLAGS else name.removeprefix('no')
-            is_value = '=' not in name and not flags.FLAGS[known].boolean
+            # Of those that --undefok names nothing is known.
+            is_value = '=' not in name and known in flags.FLAGS and not flags.FLAGS[known].boolean
         else:
             extra.append(word)
     return extra
@@ -257,5 +286,5 @@ def _flag_for_path(word: str, own: set[str]) -> str | None:
 
 def _fail(message: str) -> NoReturn:
     if sys.stderr is not None:  # `print` would turn to standard output
-        print(one_line(f'error: {" ".join(message.split())}'), file=sys.stderr)
+        print(one_line(f'error: {unwrapped(message)}'), file=sys.stderr)
     sys.exit(2)

@@ -7,12 +7,13 @@ of the file.
 from __future__ import annotations
 
 import difflib
+import inspect
 import os
 import re
 import sys
 import traceback
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,7 @@ def load_config_file(argument: str) -> ConfigDict:
             exec(compile(file.read(), path, 'exec'), module.__dict__)
         if not callable(getattr(module, 'get_config', None)):
             raise MattingError('expected a function get_config, found none')
+        _check_words(module.get_config, words)
         config = module.get_config(*words)
     except OSError as error:
         if error.filename != path:
@@ -80,6 +82,16 @@ def load_config_file(argument: str) -> ConfigDict:
             f'{path}: expected a ConfigDict from get_config, got {type(config).__name__}'
         )
     return config
+
+
+def _check_words(get_config: Callable[..., Any], words: list[str]) -> None:
+    """Raises MattingError unless the function of a config file takes what follows its name."""
+    try:
+        inspect.signature(get_config).bind(*words)
+    except TypeError as error:
+        if words:
+            raise MattingError(f'its get_config takes no word, got {words[0]!r}') from error
+        raise MattingError('expected FILE:WORD, as its get_config takes a word') from error
 
 
 def _find_file(argument: str) -> list[str]:
@@ -117,12 +129,14 @@ def _describe(error: BaseException, path: str) -> str:
 def _changed(arguments: Iterable[str]) -> Iterator[str]:
     """Paths of the settings that the command line changes."""
     for argument in arguments:
-        if found := re.match(r'--?(?:no)?config\.([^=]+)', argument):
+        if found := re.match(r'--?(?:no)?config\.([^=]*)', argument):
             yield found[1]
 
 
 def check_setting(config: ConfigDict, path: str) -> None:
     """Raises MattingError, saying what there is, unless the settings have one of this path."""
+    if '' in path.split('.'):
+        raise MattingError(f'--config.{path}: expected --config.NAME=VALUE')
     section: Any = config
     for i, name in enumerate(path.split('.')):
         # A dictionary's keys may also be written NAME['KEY']; those are ml_collections' affair.

@@ -19,6 +19,7 @@ flags.DEFINE_string('output', None, 'A folder.')
 flags.DEFINE_string('alphas', None, 'A folder.')
 flags.DEFINE_bool('overwrite', False, 'Whether.')
 flags.DEFINE_integer('count', 1, 'How many.', lower_bound=0)
+flags.DEFINE_float('share', None, 'How much.')
 flags.DEFINE_enum('kind', None, ['a', 'b'], 'Which.')
 
 def main():
@@ -47,15 +48,25 @@ def run(tmp_path_factory):
         (['--input', 'i', '—count=3'], 'did you mean --count=3?'),
         (['--input', 'i', 'b.jpg'], "unexpected argument 'b.jpg'; every value belongs to a flag"),
         ([], '--input: a value is required'),
+        (['--undefok=foo', '--foo'], '--input: a value is required'),
         (['--inptu', 'i'], 'unknown flag --inptu (did you mean --input?)'),
         (['--input', 'i', '--' + 'y' * 1000], 'unknown flag --yyy'),
-        (['--input', 'i', '--kind', 'z' * 1000], 'value should be one of <a|b>'),
-        (['--input', 'i', '--count', 'z' * 1000], 'invalid literal'),
+        (['--input', 'i', '--kind', 'z' * 1000], '--kind: expected one of a, b, got'),
+        (
+            ['--input', 'i', '--count', '2.5'],
+            "non-negative whole number, got '2.5'",
+        ),
         (
             ['--input', 'i', '--count', 2**63],
             f'--count: expected at most 2147483647 in size, got {2**63}',
         ),
-        (['--input', 'i', '--count', -1], 'flag --count=-1'),
+        (['--input', 'i', '--count', 'z' * 1000], '--count: expected a non-negative whole number'),
+        (['--input', 'i', '--share', '50%'], "--share: expected a number, got '50%'"),
+        (['--input', 'i', '--overwrite=maybe'], "expected true or false, got 'maybe'"),
+        (
+            ['--input', 'i', '--count', -1],
+            "non-negative whole number, got '-1'",
+        ),
     ],
     ids=lambda value: value[:20] if isinstance(value, str) else None,
 )

@@ -41,7 +41,10 @@ def test_files_of_the_project_are_found_from_anywhere(argument, tmp_path, monkey
             'def get_config():\n    open("nothing here")\n',
             r'mine.py:2: FileNotFoundError: .*noth',
         ),
-        ('def get_config(word):\n    pass\n', r'mine.py: TypeError: .*missing 1 required'),
+        (
+            'def get_config(word):\n    pass\n',
+            'mine.py: expected FILE:WORD, as its get_config takes',
+        ),
         ('\0', r'mine.py.*null'),
         (
             'from mattingjax.config import train_config\n'
@@ -67,6 +70,7 @@ def test_what_goes_wrong_in_a_file_is_one_line_with_its_line(tmp_path, text, mes
         ),
         ('nothing', r'--config nothing: not a file; there are distill_mmnet, mmnet, modnet, '),
         ('smoke:big', r'smoke.py:\d+: expected mmnet or modnet, got .big'),
+        ('configs/mmnet.py:foo', r"mmnet.py: its get_config takes no word, got 'foo'$"),
         (str(ROOT), r'not a file'),
         ('x' * 10_000, r'not a file'),
         ('a\0b', r'not a file'),
@@ -93,6 +97,8 @@ def test_a_file_in_no_known_encoding(tmp_path):
             r'no lr in config.optimizer; did you mean learning_rate\? there are acc',
         ),
         ('optimiser.name', r'no optimiser in config; did you mean optimizer\? there are '),
+        ('', '--config.: expected --config.NAME=VALUE'),
+        ('data..x', '--config.data..x: expected --config.NAME=VALUE'),
         ('steps.more', r'--config.steps.more: steps holds a value'),
         ('more_datasets.a.root', r'no a in config.more_datasets; there are none'),
     ],
@@ -114,3 +120,27 @@ def test_on_the_command_line(run_script):
     )
     process = run_script('prune', '--checkpoint=mmnet', '--dry_run', '--config=mmnet')
     assert_one_line_error(process, 'expected settings of pruning, got those of scripts/train.py')
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--config.steps=two'], "--config.steps: expected a whole number, got 'two'"),
+        (['--config.steps=1e3'], "--config.steps: expected a whole number, got '1e3'"),
+        (['--config.epochs=a: b'], "--config.epochs: expected a number, got 'a: b'"),
+        (['--config.tensorboard=no'], "--config.tensorboard: expected true or false, got 'no'"),
+        (['--config.optimizer=adam'], "expected --config.optimizer.NAME=VALUE, got 'adam'"),
+        (['--config.=1'], '--config.: expected --config.NAME=VALUE'),
+        (['--confg.steps=2'], '--confg.steps (did you mean --config.steps?)'),
+    ],
+)
+def test_values_that_settings_do_not_take(run_script, arguments, message):
+    process = run_script('train', '--workdir=run', '--config=mmnet', *arguments)
+    assert_one_line_error(process, message)
+
+
+def test_settings_come_after_their_file(run_script):
+    process = run_script('train', '--workdir=run', '--config.steps=3')
+    assert_one_line_error(process, '--config.steps: a setting of a file, which --config names')
+    process = run_script('train', '--workdir=run', '--config.steps=3', '--config=mmnet')
+    assert_one_line_error(process, 'error: --config.steps: expected after --config')

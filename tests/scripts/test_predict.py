@@ -111,7 +111,10 @@ def test_an_unreadable_folder_is_one_line(predict, tmp_path):
         (['--input=-', '--outputs=alpha,panel'], 'expected one kind'),
         (['--input=.', '--output=out', '--compilation_cache=README.md'], 'README.md: expected'),
         (['--input=/dev/null', '--output=out'], 'neither a file nor a folder'),
-        (['--input=.', '--output=out', '--runtime=abacus'], 'jax|openvino|onnxruntime|tensorflow'),
+        (
+            ['--input=.', '--output=out', '--runtime=abacus'],
+            'one of jax, openvino, onnxruntime',
+        ),
         (['--input=.', '--output=out', '--checkpoint=nosuch'], 'nosuch: not a checkpoint'),
     ],
 )
