@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import mmap
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -127,7 +127,7 @@ def _read_zip(path: Path) -> dict[str, np.ndarray]:
             order = '>' if read(root + 'byteorder') == b'big' else '<'
         records = _find_state_dict(content)
         storages = {}
-        for storage in {record.storage: None for record in records.values()}:
+        for storage in _check_memory({record.storage: None for record in records.values()}):
             member, expected = f'{root}data/{storage.key}', storage.numel * _dtype(storage).itemsize
             if (found := archive.getinfo(member).file_size) != expected:
                 raise WeightsError(f'{member} has {found} bytes, expected {expected}')
@@ -155,9 +155,16 @@ def _read_legacy(path: Path) -> dict[str, np.ndarray]:
         order: Order = '<' if load().get('little_endian', True) else '>'
         described, keys = load(), load()
         records = _find_state_dict(described)
-        declared = _declared_storages(described, keys)
+        declared = _check_memory(_declared_storages(described, keys))
         storages = _read_storages(content, position, declared, order)
         return _views(records, storages, size)
+
+
+def _check_memory(storages: Collection[StorageRecord]) -> Collection[StorageRecord]:
+    """The storages, none of which is read yet; WeightsError if they are too large together."""
+    if sum(storage.numel * _dtype(storage).itemsize for storage in storages) > _MAX_VALUES:
+        raise WeightsError(f'refused: its storages take over {_MAX_VALUES} bytes')
+    return storages
 
 
 def _declared_storages(described: Any, keys: Any) -> list[StorageRecord]:

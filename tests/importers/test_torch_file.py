@@ -136,6 +136,10 @@ def test_a_large_file_does_not_unfold_into_a_larger_memory(path, monkeypatch):
     write_torch_file(path, {'a': tensor, 'b': tensor}, {'0': array})
     with pytest.raises(WeightsError, match='or over 500000 bytes'):
         read_torch_tensors(path)
+    large = np.zeros(125_001, np.float32)
+    write_torch_file(path, {'a': torch_tensor('0', large)}, {'0': large})
+    with pytest.raises(WeightsError, match='refused: its storages take over 500000 bytes'):
+        read_torch_tensors(path)
 
 
 def test_a_name_that_no_network_has(path):
