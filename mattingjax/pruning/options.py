@@ -73,8 +73,8 @@ class PruneOptions(Architecture):
             raise MattingError(f'{unknown[0]}: unknown setting; known: {", ".join(names)}')
         values = dict(settings)
         for name, value in values.items():
-            if isinstance(value, int) and value >= _LIMIT:
-                raise MattingError(f'{name}: expected a number below 2**63, got a larger one')
+            if isinstance(value, int) and abs(value) >= _LIMIT:
+                raise MattingError(f'{name}: expected less than 2**63 in size, got more')
         if isinstance(values.get('ignore'), list):
             values['ignore'] = tuple(values['ignore'])
         if 'group_ratios' in values:

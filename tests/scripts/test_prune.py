@@ -111,7 +111,7 @@ def test_the_reference_rule_writes_its_decision(run_script, modnet_path, tmp_pat
         (['--config=nowhere.py'], ['nowhere.py', 'not a file; there are ']),
         ([f'--config={CONFIG}:bad'], ['prune_mmnet.py', 'get_config']),
         ([f'--config={CONFIG}', '--config.ratoi=1'], ['--config', 'ratoi', 'ratio']),
-        ([f'--config={CONFIG}', '--config.round_to=x'], ['--config.round_to=x', 'int']),
+        ([f'--config={CONFIG}', '--config.round_to=x'], ['--config.round_to: expected a whole']),
     ],
 )
 def test_bad_input_is_one_line(prune, arguments, parts):
