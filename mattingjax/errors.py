@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 MAX_LINE = 300  # characters of a line for people, whatever is in it
-_MAX_READ = 4 * MAX_LINE  # characters of a message that are looked at: it may have megabytes
+_READ = 4  # times the characters that are shown are looked at: a message may have megabytes
 _SHORTEST_WORD = 60  # what a long word is cut to before the line itself is
 
 
@@ -72,7 +72,7 @@ def one_line(text: str, limit: int = MAX_LINE) -> str:
       text: What to say.
       limit: The most characters that the line may have.
     """
-    text = _without_middle(text, _MAX_READ)
+    text = _without_middle(text, _READ * limit)
     if not text.isprintable():
         text = ''.join(c if c.isprintable() else repr(c)[1:-1] for c in text)
     if len(text) <= limit:
@@ -89,7 +89,7 @@ def one_line(text: str, limit: int = MAX_LINE) -> str:
 
 def unwrapped(text: str) -> str:
     """A message of others, of any length, with a space for every line break and indentation."""
-    return ' '.join(_without_middle(text, _MAX_READ).split())
+    return ' '.join(_without_middle(text, _READ * MAX_LINE).split())
 
 
 def _without_middle(text: str, limit: int) -> str:
