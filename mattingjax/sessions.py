@@ -150,7 +150,7 @@ class OnnxSession:
         self._path = Path(path)
         self._guard = _guard_onnx(self._path)
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # its errors are raised too, and said here
         options.intra_op_num_threads = threads
         # Spinning threads would take the cores from whatever else runs in the process.
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')

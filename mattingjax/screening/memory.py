@@ -1,9 +1,10 @@
-"""How much memory a network would take at once, told from the sizes of its tensors."""
+"""How much memory and work a network would take, told from the sizes of its tensors."""
 
 from __future__ import annotations
 
 import contextlib
 import math
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,9 +14,15 @@ from mattingjax.errors import ArtefactError
 MAX_MEMORY = 2 * 2**30
 # Of a network's input, all images together: what the networks here need 2 GB for, and more.
 MAX_PIXELS = 2**23
+# Multiply-adds for each pixel of the input, or of one of 512 pixels a side if it is smaller. MODNet
+# needs 57,000.
+_MAX_WORK = 200_000
 _MAX_FILE = 2**29  # bytes; MODNet has 26 MB
 _MAX_LOADING = MAX_MEMORY + 2**30
 _NOMINAL_SIDE = 512  # pixels, where any size goes: a multiple of every network's stride
+_LOCK = threading.Lock()  # over the process's limit, and these two
+_RESTORE = contextlib.ExitStack()  # takes the limit back
+_readers = 0  # that are within `limited_memory`
 
 
 class Step(NamedTuple):
@@ -25,11 +32,13 @@ class Step(NamedTuple):
       name: What it is called in messages.
       inputs: The tensors that it reads.
       outputs: The tensors that it makes → bytes; None where that is not known beforehand.
+      work: Multiply-adds, at most.
     """
 
     name: str
     inputs: Sequence[str]
     outputs: dict[str, int | None]
+    work: int = 0
 
 
 def check_file_size(path: Path) -> None:
@@ -86,12 +95,28 @@ def _in_gigabytes(size: int) -> str:
 
 @contextlib.contextmanager
 def limited_memory() -> Iterator[None]:
-    """Lets this process take `_MAX_LOADING` more while a runtime reads a network.
+    """Lets the whole process take `_MAX_LOADING` more while a runtime reads a network.
 
     Runtimes fold constants as they read, before anything tells the sizes of what they fold: beyond
-    the limit their allocation fails, which they report. Without a limit where the system knows
-    none.
+    the limit their allocation fails, which they report. Other threads are under the limit too: of
+    several that read at once the first sets it and the last restores what was before. Without a
+    limit where the system knows none.
     """
+    global _readers
+    with _LOCK:
+        if not _readers:
+            _lower_limit()
+        _readers += 1
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _readers -= 1
+            if not _readers:
+                _RESTORE.close()
+
+
+def _lower_limit() -> None:
     try:
         import resource
 
@@ -100,12 +125,8 @@ def limited_memory() -> Iterator[None]:
         soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
         resource.setrlimit(resource.RLIMIT_DATA, (_least(taken + _MAX_LOADING, soft, hard), hard))
     except (ImportError, OSError, IndexError, ValueError):  # not Linux
-        yield
         return
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+    _RESTORE.callback(resource.setrlimit, resource.RLIMIT_DATA, (soft, hard))
 
 
 def _least(*limits: int) -> int:
@@ -113,7 +134,7 @@ def _least(*limits: int) -> int:
 
 
 class MemoryGuard:
-    """Refuses inputs for which a network would need more than `MAX_MEMORY`.
+    """Refuses inputs for which a network would need more than `MAX_MEMORY`, or compute for minutes.
 
     Args:
       path: The network's file, for messages.
@@ -122,7 +143,7 @@ class MemoryGuard:
       source: The network's input among the tensors.
 
     Raises:
-      ArtefactError: It would need that already at the size it takes, or at 512 pixels a side.
+      ArtefactError: It would already at the size it takes, or at 512 pixels a side.
     """
 
     def __init__(
@@ -133,7 +154,7 @@ class MemoryGuard:
         source: str,
     ):
         self._path, self._list_steps, self._source = path, list_steps, source
-        self._largest = 0
+        self._passed: list[tuple[int, ...]] = []
         channels_last = len(shape) == 4 and shape[1] != 3
         sides = (1, 2) if channels_last else (2, 3)
         self.check(
@@ -146,14 +167,14 @@ class MemoryGuard:
     def check(self, shape: tuple[int, ...]) -> None:
         """Raises ArtefactError unless an input of this shape can be run.
 
-        Shapes no larger than one that was looked at already are taken to need no more.
+        Shapes of which no side is longer than that of one that passed are taken to need no more.
         """
-        elements = math.prod(shape)
-        if elements <= self._largest:
+        if any(_fits(shape, passed) for passed in self._passed):
             return
         where = f'{self._path}: with an input of {list(shape)}'
         try:
-            peak = measure_peak(self._list_steps(shape), self._source)
+            steps = list(self._list_steps(shape))
+            peak = measure_peak(steps, self._source)
         except ArtefactError as error:
             raise ArtefactError(f'{self._path}: {error}') from error
         if peak > MAX_MEMORY:
@@ -161,4 +182,15 @@ class MemoryGuard:
                 f'{where} it would need {_in_gigabytes(peak)}, expected at most '
                 f'{MAX_MEMORY / 2**30:g} GB'
             )
-        self._largest = elements
+        work = sum(step.work for step in steps)
+        limit = _MAX_WORK * max(math.prod(shape) // 3, _NOMINAL_SIDE**2)
+        if work > limit:
+            raise ArtefactError(
+                f'{where} it would need {min(work, 10**18) / 1e9:.3g} G multiply-adds, expected at '
+                f'most {limit / 1e9:.3g} G'
+            )
+        self._passed = [passed for passed in self._passed if not _fits(passed, shape)] + [shape]
+
+
+def _fits(shape: tuple[int, ...], into: tuple[int, ...]) -> bool:
+    return len(shape) == len(into) and all(a <= b for a, b in zip(shape, into, strict=True))

@@ -11,6 +11,7 @@ import numpy as np
 
 from mattingjax.errors import ArtefactError
 from mattingjax.screening.memory import Step, check_file_size
+from mattingjax.screening.work import count_work
 
 _DOMAINS = ('', 'ai.onnx')
 # Sizes are computed in the graph, of constants and of other sizes. These operators do it; their
@@ -22,6 +23,11 @@ _SIZE_OPS = frozenset((
     'Transpose', 'Unsqueeze', 'Where',
 ))  # fmt: skip
 _MAX_FOLLOWED = 1024
+# Bytes of an element, by the number of its type: float, uint8, int8, uint16, int16, int32, int64,
+# bool, half, double, uint32, uint64, bfloat16. Not text, which has any length.
+_ITEM_SIZES = {
+    1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8, 16: 2
+}  # fmt: skip
 
 
 def read_onnx(path: Path) -> Any:
@@ -89,15 +95,15 @@ def _check_tensor(where: str, tensor: Any) -> None:
         raise ArtefactError(f'{where}: its data is in another file, which is not read')
     if not tensor.data_type:
         return  # an attribute that is none
+    if tensor.data_type not in _ITEM_SIZES:
+        raise ArtefactError(f'{where}: expected a tensor of numbers, found type {tensor.data_type}')
     if any(size < 0 for size in tensor.dims):
         raise ArtefactError(f'{where}: expected sizes of at least 0, found {list(tensor.dims)}')
     held = len(tensor.raw_data) or max(
         len(getattr(tensor, field))
         for field in ('float_data', 'int32_data', 'int64_data', 'double_data', 'uint64_data')
     )
-    held = max(held, len(tensor.string_data))
-    # At least half a byte an element (of 4-bit integers); texts and typed fields have one each.
-    if math.prod(tensor.dims) > 4 * held:
+    if math.prod(tensor.dims) > held:  # at least a byte an element, or one of a typed field
         raise ArtefactError(
             f'{where}: declares a tensor of {list(tensor.dims)!r:.60} and holds {held} values'
         )
@@ -154,7 +160,7 @@ class _Inference:
 
     def steps(self) -> Iterator[Step]:
         for name, tensor in self._types.items():
-            yield Step(name, [], {name: self._size(tensor)})
+            yield Step(name, [], {name: self._size(name, tensor)})
         for node in self._model.graph.node:
             name = f'{_name(node)} ({node.op_type})'
             outputs = [output for output in node.output if output]
@@ -165,8 +171,9 @@ class _Inference:
             except Exception as error:  # ONNX's own types
                 reason = ' '.join(str(error).split()) or type(error).__name__
                 raise ArtefactError(f'{name}: does not fit together ({reason:.120})') from error
-            sizes = {output: self._size(self._types.get(output)) for output in outputs}
-            yield Step(name, [source for source in node.input if source], sizes)
+            sizes = {output: self._size(name, self._types.get(output)) for output in outputs}
+            inputs = [source for source in node.input if source]
+            yield Step(name, inputs, sizes, self._work(node, outputs))
             self._follow(node, outputs)
 
     def _infer(self, node: Any) -> dict[str, Any]:
@@ -176,6 +183,8 @@ class _Inference:
         version = versions.get(node.domain, versions.get('', 1))
         schema = onnx.defs.get_schema(node.op_type, version, '')
         names = [name for name in node.input if name]
+        if node.op_type == 'Range' and all(name in self._values for name in names):
+            return self._infer_range(node)
         return onnx.shape_inference.infer_node_outputs(
             schema,
             node,
@@ -184,6 +193,23 @@ class _Inference:
             opset_imports=list(self._model.opset_import),
             ir_version=self._model.ir_version,
         )
+
+    def _infer_range(self, node: Any) -> dict[str, Any]:
+        # ONNX counts in numbers that overflow, and then finds a long range to be empty.
+        from onnx import numpy_helper
+
+        first, last, step = (numpy_helper.to_array(self._values[x]).item() for x in node.input)
+        count = max(0, int(-((first - last) // step)))
+        element_type = self._types[node.input[0]].tensor_type.elem_type
+        return {node.output[0]: self._helper.make_tensor_type_proto(element_type, [count])}
+
+    def _work(self, node: Any, outputs: list[str]) -> int:
+        inputs, made = (
+            [self._shape(self._types.get(name)) or [] for name in names]
+            for names in (node.input, outputs)
+        )
+        window = [size for x in node.attribute if x.name == 'kernel_shape' for size in x.ints]
+        return count_work(node.op_type, inputs, made, window)
 
     def _shape(self, tensor: Any) -> list[int] | None:
         """Sizes of a tensor; None where they are not known, or it is none."""
@@ -194,15 +220,14 @@ class _Inference:
             return None
         return [dimension.dim_value for dimension in dimensions]
 
-    def _size(self, tensor: Any) -> int | None:
+    def _size(self, name: str, tensor: Any) -> int | None:
         shape = self._shape(tensor)
         if shape is None or any(size < 0 for size in shape):
             return None
-        try:
-            dtype = self._helper.tensor_dtype_to_np_dtype(tensor.tensor_type.elem_type)
-        except KeyError:  # a type that ONNX does not have
-            return None
-        return math.prod(shape) * dtype.itemsize
+        kind = tensor.tensor_type.elem_type
+        if kind not in _ITEM_SIZES:
+            raise ArtefactError(f'{name}: expected a tensor of numbers, found type {kind}')
+        return math.prod(shape) * _ITEM_SIZES[kind]
 
     def _wrap(self, node: Any, outputs: list[str]) -> Any:
         """A node as a model, of the same version of the operators."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mattingjax.screening.memory import Step
+from mattingjax.screening.work import count_work
 
 
 def list_openvino_steps(model: Any, shape: tuple[int, ...]) -> Iterator[Step]:
@@ -21,6 +22,7 @@ def list_openvino_steps(model: Any, shape: tuple[int, ...]) -> Iterator[Step]:
             f'{name} ({node.get_type_name()})',
             [_name(output) for output in inputs],
             {_name(output): _openvino_size(output) for output in node.outputs()},
+            _openvino_work(node),
         )
 
 
@@ -42,6 +44,19 @@ def _openvino_size(output: Any) -> int | None:
     return -(-elements * output.get_element_type().bitwidth // 8)
 
 
+def _openvino_work(node: Any) -> int:
+    inputs, outputs = (
+        [
+            [side.get_length() for side in port.get_partial_shape() if side.is_static]
+            for port in ports
+        ]
+        for ports in (node.inputs(), node.outputs())
+    )
+    kind = node.get_type_name()
+    window = node.get_attributes().get('kernel', []) if kind.endswith('Pool') else []
+    return count_work(kind, inputs, outputs, window)
+
+
 def list_tensorflow_steps(graph: Any) -> Iterator[Step]:
     """The operations of a `tf.Graph`."""
     for operation in graph.get_operations():
@@ -49,9 +64,19 @@ def list_tensorflow_steps(graph: Any) -> Iterator[Step]:
             f'{operation.name} ({operation.type})',
             [tensor.name for tensor in operation.inputs],
             {tensor.name: _tensorflow_size(tensor) for tensor in operation.outputs},
+            _tensorflow_work(operation),
         )
 
 
 def _tensorflow_size(tensor: Any) -> int | None:
     elements = tensor.shape.num_elements()
     return None if elements is None else elements * tensor.dtype.size
+
+
+def _tensorflow_work(operation: Any) -> int:
+    inputs, outputs = (
+        [[side or 0 for side in tensor.shape] if tensor.shape.rank else [] for tensor in tensors]
+        for tensors in (operation.inputs, operation.outputs)
+    )
+    window = operation.get_attr('ksize') if operation.type.endswith('Pool') else []
+    return count_work(operation.type, inputs, outputs, window)

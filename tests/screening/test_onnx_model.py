@@ -1,5 +1,8 @@
 """ONNX models that do what no matting network does, or take more memory than one."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -124,6 +127,30 @@ REFUSED = {
           for name, value in (('zero', 0), ('many', 3e9), ('one', 1))]),
         r'big \(Range\): would need',
     ),
+    'a range that overflows': (
+        ([MEAN, helper.make_node('Range', ['first', 'last', 'step'], ['big']),
+          helper.make_node('Size', ['big'], ['output'])],
+         [numbers(name, value)
+          for name, value in (('first', -2**63), ('last', 2**63 - 1), ('step', 2**33))]),
+        r'big \(Range\): would need 16 GB',
+    ),
+    'text': (
+        ([MEAN, helper.make_node('Cast', ['mean'], ['text'], to=TensorProto.STRING),
+          helper.make_node('Cast', ['text'], ['output'], to=TensorProto.FLOAT)],),
+        r'text \(Cast\): expected a tensor of numbers, found type 8',
+    ),
+    'text that is constant': (
+        (ADDED, [helper.make_tensor('big', TensorProto.STRING, [1], [b'long'])]),
+        'big: expected a tensor of numbers, found type 8',
+    ),
+    'a large product': (
+        ([MEAN, helper.make_node('ConstantOfShape', ['sizes'], ['big']),
+          helper.make_node('MatMul', ['big', 'big'], ['product']),
+          helper.make_node('ReduceMean', ['product'], ['small'], keepdims=0),
+          helper.make_node('Add', ['mean', 'small'], ['output'])],
+         [numbers('sizes', [10000, 10000])]),
+        r'with an input of \[1, 32, 32, 3\] it would need 1e.03 G multiply-adds, .* most 52.4 G',
+    ),
     'a size out of the photo': (
         ([helper.make_node('Cast', ['input'], ['sizes'], to=TensorProto.INT64),
           helper.make_node('Reshape', ['sizes', 'flat'], ['list']),
@@ -206,9 +233,45 @@ def test_larger_inputs_are_looked_at_when_they_come(tmp_path):
     guard.check((1, 100, 100, 3))
     guard.check((1, 600, 600, 3))
     guard.check((1, 600, 500, 3))
-    assert asked == [(1, 512, 512, 3), (1, 600, 600, 3)]
+    guard.check((1, 100, 2000, 3))  # of fewer pixels, but wider
+    assert asked == [(1, 512, 512, 3), (1, 600, 600, 3), (1, 100, 2000, 3)]
     with pytest.raises(ArtefactError, match=r'an input of \[1, 13000, 13000, 3\].* 2.52 GB'):
         guard.check((1, 13000, 13000, 3))
+
+
+def test_what_grows_with_one_side_only_is_found(tmp_path):
+    row = [
+        helper.make_node('ReduceMax', ['input'], ['row'], axes=[1, 3], keepdims=1),
+        helper.make_node('Transpose', ['row'], ['column'], perm=[0, 1, 3, 2]),
+        helper.make_node('MatMul', ['row', 'column'], ['square']),
+        helper.make_node('Expand', ['square', 'sizes'], ['output']),
+    ]
+    sizes = numbers('sizes', [1, 1500, 1, 1])
+    model = read_onnx(write(tmp_path / 'model.onnx', row, [sizes], ('n', 'h', 'w', 3)))
+    guard = MemoryGuard(
+        'model.onnx', (None, None, None, 3), lambda shape: list_onnx_steps(model, shape), 'input'
+    )
+    with pytest.raises(ArtefactError, match=r'would need 23\.4 GB'):
+        guard.check((1, 64, 2048, 3))
+
+
+def test_what_fails_as_it_runs_is_said_once(tmp_path):
+    pytest.importorskip('onnxruntime')
+    nodes = [
+        helper.make_node('ReduceMax', ['input'], ['largest'], keepdims=0),
+        helper.make_node('Cast', ['largest'], ['index'], to=TensorProto.INT64),
+        helper.make_node('Gather', ['three', 'index'], ['output']),
+    ]
+    path = write(tmp_path / 'model.onnx', nodes, [numbers('three', [0, 0, 0], np.float32)])
+    program = (
+        'import numpy as np; from mattingjax.sessions import create_session\n'
+        f'try: create_session({str(path)!r})(np.full({SHAPE}, 9, np.float32))\n'
+        'except ValueError as error: print(error)'
+    )
+    done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True)
+    assert done.stderr == ''
+    assert 'model.onnx: ONNX Runtime cannot run it' in done.stdout
+    assert done.stdout.count('\n') == 1
 
 
 def test_published_networks_are_taken(shared):

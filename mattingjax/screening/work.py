@@ -1,0 +1,81 @@
+"""How much arithmetic one operation does at most, told from the sizes of its tensors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+Shapes = Sequence[Sequence[int]]
+
+# Names are those of ONNX, OpenVINO and TensorFlow together. Of a convolution: which input holds its
+# weights, and how many of their first sides are not summed over.
+_CONVOLUTIONS = {
+    'Conv': (1, 1), 'ConvInteger': (1, 1), 'QLinearConv': (3, 1),
+    'Convolution': (1, 1), 'GroupConvolution': (1, 2),
+}  # fmt: skip
+_TRANSPOSED = {
+    'ConvTranspose': 1, 'ConvolutionBackpropData': 1, 'GroupConvolutionBackpropData': 2
+}  # fmt: skip
+_TENSORFLOW_CONVOLUTIONS = {'Conv2D': 3, 'DepthwiseConv2dNative': 2}  # sides summed over: the first
+_PRODUCTS = {
+    'MatMul': 1, 'Gemm': 1, 'MatMulInteger': 1, 'QLinearMatMul': 3, 'BatchMatMulV2': 1
+}  # fmt: skip
+_POOLS = ('AveragePool', 'AvgPool', 'MaxPool', 'LpPool')
+# A fixed number of operations for each element that is read or made.
+_ELEMENTWISE = frozenset((
+    'Abs', 'Add', 'AddV2', 'And', 'ArgMax', 'ArgMin', 'BatchNormInference', 'BatchNormalization',
+    'BatchToSpace', 'BatchToSpaceND', 'BiasAdd', 'Broadcast', 'Cast', 'Ceil', 'Ceiling', 'Clamp',
+    'Clip', 'Concat', 'ConcatV2', 'Const', 'Constant', 'ConstantOfShape', 'Convert', 'ConvertLike',
+    'DepthToSpace', 'DequantizeLinear', 'Div', 'Divide', 'Dropout', 'DynamicQuantizeLinear', 'Elu',
+    'Equal', 'Erf', 'Exp', 'Expand', 'ExpandDims', 'FakeQuantize', 'Flatten', 'Floor',
+    'FusedBatchNorm', 'FusedBatchNormV3', 'Gather', 'Gelu', 'GlobalAveragePool', 'GlobalMaxPool',
+    'Greater', 'GreaterEqual', 'GreaterOrEqual', 'GroupNormalization', 'HSigmoid', 'HSwish',
+    'HardSigmoid', 'HardSwish', 'Identity', 'InstanceNormalization', 'Interpolate',
+    'LayerNormalization', 'LeakyRelu', 'Less', 'LessEqual', 'LessOrEqual', 'Log', 'LogSoftmax',
+    'LogicalAnd', 'LogicalNot', 'LogicalOr', 'MVN', 'Max', 'Maximum', 'Mean', 'Min', 'Minimum',
+    'MirrorPad', 'Mish', 'Mod', 'Mul', 'Multiply', 'Neg', 'Negative', 'NormalizeL2', 'Not',
+    'NotEqual', 'Or', 'PRelu', 'Pad', 'PadV2', 'Parameter', 'Placeholder', 'Pow', 'Power',
+    'QuantizeLinear', 'Range', 'RealDiv', 'Reciprocal', 'ReduceL1', 'ReduceL2', 'ReduceLogSum',
+    'ReduceLogSumExp', 'ReduceMax', 'ReduceMean', 'ReduceMin', 'ReduceProd', 'ReduceSum',
+    'ReduceSumSquare', 'Relu', 'Relu6', 'Reshape', 'Resize', 'ResizeBilinear',
+    'ResizeNearestNeighbor', 'Result', 'Round', 'Rsqrt', 'Select', 'Selu', 'Shape', 'ShapeOf',
+    'Sigmoid', 'Sign', 'Size', 'Slice', 'SoftPlus', 'Softmax', 'Softplus', 'Softsign',
+    'SpaceToBatch', 'SpaceToBatchND', 'SpaceToDepth', 'Split', 'Sqrt', 'Square',
+    'SquaredDifference', 'Squeeze', 'StridedSlice', 'Sub', 'Subtract', 'Sum', 'Swish', 'Tanh',
+    'Tile', 'Transpose', 'Unsqueeze', 'Upsample', 'VariadicSplit', 'Where',
+))  # fmt: skip
+
+
+def count_work(kind: str, inputs: Shapes, outputs: Shapes, window: Sequence[int] = ()) -> int:
+    """The most multiply-adds, or operations of one element, that an operation needs.
+
+    Args:
+      kind: Its name in ONNX, OpenVINO or TensorFlow. One that is not known is taken to combine
+        every element with every other.
+      inputs: Shapes of what it reads, in its order.
+      outputs: Shapes of what it makes.
+      window: Of a pool, its sides.
+    """
+    elements = [math.prod(shape) for shape in (*inputs, *outputs)]
+    moved = sum(elements)
+    if kind in _ELEMENTWISE:
+        return moved
+    if not outputs:
+        return 0
+    made = math.prod(outputs[0])
+    try:
+        if kind in _CONVOLUTIONS:
+            weights, kept = _CONVOLUTIONS[kind]
+            return moved + made * math.prod(inputs[weights][kept:])
+        if kind in _TENSORFLOW_CONVOLUTIONS:
+            return moved + made * math.prod(inputs[1][: _TENSORFLOW_CONVOLUTIONS[kind]])
+        if kind in _TRANSPOSED:
+            return moved + elements[0] * math.prod(inputs[1][_TRANSPOSED[kind] :])
+        if kind in _PRODUCTS:
+            # [M, K] × [K, N] is M·K·N; more than that where all three have further sides.
+            return moved + math.isqrt(elements[0] * math.prod(inputs[_PRODUCTS[kind]]) * made) + 1
+    except IndexError:  # an input too few: no runtime takes it
+        return moved
+    if kind in _POOLS:
+        return moved + made * math.prod(window)
+    return math.prod(max(1, count) for count in elements)
