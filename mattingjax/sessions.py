@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from mattingjax import screening
-from mattingjax.errors import ArtefactError
-from mattingjax.quiet import import_openvino, import_tensorflow
+from mattingjax.errors import ArtefactError, missing_package
+from mattingjax.quiet import import_openvino, import_tensorflow, quiet_stderr
 
 Shape = tuple[int | None, ...]  # None where any size goes
 
@@ -196,7 +196,8 @@ class TensorFlowSession:
                 raise ValueError('no nodes in it')
             inputs, outputs = find_ends(graph)
             _check_count(path, len(inputs), len(outputs))
-            self._function = self._load(tf, graph, inputs[0], outputs[0])
+            with quiet_stderr():  # its C++ code tells of what it then raises
+                self._function = self._load(tf, graph, inputs[0], outputs[0])
             tensor = self._function.inputs[0]
             self.input_shape = tuple(tensor.shape)
         self.input_name = inputs[0]
@@ -273,10 +274,7 @@ def create_session(path: Path | str, runtime: str | None = None) -> Session:
     try:
         return SESSIONS[runtime](path)
     except ModuleNotFoundError as error:
-        raise ImportError(
-            f'{path}: running it with {runtime} needs the package {error.name}: '
-            f'pip install {error.name}'
-        ) from error
+        raise missing_package(f'{path}: running it', str(error.name), 'export') from error
 
 
 def check_artefact(path: Path) -> None:

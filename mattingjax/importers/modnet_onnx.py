@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mattingjax.errors import WeightsError
+from mattingjax.errors import WeightsError, missing_package
 from mattingjax.importers.modnet_names import canonical_names, check_name
 from mattingjax.importers.protobuf import Buffer, read_fields
 from mattingjax.models.mobilenet_v2 import EPSILON, STRIDES
@@ -47,9 +47,7 @@ def read_modnet_onnx(path: Path | str) -> dict[str, np.ndarray]:
         import onnx
         import onnx.numpy_helper
     except ImportError as error:
-        raise ImportError(
-            f'{path}: reading ONNX needs the package onnx: pip install onnx'
-        ) from error
+        raise missing_package(f'{path}: reading ONNX', 'onnx', 'importers') from error
     path = Path(path)
     try:
         content = path.read_bytes() if path.stat().st_size <= _MAX_BYTES else b''

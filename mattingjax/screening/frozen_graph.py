@@ -11,7 +11,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from mattingjax.errors import ArtefactError
+from mattingjax.errors import ArtefactError, missing_package
 from mattingjax.screening.memory import check_file_size
 
 # What our exports and the original MMNet's frozen graphs are made of, and arithmetic of the same
@@ -27,6 +27,19 @@ ALLOWED_OPS = frozenset((
     'Reshape', 'Squeeze', 'ExpandDims', 'Transpose', 'SpaceToBatchND', 'BatchToSpaceND',
     'SpaceToDepth', 'DepthToSpace', 'ResizeBilinear', 'ResizeNearestNeighbor', 'Cast',
 ))  # fmt: skip
+# The inputs that say how large an output is, and over which sides an op goes. Readers compute these
+# as they load a graph, whatever that takes: they must be there already.
+_SIZES = {
+    'BatchToSpaceND': (1, 2), 'ConcatV2': (-1,), 'ExpandDims': (1,), 'Max': (1,), 'Mean': (1,),
+    'Min': (1,), 'MirrorPad': (1,), 'Pad': (1,), 'PadV2': (1,), 'Reshape': (1,),
+    'ResizeBilinear': (1,), 'ResizeNearestNeighbor': (1,), 'Slice': (1, 2),
+    'SpaceToBatchND': (1, 2), 'Split': (0,), 'StridedSlice': (1, 2, 3), 'Sum': (1,),
+    'Transpose': (1,),
+}  # fmt: skip
+# Ops of much arithmetic, which readers would do as they load a graph if all of it were constant.
+_HEAVY_OPS = frozenset((
+    'AvgPool', 'BatchMatMulV2', 'Conv2D', 'DepthwiseConv2dNative', 'MatMul', 'MaxPool',
+))  # fmt: skip
 _MAX_CONSTANTS = 2**30  # bytes, all constants together
 # Bytes of an element, by the number of its type: float, double, int32, uint8, int16, int8, int64,
 # bool, bfloat16, half. Not text, not handles of resources.
@@ -37,7 +50,11 @@ def check_frozen_graph(path: Path) -> None:
     """Raises ArtefactError unless a `.pb` holds nothing but what a matting network is made of."""
     check_file_size(path)
     try:
-        graph = _graph_message().FromString(path.read_bytes())
+        message = _graph_message()
+    except ImportError as error:
+        raise missing_package(f'{path}: reading it', 'protobuf', 'export') from error
+    try:
+        graph = message.FromString(path.read_bytes())
     except Exception as error:  # protobuf's own types
         raise ArtefactError(f'{path}: TensorFlow cannot read it (no frozen graph)') from error
     for function in graph.library.function:
@@ -49,6 +66,7 @@ def check_frozen_graph(path: Path) -> None:
             raise ArtefactError(
                 f'{path}: {node.name}: {node.op} is no op of a matting network; it is not run'
             )
+    _check_edges(path, graph)
     total = 0
     for node in graph.node:
         for attribute in node.attr:
@@ -62,6 +80,39 @@ def check_frozen_graph(path: Path) -> None:
             f'{path}: expected constants of at most {_MAX_CONSTANTS // 2**30} GB, found '
             f'{min(total, 2**60) / 2**30:.3g} GB declared'
         )
+
+
+def _check_edges(path: Path, graph: Any) -> None:
+    """Raises ArtefactError for what readers would compute, at any cost, as they load the graph."""
+    sources = {node.name: [_source(name) for name in node.input] for node in graph.node}
+    if len(sources) < len(graph.node):
+        raise ArtefactError(
+            f'{path}: expected a name of its own for each of {len(graph.node)} nodes'
+        )
+    constants = {node.name for node in graph.node if node.op == 'Const'}
+    readers: dict[str, list[str]] = {}
+    for name, inputs in sources.items():
+        for source in inputs:
+            readers.setdefault(source, []).append(name)
+    varying: set[str] = set()
+    waiting = [node.name for node in graph.node if node.op == 'Placeholder']
+    while waiting:
+        if (name := waiting.pop()) not in varying:
+            varying.add(name)
+            waiting += readers.get(name, [])
+    for node in graph.node:
+        where = f'{path}: {node.name}: {node.op}'
+        inputs = [_source(name) for name in node.input if name[:1] != '^']
+        if node.op in _HEAVY_OPS and node.name not in varying:
+            raise ArtefactError(f'{where} of constants only; expected what it gives')
+        for i in _SIZES.get(node.op, ()):
+            if inputs[i:] and inputs[i] not in constants:
+                raise ArtefactError(f'{where}: expected a constant as input {i}, found {inputs[i]}')
+
+
+def _source(name: str) -> str:
+    """The node of an input, which may be one of several outputs, or only come before."""
+    return name.split(':')[0].removeprefix('^')
 
 
 def _constant_size(where: str, tensor: Any) -> int:
@@ -89,7 +140,12 @@ def _graph_message() -> Any:
     scalars = {'string': types.TYPE_STRING, 'bytes': types.TYPE_BYTES, 'int': types.TYPE_INT64}
     for message, fields in {
         'Graph': {'node': (1, '*Node'), 'library': (2, 'Library')},
-        'Node': {'name': (1, 'string'), 'op': (2, 'string'), 'attr': (5, '*Attribute')},
+        'Node': {
+            'name': (1, 'string'),
+            'op': (2, 'string'),
+            'input': (3, '*string'),
+            'attr': (5, '*Attribute'),
+        },
         'Attribute': {'key': (1, 'string'), 'value': (2, 'Value')},
         'Value': {'tensor': (8, 'Tensor'), 'func': (10, 'Opaque'), 'list': (1, 'List')},
         'List': {'func': (9, '*bytes')},

@@ -1,5 +1,8 @@
 """Frozen graphs that would do more than compute."""
 
+import contextlib
+import sys
+
 import pytest
 
 from mattingjax.errors import ArtefactError
@@ -72,6 +75,39 @@ def test_constants_are_numbers_of_a_sane_size(graph, check, dtype, sizes, messag
     for size in sizes[1:]:
         tensor.shape.dim.add(size=size)
     with pytest.raises(ArtefactError, match=message):
+        check(graph)
+
+
+@pytest.mark.parametrize(
+    ('op', 'inputs', 'message'),
+    [
+        ('Reshape', ['input', 'sum'], 'last: Reshape: expected a constant as input 1, found sum'),
+        ('StridedSlice', ['input', 'one', 'one', 'sum'], 'expected a constant as input 3'),
+        ('ConcatV2', ['input', 'input', 'sum', '^one'], 'a constant as input -1, found sum'),
+        ('MatMul', ['one', 'sum'], 'last: MatMul of constants only'),
+        ('Reshape', ['input', 'one:0'], None),
+        ('ConcatV2', ['input', 'input', 'one', '^sum'], None),
+        ('MatMul', ['product', 'one'], None),
+    ],
+)
+def test_what_readers_compute_as_they_load(graph, check, op, inputs, message):
+    graph.node.add(name='last', op=op, input=inputs)
+    graph.node.add(name='sum', op='AddV2', input=['one', 'one'])
+    graph.node.add(name='product', op='Mul', input=['sum', 'input:0'])
+    with pytest.raises(ArtefactError, match=message) if message else contextlib.nullcontext():
+        check(graph)
+
+
+def test_names_are_unique(graph, check):
+    graph.node.add(name='one', op='AddV2')
+    with pytest.raises(ArtefactError, match='a name of its own for each of 4 nodes'):
+        check(graph)
+
+
+def test_without_protobuf_that_is_said(graph, check, monkeypatch):
+    _graph_message.cache_clear()
+    monkeypatch.setitem(sys.modules, 'google.protobuf', None)
+    with pytest.raises(ImportError, match=r'model\.pb: reading it needs the package protobuf'):
         check(graph)
 
 
