@@ -17,7 +17,7 @@ from mattingjax.images import name_key
 from mattingjax.signature import TOLERANCE
 
 DTYPES = ('float16', 'float32')
-_MAX_DIGITS = 64  # bytes of a value in a .txt
+_MAX_DIGITS = 24  # bytes of a value in a .txt and its blank; msame writes 9 digits
 OUTPUT_SUFFIX = '_output_0'
 _TIMESTAMP = re.compile(r'(\d{8}_\d{6})(?:_(\d+))?')
 
@@ -113,11 +113,12 @@ def load_output(
       MattingError: The file is damaged or of another size, its values are no alphas, or its size
         does not tell how to read it; then `channels` or `dtype` must.
     """
-    content = _read(path, 2 * size[0] * size[1] * _MAX_DIGITS)
+    content = _read(path, (channels or 2) * size[0] * size[1] * _MAX_DIGITS)
     if path.suffix == '.txt':
-        values = _parse(path, content)
         possible = {Encoding(n, 'text'): n * size[0] * size[1] for n in (1, 2)}
-        encoding = _choose(path, values.size, 'values', possible, channels, None)
+        count = _count_words(path, content)
+        encoding = _choose(path, count, 'values', possible, channels, None)
+        values = _parse(path, content, count)
     else:
         possible = {
             Encoding(n, name): n * size[0] * size[1] * np.dtype(name).itemsize
@@ -140,14 +141,23 @@ def _read(path: Path, limit: int) -> bytes:
         raise MattingError(f'{path}: cannot be read ({error.strerror})') from error
 
 
-def _parse(path: Path, content: bytes) -> np.ndarray:
+def _count_words(path: Path, content: bytes) -> int:
     # Each value is followed by a blank: one that is not has lost its end.
     if content[-1:].strip():
         raise MattingError(f'{path}: ends within a value: cut off')
+    blank = np.frombuffer(content, np.uint8) <= ord(' ')
+    return int(np.count_nonzero(blank[1:] > blank[:-1]))
+
+
+def _parse(path: Path, content: bytes, count: int) -> np.ndarray:
+    # Without a list of words, which would take ten times the file.
     try:
-        return np.array(content.split(), np.float32)
+        values = np.fromstring(content, np.float32, sep=' ')
     except ValueError as error:
         raise MattingError(f'{path}: expected numbers ({error})') from error
+    if values.size != count:
+        raise MattingError(f'{path}: expected {count} numbers, found {values.size}')
+    return values
 
 
 def _choose(

@@ -7,7 +7,6 @@ given an identity BatchNorm that holds their bias, so that the network can be tr
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,10 @@ import numpy as np
 
 from mattingjax.errors import WeightsError, missing_package
 from mattingjax.importers.modnet_names import canonical_names, check_name
-from mattingjax.importers.protobuf import Buffer, read_fields
+from mattingjax.importers.protobuf import ONNX_DATA, check_structure
 from mattingjax.models.mobilenet_v2 import EPSILON, STRIDES
 
-# MODNet: 26 MB, 2,000 parts, 130 kB beside its weights.
-_MAX_BYTES, _MAX_PARTS, _MAX_STRUCTURE = 2**26, 50_000, 2**22
-_GRAPH, _INITIALIZER = 7, 5  # fields of ModelProto and GraphProto
+_MAX_BYTES = 2**26  # MODNet: 26 MB
 
 
 def is_onnx_file(path: Path) -> bool:
@@ -53,7 +50,7 @@ def read_modnet_onnx(path: Path | str) -> dict[str, np.ndarray]:
         content = path.read_bytes() if path.stat().st_size <= _MAX_BYTES else b''
         if not content:
             raise WeightsError(f'expected an ONNX file of 1 to {_MAX_BYTES} bytes')
-        _check_structure(content)
+        check_structure(content, ONNX_DATA)
         graph = onnx.load_model_from_string(content).graph
         for tensor in graph.initializer:
             check_name(tensor.name)
@@ -76,29 +73,6 @@ def read_modnet_onnx(path: Path | str) -> dict[str, np.ndarray]:
             raise WeightsError(f'{path}: {tensor.name}: impossible shape {tuple(tensor.dims)}')
         weights[tensor.name] = array
     return _name_tensors(graph, weights, path)
-
-
-def _check_structure(content: bytes) -> None:
-    """Raises an error where a file of many empty parts would unfold into a large memory."""
-    structure = count = 0
-    graphs = (value for field, value in read_fields(memoryview(content)) if field == _GRAPH)
-    for graph in graphs:
-        for field, part in read_fields(_message(graph)):
-            count += 1
-            if field == _INITIALIZER:
-                count += sum(1 for _ in itertools.islice(read_fields(_message(part)), _MAX_PARTS))
-            else:
-                structure += 1 if isinstance(part, int) else len(part)
-            if count > _MAX_PARTS:
-                raise WeightsError(f'expected at most {_MAX_PARTS} nodes, tensors and their parts')
-            if structure > _MAX_STRUCTURE:
-                raise WeightsError(f'expected at most {_MAX_STRUCTURE} bytes beside its weights')
-
-
-def _message(value: Any) -> Buffer:
-    if isinstance(value, int):
-        raise ValueError('a number in place of a message')
-    return value
 
 
 def _name_tensors(graph: Any, weights: dict[str, np.ndarray], path: Path) -> dict[str, np.ndarray]:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from mattingjax.errors import ArtefactError, missing_package
-from mattingjax.screening.memory import check_file_size
+from mattingjax.importers.protobuf import GRAPH_DEF_DATA
+from mattingjax.screening.memory import check_count, read_structured
 
 # What our exports and the original MMNet's frozen graphs are made of, and arithmetic of the same
 # kind. None of these touches anything but its inputs, and the size of what each gives follows from
@@ -48,15 +49,16 @@ _ITEM_SIZES = {1: 4, 2: 8, 3: 4, 4: 1, 5: 2, 6: 1, 9: 8, 10: 1, 14: 2, 19: 2}
 
 def check_frozen_graph(path: Path) -> None:
     """Raises ArtefactError unless a `.pb` holds nothing but what a matting network is made of."""
-    check_file_size(path)
     try:
         message = _graph_message()
     except ImportError as error:
         raise missing_package(f'{path}: reading it', 'protobuf', 'export') from error
+    content = read_structured(path, GRAPH_DEF_DATA, 'TensorFlow')
     try:
-        graph = message.FromString(path.read_bytes())
+        graph = message.FromString(content)
     except Exception as error:  # protobuf's own types
         raise ArtefactError(f'{path}: TensorFlow cannot read it (no frozen graph)') from error
+    check_count(path, len(graph.node))
     for function in graph.library.function:
         raise ArtefactError(
             f'{path}: {function.signature.name}: a function; a frozen graph has none'

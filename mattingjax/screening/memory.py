@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mattingjax.errors import ArtefactError
+from mattingjax.importers.protobuf import DataPath, check_structure
 
 MAX_MEMORY = 2 * 2**30
 # Of a network's input, all images together: what the networks here need 2 GB for, and more.
@@ -18,6 +19,7 @@ MAX_PIXELS = 2**23
 # needs 57,000.
 _MAX_WORK = 200_000
 _MAX_FILE = 2**29  # bytes; MODNet has 26 MB
+_MAX_NODES = 2**14  # the original MMNet's frozen graph has 1,580
 _MAX_LOADING = MAX_MEMORY + 2**30
 _NOMINAL_SIDE = 512  # pixels, where any size goes: a multiple of every network's stride
 _LOCK = threading.Lock()  # over the process's limit, and these two
@@ -39,6 +41,32 @@ class Step(NamedTuple):
     inputs: Sequence[str]
     outputs: dict[str, int | None]
     work: int = 0
+
+
+def read_structured(path: Path, data: DataPath, reader: str) -> bytes:
+    """The content of a protocol buffer that is known not to unfold into a large memory.
+
+    Args:
+      path: The file.
+      data: Where its weights are, see `importers.protobuf.check_structure`.
+      reader: Whose kind of file it is, for messages.
+
+    Raises:
+      ArtefactError: It is damaged, or would; or it is too large to be a matting network.
+    """
+    check_file_size(path)
+    content = path.read_bytes()
+    try:
+        check_structure(content, data)
+    except (ValueError, IndexError) as error:
+        raise ArtefactError(f'{path}: {reader} cannot read it ({error})') from error
+    return content
+
+
+def check_count(path: Path, nodes: int) -> None:
+    """Raises ArtefactError where nodes are so many that looking at each takes minutes."""
+    if nodes > _MAX_NODES:
+        raise ArtefactError(f'{path}: expected at most {_MAX_NODES} nodes, found {nodes}')
 
 
 def check_file_size(path: Path) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from mattingjax.errors import ArtefactError
-from mattingjax.screening.memory import Step, check_file_size
+from mattingjax.importers.protobuf import ONNX_DATA
+from mattingjax.screening.memory import Step, check_count, read_structured
 from mattingjax.screening.work import count_work
 
 _DOMAINS = ('', 'ai.onnx')
@@ -43,12 +44,15 @@ def read_onnx(path: Path) -> Any:
     """
     import onnx
 
-    check_file_size(path)
+    content = read_structured(path, ONNX_DATA, 'ONNX')
     try:
-        model = onnx.ModelProto.FromString(path.read_bytes())
+        model = onnx.ModelProto.FromString(content)
     except Exception as error:  # protobuf's own types
         raise ArtefactError(f'{path}: ONNX cannot read it (no ONNX model)') from error
     _check_text(path, model.graph)
+    check_count(path, len(model.graph.node))
+    if model.training_info:
+        raise ArtefactError(f'{path}: expected no training_info, found {len(model.training_info)}')
     for function in model.functions:
         raise ArtefactError(f'{path}: expected no functions, found {function.name!r}')
     for sparse in model.graph.sparse_initializer:

@@ -456,7 +456,11 @@ def test_encodings(tmp_path, dtype, channels, given):
         ('a.bin', bytes(960), {}, 'two channels whose sum is 1'),
         ('a.txt', b'0 ' * 119, {}, r'120 values \(text of 1 channel\) or 240 .*, found 119'),
         ('a.txt', b'0 ' * 119 + b'0.1', {}, 'ends within a value'),
-        ('a.txt', b'0 ' * 119 + b'O ', {}, "expected numbers .*'O'"),
+        ('a.txt', b'0 ' * 119 + b'O ', {}, 'a.txt: expected numbers'),
+        ('a.txt', b'0 ' * 119 + b'0.1.1 ', {}, r'a.txt: expected .*numbers'),
+        ('a.txt', b'1\t ' * 1000, {}, 'or 240 .*, found 1000'),
+        ('a.txt', b' ' * (2 * 120 * 24 + 1), {}, 'expected at most 5760 bytes, found 5761'),
+        ('a.txt', b' ' * (120 * 24 + 1), {'channels': 1}, 'expected at most 2880 bytes'),
         ('a.txt', b'', {}, 'found 0'),
     ],
 )

@@ -121,17 +121,18 @@ def test_another_network_is_an_error(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('content', 'message'),
+    'content',
     [
-        (b'\x0a\x00' * 60_000, 'expected at most 50000 nodes, tensors and their parts'),
-        (b'\x2a\x00' * 60_000, 'expected at most 50000 nodes, tensors and their parts'),
-        (b'\x0a\x80\x80\x80\x04' + bytes(2**23), 'at most 4194304 bytes beside its weights'),
+        b'\x0a\x00' * 2_200_000,
+        b'\x2a\x00' * 2_200_000,
+        b'\x2a\x02\x6a\x00' * 1_100_000,
+        b'\x0a\x80\x80\x80\x04' + bytes(2**23),
     ],
 )
-def test_a_small_file_does_not_unfold_into_a_large_memory(tmp_path, content, message):
-    """Empty nodes, empty tensors: two bytes each, and a hundred in memory."""
+def test_a_small_file_does_not_unfold_into_a_large_memory(tmp_path, content):
+    """Empty nodes, tensors and parts of those: two bytes each, and a hundred in memory."""
     size = len(content)
     length = bytes([size & 127 | 128, size >> 7 & 127 | 128, size >> 14 & 127 | 128, size >> 21])
     (tmp_path / 'many.onnx').write_bytes(b'\x08\x08\x3a' + length + content)
-    with pytest.raises(MattingError, match=message):
+    with pytest.raises(MattingError, match='at most 4194304 bytes beside its weights'):
         import_weights(tmp_path / 'many.onnx')

@@ -98,6 +98,14 @@ def test_what_readers_compute_as_they_load(graph, check, op, inputs, message):
         check(graph)
 
 
+def test_many_empty_parts_are_not_unfolded(tmp_path):
+    (tmp_path / 'model.pb').write_bytes(b'\x0a\x00' * 2_200_000)
+    with pytest.raises(
+        ArtefactError, match=r'model.pb: .*at most 4194304 bytes beside its weights'
+    ):
+        check_frozen_graph(tmp_path / 'model.pb')
+
+
 def test_names_are_unique(graph, check):
     graph.node.add(name='one', op='AddV2')
     with pytest.raises(ArtefactError, match='a name of its own for each of 4 nodes'):

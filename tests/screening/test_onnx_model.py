@@ -255,6 +255,44 @@ def test_what_grows_with_one_side_only_is_found(tmp_path):
         guard.check((1, 64, 2048, 3))
 
 
+def length(content):
+    size = len(content)
+    return bytes([size & 127 | 128, size >> 7 & 127 | 128, size >> 14 & 127 | 128, size >> 21])
+
+
+MANY = 2_200_000 * b'\x0a\x00'  # empty parts: a hundred bytes of memory for two
+
+
+@pytest.mark.parametrize('parts', [b'\x3a' + length(MANY) + MANY, MANY.replace(b'\x0a', b'\x42')])
+def test_many_empty_parts_are_not_unfolded(tmp_path, monkeypatch, parts):
+    monkeypatch.setattr('onnx.ModelProto', None)
+    (tmp_path / 'model.onnx').write_bytes(b'\x08\x08' + parts)
+    with pytest.raises(ArtefactError, match=r'model.onnx: .*at most 4194304 bytes beside its'):
+        read_onnx(tmp_path / 'model.onnx')
+
+
+def test_many_nodes_are_refused(tmp_path):
+    with pytest.raises(ArtefactError, match='expected at most 16384 nodes, found 20000'):
+        read_onnx(write(tmp_path / 'model.onnx', [END] * 20000))
+
+
+def test_training_is_refused(tmp_path):
+    path = write(tmp_path / 'model.onnx', [MEAN, END])
+    path.write_bytes(path.read_bytes() + b'\xa2\x01\x00')
+    with pytest.raises(ArtefactError, match='expected no training_info, found 1'):
+        read_onnx(path)
+
+
+def test_weights_do_not_count_as_structure(tmp_path):
+    large = numbers('big', np.zeros((1, 32, 32, 2000)), np.float32)
+    node = helper.make_node('Constant', [], ['large'], value=large)
+    nodes = [MEAN, END, node]
+    floats = TensorProto(
+        name='f', data_type=TensorProto.FLOAT, dims=[2**21], float_data=[0] * 2**21
+    )
+    read_onnx(write(tmp_path / 'model.onnx', nodes, [large, floats]))
+
+
 def test_what_fails_as_it_runs_is_said_once(tmp_path):
     pytest.importorskip('onnxruntime')
     nodes = [
