@@ -2,8 +2,8 @@
 
 A network file is a program: TensorFlow writes files if a frozen graph asks for it, ONNX Runtime
 loops for ever, and all of them allocate whatever a graph declares. Here each kind of file is read
-without being run, what a matting network has no use for is refused, and what it would allocate is
-added up.
+without being run, what a matting network has no use for is refused, and what it would allocate and
+compute is added up.
 """
 
 from __future__ import annotations

@@ -92,6 +92,15 @@ def test_tensors_out_of_nothing(write, build, message):
         create_session(write(build))
 
 
+def test_endless_arithmetic(write):
+    def build(x):
+        large = opset13.broadcast(mean(mean(mean(x), 1), 2), constant([1, 1, 10000, 10000]))
+        return opset13.add(mean(x), mean(mean(opset13.matmul(large, large, False, True)), 2))
+
+    with pytest.raises(ArtefactError, match=r'1e.03 G multiply-adds, expected at most 52\.4 G'):
+        create_session(write(build))
+
+
 def test_what_openvino_folds_as_it_reads_is_limited(write):
     """A shape out of a constant of 22 GB: OpenVINO computes it before anybody can ask for sizes."""
 
