@@ -110,7 +110,8 @@ def train_config(network: str | None = None) -> ConfigDict:
     # Write data.json with the SHA-256 of every file, and compare it before a training goes on.
     config.data.manifest = True
 
-    # Photos to validate on. An empty root is the dataset's own.
+    # Photos to validate on. An empty root is the dataset's own, and so is then what else says where
+    # its files lie and what alphas mean, unless it is set here.
     config.validation = dataset_config()
     # One of the dataset's kinds, or 'held_out': a tenth of the dataset, at most `photos`, which is
     # then not trained on (of synthetic portraits others of the same kind). Unset: where root is

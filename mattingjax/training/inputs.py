@@ -14,7 +14,7 @@ import numpy as np
 from absl import logging
 from ml_collections import ConfigDict
 
-from mattingjax.config import HELD_OUT
+from mattingjax.config import HELD_OUT, dataset_config
 from mattingjax.data.datasets import (
     Dataset,
     FileDataset,
@@ -30,6 +30,8 @@ from mattingjax.errors import MattingError
 
 Example = dict[str, Any]
 _OPTIONS = [name for name in inspect.signature(open_dataset).parameters if name != 'kind']
+# What a validation without a root of its own has in common with the dataset.
+_WHERE_AND_HOW = ('root', 'images', 'alphas', 'allow_unmatched', 'alpha_values')
 
 
 def open_configured(config: ConfigDict) -> Dataset:
@@ -82,7 +84,9 @@ def open_sources(config: ConfigDict) -> Sources:
         training['dataset'], held_out = _hold_out(training['dataset'], validation.photos)
         return Sources(training, backgrounds, held_out)
     if not validation.root and validation.kind != 'synthetic':
-        validation.root = config.dataset.root
+        for name, default in dataset_config().items():
+            if name in _WHERE_AND_HOW and validation[name] == default:
+                validation[name] = config.dataset[name]
     return Sources(training, backgrounds, _open('config.validation', validation))
 
 
@@ -121,8 +125,9 @@ def _hold_out(dataset: Dataset, photos: int) -> tuple[Dataset, Dataset]:
         )
     chosen = set(choose_evenly(len(dataset), count))
     rest, held_out = (
-        FileDataset(
-            tuple(entry for i, entry in enumerate(dataset.entries) if (i in chosen) == is_chosen)
+        dataclasses.replace(
+            dataset,
+            entries=tuple(e for i, e in enumerate(dataset.entries) if (i in chosen) == is_chosen),
         )
         for is_chosen in (False, True)
     )

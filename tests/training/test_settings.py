@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from mattingjax.config import BY_NETWORK, dataset_config, prune_config, train_config
+from mattingjax.data.alpha_files import AlphaReader
+from mattingjax.data.alpha_values import AlphaValues
 from mattingjax.data.datasets import SyntheticPortraits
 from mattingjax.errors import MAX_LINE, MattingError
 from mattingjax.training import capacity, train
@@ -260,6 +262,26 @@ def test_what_is_validated_on(photos, changes, kind, split, counts):
         assert not set(training.entries) & set(validation.entries)
     # As a training that goes on does.
     assert complete_settings(config).to_dict() == config.to_dict()
+
+
+@pytest.mark.parametrize('kind', ['held_out', 'folders'])
+def test_alphas_of_the_validation_are_read_as_those_of_the_dataset(tmp_path, kind):
+    for i in range(3):
+        label_map = np.array([[0, 128, 128, 255]], np.uint8).repeat(4, axis=0)
+        for folder in ('photos', 'maps'):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.fromarray(label_map).save(tmp_path / folder / f'{i}.png')
+    where = {'kind': 'folders', 'root': str(tmp_path), 'images': 'photos', 'alphas': 'maps'}
+    config = train_config('mmnet')
+    config.dataset.update(where, alpha_values='labels:255')
+    config.validation.kind = kind
+    sources = open_sources(complete_settings(config))
+    for dataset in (sources.training['dataset'], sources.validation):
+        assert dataset.alphas == AlphaReader(AlphaValues(labels=((255, 1.0),)))
+        assert dataset[0]['alpha'].mean() == 0.25
+    if kind == 'folders':  # what is set there counts
+        config.validation.alpha_values = 'labels:128'
+        assert open_sources(complete_settings(config)).validation[0]['alpha'].mean() == 0.5
 
 
 def test_held_out_portraits_are_others():
