@@ -15,10 +15,13 @@ from mattingjax.errors import MattingError
 _SURE = 0.9
 # A label map holds no more classes than this; a soft matte has hundreds of levels.
 _MOST_LABELS = 40
-# Labels that lie beside 255, for what is to be ignored, are not above this: ADE20K counts to 150.
+# Labels that lie beside 255, for what is to be ignored, are not above this (ADE20K counts to 150),
+# unless they are one or two.
 _LARGEST_LABEL = 150
 # Shares of pixels in the midst of others like them: noise has next to none, areas have most.
 _SCATTERED, _SOLID = 0.1, 0.5
+_BEYOND_ONE = 1.5  # floating point above this has another white than 1
+_OVERSHOOT = 0.25  # of white: what interpolation leaves outside of black and white
 _LEAST_PERSON = 0.002  # as a share of the picture: less tells nothing
 
 
@@ -43,8 +46,14 @@ class AlphaValues:
         parts = (str(n) if alpha == 1 else f'{n}={alpha:g}' for n, alpha in self.labels)
         return f'labels:{",".join(parts)}'
 
-    def apply(self, numbers: np.ndarray) -> np.ndarray:
+    def apply(self, numbers: np.ndarray, setting: str = 'alpha_values') -> np.ndarray:
         """Numbers of any type → float32 of the same shape in [0, 1].
+
+        Floating point that is a little outside, as cubic resizing leaves it, is clipped.
+
+        Args:
+          numbers: Those of a file.
+          setting: What tells what they mean, for the error.
 
         Raises:
           MattingError: Numbers lie outside of what they may be.
@@ -56,12 +65,13 @@ class AlphaValues:
             return alpha
         top = self.top or largest_number(numbers)
         low, high = numbers.min(), numbers.max()
-        if not (low >= 0 and high <= top):  # written so that NaN fails too
+        if not (low >= 0 and high <= top) and not _overshoots(numbers, top):  # NaN does neither
+            remedy = f'; set {setting}=labels:N (N is the person) or grey:N (N is white)'
             raise MattingError(
-                f'expected values in [0, {top}], found {low:g} to {high:g}; set '
-                'alpha_values=labels:N (N is the person) or grey:N (N is white)'
+                f'expected values in [0, {top}], found {low:g} to {high:g}'
+                f'{remedy if high > _BEYOND_ONE else ""}'
             )
-        return numbers.astype(np.float32) / np.float32(top)
+        return np.clip(numbers.astype(np.float32) / np.float32(top), 0, 1)
 
 
 GREY = AlphaValues()
@@ -83,7 +93,8 @@ def parse_alpha_values(text: str, name: str = 'alpha_values') -> AlphaValues | N
       text: 'auto': what the numbers tell;
         'grey': from black to white, 255 or 65535 by the file's depth; 'grey:100': to 100;
         'labels:15': a label map where 15 is the person and all else is background; several with
-        commas, 'labels:1,2=0.5', of which 2 has an alpha of 0.5. Palette images count by index.
+        commas, 'labels:1,2=0.5', of which 2 has an alpha of 0.5. Palettes of colours count by index,
+        those of greys by their grey.
       name: Of the setting, for the error.
 
     Returns:
@@ -125,16 +136,17 @@ def guess_alpha_values(numbers: np.ndarray) -> AlphaValues | Doubt:
       numbers: uint8, uint16 or floating point [H, W].
 
     Returns:
-      The rule where it is beyond doubt: greys; a mask of 0 and 1; or greys of 8 bits in 16.
+      The rule where it is beyond doubt: greys; a mask of 0 and 1; or greys of 8 bits in more.
     """
     if np.issubdtype(numbers.dtype, np.floating):
-        return GREY
+        if not numbers.max() > _BEYOND_ONE:
+            return GREY if numbers.any() else Doubt.EMPTY
+        is_eight_bits = numbers.max() <= 255 or _overshoots(numbers, 255)
+        eight_bits = np.round(np.clip(numbers, 0, 255)).astype(np.uint8)
+        return _guess_eight_bits(eight_bits) if is_eight_bits else Doubt.AMBIGUOUS
     top = largest_number(numbers)
     if top > 255 and numbers.max() <= 255:
-        guess = guess_alpha_values(numbers.astype(np.uint8))
-        if guess != GREY:
-            return guess
-        return EIGHT_BITS if _solid_share(numbers, 255 * _SURE) >= _SOLID else Doubt.AMBIGUOUS
+        return _guess_eight_bits(numbers.astype(np.uint8))
     counts = cv2.calcHist([numbers], [0], None, [top + 1], [0, top + 1]).ravel()
     levels = np.flatnonzero(counts)
     if levels[-1] >= _SURE * top:
@@ -153,6 +165,23 @@ def guess_alpha_values(numbers: np.ndarray) -> AlphaValues | Doubt:
     return Doubt.AMBIGUOUS
 
 
+def _guess_eight_bits(numbers: np.ndarray) -> AlphaValues | Doubt:
+    """The same of numbers that a file of more than 8 bits holds, as uint8."""
+    guess = guess_alpha_values(numbers)
+    if guess != GREY:
+        return guess
+    return EIGHT_BITS if _solid_share(numbers, 255 * _SURE) >= _SOLID else Doubt.AMBIGUOUS
+
+
+def _overshoots(numbers: np.ndarray, top: int) -> bool:
+    """Whether floating point is in [0, top] but for what interpolation and rounding leave."""
+    if not np.issubdtype(numbers.dtype, np.floating):
+        return False
+    parts = numbers / top
+    is_near = parts.min() >= -_OVERSHOOT and parts.max() <= 1 + _OVERSHOOT
+    return bool(is_near and ((parts > -0.01) & (parts < 1.01)).mean() > 0.5)
+
+
 def list_numbers(numbers: np.ndarray) -> str:
     """The numbers of a file for a message: '0, 1, 2', or, of many, '0 to 100'."""
     levels = np.unique(numbers)
@@ -167,7 +196,8 @@ def _has_labels_beside_white(numbers: np.ndarray, levels: np.ndarray, top: int) 
     if top not in levels or len(levels) > len(inner) + 2 or not 0 < len(inner) <= _MOST_LABELS:
         return False
     is_trimap = len(inner) == 1 and 0.4 * top <= inner[0] <= 0.6 * top
-    if is_trimap or inner[-1] > _LARGEST_LABEL:
+    is_even = inner.tolist() == [top // 3, top // 3 * 2]  # greys of two bits
+    if is_trimap or is_even or (len(inner) > 2 and inner[-1] > _LARGEST_LABEL):
         return False
     return _solid_share(np.where(numbers == top, 0, numbers), 1) >= _SCATTERED
 

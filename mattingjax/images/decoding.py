@@ -18,7 +18,7 @@ from mattingjax.errors import ImageError
 from mattingjax.images.pixels import check_image
 
 _ORIENTATION = 0x0112  # the EXIF tag
-_SIXTEEN_BIT = ('I;16', 'I;16L', 'I;16B', 'I;16N')
+SIXTEEN_BIT = ('I;16', 'I;16L', 'I;16B', 'I;16N')  # modes of Pillow
 
 
 class Array(Protocol):
@@ -163,7 +163,7 @@ def _apply_transparent_colour(image: Image.Image, raw_mode: str) -> Image.Image:
     elif raw_mode == 'RGB;16B' and isinstance(colour, tuple):
         # Of 16 bits Pillow keeps the upper 8, so that is all there is to compare.
         image.info['transparency'] = tuple(value >> 8 for value in colour)
-    elif image.mode in _SIXTEEN_BIT and isinstance(colour, int):
+    elif image.mode in SIXTEEN_BIT and isinstance(colour, int):
         del image.info['transparency']
         values = np.asarray(image)
         if (values == colour).any():
@@ -227,7 +227,7 @@ def _decoding_errors(where: str) -> Iterator[None]:
 
 def _to_rgb(image: Image.Image, where: str) -> Photo:
     profile = image.info.get('icc_profile')
-    if image.mode in _SIXTEEN_BIT or image.mode in ('I', 'F'):
+    if image.mode in SIXTEEN_BIT or image.mode in ('I', 'F'):
         return Photo(np.repeat(_grey_to_uint8(image, where)[..., None], 3, axis=-1))
     if image.mode in ('CMYK', 'LAB') and profile:
         with contextlib.suppress(ImageCms.PyCMSError, OSError):

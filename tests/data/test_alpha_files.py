@@ -6,13 +6,17 @@ import pytest
 from PIL import Image
 
 from mattingjax import MattingError
-from mattingjax.data.alpha_files import create_alpha_reader, load_alpha, load_cutout
+from mattingjax.data.alpha_files import TRUE_ALPHAS, AlphaReader, create_alpha_reader
+from mattingjax.data.alpha_values import EIGHT_BITS, MASK, parse_alpha_values
 from mattingjax.data.alpha_values import GREY as GREYS
-from mattingjax.data.alpha_values import MASK
 from mattingjax.errors import ImageError
 from tests.data.pictures import SIZE, picture, save
 
 GREY = (np.arange(600) % 256).astype(np.uint8).reshape(SIZE)
+
+
+def load_alpha(path, values='auto'):
+    return AlphaReader(parse_alpha_values(values)).load(path)
 
 
 @pytest.mark.parametrize('mode', ['L', 'RGB', 'LA', 'RGBA', 'P'])
@@ -55,7 +59,7 @@ def test_what_is_no_alpha_is_refused(tmp_path, depth):
     path = tmp_path / 'a.tif'
     values = picture(0) if depth == 'colours' else GREY.astype(np.float32)
     Image.fromarray(values).save(path)
-    expected = 'a grey picture' if depth == 'colours' else r'values in \[0, 1\], found 0 to 255'
+    expected = 'a grey picture' if depth == 'colours' else 'values 0 to 255 do not tell'
     with pytest.raises(ImageError, match=expected):
         load_alpha(path)
 
@@ -66,7 +70,7 @@ def test_a_cutout_with_a_palette_keeps_its_soft_transparency(tmp_path):
     image.putpalette([value for grey in range(8) for value in (grey, 20, 30)])
     path = tmp_path / 'a.png'
     image.save(path, transparency=bytes(range(0, 256, 32)))
-    foreground, alpha = load_cutout(path)
+    foreground, alpha = TRUE_ALPHAS.load_cutout(path)
     np.testing.assert_array_equal(foreground[..., 0], pixels)
     np.testing.assert_allclose(alpha, pixels * 32 / 255, rtol=1e-6)
 
@@ -99,6 +103,8 @@ def voc_palette() -> list[int]:
         (lambda mask: mask * 15, 'values 0, 15'),
         (lambda mask: np.where(border(), 255, mask), 'values 0, 1, 255'),
         (lambda mask: np.where(border(), 255, mask * 15), 'values 0, 15, 255'),
+        (lambda mask: np.where(border(), 255, mask * 168), 'values 0, 168, 255'),
+        (lambda mask: np.where(border(), 255, 200 - mask * 32), 'values 168, 200, 255'),
         (lambda mask: np.where(border(), 3, 2 - mask), 'values 1, 2, 3'),
         (lambda mask: mask * 0 + 1, 'values 1'),
         (lambda mask: np.uint16(mask) * 15, '16-bit values 0, 15'),
@@ -164,11 +170,63 @@ def test_palettes_of_colours_count_by_index(tmp_path, number):
         load_alpha(tmp_path / 'a.png', 'grey')
 
 
-def test_sixteen_bits_that_hold_eight(tmp_path):
+@pytest.mark.parametrize('suffix', ['png', 'gif'])
+def test_palettes_of_greys_count_by_grey(tmp_path, suffix):
+    path = tmp_path / f'a.{suffix}'
+    if suffix == 'gif':  # its palette holds what occurs
+        save(path, person() * 15)
+    else:
+        image = Image.fromarray(person())
+        image.putpalette([0, 0, 0, 15, 15, 15])
+        image.save(path)
+    assert Image.open(path).mode == 'P'
+    with pytest.raises(ImageError, match='values 0, 15 do not tell'):
+        load_alpha(path)
+    np.testing.assert_array_equal(load_alpha(path, 'labels:15'), person())
+
+
+@pytest.mark.parametrize('mode', ['RGB', 'P', '1', 'L'])
+def test_labels_that_no_file_holds_are_refused(tmp_path, mode):
+    image = Image.fromarray(person() * (255 if mode == '1' else 15)).convert(mode)
+    if mode == 'P':
+        image.putpalette(voc_palette())
+    image.save(tmp_path / 'a.png')
+    found = '0, 1' if mode == '1' else '0, 15'
+    (tmp_path / 'damaged.png').write_bytes(b'x')
+    paths = sorted(tmp_path.iterdir())
+    for predicted, name in ((False, 'alpha_values'), (True, 'prediction_values')):
+        with pytest.raises(MattingError) as caught:
+            create_alpha_reader(paths, 'labels:51,9', predicted=predicted)
+        assert str(caught.value) == (
+            f'{tmp_path}: {name}=labels:51,9: no such label in the 1 files looked at, found '
+            f'values {found}'
+        )
+    Image.fromarray(person() * 0).save(tmp_path / 'a.png')
+    assert create_alpha_reader(paths, 'labels:51', predicted=True).load(paths[0]).max() == 0
+    with pytest.raises(MattingError, match='found values 0$'):
+        create_alpha_reader(paths, 'labels:51')
+
+
+@pytest.mark.parametrize('suffix', ['webp', 'jpg'])
+def test_what_compression_makes_of_greys_is_grey(tmp_path, suffix):
+    path = save(tmp_path / f'a.{suffix}', np.dstack([person() * 255] * 3), quality=75)
+    pixels = np.asarray(Image.open(path)).copy()
+    np.testing.assert_allclose(load_alpha(path), person(), atol=0.15)
+    pixels[3, 3] = (1, 2, 5)  # as other decoders have it
+    alpha = load_alpha(save(tmp_path / 'a.png', pixels))
+    assert alpha[3, 3] == np.float32(3 / 255)
+    for coded in (pixels + np.uint8([0, 0, 5]), np.dstack([person()] + [0 * person()] * 2)):
+        with pytest.raises(ImageError, match='found colours'):
+            load_alpha(save(tmp_path / 'a.png', coded))
+
+
+def test_more_bits_that_hold_eight(tmp_path):
     path = tmp_path / 'a.png'
     for numbers in (np.round(soft() * 255), person() * 255):
         cv2.imwrite(str(path), numbers.astype(np.uint16))
         np.testing.assert_array_equal(load_alpha(path), numbers.astype(np.float32) / 255)
+        floats = save(tmp_path / 'a.tif', numbers.astype(np.float32))
+        np.testing.assert_array_equal(load_alpha(floats), numbers.astype(np.float32) / 255)
     cv2.imwrite(str(path), person().astype(np.uint16))
     np.testing.assert_array_equal(load_alpha(path), person())
 
@@ -208,6 +266,69 @@ def test_transparency_is_the_matte(tmp_path, grey):
             np.testing.assert_array_equal(reader.load(path), matte.astype(np.float32) / 255)
 
 
+@pytest.mark.parametrize('values', ['auto', 'labels:255'])
+@pytest.mark.parametrize('opacity', [0, 1, 128, 254, 'one pixel'])
+def test_a_transparency_without_structure_is_none(tmp_path, values, opacity):
+    flat = np.full_like(person(), 255 if opacity == 'one pixel' else opacity)
+    flat[0, 0] = 0
+    mask = person() * 255
+    for name, channels in (('rgba.png', [mask] * 3 + [flat]), ('la.png', [mask, flat])):
+        path = save(tmp_path / name, np.dstack(channels))
+        np.testing.assert_array_equal(load_alpha(path, values), person())
+
+
+@pytest.mark.parametrize('grey', [0, 255])
+def test_nobody_is_seen_in_what_is_transparent_all_over(tmp_path, grey):
+    pixels = np.full((20, 30, 4), (grey, grey, grey, 0), np.uint8)
+    assert load_alpha(save(tmp_path / 'a.png', pixels)).max() == 0
+    pixels[..., :3] = picture(0)
+    assert load_alpha(save(tmp_path / 'a.png', pixels)).max() == 0
+
+
+def test_two_mattes_in_one_picture_are_refused(tmp_path):
+    mask = person() * 255
+    turned = Image.fromarray(np.dstack([mask] * 3 + [mask * 0 + 255])).rotate(20)
+    inverted = Image.fromarray(np.dstack([mask, 255 - mask]))
+    for image in (turned, inverted):
+        image.save(tmp_path / 'a.png')
+        with pytest.raises(ImageError, match=r'a.png: expected one matte, found one in the grey'):
+            load_alpha(tmp_path / 'a.png')
+        alpha = load_alpha(tmp_path / 'a.png', 'labels:255')
+        np.testing.assert_array_equal(alpha * 255, np.asarray(image)[..., 0])
+
+
+def test_labels_may_be_the_transparency(tmp_path):
+    path = save(tmp_path / 'a.png', np.dstack([person() * 0, person() * 15]))
+    np.testing.assert_array_equal(load_alpha(path, 'labels:15'), person())
+
+
+def test_floating_point_that_overshoots_is_clipped(tmp_path):
+    path = tmp_path / 'a.tif'
+    small = cv2.resize(person().astype(np.float32), (20, 20), interpolation=cv2.INTER_AREA)
+    resized = cv2.resize(small, (60, 60), interpolation=cv2.INTER_CUBIC)
+    assert resized.min() < -0.05
+    assert resized.max() > 1.05
+    for numbers in (resized, soft() * 1.00001, soft() - 1e-6):
+        save(path, numbers.astype(np.float32))
+        np.testing.assert_allclose(load_alpha(path), np.clip(numbers, 0, 1), atol=1e-6)
+    save(path, (person() * 1.4).astype(np.float32))
+    for predicted in (False, True):
+        with pytest.raises(ImageError, match=r'expected values in \[0, 1\], found 0 to 1.4$'):
+            create_alpha_reader([path], predicted=predicted).load(path)
+
+
+@pytest.mark.parametrize('predicted', [False, True])
+def test_the_setting_that_helps_is_named(tmp_path, predicted):
+    name = 'prediction_values' if predicted else 'alpha_values'
+    path = save(tmp_path / 'a.png', person() * 101)
+    reader = create_alpha_reader([path], 'grey:100', predicted=predicted)
+    with pytest.raises(ImageError, match=f'found 0 to 101; set {name}=labels:N'):
+        reader.load(path)
+    path = save(tmp_path / 'a.tif', (person() * 15).astype(np.float32))
+    with pytest.raises(MattingError, match=f'values 0, 15 do not tell .*; set {name}=labels:N'):
+        create_alpha_reader([path], predicted=predicted)
+
+
 def save_all(folder, pictures):
     return [save(folder / f'{i}.png', picture) for i, picture in enumerate(pictures)]
 
@@ -233,8 +354,17 @@ def test_eight_bits_in_sixteen_settle_what_is_in_doubt(tmp_path):
         cv2.imwrite(str(path), numbers.astype(np.uint16))
     with pytest.raises(ImageError, match=r'16-bit values 0 to 25. do not tell'):
         load_alpha(paths[2])
-    alpha = create_alpha_reader(paths).load(paths[2])
-    np.testing.assert_array_equal(alpha, hair.astype(np.float32) / 255)
+    for predicted in (False, True):
+        reader = create_alpha_reader(paths, predicted=predicted)
+        assert reader.usual == EIGHT_BITS
+        np.testing.assert_array_equal(reader.load(paths[2]), hair.astype(np.float32) / 255)
+    for path in paths:  # of floating point a black one tells nothing
+        save(path.with_suffix('.tif'), cv2.imread(str(path), -1).astype(np.float32))
+    floats = [path.with_suffix('.tif') for path in paths]
+    black = save(tmp_path / 'black.tif', np.zeros((9, 9), np.float32))
+    reader = create_alpha_reader([*floats, black])
+    np.testing.assert_array_equal(reader.load(floats[2]), hair.astype(np.float32) / 255)
+    assert reader.load(black).max() == 0
 
 
 def test_among_mattes_a_map_of_0_and_1_is_in_doubt(tmp_path, caplog):

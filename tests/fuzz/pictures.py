@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mattingjax.data.alpha_files import load_alpha, load_cutout
+from mattingjax.data.alpha_files import TRUE_ALPHAS
 from mattingjax.errors import ImageError
 from mattingjax.images import load_photo, read_size
 from tests.fuzz.harness import MalformedError
@@ -104,9 +104,9 @@ def _palette(indices: np.ndarray, rng: np.random.Generator) -> Image.Image:
 
 def use_alpha(folder: Path) -> None:
     (path,) = folder.iterdir()
-    check_alpha(load_alpha(path), read_size(path))
+    check_alpha(TRUE_ALPHAS.load(path), read_size(path))
     with contextlib.suppress(ImageError):  # most are opaque
-        colours, alpha = load_cutout(path)
+        colours, alpha = TRUE_ALPHAS.load_cutout(path)
         check_alpha(alpha, colours.shape[:2])
 
 
