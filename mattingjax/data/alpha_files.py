@@ -205,8 +205,8 @@ def _check_labels(rule: AlphaValues, looked_at: dict[Path, _Numbers], setting: s
         return
     if not np.isin(found, [number for number, _ in rule.labels]).any():
         raise MattingError(
-            f'{next(iter(looked_at)).parent}: {setting}={rule}: no such label in the '
-            f'{len(looked_at)} files looked at, found values {list_numbers(found)}'
+            f'{next(iter(looked_at)).parent}: {setting}={rule}: no such label in '
+            f'{len(looked_at)} of the files, found values {list_numbers(found)}'
         )
 
 

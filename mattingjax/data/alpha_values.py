@@ -93,8 +93,8 @@ def parse_alpha_values(text: str, name: str = 'alpha_values') -> AlphaValues | N
       text: 'auto': what the numbers tell;
         'grey': from black to white, 255 or 65535 by the file's depth; 'grey:100': to 100;
         'labels:15': a label map where 15 is the person and all else is background; several with
-        commas, 'labels:1,2=0.5', of which 2 has an alpha of 0.5. Palettes of colours count by index,
-        those of greys by their grey.
+        commas, 'labels:1,2=0.5', of which 2 has an alpha of 0.5. Palettes of colours count by
+        index, those of greys by their grey.
       name: Of the setting, for the error.
 
     Returns:

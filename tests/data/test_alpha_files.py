@@ -198,12 +198,11 @@ def test_labels_that_no_file_holds_are_refused(tmp_path, mode):
         with pytest.raises(MattingError) as caught:
             create_alpha_reader(paths, 'labels:51,9', predicted=predicted)
         assert str(caught.value) == (
-            f'{tmp_path}: {name}=labels:51,9: no such label in the 1 files looked at, found '
-            f'values {found}'
+            f'{tmp_path}: {name}=labels:51,9: no such label in 1 of the files, found values {found}'
         )
     Image.fromarray(person() * 0).save(tmp_path / 'a.png')
     assert create_alpha_reader(paths, 'labels:51', predicted=True).load(paths[0]).max() == 0
-    with pytest.raises(MattingError, match='found values 0$'):
+    with pytest.raises(MattingError, match=r'found values 0$'):
         create_alpha_reader(paths, 'labels:51')
 
 
@@ -211,7 +210,7 @@ def test_labels_that_no_file_holds_are_refused(tmp_path, mode):
 def test_what_compression_makes_of_greys_is_grey(tmp_path, suffix):
     path = save(tmp_path / f'a.{suffix}', np.dstack([person() * 255] * 3), quality=75)
     pixels = np.asarray(Image.open(path)).copy()
-    np.testing.assert_allclose(load_alpha(path), person(), atol=0.15)
+    np.testing.assert_allclose(load_alpha(path), person(), atol=0.25)
     pixels[3, 3] = (1, 2, 5)  # as other decoders have it
     alpha = load_alpha(save(tmp_path / 'a.png', pixels))
     assert alpha[3, 3] == np.float32(3 / 255)
