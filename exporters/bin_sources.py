@@ -35,14 +35,17 @@ class Sample(NamedTuple):
     load: Callable[[], tuple[np.ndarray, np.ndarray]]
 
 
-def pair_photos(images: Path, alphas: Path) -> list[Sample]:
+def pair_photos(images: Path, alphas: Path, alpha_values: str = 'auto') -> list[Sample]:
     """See `mattingjax.evaluation.datasets.list_pairs`."""
-    return list_samples(create_dataset(list_pairs(images, alphas)))
+    return list_samples(create_dataset(list_pairs(images, alphas), alpha_values))
 
 
-def compose_photos(foregrounds: Path, backgrounds: Path, seed: int) -> list[Sample]:
+def compose_photos(
+    foregrounds: Path, backgrounds: Path, seed: int, alpha_values: str = 'auto'
+) -> list[Sample]:
     """See `mattingjax.evaluation.datasets.list_composites`."""
-    return list_samples(create_dataset(list_composites(foregrounds, backgrounds, seed)))
+    composites = list_composites(foregrounds, backgrounds, seed)
+    return list_samples(create_dataset(composites, alpha_values))
 
 
 def list_samples(dataset: EvaluationDataset) -> list[Sample]:

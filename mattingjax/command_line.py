@@ -21,8 +21,9 @@ from mattingjax.interrupts import ending_at_once
 
 _MAX_INTEGER = 2**31 - 1  # no flag counts more; beyond, arrays and clocks overflow
 
-if multiprocessing.parent_process() is not None:
-    # A worker process imports its script first, and then Grain, which remarks on older jaxlibs.
+if multiprocessing.current_process().name != 'MainProcess':
+    # A worker process imports its script first, when it does not know its parent yet, and then
+    # Grain, which remarks on older jaxlibs.
     logging.set_verbosity(logging.ERROR)
 flags.disclaim_key_flags()  # what is defined here is listed in the --help of who asks for it
 _CACHE = 'compilation_cache'

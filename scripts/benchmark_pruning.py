@@ -22,6 +22,7 @@ _FOREGROUNDS = flags.DEFINE_string('foregrounds', None, 'Folder of cut-outs.', r
 _BACKGROUNDS = flags.DEFINE_string('backgrounds', None, 'Folder of backgrounds.', required=True)
 _TRAIN_IMAGES = flags.DEFINE_string('train_images', None, 'Other photos.', required=True)
 _TRAIN_ALPHAS = flags.DEFINE_string('train_alphas', None, 'Their mattes.', required=True)
+_ALPHA_VALUES = flags.DEFINE_string('alpha_values', 'auto', command_line.ALPHA_VALUES_HELP)
 _PHOTOS = flags.DEFINE_integer('photos', 16, 'Photos of each folder.', lower_bound=1)
 _GRADIENTS = flags.DEFINE_integer('gradients', 8, "Photos for Taylor's gradients.", lower_bound=1)
 
@@ -61,9 +62,10 @@ def main() -> None:
     check_folder(Path(_OUTPUT.value))
     checkpoint = load_checkpoint(_CHECKPOINT.value)
     config = checkpoint.config
+    values, backgrounds = _ALPHA_VALUES.value, Path(_BACKGROUNDS.value)
     samples = {
-        'composites': compose_photos(Path(_FOREGROUNDS.value), Path(_BACKGROUNDS.value), seed=0),
-        'photos': pair_photos(Path(_IMAGES.value), Path(_ALPHAS.value)),
+        'composites': compose_photos(Path(_FOREGROUNDS.value), backgrounds, 0, values),
+        'photos': pair_photos(Path(_IMAGES.value), Path(_ALPHAS.value), values),
     }
     sets = {
         name: [
@@ -76,7 +78,11 @@ def main() -> None:
         pruning.load_batches(config, pruning.choose_photos(_TRAIN_IMAGES.value, _PHOTOS.value))
     )
     pairs = pruning.load_pairs(
-        config, Path(_TRAIN_IMAGES.value), Path(_TRAIN_ALPHAS.value), _GRADIENTS.value
+        config,
+        Path(_TRAIN_IMAGES.value),
+        Path(_TRAIN_ALPHAS.value),
+        _GRADIENTS.value,
+        alpha_values=values,
     )
     gradients = list(pruning.compute_gradients(config, checkpoint.variables, pairs))
     rows = []

@@ -22,6 +22,7 @@ _NETWORKS = flags.DEFINE_list('networks', None, 'NAME or NAME=CHECKPOINT; the fi
 _OUTPUT = flags.DEFINE_string('output', None, 'Folder of the reports.', required=True)
 _IMAGES = flags.DEFINE_string('images', None, 'Folder of photos.')
 _ALPHAS = flags.DEFINE_string('alphas', None, 'Folder of their mattes.')
+_ALPHA_VALUES = flags.DEFINE_string('alpha_values', 'auto', command_line.ALPHA_VALUES_HELP)
 _FOREGROUNDS = flags.DEFINE_string('foregrounds', None, 'Folder of cut-outs.')
 _BACKGROUNDS = flags.DEFINE_string('backgrounds', None, 'Folder of backgrounds.')
 _LATENCY = flags.DEFINE_bool('latency', True, 'Whether times are measured; needs the export extra.')
@@ -56,10 +57,13 @@ def main() -> None:
     sets = {}
     if _FOREGROUNDS.value or _BACKGROUNDS.value:
         sets['composites'] = Folders(
-            **_paths(foregrounds=_FOREGROUNDS.value, backgrounds=_BACKGROUNDS.value)
+            **_paths(foregrounds=_FOREGROUNDS.value, backgrounds=_BACKGROUNDS.value),
+            alpha_values=_ALPHA_VALUES.value,
         )
     if _IMAGES.value or _ALPHAS.value:
-        sets['photos'] = Folders(**_paths(images=_IMAGES.value, alphas=_ALPHAS.value))
+        sets['photos'] = Folders(
+            **_paths(images=_IMAGES.value, alphas=_ALPHAS.value), alpha_values=_ALPHA_VALUES.value
+        )
     for folders in sets.values():
         folders.check_outside(output)
     rows = {name: _measure_size(config, networks[name]) for name, config in configs.items()}

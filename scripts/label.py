@@ -81,6 +81,8 @@ def main() -> None:
             f'{shlex.quote(os.path.abspath(output / marker))}'
         )
     if not summary.labelled:
+        if not summary.left_out:
+            raise MattingError(f'{images}: all {summary.unreadable} photos are unreadable')
         raise MattingError(
             f'{images}: not one of {len(dataset)} photos got a label ({summary.left_out} doubted '
             f'more than --most_doubt={_MOST_DOUBT.value:g}, {summary.unreadable} unreadable); see '

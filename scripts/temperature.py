@@ -22,6 +22,7 @@ _TEMPERATURES = flags.DEFINE_list(
 )
 _IMAGES = flags.DEFINE_string('images', None, 'Folder of photos.')
 _ALPHAS = flags.DEFINE_string('alphas', None, 'Folder of their alphas, of the same names.')
+_ALPHA_VALUES = flags.DEFINE_string('alpha_values', 'auto', command_line.ALPHA_VALUES_HELP)
 _OUTPUT = flags.DEFINE_string('output', None, 'Checkpoint directory to make.')
 _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace a checkpoint that lies there.')
 command_line.define_compilation_cache()
@@ -54,7 +55,8 @@ def main() -> None:
     checkpoint = load_checkpoint(_CHECKPOINT.value)
     chosen = temperatures[0]
     if images:
-        records = Folders(Path(images), Path(alphas)).open()
+        folders = Folders(Path(images), Path(alphas), alpha_values=_ALPHA_VALUES.value)
+        records = folders.open()
         errors = temperature.compare_temperatures(checkpoint, records, temperatures)
         print(temperature.format_temperatures(errors))
         chosen = temperature.best_temperature(errors)

@@ -9,6 +9,8 @@ and states/, from which the same command goes on after it was stopped or killed.
 stops at once. The step is compiled first, once, which takes a minute or two.
 """
 
+from pathlib import Path
+
 from absl import flags
 
 from mattingjax import command_line
@@ -24,8 +26,6 @@ command_line.define_compilation_cache()
 
 def main() -> int:
     # Imported here, so that --help and wrong flags answer at once.
-    from pathlib import Path
-
     from mattingjax.errors import MattingError
     from mattingjax.training import describe_end, train
     from mattingjax.training.memory import keep_freed_memory
@@ -33,9 +33,8 @@ def main() -> int:
     keep_freed_memory()
     if _CONFIG.value is None:
         raise MattingError('--config: a file of settings is needed, such as configs/smoke.py')
-    workdir = Path(_WORKDIR.value)
-    outcome = train(_CONFIG.value, workdir, own_process=True)
-    print(describe_end(workdir, outcome))
+    outcome = train(_CONFIG.value, _WORKDIR.value, own_process=True)
+    print(describe_end(Path(_WORKDIR.value), outcome))
     return 0 if outcome.stopped_by is None else 128 + outcome.stopped_by
 
 

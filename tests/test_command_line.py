@@ -1,6 +1,7 @@
 """What a script says: tried on one that raises what it is told to."""
 
 import functools
+import os
 import subprocess
 import sys
 
@@ -137,3 +138,32 @@ def test_standard_output_that_is_full(tmp_path):
             command, stdout=full, stderr=subprocess.PIPE, check=False, cwd=ROOT
         )
     assert_one_line_error(process, 'No space left on device')
+
+
+WITH_A_WORKER = """
+from mattingjax import command_line
+
+def main():
+    from mattingjax.data.datasets import open_dataset
+    from mattingjax.data.pipeline import create_pipeline
+    from mattingjax.data.transforms import create_transform
+    dataset = open_dataset('synthetic', count=4, size=64)
+    options = dict(batch_size=2, seed=0, workers=1)
+    pipeline = create_pipeline(dataset, create_transform('evaluation', 64), **options)
+    print(next(pipeline)['image'].shape)
+    pipeline.close()
+
+if __name__ == '__main__':
+    command_line.run(main)
+"""
+
+
+def test_worker_processes_are_quiet(tmp_path):
+    script = tmp_path / 'script.py'
+    script.write_text(WITH_A_WORKER)
+    process = subprocess.run(
+        [sys.executable, script], env=os.environ | {'PYTHONPATH': str(ROOT)}, capture_output=True,
+        check=False, timeout=100,
+    )  # fmt: skip
+    assert (process.returncode, process.stderr) == (0, b'')
+    assert process.stdout == b'(2, 64, 64, 3)\n'

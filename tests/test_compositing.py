@@ -118,6 +118,10 @@ def test_background_picture_covers_without_distortion(tmp_path):
 def test_background_that_is_neither(tmp_path):
     with pytest.raises(MattingError, match='octarine: neither a colour'):
         Background('octarine')
+    assert (Background('#0102ffff').of_size(1, 1) == [1, 2, 255]).all()
+    for colour in ('#00000000', '#0008', 'rgba(0, 0, 0, 254)'):
+        with pytest.raises(MattingError, match='expected an opaque colour'):
+            Background(colour)
 
 
 @pytest.mark.parametrize('size', [(60, 80), (2000, 900), (16, 200)])

@@ -93,6 +93,8 @@ def test_the_best_of_some_is_written(run_script, mmnet_path, photos, tmp_path):
     original = load_checkpoint(mmnet_path).variables['params']['final_block']['kernel']
     np.testing.assert_allclose(written, 2 * original, rtol=1e-6)
     assert_one_line_error(run_script(*command), 'sharp', 'already')
+    other = run_script(*command[:-2], '--alpha_values=labels:999')
+    assert_one_line_error(other, 'alpha: --alpha_values=labels:999: no such label in')
 
 
 @pytest.mark.parametrize(

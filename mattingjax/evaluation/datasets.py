@@ -24,6 +24,8 @@ from mattingjax.data.records import Record, RecordError
 from mattingjax.errors import ImageError, MattingError
 from mattingjax.images import load_image, name_key
 
+_MIDDLE = 64 / 255, 192 / 255  # the greys that a trimap may have for what is unknown
+
 
 @dataclasses.dataclass(frozen=True)
 class Item:
@@ -195,7 +197,7 @@ def add_pictures(
 
 
 def load_trimap(path: Path) -> np.ndarray:
-    """A picture of black, white and one grey as float32 [H, W]: 0, 1 and, unknown, 0.5.
+    """A picture of black, white and one middle grey as float32 [H, W]: 0, 1 and, unknown, 0.5.
 
     Raises:
       ImageError: The file is missing or damaged, or holds other levels.
@@ -205,5 +207,10 @@ def load_trimap(path: Path) -> np.ndarray:
     if (count := len(np.unique(levels[unknown]))) > 1:
         raise ImageError(
             f'{path}: expected a trimap (black, white and one grey), found {count} greys'
+        )
+    grey = levels[unknown].max(initial=0)
+    if count and not _MIDDLE[0] <= grey <= _MIDDLE[1]:  # of a mask of 0 and 1, say
+        raise ImageError(
+            f'{path}: expected a trimap, its grey from 64 to 192 of 255, found {255 * grey:g}'
         )
     return np.where(unknown, np.float32(0.5), levels)

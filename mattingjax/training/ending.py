@@ -30,7 +30,7 @@ def describe_end(workdir: Path, outcome: Outcome) -> str:
     if not outcome.is_finished:
         saved = f'saved after step {outcome.step}' if outcome.step else 'nothing to save yet'
         return f'{workdir}: stopped; {saved}; the same command goes on'
-    lines = [f'{workdir}: finished after {outcome.step} steps']
+    lines = [f'{workdir}: finished after {outcome.step} step{"s" * (outcome.step != 1)}']
     checkpoint = workdir / BEST
     if checkpoint.is_dir():
         trained = load_config(checkpoint).provenance['trained']

@@ -104,7 +104,6 @@ def create_experiment(config: ConfigDict) -> Experiment:
     )
     updates = -(-config.steps // max(1, config.optimizer.accumulate_steps))
     schedule = create_schedule(config.optimizer, updates)
-    create_optimizer(config.optimizer, schedule)  # checks its settings
     experiment = Experiment(
         config,
         initial,

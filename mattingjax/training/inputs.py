@@ -27,6 +27,7 @@ from mattingjax.data.pipeline import Pipeline, create_pipeline
 from mattingjax.data.records import RecordError, choose_evenly
 from mattingjax.data.transforms import create_transform
 from mattingjax.errors import MattingError
+from mattingjax.progress import show_progress
 
 Example = dict[str, Any]
 _OPTIONS = [name for name in inspect.signature(open_dataset).parameters if name != 'kind']
@@ -228,7 +229,8 @@ def load_validation(
     dataset = sources.validation
     transform = create_transform('evaluation', size, backgrounds=sources.backgrounds)
     examples, unreadable = [], []
-    for index in choose_evenly(len(dataset), config.validation.photos):
+    chosen = choose_evenly(len(dataset), config.validation.photos)
+    for index in show_progress(chosen, unit='photo', description='reading the validation'):
         try:
             example = transform(dataset[index], np.random.default_rng(index))
         except RecordError as error:

@@ -55,6 +55,8 @@ def complete_settings(config: ConfigDict) -> ConfigDict:
 def check_path(name: str, value: Any) -> None:
     """Raises MattingError unless file systems can hold a file of this path."""
     value = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if value == '':
+        raise MattingError(f'{name}: expected a path, got nothing')
     if not PATH.allows(value):
         raise MattingError(f'{name}: expected {PATH.expected}, got {_show(value)}')
 

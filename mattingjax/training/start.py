@@ -10,6 +10,7 @@ workdir/data.json        every file that it sees, with its hash; tensorboard/: a
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from ml_collections import ConfigDict
@@ -28,6 +29,7 @@ from mattingjax.training.workdir import (
     check_data,
     check_settings,
     claim,
+    find_latest_state,
     locked,
     remove_leftovers,
 )
@@ -56,10 +58,11 @@ def train(config: ConfigDict, workdir: Path | str, *, own_process: bool = False)
     with stop.watching():
         check_path('workdir', workdir)
         workdir = Path(workdir)
+        stop.latest_step = functools.partial(find_latest_state, workdir)
         config = complete_settings(config)
-        check_settings(workdir, config)
         sources = open_sources(config)
         config = with_steps(config, sources)
+        check_settings(workdir, config)
         experiment = create_experiment(config)
         inputs = Inputs.create(experiment, sources)
         manifests = None

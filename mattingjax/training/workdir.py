@@ -33,6 +33,8 @@ Manifest = dict[str, Any]
 
 def check_settings(workdir: Path, config: ConfigDict) -> None:
     """Raises MattingError if a training with other settings, or something else, lies there."""
+    if workdir.exists() and not workdir.is_dir():
+        raise MattingError(f'{workdir}: expected a folder, found a file')
     file = workdir / CONFIG_FILE
     if not file.is_file():
         if workdir.is_dir() and any(map(_is_foreign, workdir.iterdir())):
@@ -168,6 +170,12 @@ def locked(workdir: Path) -> Iterator[None]:
         except OSError as error:
             raise MattingError(f'{workdir}: a training is running there') from error
         yield
+
+
+def find_latest_state(workdir: Path) -> int | None:
+    """The step of the latest state on the disk; None if there is none."""
+    steps = (path.name for path in (workdir / STATES).glob('*'))
+    return max((int(step) for step in steps if step.isdecimal()), default=None)
 
 
 def remove_leftovers(workdir: Path) -> None:

@@ -8,6 +8,7 @@ from PIL import Image
 from exporters.bin_sources import list_samples
 from mattingjax import MattingError
 from mattingjax.evaluation import EvaluationOptions, Folders, evaluate_folders
+from mattingjax.evaluation.datasets import load_trimap
 
 COMPOSED, DECOMPOSED = 'caf\u00e9', 'cafe\u0301'  # as most systems and as macOS write it
 MAD = EvaluationOptions(metrics=('mad',), regions=('whole',))
@@ -99,6 +100,16 @@ def test_a_matte_of_the_shared_cases(shared, tmp_path):
         (tmp_path / target).mkdir()
         (tmp_path / target / 'a.png').write_bytes((folder / f'{name}.png').read_bytes())
     assert measure(tmp_path) == 0
+
+
+@pytest.mark.parametrize('grey', [1, 63, 64, 128, 192, 193])
+def test_the_grey_of_a_trimap_is_a_middle_one(tmp_path, grey):
+    save(tmp_path, 'a', disc() * np.uint8(grey))
+    if 64 <= grey <= 192:
+        np.testing.assert_array_equal(load_trimap(tmp_path / 'a.png'), disc() / 2)
+        return
+    with pytest.raises(MattingError, match=f'its grey from 64 to 192 of 255, found {grey}$'):
+        load_trimap(tmp_path / 'a.png')
 
 
 def test_names_meet_however_unicode_composes_them(tmp_path):

@@ -1,4 +1,5 @@
 import pytest
+from PIL import Image
 
 from tests.conftest import assert_one_line_error
 
@@ -8,3 +9,14 @@ def test_names_are_not_paths(run_script, tmp_path, networks):
     process = run_script('benchmark_weights', '--output', tmp_path / 'out', '--networks', networks)
     assert_one_line_error(process, '--networks: expected names of letters', 'NAME=CHECKPOINT')
     assert not (tmp_path / 'out').exists()
+
+
+def test_a_flag_tells_what_alphas_mean(run_script, tmp_path):
+    for folder in ('photos', 'masks'):
+        (tmp_path / folder).mkdir()
+        Image.new('L', (40, 40), 15).save(tmp_path / folder / 'a.png')
+    process = run_script(
+        'benchmark_weights', '--output', tmp_path / 'out', '--networks=mmnet', '--nolatency',
+        '--images', tmp_path / 'photos', '--alphas', tmp_path / 'masks', '--alpha_values=labels:7',
+    )  # fmt: skip
+    assert_one_line_error(process, 'masks: --alpha_values=labels:7: no such label in 1 of the files')

@@ -39,5 +39,13 @@ def test_photos_become_a_dataset(run_script, mmnet_path, tmp_path):
         f'error: {tmp_path}/photos: not one of 2 photos got a label (2 doubted more than '
         f'--most_doubt=0, 0 unreadable); see {tmp_path}/none/most_doubted.png'
     )
+    (tmp_path / 'bad').mkdir()
+    (tmp_path / 'bad' / 'a.png').write_bytes(b'x')
+    bad = run_script('label', '--teacher', mmnet_path, '--images', tmp_path / 'bad',
+                     '--output', tmp_path / 'bad_labels')  # fmt: skip
+    assert bad.returncode == 2
+    assert bad.stderr.decode().splitlines()[-1] == (
+        f'error: {tmp_path}/bad: all 1 photos are unreadable'
+    )
     inside = [*command[:-2], tmp_path / 'photos' / 'labels', command[-1]]
     assert_one_line_error(run_script(*inside), 'labels: expected a place outside of')

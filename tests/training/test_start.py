@@ -11,10 +11,11 @@ from PIL import Image
 from mattingjax.config import dataset_config
 from mattingjax.data.datasets import open_dataset
 from mattingjax.errors import MattingError
-from mattingjax.training import train
+from mattingjax.training import Outcome, describe_end, start, train
 from mattingjax.training.inputs import open_sources, with_steps
 from mattingjax.training.recorder import Recorder
 from mattingjax.training.settings import complete_settings
+from mattingjax.training.stopping import Stop
 from mattingjax.training.workdir import check_data, check_settings, claim, locked
 from tests.conftest import ROOT, assert_one_line_error
 from tests.training.conftest import tiny_config
@@ -106,6 +107,55 @@ def test_cut_outs_need_backgrounds(tmp_path):
     ):
         train(config, tmp_path / 'run')
     assert not (tmp_path / 'run').exists()
+
+
+def test_what_is_no_folder_is_refused(tmp_path):
+    with pytest.raises(MattingError, match=r'workdir: expected a path, got nothing'):
+        train(tiny_config(), '')
+    file = tmp_path / 'a.txt'
+    file.write_text('mine')
+    with pytest.raises(MattingError, match=r'a.txt: expected a folder, found a file'):
+        train(tiny_config(), file)
+    assert file.read_text() == 'mine'
+
+
+@pytest.mark.parametrize(
+    ('steps', 'end'), [((), 'begins anew'), (('8', '16'), 'goes on from step 16')]
+)
+def test_an_early_ctrl_c_knows_where_it_goes_on(tmp_path, monkeypatch, steps, end):
+    for step in (*steps, '24.orbax-checkpoint-tmp'):
+        (tmp_path / 'states' / step).mkdir(parents=True)
+    stops = []
+    monkeypatch.setattr(start, 'Stop', lambda **options: stops.append(Stop(**options)) or stops[-1])
+    with pytest.raises(MattingError, match='batch_size'):
+        train(tiny_config(batch_size=0), tmp_path)
+    assert stops[0]._describe() == f'stopped; the same command {end}'
+
+
+def test_epochs_that_stay_as_they_are_bend_no_schedule(tmp_path, monkeypatch, caplog):
+    config = tiny_config(epochs=2, optimizer__schedule='cosine')
+    sources = open_sources(complete_settings(config))
+    claim(tmp_path, with_steps(complete_settings(config), sources), None)
+    monkeypatch.setattr(start, 'create_experiment', raise_stop_iteration)
+    with pytest.raises(StopIteration):
+        train(config, tmp_path)
+    assert not caplog.messages
+    with pytest.raises(StopIteration):
+        train(tiny_config(epochs=4, optimizer__schedule='cosine'), tmp_path)
+    assert 'was 4, and the learning rate goes on as if it had been 8' in caplog.text
+
+
+def raise_stop_iteration(*_):
+    raise StopIteration
+
+
+@pytest.mark.parametrize(
+    ('step', 'said'), [(1, 'finished after 1 step'), (2, 'finished after 2 steps')]
+)
+def test_one_step_is_one(tmp_path, step, said):
+    (tmp_path / 'last').mkdir()
+    line = describe_end(tmp_path, Outcome(step, is_finished=True, stopped_by=None)).splitlines()[0]
+    assert line == f'{tmp_path}: {said}'
 
 
 @pytest.mark.parametrize('content', ['{"format": 1}', '[]', '{'])
