@@ -19,4 +19,6 @@ def test_a_flag_tells_what_alphas_mean(run_script, tmp_path):
         'benchmark_weights', '--output', tmp_path / 'out', '--networks=mmnet', '--nolatency',
         '--images', tmp_path / 'photos', '--alphas', tmp_path / 'masks', '--alpha_values=labels:7',
     )  # fmt: skip
-    assert_one_line_error(process, 'masks: --alpha_values=labels:7: no such label in 1 of the files')
+    assert_one_line_error(
+        process, 'masks: --alpha_values=labels:7: no such label in 1 of the files'
+    )
