@@ -241,6 +241,7 @@ def find_checkpoint(path_or_name: Path | str) -> Path:
 
 def _load_variables(folder: Path, config: ModelConfig) -> Variables:
     import orbax.checkpoint as ocp
+    import tensorstore
 
     expected = flax.traverse_util.flatten_dict(variable_shapes(config), sep='/')
     if not folder.is_dir():
@@ -249,6 +250,11 @@ def _load_variables(folder: Path, config: ModelConfig) -> Variables:
         handler = ocp.PyTreeCheckpointHandler()
         with plainly_named(folder) as plain, ocp.Checkpointer(handler) as checkpointer:
             _check_tree_file(plain)
+            # Of a damaged store this fails once; Orbax asks for all variables at a time, and those
+            # that fail after the first complain of a closed event loop.
+            store = {'driver': 'ocdbt', 'base': f'file://{plain}/'}
+            if not tensorstore.KvStore.open(store).result().list().result():
+                raise FileNotFoundError('no variables in its manifest.ocdbt')
             # The checkpointer's own `metadata` logs that it failed, and keeps the reason to itself.
             declared = handler.metadata(plain)
             _check_declared(folder, getattr(declared, 'tree', declared), expected)

@@ -173,7 +173,7 @@ def test_what_does_not_fit_is_not_even_read(mmnet, broken, monkeypatch):
         ('_METADATA', b'{"tree_metadata": {', 'JSONDecodeError: '),
         ('_METADATA', b'[' * 100_000, 'RecursionError: '),
         ('manifest.ocdbt', b'short', 'ValueError: DATA_LOSS: '),
-        ('manifest.ocdbt', None, 'ValueError: NOT_FOUND: '),
+        ('manifest.ocdbt', None, 'FileNotFoundError: no variables'),
     ],
 )
 def test_damaged_files_are_told_with_the_cause(broken, run_script, tmp_path, file, content, cause):
