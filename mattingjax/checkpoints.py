@@ -252,7 +252,7 @@ def _load_variables(folder: Path, config: ModelConfig) -> Variables:
             _check_tree_file(plain)
             # Of a damaged store this fails once; Orbax asks for all variables at a time, and those
             # that fail after the first complain of a closed event loop.
-            store = {'driver': 'ocdbt', 'base': f'file://{plain}/'}
+            store = {'driver': 'ocdbt', 'base': {'driver': 'file', 'path': f'{plain}/'}}
             if not tensorstore.KvStore.open(store).result().list().result():
                 raise FileNotFoundError('no variables in its manifest.ocdbt')
             # The checkpointer's own `metadata` logs that it failed, and keeps the reason to itself.
