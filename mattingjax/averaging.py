@@ -38,11 +38,11 @@ def average_checkpoints(
     """
     weights = [1.0] * len(checkpoints) if weights is None else list(weights)
     if len(checkpoints) < 2:
-        raise CheckpointError(f'expected at least two checkpoints, got {len(checkpoints)}')
+        raise CheckpointError(f'checkpoints: expected at least two, got {len(checkpoints)}')
     if len(weights) != len(checkpoints):
-        raise CheckpointError(f'expected {len(checkpoints)} weights, got {len(weights)}')
+        raise CheckpointError(f'weights: expected {len(checkpoints)}, got {len(weights)}')
     if not all(0 <= weight < math.inf for weight in weights) or not sum(weights):
-        raise CheckpointError(f'expected weights of 0 or more, one of them over 0, got {weights}')
+        raise CheckpointError(f'weights: expected 0 or more, one of them over 0, got {weights}')
     config = checkpoints[-1].config
     for i, checkpoint in enumerate(checkpoints):
         for name in ('network', 'architecture', 'preprocessing'):

@@ -144,8 +144,9 @@ def _with_flags(message: str) -> str:
     values = {str(flag.value) for flag in own.values()}
     if subject := re.match(r'\w+(, \w+)*(?=: )', message):
         names = subject[0].split(', ')
-        if all(name in own and name not in values for name in names):
-            message = ', '.join(f'--{name}' for name in names) + message[subject.end() :]
+        known = [_flag_named(name) for name in names]
+        if all(known) and not values.intersection(names):
+            message = ', '.join(f'--{name}' for name in known) + message[subject.end() :]
 
     def flag_for(match: re.Match) -> str:
         name, value = match[1], match[2]
@@ -155,6 +156,14 @@ def _with_flags(message: str) -> str:
         return switch.get(value, f'--{name}={value}')
 
     return re.sub(r'(?<![^\s(])(\w+)=(\w+|\.{3})', flag_for, message)
+
+
+def _flag_named(argument: str) -> str | None:
+    """The script's flag for an argument, which may be of many where the flag is of one."""
+    own = _own_flags()
+    return next(
+        (n for n in (argument, f'{argument}s', argument.removesuffix('s')) if n in own), None
+    )
 
 
 def _own_flags() -> dict[str, flags.Flag]:

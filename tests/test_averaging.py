@@ -53,9 +53,9 @@ def test_what_cannot_be_averaged(mmnet, modnet, others):
     )
     other = Checkpoint(dataclasses.replace(mmnet.config, preprocessing=resized), mmnet.variables)
     for checkpoints, weights, message in (
-        (others[:1], None, 'expected at least two checkpoints, got 1'),
-        (others, [1], 'expected 2 weights, got 1'),
-        (others, [1, -1], r'expected weights of 0 or more, one of them over 0, got \[1, -1\]'),
+        (others[:1], None, 'checkpoints: expected at least two, got 1'),
+        (others, [1], 'weights: expected 2, got 1'),
+        (others, [1, -1], r'weights: expected 0 or more, one of them over 0, got \[1, -1\]'),
         (others, [0, 0], 'one of them over 0'),
         ([modnet, mmnet], None, 'checkpoint 1: its network is not that of the last: .*modnet'),
         ([other, mmnet], None, 'checkpoint 1: its preprocessing is not'),

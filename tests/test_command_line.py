@@ -83,6 +83,8 @@ def test_wrong_flags(run, arguments, message):
         ('raise MattingError("a\\nb" + 5000 * "x")', 'error: a\\nbxxx'),
         ('raise MattingError("photo: bad")', 'error: photo: bad'),
         ('raise MattingError("alphas: expected more")', 'error: --alphas: expected more'),
+        ('raise MattingError("counts: none")', 'error: --count: none'),
+        ('raise MattingError("alpha: none")', 'error: --alphas: none'),
         ('raise MattingError("alphas, photo: bad")', 'error: alphas, photo: bad'),
         ('raise MattingError("output, alphas: both")', 'error: --output, --alphas: both'),
         ('raise MattingError("x; overwrite=True replaces it")', 'x; --overwrite replaces it'),

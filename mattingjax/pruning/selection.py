@@ -71,8 +71,9 @@ class Limits:
                 if any(fnmatch.fnmatchcase(field, pattern) for field in group.fields)
             ]
             if not names:
+                setting = 'ignore' if pattern in self.ignored else 'group_ratios'
                 raise MattingError(
-                    f'{pattern}: no channel group has that name (a dry run lists them)'
+                    f'{setting}: no channel group is named {pattern!r} (a dry run lists them)'
                 )
             fixed |= dict.fromkeys(names, ratio)
         return fixed

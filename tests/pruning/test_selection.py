@@ -85,8 +85,10 @@ def test_ignored_groups_and_ratios_of_their_own():
         assert widths['conv_hr4x.0'] == 64
         assert widths['backbone.blocks.5.hidden'] == 48
         assert widths['backbone.last'] == 640
-    with pytest.raises(MattingError, match='stem: no channel group has that name'):
+    with pytest.raises(MattingError, match="ignore: no channel group is named 'stem'"):
         select_uniform(GROUPS, 0.5, Limits(ignored=('stem',)))
+    with pytest.raises(MattingError, match="group_ratios: no channel group is named 'stem'"):
+        select_uniform(GROUPS, 0.5, Limits(ratios={'stem': 0.5}))
 
 
 def test_global_takes_the_least_important_wherever_they_are():
