@@ -168,7 +168,9 @@ def create_alpha_reader(
         guess = stored.guess()
         if isinstance(guess, AlphaValues):
             clear.add(guess)
-        if guess in (MASK, Doubt.AMBIGUOUS):
+        # A prediction that is the same all over is no label map.
+        is_flat = predicted and stored.numbers.min() == stored.numbers.max()
+        if guess in (MASK, Doubt.AMBIGUOUS) and not is_flat:
             doubtful[path] = stored
     if predicted:
         clear.discard(MASK)

@@ -428,6 +428,13 @@ def test_predictions_of_which_none_is_surely_grey_are_refused(tmp_path, found):
     np.testing.assert_array_equal(reader.load(paths[0]), DARK[found] / np.float32(255))
 
 
+def test_a_flat_prediction_is_grey(tmp_path):
+    path = save(tmp_path / 'a.png', np.full_like(person(), 128))
+    assert (create_alpha_reader([path], predicted=True).load(path) == np.float32(128 / 255)).all()
+    with pytest.raises(MattingError, match='values 128 do not tell'):
+        create_alpha_reader([path])
+
+
 def test_predictions_of_other_ranges(tmp_path):
     path = save(tmp_path / 'a.png', DARK['0, 1, 255'])
     reader = create_alpha_reader([path], 'labels:1', predicted=True)
