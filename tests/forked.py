@@ -7,6 +7,7 @@ and is watched: time, memory, what it crashes with.
 import logging
 import multiprocessing
 import multiprocessing.connection
+import multiprocessing.forkserver
 import os
 import runpy
 import subprocess
@@ -36,6 +37,7 @@ PRELOADED = (
     'exporters.bin_evaluation',
 )
 MAX_BYTES = 4 << 30
+_preloaded: tuple[str, ...] | None = None  # by the fork server that runs
 _PAGE, _TICK = os.sysconf('SC_PAGE_SIZE'), 1 / os.sysconf('SC_CLK_TCK')
 
 
@@ -71,10 +73,9 @@ def run_forked(
       timeout: The most seconds of a processor's time, as machines are shared; four times as many by
         the clock.
       max_bytes: The most memory.
-      preload: Modules that are imported before the first process is forked.
+      preload: Modules that are imported where processes are forked, and no others.
     """
-    context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload(list(preload))
+    context = _start_server(preload)
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_call, args=(sender, function, arguments))
     start = time.monotonic()
@@ -104,6 +105,17 @@ def run_forked(
     process.close()
     receiver.close()
     return outcome
+
+
+def _start_server(preload: tuple[str, ...]) -> Any:
+    """The context of a fork server with these modules: others change what scripts say."""
+    global _preloaded
+    context = multiprocessing.get_context('forkserver')
+    if preload != _preloaded:
+        multiprocessing.forkserver._forkserver._stop()  # it keeps what it has imported
+        context.set_forkserver_preload(list(preload))
+        _preloaded = preload
+    return context
 
 
 def _call(sender: Any, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:

@@ -87,7 +87,6 @@ def run_cases(
     """
     packages = {package for kind in kinds.values() for package in kind.packages}
     preload = (*forked.PRELOADED, *sorted(packages), 'tests.fuzz.kinds')
-    forked.run_forked(int, preload=preload)  # the first says what all find imported
     with tempfile.TemporaryDirectory(prefix='fuzz.') as place:
         samples = Path(place, 'samples')
         for name, kind in kinds.items():
