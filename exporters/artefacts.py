@@ -10,9 +10,9 @@ from typing import Any
 
 from exporters import ascend_kit, onnx_graph, openvino_ir
 from exporters.frozen_graph import count_ops
-from exporters.manifest import hash_file
 from exporters.op_check import check_ops
 from mattingjax.errors import MattingError
+from mattingjax.files import hash_file
 from mattingjax.models import Preprocessing
 from mattingjax.sessions import METADATA_KEY
 from mattingjax.signature import Signature

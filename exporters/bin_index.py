@@ -13,8 +13,8 @@ import math
 import re
 from pathlib import Path
 
-from exporters.manifest import hash_file
 from mattingjax.errors import ArtefactError, ConfigError, MattingError
+from mattingjax.files import hash_file
 from mattingjax.models.architecture import Architecture, from_json, read_json
 from mattingjax.screening import MAX_PIXELS
 from mattingjax.sessions import check_artefact, create_session

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import platform
 from pathlib import Path
@@ -18,12 +17,6 @@ _TOOLS = (
     'mattingjax', 'jax', 'jaxlib', 'flax', 'numpy', 'tensorflow', 'tf2onnx', 'onnx', 'onnxruntime',
     'openvino',
 )  # fmt: skip
-
-
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    with path.open('rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def describe_network(checkpoint: Checkpoint) -> dict[str, Any]:

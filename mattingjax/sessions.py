@@ -43,7 +43,7 @@ class Session(Protocol):
 METADATA_KEY = 'mattingjax'
 
 
-def _load_openvino_model(path: Path | str) -> tuple[Any, screening.MemoryGuard]:
+def _load_openvino_model(path: Path | str) -> tuple[Any, screening.InputGuard]:
     """Reads a `.xml`, `.onnx` or `.pb` with OpenVINO, once it is known to be harmless.
 
     Returns:
@@ -63,7 +63,7 @@ def _load_openvino_model(path: Path | str) -> tuple[Any, screening.MemoryGuard]:
         model = import_openvino().Core().read_model(str(path))
         _check_count(path, len(model.inputs), len(model.outputs))
         if path.suffix != '.onnx':
-            guard = screening.MemoryGuard(
+            guard = screening.InputGuard(
                 path,
                 _openvino_shape(model),
                 lambda shape: screening.list_openvino_steps(model, shape),
@@ -78,12 +78,12 @@ def _openvino_shape(model: Any) -> Shape:
     )
 
 
-def _guard_onnx(path: Path) -> screening.MemoryGuard:
+def _guard_onnx(path: Path) -> screening.InputGuard:
     model = screening.read_onnx(path)
     inputs = screening.onnx_inputs(model)
     _check_count(path, len(inputs), len(model.graph.output))
     ((name, shape),) = inputs.items()
-    return screening.MemoryGuard(
+    return screening.InputGuard(
         path, shape, lambda shape: screening.list_onnx_steps(model, shape), name
     )
 
@@ -203,7 +203,7 @@ class TensorFlowSession:
         self.input_name = inputs[0]
         self.input_dtype = np.dtype(tensor.dtype.as_numpy_dtype)
         self.metadata = None
-        self._guard = screening.MemoryGuard(
+        self._guard = screening.InputGuard(
             path, self.input_shape, lambda shape: self._list_steps(graph, shape), tensor.name
         )
 

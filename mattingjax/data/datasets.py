@@ -18,6 +18,7 @@ from mattingjax.data.folders import FileDataset, open_cutouts, open_images, open
 from mattingjax.data.records import Dataset, Record, RecordError
 from mattingjax.data.synthetic import SyntheticPortraits
 from mattingjax.errors import MattingError
+from mattingjax.files import hash_file
 
 __all__ = [
     'KINDS',
@@ -151,12 +152,10 @@ def _hash_files(dataset: FileDataset) -> dict[str, Any]:
     hashes = {}
     for file in files:
         try:
-            with file.open('rb') as content:
-                digest = hashlib.file_digest(content, 'sha256').hexdigest()
+            (name,) = _names_below(root, [file])
+            hashes[name] = hash_file(file)
         except OSError as error:
             raise MattingError(f'{file}: cannot be read ({error.strerror})') from error
-        (name,) = _names_below(root, [file])
-        hashes[name] = digest
     listed = '\n'.join(
         '  '.join(f'{hashes[name]} {name}' for name in _names_below(root, entry.files))
         for entry in dataset.entries

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from mattingjax.evaluation.datasets import (
     list_pairs,
 )
 from mattingjax.evaluation.options import EvaluationOptions
-from mattingjax.files import check_outside
+from mattingjax.files import check_outside, hash_file
 from mattingjax.images import find_images
 from mattingjax.inference import create_predictor
 from mattingjax.sessions import READERS
@@ -182,7 +181,7 @@ def describe_network(path_or_name: str, runtime: str | None = None) -> dict[str,
     if path.suffix in READERS and path.is_file():
         weights = path.with_suffix('.bin')
         files = [path, *([weights] if path.suffix == '.xml' and weights.is_file() else [])]
-        hashes = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+        hashes = {file.name: hash_file(file) for file in files}
         runtime = runtime or READERS[path.suffix][0]
         return {'artefact': path_or_name, 'sha256': hashes, 'runtime': runtime}
     checkpoint = load_checkpoint(path_or_name)

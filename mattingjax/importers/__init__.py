@@ -13,6 +13,7 @@ import numpy as np
 
 from mattingjax.checkpoints import Checkpoint
 from mattingjax.errors import WeightsError
+from mattingjax.files import hash_file
 from mattingjax.importers import hub, mmnet_tf, modnet_names, modnet_onnx, torch_file
 from mattingjax.importers.matching import Candidate, assemble
 from mattingjax.models import (
@@ -166,7 +167,7 @@ def _checkpoint(
 ) -> Checkpoint:
     provenance = {
         'imported': file_format,
-        'sha256': {file.name: hub.hash_file(file) for file in files},
+        'sha256': {file.name: hash_file(file) for file in files},
         'ignored': sorted(ignored),
         'initialised': sorted(initialised),
     }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 from pathlib import Path
 
 from mattingjax.errors import WeightsError, missing_package
+from mattingjax.files import hash_file
 from mattingjax.progress import say
 
 SCHEME = 'hf://'
@@ -70,12 +70,6 @@ def fetch_from_hub(address: str, sha256: str | None = None) -> Path:
     elif found != sha256.lower():
         raise WeightsError(f'{address}: expected SHA-256 {sha256.lower()}, got {found}')
     return file
-
-
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file of any size, in hexadecimal."""
-    with path.open('rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def _page(repository: str, revision: str | None, name: str) -> str:

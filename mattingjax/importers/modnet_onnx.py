@@ -14,8 +14,8 @@ import numpy as np
 
 from mattingjax.errors import WeightsError, missing_package
 from mattingjax.importers.modnet_names import canonical_names, check_name
-from mattingjax.importers.protobuf import ONNX_DATA, check_structure
 from mattingjax.models.mobilenet_v2 import EPSILON, STRIDES
+from mattingjax.screening.protobuf import ONNX_DATA, check_structure
 
 _MAX_BYTES = 2**26  # MODNet: 26 MB
 

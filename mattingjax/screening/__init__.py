@@ -9,8 +9,9 @@ compute is added up.
 from __future__ import annotations
 
 from mattingjax.screening.frozen_graph import check_frozen_graph
+from mattingjax.screening.guard import MAX_PIXELS, InputGuard
 from mattingjax.screening.ir import check_ir
-from mattingjax.screening.memory import MAX_MEMORY, MAX_PIXELS, MemoryGuard, Step, limited_memory
+from mattingjax.screening.memory import MAX_MEMORY, Step, limited_memory
 from mattingjax.screening.onnx_model import list_onnx_steps, onnx_inputs, read_onnx
 from mattingjax.screening.steps import (
     list_openvino_steps,
@@ -21,7 +22,7 @@ from mattingjax.screening.steps import (
 __all__ = [
     'MAX_MEMORY',
     'MAX_PIXELS',
-    'MemoryGuard',
+    'InputGuard',
     'Step',
     'check_frozen_graph',
     'check_ir',

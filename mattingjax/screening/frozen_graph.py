@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from mattingjax.errors import ArtefactError, missing_package
-from mattingjax.importers.protobuf import GRAPH_DEF_DATA
-from mattingjax.screening.memory import check_count, read_structured
+from mattingjax.screening.file_checks import check_count, read_structured
+from mattingjax.screening.protobuf import GRAPH_DEF_DATA
 
 # What our exports and the original MMNet's frozen graphs are made of, and arithmetic of the same
 # kind. None of these touches anything but its inputs, and the size of what each gives follows from

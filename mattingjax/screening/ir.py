@@ -8,7 +8,7 @@ from typing import NoReturn
 from xml.parsers import expat
 
 from mattingjax.errors import ArtefactError
-from mattingjax.screening.memory import check_file_size
+from mattingjax.screening.file_checks import check_file_size
 
 _OPSET = re.compile(r'opset[0-9]{1,2}')
 _VERSIONS = ('10', '11')  # those of OpenVINO 2020 and 2022

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from mattingjax.errors import ArtefactError
-from mattingjax.importers.protobuf import ONNX_DATA
-from mattingjax.screening.memory import Step, check_count, read_structured
+from mattingjax.screening.file_checks import check_count, read_structured
+from mattingjax.screening.memory import Step
+from mattingjax.screening.protobuf import ONNX_DATA
 from mattingjax.screening.work import count_work
 
 _DOMAINS = ('', 'ai.onnx')

@@ -10,7 +10,7 @@ onnx = pytest.importorskip('onnx')
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from mattingjax.errors import ArtefactError  # noqa: E402
-from mattingjax.screening import MemoryGuard, list_onnx_steps, onnx_inputs, read_onnx  # noqa: E402
+from mattingjax.screening import InputGuard, list_onnx_steps, onnx_inputs, read_onnx  # noqa: E402
 from mattingjax.screening.memory import measure_peak  # noqa: E402
 from mattingjax.sessions import create_session  # noqa: E402
 
@@ -229,7 +229,7 @@ def test_larger_inputs_are_looked_at_when_they_come(tmp_path):
         asked.append(shape)
         return list_onnx_steps(model, shape)
 
-    guard = MemoryGuard(path, (None, None, None, 3), list_steps, 'input')
+    guard = InputGuard(path, (None, None, None, 3), list_steps, 'input')
     guard.check((1, 100, 100, 3))
     guard.check((1, 600, 600, 3))
     guard.check((1, 600, 500, 3))
@@ -248,7 +248,7 @@ def test_what_grows_with_one_side_only_is_found(tmp_path):
     ]
     sizes = numbers('sizes', [1, 1500, 1, 1])
     model = read_onnx(write(tmp_path / 'model.onnx', row, [sizes], ('n', 'h', 'w', 3)))
-    guard = MemoryGuard(
+    guard = InputGuard(
         'model.onnx', (None, None, None, 3), lambda shape: list_onnx_steps(model, shape), 'input'
     )
     with pytest.raises(ArtefactError, match=r'would need 23\.4 GB'):
