@@ -3,7 +3,8 @@
 python scripts/train.py --config configs/retrain_pruned.py --workdir runs/retrained \
     --config.model.checkpoint=PRUNED --config.loss.teacher=DENSE --config.dataset.root=DIR
 
-DIR is train|val|test/image|mask; --config.dataset.kind tells another layout, as README has them.
+DIR holds train|test/image|mask; --config.dataset.kind names another of README's layouts.
+
 Not run to its end here, the comparison of the four neither: on two cores each would take days.
 
 One of four: configs/retrain_pruned.py:finetune (the default), :finetune_frozen, :scratch,

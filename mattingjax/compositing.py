@@ -150,7 +150,7 @@ class Background:
         self._image: np.ndarray | None = None
         if isinstance(colour_or_image, str):
             try:
-                self._colour = ImageColor.getrgb(colour_or_image)
+                colour = ImageColor.getrgb(colour_or_image)
             except ValueError as error:
                 if not os.path.isfile(colour_or_image):
                     raise ImageError(
@@ -158,15 +158,16 @@ class Background:
                         'nor a picture'
                     ) from error
             else:
-                if self._colour[3:] not in ((), (255,)):
+                if colour[3:] not in ((), (255,)):
                     raise ImageError(f'{colour_or_image}: expected an opaque colour')
+                self._colour = colour[:3]
                 return
         self._image = as_image(colour_or_image, 'background')
 
     def of_size(self, height: int, width: int) -> np.ndarray:
         """uint8 [height, width, 3]; a picture is cropped about its centre."""
         if self._image is None:
-            return np.full((height, width, 3), self._colour[:3], np.uint8)
+            return np.full((height, width, 3), self._colour, np.uint8)
         rows, columns = self._image.shape[:2]
         scale = min(rows / height, columns / width)
         tall, wide = max(1, round(height * scale)), max(1, round(width * scale))

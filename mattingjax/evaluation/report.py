@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mattingjax.data.folders import list_some
-from mattingjax.errors import MattingError, OutputError
+from mattingjax.errors import MattingError, OutputError, one_line
 from mattingjax.evaluation.comparison import EvaluationReport
 from mattingjax.evaluation.panel import draw_panel
 from mattingjax.files import check_folder, write_file
@@ -44,21 +44,16 @@ def format_table(report: EvaluationReport, worst: int = 5) -> str:
         }
         first = next(iter(columns.values()))
         count = sum(not math.isnan(row[first]) for row in report.errors.values())
-        rows = {name: report.errors[name] for name in named}
-        rows |= {f'median of {count}': report.medians, f'mean of {count}': report.means}
+        rows = [(one_line(name, _WIDEST), report.errors[name]) for name in named]
+        rows += [(f'median of {count}', report.medians), (f'mean of {count}', report.means)]
         title = _TITLES[region]
-        width = max(map(len, [*map(_cut, rows), title]))
+        width = max(map(len, [title, *(name for name, _ in rows)]))
         lines = [f'{title:{width}}' + ''.join(f'{metric:>15}' for metric in columns)]
-        for name, row in rows.items():
+        for name, row in rows:
             cells = (format_figure(metric, row[column]) for metric, column in columns.items())
-            lines.append(f'{_cut(name):{width}}' + ''.join(f'{cell:>15}' for cell in cells))
+            lines.append(f'{name:{width}}' + ''.join(f'{cell:>15}' for cell in cells))
         tables.append('\n'.join(lines))
     return '\n\n'.join(tables)
-
-
-def _cut(name: str) -> str:
-    half = _WIDEST // 2
-    return name if len(name) <= _WIDEST else f'{name[: half - 1]}…{name[-half:]}'
 
 
 def format_protocol(report: EvaluationReport, about: Mapping[str, Any]) -> str:

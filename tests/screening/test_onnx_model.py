@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from mattingjax.errors import ArtefactError  # noqa: E402
 from mattingjax.screening import InputGuard, list_onnx_steps, onnx_inputs, read_onnx  # noqa: E402
 from mattingjax.screening.memory import measure_peak  # noqa: E402
+from mattingjax.screening.protobuf import MAX_STRUCTURE  # noqa: E402
 from mattingjax.sessions import create_session  # noqa: E402
 
 SHAPE = (1, 32, 32, 3)
@@ -290,7 +291,8 @@ def test_weights_do_not_count_as_structure(tmp_path):
     floats = TensorProto(
         name='f', data_type=TensorProto.FLOAT, dims=[2**21], float_data=[0] * 2**21
     )
-    read_onnx(write(tmp_path / 'model.onnx', nodes, [large, floats]))
+    model = read_onnx(write(tmp_path / 'model.onnx', nodes, [large, floats]))
+    assert model.ByteSize() > 3 * MAX_STRUCTURE
 
 
 def test_what_fails_as_it_runs_is_said_once(tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mattingjax.screening.frozen_graph import ALLOWED_OPS
 from mattingjax.screening.work import count_work
 
 
@@ -39,3 +40,9 @@ def test_a_batch_of_products_is_not_underestimated():
 
 def test_an_unknown_operation_combines_everything():
     assert count_work('Einsum', [(10, 20), (30,)], [(5,)]) == 10 * 20 * 30 * 5
+
+
+@pytest.mark.parametrize('op', sorted(ALLOWED_OPS))
+def test_the_operations_of_frozen_graphs_are_known(op):
+    shape = (9, 9, 9, 9)
+    assert count_work(op, [shape] * 5, [shape], shape) < 9 ** (4 * 6)
