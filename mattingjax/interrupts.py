@@ -58,6 +58,7 @@ def removed_afterwards(make: Callable[[], str]) -> Iterator[Path]:
 def ending_at_once() -> Iterator[None]:
     """While in the block, Ctrl-C and SIGTERM end the process, with 128 and the signal's number.
 
+    After it only Python's own end is to follow, in which Ctrl-C ends the process without a word.
     Only the main thread can hear signals; in another one nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -68,8 +69,11 @@ def ending_at_once() -> Iterator[None]:
         if not _writing._is_owned():  # type: ignore[attr-defined]
             threading.Event().wait(_LONGEST_WRITE + 2 * _LONGEST_CLEANING)
 
-    with listening(lambda number: leave(number, lambda: 'stopped')), handling(wait_for_the_end):
-        yield
+    try:
+        with listening(lambda number: leave(number, lambda: 'stopped')), handling(wait_for_the_end):
+            yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextlib.contextmanager
@@ -117,6 +121,11 @@ def leave(number: int, describe: Callable[[], str]) -> None:
     try:
         _writing.acquire(timeout=_LONGEST_WRITE)
         _say_last(describe())
+        children = multiprocessing.active_children()
+        for child in children:
+            child.kill()
+        for child in children:
+            child.join(_LONGEST_CLEANING)  # until then it writes to what is removed
         for scratch in list(_scratch):
             _remove(scratch)
         # A lock may be waited for that the main thread holds: that of standard output, say.
@@ -149,8 +158,6 @@ def _say_last(text: str) -> None:
 
 
 def _clean_up() -> None:
-    for child in multiprocessing.active_children():
-        child.kill()
     multiprocessing.util._run_finalizers()  # type: ignore[attr-defined]  # semaphores
     if sys.stdout is not None:
         with contextlib.suppress(OSError, ValueError):

@@ -1,5 +1,6 @@
 """Signals end a script from wherever it is, and leave nothing half-written."""
 
+import itertools
 import signal
 import subprocess
 import sys
@@ -23,16 +24,31 @@ def work():  # without the interpreter, as XLA does it
 def main():
     {main}
 
-command_line.run(main)
+if __name__ == '__main__':
+    command_line.run(main)
 """
 PLACES = {
     'in a new folder': "with new_folder(pathlib.Path('out'), 'a folder', 'a') as folder:\n"
     "        (folder / 'a').write_text('half'); print('ready', flush=True); work()",
     'where it is lost': "try:\n        print('ready', flush=True); time.sleep(60)\n"
     '    except BaseException: work()',
+    'while another process writes': 'import multiprocessing, tests.test_interrupts as own\n'
+    "    spawn = multiprocessing.get_context('spawn')\n"
+    "    with new_folder(pathlib.Path('out'), 'a folder', 'a') as folder:\n"
+    '        spawn.Process(target=own.write_on, args=(folder,)).start()\n'
+    '        while len(list(folder.iterdir())) < 99: time.sleep(0.01)\n'
+    "        print('ready', flush=True); work()",
     'in quiet': 'from mattingjax.quiet import quiet_stderr\n'
     "    with quiet_stderr(): print('ready', flush=True); work()",
 }
+
+
+def write_on(folder):
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signal_number, signal.SIG_IGN)
+    for i in itertools.count():
+        folder.mkdir(exist_ok=True)
+        (folder / str(i)).touch()
 
 
 def start(main, folder):
@@ -69,12 +85,17 @@ def test_what_is_being_written_is_written(tmp_path):
     assert (tmp_path / 'a').read_text() == 'whole'
 
 
-def test_afterwards_all_is_as_before(tmp_path):
-    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with ending_at_once():
-        assert signal.getsignal(signal.SIGINT) != handlers[0]
-    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == handlers
-    assert signal.set_wakeup_fd(-1) == -1
+def test_afterwards_nothing_is_left(tmp_path):
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with ending_at_once():
+            for number, handler in handlers.items():
+                assert signal.getsignal(number) != handler
+        assert signal.getsignal(signal.SIGTERM) == handlers[signal.SIGTERM]
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
+        assert signal.set_wakeup_fd(-1) == -1
+    finally:
+        signal.signal(signal.SIGINT, handlers[signal.SIGINT])
 
     def make():
         (tmp_path / 'scratch').mkdir()
