@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 import shutil
 import string
-import subprocess
 from pathlib import Path
 
 from mattingjax.errors import MattingError
 from mattingjax.files import current_umask, write_file
+from mattingjax.interrupts import run_program
 from mattingjax.models import Preprocessing
 
 SCRIPT_FILE = 'atc.sh'
@@ -279,13 +279,7 @@ def run_atc(folder: Path, soc_version: str, precision: str = 'fp16') -> Path:
     """
     om = folder / OM_FILE
     om.unlink(missing_ok=True)  # one of an earlier run must not pass for this run's
-    result = subprocess.run(
-        ['bash', str(folder / SCRIPT_FILE), soc_version, precision],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors='replace',
-    )
+    result = run_program(['bash', str(folder / SCRIPT_FILE), soc_version, precision])
     lines = result.stdout.strip().splitlines() or ['it said nothing']
     if result.returncode:
         raise MattingError(f'{folder / SCRIPT_FILE}: failed: {lines[-1].strip()}')

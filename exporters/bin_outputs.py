@@ -17,7 +17,7 @@ from mattingjax.images import name_key
 from mattingjax.signature import TOLERANCE
 
 DTYPES = ('float16', 'float32')
-_MAX_DIGITS = 24  # bytes of a value in a .txt and its blank; msame writes 9 digits
+_MAX_DIGITS = 32  # bytes of a value in a .txt and its blank; msame writes 9 digits, NumPy 18
 OUTPUT_SUFFIX = '_output_0'
 _TIMESTAMP = re.compile(r'(\d{8}_\d{6})(?:_(\d+))?')
 
@@ -154,10 +154,20 @@ def _parse(path: Path, content: bytes, count: int) -> np.ndarray:
     try:
         values = np.fromstring(content, np.float32, sep=' ')
     except ValueError as error:
-        raise MattingError(f'{path}: expected numbers ({error})') from error
+        raise MattingError(f'{path}: expected numbers, found {_find_word(content)!r}') from error
     if values.size != count:
         raise MattingError(f'{path}: expected {count} numbers, found {values.size}')
     return values
+
+
+def _find_word(content: bytes) -> str:
+    """The first word that is no number."""
+    for found in re.finditer(rb'\S+', content):
+        try:
+            float(found[0])
+        except ValueError:
+            return found[0].decode(errors='replace')
+    return ''
 
 
 def _choose(

@@ -253,7 +253,8 @@ def _load_variables(folder: Path, config: ModelConfig) -> Variables:
             # Of a damaged store this fails once; Orbax asks for all variables at a time, and those
             # that fail after the first complain of a closed event loop.
             store = {'driver': 'ocdbt', 'base': {'driver': 'file', 'path': f'{plain}/'}}
-            if not tensorstore.KvStore.open(store).result().list().result():
+            has_store = json.loads((plain / '_METADATA').read_bytes()).get('use_ocdbt', True)
+            if has_store and not tensorstore.KvStore.open(store).result().list().result():
                 raise FileNotFoundError('no variables in its manifest.ocdbt')
             # The checkpointer's own `metadata` logs that it failed, and keeps the reason to itself.
             declared = handler.metadata(plain)

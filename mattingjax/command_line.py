@@ -71,11 +71,10 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         if sys.stdout is not None:  # it is closed, perhaps
             sys.stdout.reconfigure(errors='backslashreplace')  # type: ignore[union-attr]
         try:
-            with ending_at_once():
-                _keep_compiled()
-                status = main() or 0
-                if sys.stdout is not None:
-                    sys.stdout.flush()  # here, where a full disk can still be told of
+            _keep_compiled()
+            status = main() or 0
+            if sys.stdout is not None:
+                sys.stdout.flush()  # here, where a full disk can still be told of
             sys.exit(status)
         except BrokenPipeError:
             # Whoever read our output has left; Python would complain once more when it exits.
@@ -93,7 +92,8 @@ def run(main: Callable[[], int | None]) -> NoReturn:
 
     main_module = sys.modules['__main__']
     main_module.__doc__ = _fill(main_module.__doc__ or '', flags.get_help_width())
-    app.run(guarded, flags_parser=_parse_flags)
+    with ending_at_once():
+        app.run(guarded, flags_parser=_parse_flags)
 
 
 def _fill(description: str, width: int) -> str:

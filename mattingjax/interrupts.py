@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import multiprocessing.resource_tracker
 import multiprocessing.util
 import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -26,6 +28,7 @@ _LONGEST_CLEANING = 1.0  # seconds that what is not ours may take at the end
 
 _writing = threading.RLock()
 _scratch: set[Path] = set()
+_programs: set[subprocess.Popen] = set()
 _standard_error: int | None = None
 
 
@@ -54,6 +57,36 @@ def removed_afterwards(make: Callable[[], str]) -> Iterator[Path]:
             _scratch.discard(scratch)
 
 
+def run_program(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Runs another program; it and all that it starts end when this process does.
+
+    Args:
+      command: The program and its arguments.
+
+    Returns:
+      Its exit status, and what it said on both streams together as `stdout`.
+    """
+    with _writing:
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors='replace',
+            start_new_session=True,  # so that what it starts can be ended with it
+        )
+        _programs.add(process)
+    try:
+        said, _ = process.communicate()
+    except BaseException:
+        _kill(process)
+        raise
+    finally:
+        with _writing:
+            _programs.discard(process)
+    return subprocess.CompletedProcess(command, process.returncode, said)
+
+
 @contextlib.contextmanager
 def ending_at_once() -> Iterator[None]:
     """While in the block, Ctrl-C and SIGTERM end the process, with 128 and the signal's number.
@@ -73,13 +106,18 @@ def ending_at_once() -> Iterator[None]:
         with listening(lambda number: leave(number, lambda: 'stopped')), handling(wait_for_the_end):
             yield
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextlib.contextmanager
 def handling(handler: Callable[[int, object], None]) -> Iterator[None]:
-    """Has both signals handled by a function while in the block; of the main thread alone."""
-    earlier = {number: signal.signal(number, handler) for number in SIGNALS}
+    """Has both signals handled by a function while in the block; of the main thread alone.
+
+    What is ignored stays so: shells let jobs in the background ignore Ctrl-C.
+    """
+    heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    earlier = {number: signal.signal(number, handler) for number in heard}
     try:
         yield
     finally:
@@ -89,7 +127,11 @@ def handling(handler: Callable[[int, object], None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def listening(hear: Callable[[int], None]) -> Iterator[None]:
-    """Has another thread told of both signals, also while the main thread does not run Python."""
+    """Has another thread told of both signals, also while the main thread does not run Python.
+
+    Ctrl-C goes to all processes of a terminal. Those that are started in the block hear none of it:
+    they would tell of it each in their own way before this one ends them.
+    """
     _remember_standard_error()
     reader, writer = socket.socketpair()
 
@@ -103,9 +145,14 @@ def listening(hear: Callable[[int], None]) -> Iterator[None]:
         earlier = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         thread = threading.Thread(target=listen, daemon=True)
         thread.start()
+        # Started first, that thread hears of it; what the main thread starts later does not. But
+        # this process of multiprocessing's, when it is started, lets the main thread hear again.
+        multiprocessing.resource_tracker.ensure_running()
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         try:
             yield
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             signal.set_wakeup_fd(earlier)
             writer.send(bytes(1))
             thread.join()
@@ -124,6 +171,8 @@ def leave(number: int, describe: Callable[[], str]) -> None:
         children = multiprocessing.active_children()
         for child in children:
             child.kill()
+        for program in list(_programs):
+            _kill(program)
         for child in children:
             child.join(_LONGEST_CLEANING)  # until then it writes to what is removed
         for scratch in list(_scratch):
@@ -134,6 +183,11 @@ def leave(number: int, describe: Callable[[], str]) -> None:
         cleaning.join(_LONGEST_CLEANING)
     finally:
         os._exit(128 + number)
+
+
+def _kill(program: subprocess.Popen) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(program.pid, signal.SIGKILL)
 
 
 def _remember_standard_error() -> None:

@@ -234,7 +234,7 @@ class TensorFlowSession:
 
 def find_ends(graph: Any) -> tuple[list[str], list[str]]:
     """The nodes of a `GraphDef` that are fed, and those that no other reads."""
-    read = {name.split(':')[0].lstrip('^') for node in graph.node for name in node.input}
+    read = {screening.node_of(name) for node in graph.node for name in node.input}
     inputs = [node.name for node in graph.node if node.op == 'Placeholder']
     return inputs, [node.name for node in graph.node if node.name not in read]
 

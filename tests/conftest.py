@@ -3,6 +3,7 @@
 import os
 import pickle
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,7 +34,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """What one test process, or script that a test runs, has compiled, the others load."""
+    """Has Ctrl-C heard, and compiled programs shared, by test processes and scripts they run."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as shells let it be in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if 'JAX_COMPILATION_CACHE_DIR' in os.environ:
         return
     folder = tempfile.mkdtemp(prefix='compiled.')

@@ -155,14 +155,6 @@ def test_a_photo_is_named_in_errors(predictor, tmp_path):
         matte_file(predictor, photo, tmp_path / 'dot', Outputs())
 
 
-@pytest.mark.parametrize(('kinds', 'message'), [((), 'expected some'), (('gif',), 'expected some')])
-def test_unknown_outputs(kinds, message):
-    with pytest.raises(MattingError, match=message):
-        Outputs(kinds)
-    with pytest.raises(MattingError, match='needs a background'):
-        Outputs(('composite',))
-
-
 @pytest.mark.parametrize(
     ('kinds', 'message'),
     [

@@ -112,6 +112,14 @@ def rewrite_variables(path, variables):
         checkpointer.save(path / 'variables', variables)
 
 
+def test_variables_in_files_of_their_own_are_read(mmnet, broken):
+    shutil.rmtree(broken / 'variables')
+    with ocp.Checkpointer(ocp.PyTreeCheckpointHandler(use_ocdbt=False)) as checkpointer:
+        checkpointer.save(broken / 'variables', mmnet.variables)
+    loaded = load_checkpoint(broken).variables
+    assert jax.tree.all(jax.tree.map(np.array_equal, loaded, mmnet.variables))
+
+
 def test_a_missing_tensor_is_named(mmnet, broken, run_script, tmp_path):
     flat = flax.traverse_util.flatten_dict(mmnet.variables, sep='/')
     del flat['params/enc_block3/merge/conv/kernel']

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,9 +61,7 @@ class AlphaReader:
           ImageError: The file is missing, damaged or no picture, has colours, holds two mattes, or
             its numbers do not tell what they mean.
         """
-        return self._apply(
-            read_numbers(path, labels=bool(self.values and self.values.labels)), path
-        )
+        return self._apply(read_numbers(path, self.values, self.setting), path)
 
     def load_cutout(self, path: Path) -> tuple[np.ndarray, np.ndarray]:
         """Reads a transparent picture.
@@ -143,11 +141,11 @@ def create_alpha_reader(
     reader = AlphaReader(predicted=predicted)
     if rule := parse_alpha_values(values, reader.setting):
         if rule.labels:
-            _check_labels(rule, _look_at(paths, cutouts, labels=True), reader.setting)
+            _check_labels(rule, paths, cutouts, reader.setting)
         return dataclasses.replace(reader, values=rule)
     clear: set[AlphaValues] = set()
     doubtful: dict[Path, Numbers] = {}
-    for path, stored in _look_at(paths, cutouts, labels=False).items():
+    for path, stored in _look_at(paths, cutouts).items():
         guess = stored.guess()
         if isinstance(guess, AlphaValues) and not (predicted and guess.labels):
             clear.add(guess)
@@ -170,27 +168,39 @@ def create_alpha_reader(
     return dataclasses.replace(reader, usual=clear.pop() if len(clear) == 1 else None)
 
 
-def _look_at(paths: Sequence[Path], cutouts: bool, labels: bool) -> dict[Path, Numbers]:
-    """The numbers of a few files, evenly chosen; those that cannot be read are passed over."""
-    found = {}
-    for path in (paths[i] for i in choose_evenly(len(paths), _LOOKED_AT)):
+def _look_at(paths: Sequence[Path], cutouts: bool) -> dict[Path, Numbers]:
+    """The numbers of a few files, evenly chosen."""
+    few = [paths[i] for i in choose_evenly(len(paths), _LOOKED_AT)]
+    return dict(_read_all(few, cutouts, None))
+
+
+def _read_all(
+    paths: Iterable[Path], cutouts: bool, rule: AlphaValues | None
+) -> Iterator[tuple[Path, Numbers]]:
+    """Files and their numbers, one after the other; those that cannot be read are passed over."""
+    for path in paths:
         with contextlib.suppress(ImageError):  # told when it is its turn
-            found[path] = read_cutout(path)[1] if cutouts else read_numbers(path, labels)
-    return found
+            yield path, read_cutout(path)[1] if cutouts else read_numbers(path, rule)
 
 
-def _check_labels(rule: AlphaValues, looked_at: dict[Path, Numbers], setting: str) -> None:
+def _check_labels(rule: AlphaValues, paths: Sequence[Path], cutouts: bool, setting: str) -> None:
     """Raises MattingError if no file holds any of the labels: all would be background."""
-    if not rule.labels or not looked_at:
+    labels = [number for number, _ in rule.labels]
+    found: set[float] = set()
+    first, count = None, 0
+    # A few first: mostly one of them tells.
+    few = [paths[i] for i in choose_evenly(len(paths), _LOOKED_AT)]
+    for path, stored in _read_all(dict.fromkeys([*few, *paths]), cutouts, rule):
+        found |= set(np.unique(stored.numbers).tolist())
+        if not found.isdisjoint(labels):
+            return
+        first, count = first or path, count + 1
+    if first is None or (setting == 'prediction_values' and not any(found)):  # there may be nobody
         return
-    found = np.unique(np.concatenate([np.unique(s.numbers) for s in looked_at.values()]))
-    if setting == 'prediction_values' and not found.any():  # there may be nobody
-        return
-    if not np.isin(found, [number for number, _ in rule.labels]).any():
-        raise MattingError(
-            f'{next(iter(looked_at)).parent}: {setting}={rule}: no such label in '
-            f'{len(looked_at)} of the files, found values {list_numbers(found)}'
-        )
+    raise MattingError(
+        f'{first.parent}: {setting}={rule}: no such label in {count} of the files, found values '
+        f'{list_numbers(np.array(sorted(found)))}'
+    )
 
 
 def _explain(stored: Numbers, setting: str, usual: AlphaValues | None = None) -> str:

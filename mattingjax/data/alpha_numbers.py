@@ -39,14 +39,19 @@ def read_cutout(path: Path) -> tuple[np.ndarray, Numbers]:
     return np.ascontiguousarray(colours), Numbers(np.ascontiguousarray(alpha))
 
 
-def read_numbers(path: Path, labels: bool = False) -> Numbers:
+def read_numbers(
+    path: Path, rule: AlphaValues | None = None, setting: str = 'alpha_values'
+) -> Numbers:
     """The numbers of a file that tell its alpha.
 
     Args:
       path: A picture file.
-      labels: Whether they are labels. Then the grey counts before the transparency, a palette of
-        colours by its indices, and of two colours the second is 1.
+      rule: What the numbers mean, if that is set. Of labels the grey counts before the
+        transparency, a palette of colours by its indices, and of two colours the second is 1; of
+        greys the transparency counts whatever lies below it.
+      setting: What sets the rule, for the error.
     """
+    labels = bool(rule and rule.labels)
     image, _ = open_picture(path)
     if labels and image.mode == '1':
         return Numbers(np.asarray(image).astype(np.uint8))
@@ -62,12 +67,17 @@ def read_numbers(path: Path, labels: bool = False) -> Numbers:
         grey = None
     if grey and labels and (grey.has_colours or grey.numbers.min() < grey.numbers.max()):
         return grey
-    if grey and not grey.has_colours and _looks_like_matte(grey.numbers, alpha):
-        if _is_flat(alpha):
+    if grey and not grey.has_colours:
+        if _is_flat(alpha) and np.median(alpha) and not _is_flat(grey.numbers):
             return grey
-        raise ImageError(
-            f'{path}: expected one matte, found one in the grey and another in the transparency'
-        )
+        if _looks_like_matte(grey.numbers, alpha):
+            if _is_flat(alpha):
+                return grey
+            if rule is None:
+                raise ImageError(
+                    f'{path}: expected one matte, found one in the grey and another in the '
+                    f'transparency; {setting}=grey takes that'
+                )
     return Numbers(np.ascontiguousarray(alpha))
 
 

@@ -19,6 +19,7 @@ from mattingjax.models import (
 )
 
 Shape = tuple[int, ...]
+_MAX_NAME = 200  # characters; MODNet's longest has 58
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +65,14 @@ class Candidate:
         """Variable path → where it lies, and the shape it must have here."""
         flat = flax.traverse_util.flatten_dict(variable_shapes(self.config), sep='/')
         return {path: (self.find_source(path), leaf.shape) for path, leaf in flat.items()}
+
+
+def check_tensor_name(name: str) -> str:
+    """The name of a tensor in a file; raises WeightsError if no network has names so long."""
+    if len(name) > _MAX_NAME:
+        found = f'{one_line(name, 60)}: a name of {len(name)} characters'
+        raise WeightsError(f'{found}, expected at most {_MAX_NAME}')
+    return name
 
 
 def find_problems(

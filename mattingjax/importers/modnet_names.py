@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mattingjax.errors import MattingError, WeightsError, one_line
+from mattingjax.errors import MattingError, WeightsError
 from mattingjax.importers.matching import Shape, Source
 from mattingjax.models import MODNetConfig
 from mattingjax.models.architecture import read_json
@@ -22,19 +22,10 @@ from mattingjax.models.mobilenet_v2 import (
 
 _OIHW = (2, 3, 1, 0)  # PyTorch kernels [out, in, h, w] → [h, w, in, out]
 _LEAVES = {'kernel': 'weight', 'scale': 'weight', 'mean': 'running_mean', 'var': 'running_var'}
-_MAX_NAME = 200  # characters; MODNet's longest has 58
 _MAX_WRAPPERS = 8  # prefixes, one within the other
 _BRANCHES = ('backbone.', 'lr_branch.', 'hr_branch.', 'f_branch.')
 # Heads that only training needs: inference exports leave them out.
 TRAINING_HEADS = ('lr_branch.conv_lr.', 'hr_branch.conv_hr.')
-
-
-def check_name(name: str) -> str:
-    """The name of a tensor in a file; raises WeightsError if no network has names so long."""
-    if len(name) > _MAX_NAME:
-        found = f'{one_line(name, 60)}: a name of {len(name)} characters'
-        raise WeightsError(f'{found}, expected at most {_MAX_NAME}')
-    return name
 
 
 def canonical_names(names: Iterable[str]) -> dict[str, str]:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from mattingjax.errors import WeightsError, missing_package
-from mattingjax.importers.modnet_names import canonical_names, check_name
+from mattingjax.importers.matching import check_tensor_name
+from mattingjax.importers.modnet_names import canonical_names
 from mattingjax.models.mobilenet_v2 import EPSILON, STRIDES
 from mattingjax.screening.protobuf import ONNX_DATA, check_structure
 
@@ -53,7 +54,7 @@ def read_modnet_onnx(path: Path | str) -> dict[str, np.ndarray]:
         check_structure(content, ONNX_DATA)
         graph = onnx.load_model_from_string(content).graph
         for tensor in graph.initializer:
-            check_name(tensor.name)
+            check_tensor_name(tensor.name)
     except OSError as error:
         raise WeightsError(f'{path}: cannot be read: {error.strerror or error}') from error
     except Exception as error:  # protobuf raises its own types

@@ -18,7 +18,7 @@ import ml_dtypes
 import numpy as np
 
 from mattingjax.errors import WeightsError, one_line
-from mattingjax.importers.modnet_names import check_name
+from mattingjax.importers.matching import check_tensor_name
 from mattingjax.importers.torch_pickle import MAX_BYTES, StorageRecord, TensorRecord, read_pickle
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -267,7 +267,7 @@ def _find_state_dict(content: Any) -> dict[str, TensorRecord]:
     if not isinstance(content, dict):
         raise WeightsError(f'expected a dictionary of tensors, found {type(content).__name__}')
     tensors = {
-        check_name(name): value
+        check_tensor_name(name): value
         for name, value in content.items()
         if isinstance(name, str) and isinstance(value, TensorRecord)
     }

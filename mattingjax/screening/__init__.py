@@ -8,7 +8,7 @@ compute is added up.
 
 from __future__ import annotations
 
-from mattingjax.screening.frozen_graph import check_frozen_graph
+from mattingjax.screening.frozen_graph import check_frozen_graph, node_of
 from mattingjax.screening.guard import MAX_PIXELS, InputGuard
 from mattingjax.screening.ir import check_ir
 from mattingjax.screening.memory import MAX_MEMORY, Step, limited_memory
@@ -30,6 +30,7 @@ __all__ = [
     'list_onnx_steps',
     'list_openvino_steps',
     'list_tensorflow_steps',
+    'node_of',
     'onnx_inputs',
     'openvino_source',
     'read_onnx',

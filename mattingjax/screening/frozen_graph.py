@@ -86,7 +86,10 @@ def check_frozen_graph(path: Path) -> None:
 
 def _check_edges(path: Path, graph: Any) -> None:
     """Raises ArtefactError for what readers would compute, at any cost, as they load the graph."""
-    sources = {node.name: [_source(name) for name in node.input] for node in graph.node}
+    # What only comes before an operation gives it nothing: readers pass over it.
+    sources = {
+        node.name: [node_of(name) for name in node.input if name[:1] != '^'] for node in graph.node
+    }
     if len(sources) < len(graph.node):
         raise ArtefactError(
             f'{path}: expected a name of its own for each of {len(graph.node)} nodes'
@@ -104,7 +107,7 @@ def _check_edges(path: Path, graph: Any) -> None:
             waiting += readers.get(name, [])
     for node in graph.node:
         where = f'{path}: {node.name}: {node.op}'
-        inputs = [_source(name) for name in node.input if name[:1] != '^']
+        inputs = sources[node.name]
         if node.op in _HEAVY_OPS and node.name not in varying:
             raise ArtefactError(f'{where} of constants only; expected what it gives')
         for i in _SIZES.get(node.op, ()):
@@ -112,7 +115,7 @@ def _check_edges(path: Path, graph: Any) -> None:
                 raise ArtefactError(f'{where}: expected a constant as input {i}, found {inputs[i]}')
 
 
-def _source(name: str) -> str:
+def node_of(name: str) -> str:
     """The node of an input, which may be one of several outputs, or only come before."""
     return name.split(':')[0].removeprefix('^')
 

@@ -69,9 +69,10 @@ class InputGuard:
         work = sum(step.work for step in steps)
         limit = _MAX_WORK * max(math.prod(shape) // 3, _NOMINAL_SIDE**2)
         if work > limit:
+            most = max(steps, key=lambda step: step.work)
             raise ArtefactError(
-                f'{where} it would need {min(work, 10**18) / 1e9:.3g} G multiply-adds, expected at '
-                f'most {limit / 1e9:.3g} G'
+                f'{where} it would need {min(work, 10**18) / 1e9:.3g} G multiply-adds, most of '
+                f'them in {most.name}, expected at most {limit / 1e9:.3g} G'
             )
         self._passed = [passed for passed in self._passed if not _fits(passed, shape)] + [shape]
 

@@ -6,14 +6,22 @@ References:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 Buffer = bytes | memoryview
-# Fields that lead to numbers, which take no more memory than they do in a file; None: they do.
-DataPath = dict[int, 'DataPath | None']
-_TENSOR: DataPath = {4: None, 9: None, 10: None}
+# Fields that lead to numbers, and the share of these that counts as structure: nothing of what is
+# no larger in memory than in the file, a part of integers, which unfold to eight times as much.
+DataPath = dict[int, 'DataPath | float']
+_PLAIN, _UNFOLDING = 0.0, 1 / 16
+_TENSOR: DataPath = {
+    4: _PLAIN, 5: _UNFOLDING, 7: _UNFOLDING, 9: _PLAIN, 10: _PLAIN, 11: _UNFOLDING
+}  # fmt: skip
 ONNX_DATA: DataPath = {7: {5: _TENSOR, 1: {5: {5: _TENSOR}}}}  # initializers and constants
-GRAPH_DEF_DATA: DataPath = {1: {5: {2: {8: {4: None, 5: None, 6: None}}}}}
+_TF_TENSOR: DataPath = {
+    4: _PLAIN, 5: _PLAIN, 6: _PLAIN, 7: _UNFOLDING, 10: _UNFOLDING, 11: _UNFOLDING, 13: _UNFOLDING
+}  # fmt: skip
+GRAPH_DEF_DATA: DataPath = {1: {5: {2: {8: _TF_TENSOR}}}}
 # MODNet: 130 kB, the original MMNet's frozen graph: 330 kB.
 MAX_STRUCTURE = 2**22
 _LENGTHS = {1: 8, 5: 4}  # of the kinds that have one
@@ -78,11 +86,11 @@ def _take_structure(content: Buffer, data: DataPath, budget: int) -> int:
     for field, value in read_fields(content):
         budget -= 2  # at least: its tag, its length
         if not isinstance(value, int):
-            inner = data.get(field, {})
-            if inner:
+            inner = data.get(field, 1.0)
+            if isinstance(inner, dict):
                 budget = _take_structure(value, inner, budget)
-            elif inner is not None:
-                budget -= len(value)
+            else:
+                budget -= math.ceil(len(value) * inner)
         if budget < 0:
             break
     return budget

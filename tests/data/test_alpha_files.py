@@ -265,6 +265,26 @@ def test_transparency_is_the_matte(tmp_path, grey):
             np.testing.assert_array_equal(reader.load(path), matte.astype(np.float32) / 255)
 
 
+def test_a_label_may_be_rare(tmp_path):
+    for i in range(40):
+        save(tmp_path / f'{i:02}.png', person() * (15 if i == 3 else 7))
+    paths = sorted(tmp_path.iterdir())
+    reader = create_alpha_reader(paths, 'labels:15')
+    np.testing.assert_array_equal(reader.load(paths[3]), person())
+    with pytest.raises(
+        MattingError, match='no such label in 40 of the files, found values 0, 7, 15'
+    ):
+        create_alpha_reader(paths, 'labels:9')
+
+
+@pytest.mark.parametrize('opacity', [128, 254])
+def test_below_a_flat_transparency_a_grey_may_be_soft(tmp_path, opacity):
+    grey = np.tile(np.linspace(0, 255, 64).round().astype(np.uint8), (40, 1))
+    path = save(tmp_path / 'a.png', np.dstack([grey] * 3 + [np.full_like(grey, opacity)]))
+    for values in ('auto', 'grey'):
+        np.testing.assert_array_equal(load_alpha(path, values), np.float32(grey) / 255)
+
+
 @pytest.mark.parametrize('values', ['auto', 'labels:255'])
 @pytest.mark.parametrize('opacity', [0, 1, 128, 254, 'one pixel'])
 def test_a_transparency_without_structure_is_none(tmp_path, values, opacity):
@@ -290,10 +310,14 @@ def test_two_mattes_in_one_picture_are_refused(tmp_path):
     inverted = Image.fromarray(np.dstack([mask, 255 - mask]))
     for image in (turned, inverted):
         image.save(tmp_path / 'a.png')
-        with pytest.raises(ImageError, match=r'a.png: expected one matte, found one in the grey'):
+        with pytest.raises(
+            ImageError, match=r'one matte, found one in the grey .*; alpha_values=grey takes that$'
+        ):
             load_alpha(tmp_path / 'a.png')
         alpha = load_alpha(tmp_path / 'a.png', 'labels:255')
         np.testing.assert_array_equal(alpha * 255, np.asarray(image)[..., 0])
+        alpha = load_alpha(tmp_path / 'a.png', 'grey')
+        np.testing.assert_allclose(alpha * 255, np.asarray(image)[..., -1], atol=1e-3)
 
 
 def test_labels_may_be_the_transparency(tmp_path):

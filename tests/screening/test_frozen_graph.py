@@ -82,6 +82,7 @@ def test_constants_are_numbers_of_a_sane_size(graph, check, dtype, sizes, messag
         ('StridedSlice', ['input', 'one', 'one', 'sum'], 'expected a constant as input 3'),
         ('ConcatV2', ['input', 'input', 'sum', '^one'], 'a constant as input -1, found sum'),
         ('MatMul', ['one', 'sum'], 'last: MatMul of constants only'),
+        ('MatMul', ['one', 'sum', '^input'], 'last: MatMul of constants only'),
         ('Reshape', ['input', 'one:0'], None),
         ('ConcatV2', ['input', 'input', 'one', '^sum'], None),
         ('MatMul', ['product', 'one'], None),

@@ -38,6 +38,11 @@ def test_a_batch_of_products_is_not_underestimated():
     assert count_work('MatMul', [(8, 20, 30), (8, 30, 40)], [(8, 20, 40)]) > 8 * 20 * 30 * 40
 
 
+@pytest.mark.parametrize('kind', ['Sin', 'IsNaN', 'CumSum', 'TopK', 'GridSample', 'CastLike'])
+def test_what_looks_at_each_element_once(kind):
+    assert count_work(kind, [(1, 4, 8, 8)], [(1, 4, 8, 8)]) == 2 * 4 * 64
+
+
 def test_an_unknown_operation_combines_everything():
     assert count_work('Einsum', [(10, 20), (30,)], [(5,)]) == 10 * 20 * 30 * 5
 
