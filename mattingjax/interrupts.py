@@ -103,7 +103,8 @@ def ending_at_once() -> Iterator[None]:
             threading.Event().wait(_LONGEST_WRITE + 2 * _LONGEST_CLEANING)
 
     try:
-        with listening(lambda number: leave(number, lambda: 'stopped')), handling(wait_for_the_end):
+        hearing = listening(lambda number: leave(number, lambda: 'stopped'))
+        with hearing, handling(wait_for_the_end), _starting_deaf():
             yield
     finally:
         if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
@@ -118,20 +119,34 @@ def handling(handler: Callable[[int, object], None]) -> Iterator[None]:
     """
     heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
     earlier = {number: signal.signal(number, handler) for number in heard}
+    mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, heard)
     try:
         yield
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for number, previous in earlier.items():
             signal.signal(number, previous)
 
 
 @contextlib.contextmanager
-def listening(hear: Callable[[int], None]) -> Iterator[None]:
-    """Has another thread told of both signals, also while the main thread does not run Python.
+def _starting_deaf() -> Iterator[None]:
+    """Has processes that are started in the block hear no Ctrl-C, nor the main thread itself.
 
-    Ctrl-C goes to all processes of a terminal. Those that are started in the block hear none of it:
-    they would tell of it each in their own way before this one ends them.
+    A terminal sends it to all of them, and each would tell of it in its own way before this one
+    ends them. Another thread has to hear of it: see `listening`.
     """
+    # When it is started, this process of multiprocessing's lets the main thread hear again.
+    multiprocessing.resource_tracker.ensure_running()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextlib.contextmanager
+def listening(hear: Callable[[int], None]) -> Iterator[None]:
+    """Has another thread told of both signals, also while the main thread does not run Python."""
     _remember_standard_error()
     reader, writer = socket.socketpair()
 
@@ -145,14 +160,9 @@ def listening(hear: Callable[[int], None]) -> Iterator[None]:
         earlier = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         thread = threading.Thread(target=listen, daemon=True)
         thread.start()
-        # Started first, that thread hears of it; what the main thread starts later does not. But
-        # this process of multiprocessing's, when it is started, lets the main thread hear again.
-        multiprocessing.resource_tracker.ensure_running()
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         try:
             yield
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             signal.set_wakeup_fd(earlier)
             writer.send(bytes(1))
             thread.join()
