@@ -13,9 +13,9 @@ from exporters.frozen_graph import count_ops
 from exporters.op_check import check_ops
 from mattingjax.errors import MattingError
 from mattingjax.files import hash_file
-from mattingjax.models import Preprocessing
-from mattingjax.sessions import METADATA_KEY
-from mattingjax.signature import Signature
+from mattingjax.inference.sessions import METADATA_KEY
+from mattingjax.inference.signature import Signature
+from mattingjax.networks import Preprocessing
 
 # Largest absolute differences to the JAX network's alpha.
 TOLERANCES = {'fp32': 1e-4, 'fp16': 5e-3}

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from mattingjax.errors import MattingError
 from mattingjax.files import current_umask, write_file
-from mattingjax.interrupts import run_program
-from mattingjax.models import Preprocessing
+from mattingjax.networks import Preprocessing
+from mattingjax.process.interrupts import run_program
 
 SCRIPT_FILE = 'atc.sh'
 AIPP_FILE = 'aipp.cfg'

@@ -13,12 +13,12 @@ import math
 import re
 from pathlib import Path
 
+from mattingjax.config.schema import Schema, from_json, read_json
 from mattingjax.errors import ArtefactError, ConfigError, MattingError
 from mattingjax.files import hash_file
-from mattingjax.models.architecture import Architecture, from_json, read_json
-from mattingjax.screening import MAX_PIXELS
-from mattingjax.sessions import check_artefact, create_session
-from mattingjax.signature import Signature, read_signature
+from mattingjax.inference.screening import MAX_PIXELS
+from mattingjax.inference.sessions import check_artefact, create_session
+from mattingjax.inference.signature import Signature, read_signature
 
 INDEX_FILE, PREVIEW_FILE = 'index.json', 'preview.png'
 IMAGES_FOLDER, MASKS_FOLDER = 'images', 'masks'
@@ -28,7 +28,7 @@ _SHA256 = re.compile('[0-9a-f]{64}')
 
 
 @dataclasses.dataclass(frozen=True)
-class Layout(Architecture):
+class Layout(Schema):
     """What is in every .bin file.
 
     Attributes:
@@ -78,7 +78,7 @@ class Layout(Architecture):
 
 
 @dataclasses.dataclass(frozen=True)
-class Item(Architecture):
+class Item(Schema):
     """One photo.
 
     Attributes:
@@ -121,7 +121,7 @@ def _is_sha256(value: object) -> bool:
 
 
 @dataclasses.dataclass(frozen=True)
-class Index(Architecture):
+class Index(Schema):
     """The layout of all files, and the photos."""
 
     layout: Layout

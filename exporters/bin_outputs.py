@@ -14,7 +14,7 @@ from mattingjax.data.folders import list_some
 from mattingjax.errors import MattingError, OutputError
 from mattingjax.files import LONGEST_NAME, read_file
 from mattingjax.images import name_key
-from mattingjax.signature import TOLERANCE
+from mattingjax.inference.signature import TOLERANCE
 
 DTYPES = ('float16', 'float32')
 _MAX_DIGITS = 32  # bytes of a value in a .txt and its blank; msame writes 9 digits, NumPy 18

@@ -24,11 +24,11 @@ from exporters.bin_index import (
 )
 from exporters.bin_outputs import check_name
 from exporters.bin_sources import Sample
-from mattingjax.compositing import checkerboard, composite, make_sheet, to_uint8
 from mattingjax.errors import OutputError
 from mattingjax.files import check_new_folder, new_folder
 from mattingjax.images import encode_png, resize
-from mattingjax.progress import show_progress
+from mattingjax.inference.compositing import checkerboard, composite, make_sheet, to_uint8
+from mattingjax.process.progress import show_progress
 
 _PREVIEWED, _PREVIEW_SIDE = 6, 320
 _KIND = ('a preparation', INDEX_FILE)

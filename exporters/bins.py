@@ -20,7 +20,7 @@ from typing import Any
 
 from absl import flags
 
-from mattingjax import command_line
+from mattingjax.process import command_line
 
 # Of each verb, one function defines the flags, and its description is what --help shows; another
 # does what they ask for. The libraries are imported there, so that --help and wrong flags answer at

@@ -44,13 +44,14 @@ from exporters.manifest import (
 )
 from exporters.onnx_graph import create_onnx
 from exporters.options import FORMATS, ExportOptions, check_pixels
-from mattingjax import Checkpoint, command_line, load_checkpoint
+from mattingjax import Checkpoint, load_checkpoint
 from mattingjax.errors import MattingError
 from mattingjax.files import check_new_folder, new_folder
 from mattingjax.images import encode_png, find_images
-from mattingjax.models import ModelConfig, check_size
-from mattingjax.progress import show_progress
-from mattingjax.signature import MANIFEST_FILE, Signature
+from mattingjax.inference.signature import MANIFEST_FILE, Signature
+from mattingjax.networks import ModelConfig, check_size
+from mattingjax.process import command_line
+from mattingjax.process.progress import show_progress
 
 _KIND = ('an export', MANIFEST_FILE)
 

@@ -10,10 +10,9 @@ from typing import Any
 
 import jax
 import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
 
-from mattingjax.models import ModelConfig, Variables, mmnet, mobilenet_v2
-
-_EPSILONS = {'modnet': mobilenet_v2.EPSILON, 'mmnet': mmnet.EPSILON}
+from mattingjax.networks import ModelConfig, Variables, find_network
 
 
 def fold_batch_norm(config: ModelConfig, variables: Variables) -> Variables:
@@ -34,9 +33,8 @@ def fold_batch_norm(config: ModelConfig, variables: Variables) -> Variables:
       float64.
     """
     variables = jax.tree.map(np.asarray, variables)
-    params, batch_stats = _fold(
-        variables['params'], variables['batch_stats'], _EPSILONS[config.network]
-    )
+    epsilon = find_network(config.network).epsilon
+    params, batch_stats = _fold(variables['params'], variables['batch_stats'], epsilon)
     return {'params': params, 'batch_stats': batch_stats}
 
 
@@ -78,9 +76,10 @@ def _fold_layer(
 
 
 def fold_scaling(config: ModelConfig, variables: Variables) -> tuple[ModelConfig, Variables]:
-    """Moves MMNet's division of the photo by 255 into its first convolution.
+    """Moves the division of the photo into the first convolution, where it can take it in.
 
-    MODNet stays as it is: its photo has a mean to subtract, and zero padding comes after that.
+    MMNet's can. MODNet stays as it is: its photo has a mean to subtract, and zero padding comes
+    after that.
 
     Args:
       config: The network.
@@ -89,16 +88,16 @@ def fold_scaling(config: ModelConfig, variables: Variables) -> tuple[ModelConfig
     Returns:
       The configuration, whose preprocessing no longer scales, and the variables that go with it.
     """
-    if config.network != 'mmnet' or any(config.preprocessing.mean):
+    layer = find_network(config.network).scaling_layer
+    if not layer or any(config.preprocessing.mean):
         return config, variables
     std = np.asarray(config.preprocessing.std, np.float64)
-    params = dict(variables['params'])
-    block = params['init_block']
-    kernel = np.asarray(block['conv']['kernel'], np.float64) / std[:, None]
-    params['init_block'] = {**block, 'conv': {**block['conv'], 'kernel': kernel.astype(np.float32)}}
+    params = flatten_dict(variables['params'], sep='/')
+    kernel = np.asarray(params[f'{layer}/kernel'], np.float64) / std[:, None]
+    params[f'{layer}/kernel'] = kernel.astype(np.float32)
     preprocessing = dataclasses.replace(config.preprocessing, std=(1.0, 1.0, 1.0))
     config = dataclasses.replace(config, preprocessing=preprocessing)
-    return config, {**variables, 'params': params}
+    return config, {**variables, 'params': unflatten_dict(params, sep='/')}
 
 
 def without_scaling(config: ModelConfig) -> ModelConfig:

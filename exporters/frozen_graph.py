@@ -7,10 +7,10 @@ from typing import Any
 
 from exporters import tf_operations
 from mattingjax.errors import MattingError, missing_package
-from mattingjax.models import ModelConfig, Variables, apply_model
-from mattingjax.models.operations import replace_operations
-from mattingjax.quiet import import_tensorflow
-from mattingjax.screening.frozen_graph import ALLOWED_OPS
+from mattingjax.inference.screening.frozen_graph import ALLOWED_OPS
+from mattingjax.networks import ModelConfig, Variables, apply_model
+from mattingjax.networks.operations import replace_operations
+from mattingjax.process.packages import import_tensorflow
 
 # What tracing leaves behind and inference does not need: each passes its first input through.
 _PASS_THROUGH = ('EnsureShape', 'Identity', 'IdentityN', 'PreventGradient', 'StopGradient')
@@ -62,7 +62,7 @@ def create_frozen_graph(
       A `tf.compat.v1.GraphDef` without functions, control flow or training ops.
 
     Raises:
-      MattingError: There is an op in it that `mattingjax.screening` would refuse to load.
+      MattingError: There is an op in it that `mattingjax.inference.screening` would refuse to load.
     """
     tf = import_tensorflow()
     from jax.experimental import jax2tf

@@ -11,9 +11,9 @@ from exporters.export import export_checkpoint
 from exporters.options import ExportOptions
 from mattingjax.checkpoints import Checkpoint, save_checkpoint
 from mattingjax.files import scratch_folder
-from mattingjax.models import ModelConfig, init_variables
-from mattingjax.sessions import OpenVinoSession
-from mattingjax.timing import time_in_turn
+from mattingjax.inference.sessions import OpenVinoSession
+from mattingjax.networks import ModelConfig, init_variables
+from mattingjax.process.timing import time_in_turn
 
 
 @contextlib.contextmanager

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from mattingjax.checkpoints import Checkpoint, hash_checkpoint
+from mattingjax.config.schema import read_json
 from mattingjax.errors import OutputError
-from mattingjax.models.architecture import read_json
-from mattingjax.signature import MANIFEST_FILE
+from mattingjax.inference.signature import MANIFEST_FILE
 
 FORMAT = 1
 _TOOLS = (

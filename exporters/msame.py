@@ -25,8 +25,8 @@ from exporters.bin_index import IMAGES_FOLDER, INDEX_FILE, Index, Layout, read_i
 from exporters.bin_outputs import OUTPUT_SUFFIX, check_name
 from mattingjax.errors import ArtefactError, MattingError
 from mattingjax.files import SCRATCH_FILE, check_folder, scratch_folder
-from mattingjax.sessions import READERS, Session, create_session
-from mattingjax.signature import check_numbers, read_signature
+from mattingjax.inference.sessions import READERS, Session, create_session
+from mattingjax.inference.signature import check_numbers, read_signature
 
 FORMATS = ('BIN', 'TXT')
 _VALUES_PER_LINE = 100
@@ -58,7 +58,7 @@ def run_bins(
         complete.
       outfmt: 'BIN' or 'TXT'.
       loop: How often each file is run.
-      runtime: See `mattingjax.sessions.create_session`.
+      runtime: See `mattingjax.inference.sessions.create_session`.
 
     Raises:
       ArtefactError: The artefact is missing, damaged or cannot be run.

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mattingjax.quiet import import_openvino
-from mattingjax.sessions import METADATA_KEY
+from mattingjax.inference.sessions import METADATA_KEY
+from mattingjax.process.packages import import_openvino
 
 COLOUR_ORDERS = ('RGB', 'BGR')
 
@@ -120,7 +120,7 @@ def write_openvino(model: Any, path: Path, *, metadata: str) -> None:
     Args:
       model: An `openvino.Model`.
       path: The .xml.
-      metadata: JSON, kept in the model's runtime information (see `mattingjax.signature`).
+      metadata: JSON, kept in the model's runtime information (see `inference.signature`).
     """
     ov = import_openvino()
     model.set_rt_info(metadata, [METADATA_KEY])

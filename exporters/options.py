@@ -8,7 +8,7 @@ from pathlib import Path
 
 from exporters.artefacts import TOLERANCES
 from mattingjax.errors import MattingError
-from mattingjax.screening import MAX_PIXELS
+from mattingjax.inference.screening import MAX_PIXELS
 
 _NAME = re.compile('[A-Za-z][A-Za-z0-9_]*')
 FORMATS = ('pb', 'onnx', 'openvino')

@@ -7,8 +7,7 @@ from typing import Any
 
 from mattingjax.errors import ArtefactError, MattingError
 from mattingjax.files import scratch_folder
-from mattingjax.quiet import import_openvino, import_tensorflow
-from mattingjax.sessions import (
+from mattingjax.inference.sessions import (
     OnnxSession,
     OpenVinoSession,
     Session,
@@ -17,6 +16,7 @@ from mattingjax.sessions import (
     create_session,
     find_ends,
 )
+from mattingjax.process.packages import import_openvino, import_tensorflow
 
 _CAPABILITIES = {'f32': 'FP32', 'bf16': 'BF16', 'f16': 'FP16'}
 

@@ -2,7 +2,7 @@
 
 jax2tf would write each of them in several small ones (a resize as matrix products, relu6 as a
 minimum of a maximum with broadcast constants), and none of the graph's readers could put them
-together again. Each function here has the signature of its namesake in `models.operations`, takes
+together again. Each function here has the signature of its namesake in `networks.operations`, takes
 JAX tracers and NumPy constants, and adds one op or a few. Variables must be folded.
 """
 
@@ -14,8 +14,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from mattingjax.models import Preprocessing
-from mattingjax.models.operations import Padding, explicit_padding, spatial_padding
+from mattingjax.networks import Preprocessing, operations
+from mattingjax.networks.operations import Padding, explicit_padding, spatial_padding
 
 
 def _call(function: Callable[..., Any], *arrays: jax.Array) -> jax.Array:
@@ -227,7 +227,7 @@ _AVERAGING = (ib_norm, spatial_mean)
 _LARGEST_SQUARE = 8  # pixels; Ascend's pooling windows end at 255 of them
 
 
-def create_replacements(height: int, multiple: int) -> dict[str, Callable[..., jax.Array]]:
+def create_replacements(height: int, multiple: int) -> operations.Replacements:
     """What `replace_operations` takes.
 
     Args:
@@ -243,5 +243,7 @@ def create_replacements(height: int, multiple: int) -> dict[str, Callable[..., j
 
         return average
 
-    plain = {function.__name__: function for function in _PLAIN}
-    return plain | {function.__name__: over_squares(function) for function in _AVERAGING}
+    plain = {getattr(operations, function.__name__): function for function in _PLAIN}
+    return plain | {
+        getattr(operations, function.__name__): over_squares(function) for function in _AVERAGING
+    }

@@ -13,12 +13,12 @@ import numpy as np
 
 from exporters.artefacts import TOLERANCES, Artefact
 from mattingjax import Checkpoint
-from mattingjax.compositing import make_sheet, to_uint8
 from mattingjax.errors import MattingError
 from mattingjax.images import load_image, resize
-from mattingjax.models import apply_compiled
-from mattingjax.sessions import OpenVinoSession, Session, create_session
-from mattingjax.signature import Signature
+from mattingjax.inference.compositing import make_sheet, to_uint8
+from mattingjax.inference.sessions import OpenVinoSession, Session, create_session
+from mattingjax.inference.signature import Signature
+from mattingjax.networks import apply_compiled
 
 NOISE = 'noise'
 MAX_PHOTOS = 8

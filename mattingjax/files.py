@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from mattingjax.errors import OutputError
-from mattingjax.interrupts import removed_afterwards, writing
+from mattingjax.process.interrupts import removed_afterwards, writing
 
 SCRATCH_FILE = '.writing.'  # what temporary files' names begin with
 LONGEST_NAME = 255  # bytes, on every file system in use

@@ -9,7 +9,7 @@ training this often keeps what the first did well; networks trained apart cannot
 
 from absl import flags
 
-from mattingjax import command_line
+from mattingjax.process import command_line
 
 _CHECKPOINTS = flags.DEFINE_list(
     'checkpoints', None, 'Two or more checkpoint directories or names.', required=True
@@ -21,8 +21,8 @@ _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace a checkpoint that li
 
 def main() -> None:
     # Imported here, so that --help and wrong flags answer at once.
-    from mattingjax.averaging import average_checkpoints
     from mattingjax.checkpoints import check_target, load_checkpoint, save_checkpoint
+    from mattingjax.checkpoints.averaging import average_checkpoints
     from mattingjax.errors import MattingError
 
     check_target(_OUTPUT.value, overwrite=_OVERWRITE.value)

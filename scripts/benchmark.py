@@ -12,7 +12,7 @@ import re
 
 from absl import flags
 
-from mattingjax import command_line
+from mattingjax.process import command_line
 
 _MODELS = flags.DEFINE_list(
     'models', None, 'Artefacts (.xml, .onnx, .pb); the first is what the others are compared with.',
@@ -33,7 +33,7 @@ def main() -> None:
 
     from exporters.peers import can_compute, load_peer
     from mattingjax.errors import MattingError
-    from mattingjax.timing import time_in_turn
+    from mattingjax.process.timing import time_in_turn
 
     found = re.fullmatch(r'([1-9][0-9]{0,4})x([1-9][0-9]{0,4})', _SIZE.value)
     if not found:

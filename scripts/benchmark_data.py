@@ -14,7 +14,7 @@ import time
 
 from absl import flags
 
-from mattingjax import command_line
+from mattingjax.process import command_line
 
 _KIND = flags.DEFINE_string('kind', 'synthetic', "As `dataset.kind` of a training's settings.")
 _ROOT = flags.DEFINE_string('root', '', 'Where the data lies; synthetic portraits need nothing.')

@@ -14,7 +14,7 @@ import sys
 
 from absl import flags
 
-from mattingjax import command_line
+from mattingjax.process import command_line
 
 _ROUNDS = flags.DEFINE_integer('rounds', 10, 'Timed runs of each.', lower_bound=1)
 command_line.define_compilation_cache()
@@ -23,7 +23,7 @@ command_line.define_compilation_cache()
 def main() -> None:
     import jax
 
-    from mattingjax.timing import time_in_turn
+    from mattingjax.process.timing import time_in_turn
 
     print(f'JAX {jax.__version__}, {jax.default_backend()}, {_ROUNDS.value} rounds')
     print(f'{"":28}{"shifted":>12}{"grouped":>12}{"ratio":>8}')
@@ -43,7 +43,7 @@ def _compile(network: str, task: str, form: str):
     import jax
     import numpy as np
 
-    from mattingjax.models import create_model, create_model_config, init_variables, operations
+    from mattingjax.networks import create_model, create_model_config, init_variables, operations
 
     config = create_model_config(network)
     model, variables = create_model(config), init_variables(config, seed=0)
@@ -59,13 +59,14 @@ def _compile(network: str, task: str, form: str):
         )
         return outputs['alpha'].mean()
 
-    def grouped(x, kernel, **options):
-        return operations.conv(x, kernel, groups=kernel.shape[-1], **options)
-
     function, argument = (
         (infer, variables) if task == 'inference' else (jax.grad(loss), variables['params'])
     )
-    replacements = {} if form == 'shifted' else {'depthwise_conv': grouped}
+    forms = {
+        'shifted': operations.shifted_depthwise_conv,
+        'grouped': operations.depthwise_conv.plain,
+    }
+    replacements = {operations.depthwise_conv: forms[form]}
     with operations.replace_operations(replacements):
         compiled = jax.jit(function).lower(argument).compile()
     return lambda: jax.block_until_ready(compiled(argument))

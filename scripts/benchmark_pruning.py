@@ -12,7 +12,7 @@ of --train_images.
 
 from absl import flags
 
-from mattingjax import command_line
+from mattingjax.process import command_line
 
 _CHECKPOINT = flags.DEFINE_string('checkpoint', None, 'The dense MODNet.', required=True)
 _OUTPUT = flags.DEFINE_string('output', None, 'Folder for pruning.png.', required=True)
@@ -54,10 +54,10 @@ def main() -> None:
     from exporters.bin_sources import compose_photos, pair_photos
     from mattingjax import pruning
     from mattingjax.checkpoints import load_checkpoint
-    from mattingjax.compositing import make_sheet, to_uint8
+    from mattingjax.evaluation.pruning import compare_pruning, format_comparison, square_pair
     from mattingjax.files import check_folder, write_file
     from mattingjax.images import encode_png, resize
-    from mattingjax.pruning.comparison import compare_pruning, format_comparison, square_pair
+    from mattingjax.inference.compositing import make_sheet, to_uint8
 
     check_folder(Path(_OUTPUT.value))
     checkpoint = load_checkpoint(_CHECKPOINT.value)

@@ -17,7 +17,7 @@ import functools
 
 from absl import flags
 
-from mattingjax import command_line
+from mattingjax.process import command_line
 
 _CASES = flags.DEFINE_list(
     'cases', ['modnet:1:512', 'mmnet:1:256', 'mmnet:8:256'], 'NETWORK:BATCH:SIZE, size in pixels.'
@@ -35,7 +35,7 @@ def main() -> None:
     import jax
 
     from mattingjax.errors import MattingError
-    from mattingjax.timing import time_in_turn
+    from mattingjax.process.timing import time_in_turn
     from mattingjax.training.memory import keep_freed_memory
 
     if _KEEP_MEMORY.value:
@@ -77,8 +77,8 @@ def _compile(network: str, batch: int, size: int):
     import jax.numpy as jnp
     import numpy as np
 
-    from mattingjax.models import create_model, create_model_config, init_variables, operations
-    from mattingjax.models.cpu_operations import TRAINING
+    from mattingjax.networks import create_model, create_model_config, init_variables, operations
+    from mattingjax.networks.cpu_operations import TRAINING
 
     config = create_model_config(network)
     model, variables = create_model(config), init_variables(config, seed=0)
@@ -119,7 +119,7 @@ def _training_step(network: str, batch: int, size: int):
     import numpy as np
     import optax
 
-    from mattingjax.models import create_model_config, init_variables
+    from mattingjax.networks import create_model_config, init_variables
     from mattingjax.training.objective import Objective
     from mattingjax.training.state import create_state
     from mattingjax.training.steps import StepInputs, StepOptions, create_train_step

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from absl import flags
 
-from mattingjax import command_line
+from mattingjax.process import command_line
 
 _NETWORKS = flags.DEFINE_list('networks', None, 'NAME or NAME=CHECKPOINT; the first is the peer.')
 _OUTPUT = flags.DEFINE_string('output', None, 'Folder of the reports.', required=True)
@@ -85,7 +85,7 @@ def _paths(**folders: str | None) -> dict[str, Path]:
 
 def _measure_size(config, path_or_name: str) -> dict:
     from mattingjax.checkpoints import find_checkpoint
-    from mattingjax.complexity import measure_complexity
+    from mattingjax.networks.complexity import measure_complexity
 
     complexity = measure_complexity(config)
     files = [file for file in find_checkpoint(path_or_name).rglob('*') if file.is_file()]
@@ -109,7 +109,7 @@ def _measure_latencies(configs) -> dict[str, float]:
     import contextlib
 
     from exporters.latency import open_exported
-    from mattingjax.timing import time_in_turn
+    from mattingjax.process.timing import time_in_turn
 
     with contextlib.ExitStack() as stack:
         runs = {

@@ -11,7 +11,7 @@ import json
 
 from absl import flags
 
-from mattingjax import command_line
+from mattingjax.process import command_line
 
 _CHECKPOINT = flags.DEFINE_string('checkpoint', None, 'Checkpoint directory or shipped name.')
 _NETWORK = flags.DEFINE_enum('network', None, ['modnet', 'mmnet'], 'A network as published.')
@@ -25,9 +25,9 @@ _JSON = flags.DEFINE_bool('json', False, 'Print JSON instead of a table.')
 
 def main() -> None:
     from mattingjax.checkpoints import load_config
-    from mattingjax.complexity import format_complexity, measure_complexity
     from mattingjax.errors import MattingError
-    from mattingjax.models import MMNetConfig, create_model_config
+    from mattingjax.networks import MMNetConfig, create_model_config
+    from mattingjax.networks.complexity import format_complexity, measure_complexity
 
     if (_CHECKPOINT.value is None) == (_NETWORK.value is None):
         raise MattingError('expected one of --checkpoint and --network')

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from absl import flags
 
-from mattingjax import command_line
+from mattingjax.process import command_line
 
 _COUNT = flags.DEFINE_integer('count', 1000, 'How many.', lower_bound=1)
 _SIZE = flags.DEFINE_integer('size', 256, 'Side in pixels.', lower_bound=32, upper_bound=2048)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from absl import flags
 
-from mattingjax import command_line
+from mattingjax.process import command_line
 
 
 def _define_folder(name: str, text: str):
@@ -88,7 +88,7 @@ def main() -> None:
         parse_size,
         write_report,
     )
-    from mattingjax.metrics import check_metrics
+    from mattingjax.evaluation.metrics import check_metrics
 
     size, words = _SIZE.value, ('photo', 'network')
     options = EvaluationOptions(

@@ -11,7 +11,7 @@ from the Hugging Face Hub; the one above is the published MODNet, whose SHA-256 
 
 from absl import flags
 
-from mattingjax import command_line
+from mattingjax.process import command_line
 
 _SOURCE = flags.DEFINE_string(
     'source', None, 'The file with the weights, or hf://OWNER/REPO/FILE.', required=True
@@ -24,8 +24,8 @@ _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace a checkpoint that li
 
 def main() -> None:
     from mattingjax.checkpoints import check_target, save_checkpoint
-    from mattingjax.complexity import measure_complexity
     from mattingjax.importers import import_weights
+    from mattingjax.networks.complexity import measure_complexity
 
     check_target(_OUTPUT.value, overwrite=_OVERWRITE.value)
     checkpoint = import_weights(_SOURCE.value, prune_info=_PRUNE_INFO.value, sha256=_SHA256.value)

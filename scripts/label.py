@@ -15,7 +15,7 @@ from pathlib import Path
 
 from absl import flags
 
-from mattingjax import command_line
+from mattingjax.process import command_line
 
 _TEACHER = flags.DEFINE_string(
     'teacher',

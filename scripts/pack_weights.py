@@ -9,7 +9,7 @@ printed. The provenance stays, without the folders that files lay in.
 
 from absl import flags
 
-from mattingjax import command_line
+from mattingjax.process import command_line
 
 _CHECKPOINT = flags.DEFINE_string('checkpoint', None, 'Checkpoint directory.', required=True)
 _OUTPUT = flags.DEFINE_string('output', None, 'Checkpoint directory to make.', required=True)
@@ -31,9 +31,9 @@ def main() -> None:
     from pathlib import Path
 
     from mattingjax.checkpoints import check_target, load_checkpoint, save_checkpoint
+    from mattingjax.checkpoints.packing import compare_alphas, pack_checkpoint
     from mattingjax.data.folders import open_images
     from mattingjax.files import read_file
-    from mattingjax.packing import compare_alphas, pack_checkpoint
 
     check_target(_OUTPUT.value, overwrite=_OVERWRITE.value)
     card = read_file(Path(_CARD.value))

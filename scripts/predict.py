@@ -14,7 +14,7 @@ from pathlib import Path
 
 from absl import flags
 
-from mattingjax import command_line
+from mattingjax.process import command_line
 
 _CHECKPOINT = flags.DEFINE_string(
     'checkpoint',
@@ -49,11 +49,10 @@ command_line.define_compilation_cache()
 
 def main() -> int:
     # Imported here, so that --help and wrong flags answer at once.
-    from mattingjax import batch
-    from mattingjax.compositing import Background
     from mattingjax.errors import MattingError
     from mattingjax.files import check_folder
-    from mattingjax.inference import create_predictor
+    from mattingjax.inference import create_predictor, folders
+    from mattingjax.inference.compositing import Background
 
     source = _INPUT.value
     if source == '-' and _OUTPUT.value:
@@ -68,7 +67,7 @@ def main() -> int:
     kinds = _KINDS.value
     if kinds is None:
         kinds = _default_kinds(source == '-', background is not None)
-    outputs = batch.Outputs(tuple(kinds), background, _FOREGROUND.value)
+    outputs = folders.Outputs(tuple(kinds), background, _FOREGROUND.value)
     if source == '-' and len(kinds) != 1:
         raise MattingError(f'--outputs: expected one kind with --input=-, got {",".join(kinds)}')
     if source != '-':
@@ -76,16 +75,16 @@ def main() -> int:
     predictor = create_predictor(_CHECKPOINT.value, _RUNTIME.value)
 
     if source == '-':
-        (content,) = batch.matte_bytes(predictor, sys.stdin.buffer.read(), outputs).values()
+        (content,) = folders.matte_bytes(predictor, sys.stdin.buffer.read(), outputs).values()
         sys.stdout.buffer.write(content)
         return 0
     target = Path(_OUTPUT.value)
     if Path(source).is_file():
         name = Path(source).stem
-        for file in batch.matte_file(predictor, Path(source), target / name, outputs):
+        for file in folders.matte_file(predictor, Path(source), target / name, outputs):
             print(file)
         return 0
-    summary = batch.matte_folder(predictor, Path(source), target, outputs)
+    summary = folders.matte_folder(predictor, Path(source), target, outputs)
     print(f'{summary.describe()}; results in {target}')
     return 0 if summary.matted else 2
 

@@ -15,8 +15,8 @@ import contextlib
 from absl import flags
 from ml_collections import config_flags
 
-from mattingjax import command_line
-from mattingjax.config_files import define_config
+from mattingjax.config.files import define_config
+from mattingjax.process import command_line
 
 _CHECKPOINT = flags.DEFINE_string(
     'checkpoint', None, 'Checkpoint directory, or the name of weights that ship.', required=True

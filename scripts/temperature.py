@@ -10,7 +10,7 @@ temperature. With photos and --output, the one with the least mean absolute erro
 
 from absl import flags
 
-from mattingjax import command_line
+from mattingjax.process import command_line
 
 _CHECKPOINT = flags.DEFINE_string(
     'checkpoint', None, 'Checkpoint directory, or the name of weights that ship.', required=True
@@ -32,10 +32,9 @@ def main() -> None:
     # Imported here, so that --help and wrong flags answer at once.
     from pathlib import Path
 
-    from mattingjax import temperature
     from mattingjax.checkpoints import check_target, load_checkpoint, save_checkpoint
     from mattingjax.errors import MattingError
-    from mattingjax.evaluation import Folders
+    from mattingjax.evaluation import Folders, temperature
 
     try:
         temperatures = [float(number) for number in _TEMPERATURES.value]

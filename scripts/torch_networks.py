@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mattingjax.models import MMNetConfig, ModelConfig, MODNetConfig, mmnet, mobilenet_v2
+from mattingjax.networks import MMNetConfig, ModelConfig, MODNetConfig, mmnet, mobilenet_v2
 
 
 def create_module(config: ModelConfig, params: dict[str, Any]) -> nn.Module:

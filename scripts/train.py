@@ -13,8 +13,8 @@ from pathlib import Path
 
 from absl import flags
 
-from mattingjax import command_line
-from mattingjax.config_files import define_config
+from mattingjax.config.files import define_config
+from mattingjax.process import command_line
 
 _CONFIG = define_config(
     'Settings: a file such as configs/mmnet.py, or the name of one there; '

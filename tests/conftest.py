@@ -17,14 +17,14 @@ import numpy as np
 import pytest
 
 from mattingjax import Checkpoint, save_checkpoint
-from mattingjax.models import (
+from mattingjax.networks import (
     MMNetConfig,
     ModelConfig,
     MODNetConfig,
     create_model_config,
     init_variables,
 )
-from mattingjax.models.mobilenet_v2 import (
+from mattingjax.networks.mobilenet_v2 import (
     STRIDES,
     InvertedResidualConfig,
     MobileNetV2Config,

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from mattingjax.compositing import to_uint8
 from mattingjax.data.records import Record
 from mattingjax.errors import MattingError
 from mattingjax.images import resize
+from mattingjax.inference.compositing import to_uint8
 
 Picture = Callable[[np.ndarray], np.ndarray]
 

@@ -14,11 +14,11 @@ import numpy as np
 
 from mattingjax.data.trimaps import make_trimap
 from mattingjax.errors import MattingError
+from mattingjax.evaluation.metrics import check_alpha, compute_region_metrics
 from mattingjax.evaluation.options import EvaluationOptions
 from mattingjax.evaluation.panel import draw_row
 from mattingjax.images import resize
-from mattingjax.metrics import check_alpha, compute_region_metrics
-from mattingjax.progress import say, show_progress
+from mattingjax.process.progress import say, show_progress
 
 Predict = Callable[[np.ndarray], np.ndarray]
 NetworkSize = Callable[[int, int], tuple[int, int]]

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from absl import logging
 
-from mattingjax.compositing import Background, composite
 from mattingjax.data.alpha_files import PREDICTIONS, TRUE_ALPHAS, AlphaReader, create_alpha_reader
 from mattingjax.data.alpha_values import GREY
 from mattingjax.data.folders import (
@@ -23,6 +22,7 @@ from mattingjax.data.folders import (
 from mattingjax.data.records import Record, RecordError
 from mattingjax.errors import ImageError, MattingError
 from mattingjax.images import load_image, name_key
+from mattingjax.inference.compositing import Background, composite
 
 _MIDDLE = 64 / 255, 192 / 255  # the greys that a trimap may have for what is unknown
 

@@ -7,7 +7,7 @@ import re
 from typing import Any, Literal
 
 from mattingjax.errors import MattingError
-from mattingjax.metrics import METRICS, check_metrics
+from mattingjax.evaluation.metrics import METRICS, check_metrics
 
 REGIONS = ('whole', 'unknown')
 _MAX_SIDE = 2**14
@@ -18,7 +18,7 @@ class EvaluationOptions:
     """How mattes are compared with the true ones.
 
     Attributes:
-      metrics: Names from `mattingjax.metrics.METRICS`. Photos are ranked by the first.
+      metrics: Names from `mattingjax.evaluation.metrics.METRICS`. Photos are ranked by the first.
       regions: Some of 'whole' (every pixel) and 'unknown' (where a trimap is 0.5). Of photos that
         bring no trimap, one is made of the true alpha by `mattingjax.data.trimaps.make_trimap`.
       size: What both alphas are resized to: 'photo' leaves the true alpha as it is, 'network' is

@@ -17,10 +17,10 @@ import numpy as np
 from mattingjax.data.folders import list_some
 from mattingjax.errors import MattingError, OutputError, one_line
 from mattingjax.evaluation.comparison import EvaluationReport
+from mattingjax.evaluation.metrics import METRICS
 from mattingjax.evaluation.panel import draw_panel
 from mattingjax.files import check_folder, write_file
 from mattingjax.images import encode_png
-from mattingjax.metrics import METRICS
 
 _TOOLS = ('mattingjax', 'jax', 'numpy', 'scipy', 'opencv-python-headless', 'pillow')
 _WIDEST = 48  # of the column of names

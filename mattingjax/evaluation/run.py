@@ -22,7 +22,7 @@ from mattingjax.evaluation.options import EvaluationOptions
 from mattingjax.files import check_outside, hash_file
 from mattingjax.images import find_images
 from mattingjax.inference import create_predictor
-from mattingjax.sessions import READERS
+from mattingjax.inference.sessions import READERS
 
 _COMPOSITION = (
     'backgrounds, sorted by path and shuffled by numpy.random.default_rng(seed).permutation, dealt '

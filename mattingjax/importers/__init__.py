@@ -16,7 +16,7 @@ from mattingjax.errors import WeightsError
 from mattingjax.files import hash_file
 from mattingjax.importers import hub, mmnet_tf, modnet_names, modnet_onnx, torch_file
 from mattingjax.importers.matching import Candidate, assemble
-from mattingjax.models import (
+from mattingjax.networks import (
     MMNetConfig,
     ModelConfig,
     MODNetConfig,

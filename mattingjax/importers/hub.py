@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mattingjax.errors import WeightsError, missing_package
 from mattingjax.files import hash_file
-from mattingjax.progress import say
+from mattingjax.process.progress import say
 
 SCHEME = 'hf://'
 

@@ -10,7 +10,7 @@ import flax.traverse_util
 import numpy as np
 
 from mattingjax.errors import WeightsError, one_line
-from mattingjax.models import (
+from mattingjax.networks import (
     ModelConfig,
     Variables,
     find_bad_value,

@@ -12,8 +12,8 @@ import numpy as np
 from mattingjax.errors import MattingError, WeightsError
 from mattingjax.importers.matching import Shape, Source
 from mattingjax.importers.tf_bundle import TensorBundle
-from mattingjax.models import MMNetConfig
-from mattingjax.models.mmnet import RATES, REFINEMENT_RATES, EncoderBlockConfig
+from mattingjax.networks import MMNetConfig
+from mattingjax.networks.mmnet.module import RATES, REFINEMENT_RATES, EncoderBlockConfig
 
 _HWCM = (0, 1, 3, 2)  # TensorFlow's depthwise kernels [h, w, channel, multiplier] → [h, w, 1, C]
 _LEAVES = {'scale': 'gamma', 'bias': 'beta', 'mean': 'moving_mean', 'var': 'moving_variance'}

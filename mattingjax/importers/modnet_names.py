@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mattingjax.config.schema import read_json
 from mattingjax.errors import MattingError, WeightsError
 from mattingjax.importers.matching import Shape, Source
-from mattingjax.models import MODNetConfig
-from mattingjax.models.architecture import read_json
-from mattingjax.models.mobilenet_v2 import (
+from mattingjax.networks import MODNetConfig
+from mattingjax.networks.mobilenet_v2 import (
     ENC2X,
     ENC4X,
     STRIDES,

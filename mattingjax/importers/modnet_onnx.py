@@ -15,8 +15,8 @@ import numpy as np
 from mattingjax.errors import WeightsError, missing_package
 from mattingjax.importers.matching import check_tensor_name
 from mattingjax.importers.modnet_names import canonical_names
-from mattingjax.models.mobilenet_v2 import EPSILON, STRIDES
-from mattingjax.screening.protobuf import ONNX_DATA, check_structure
+from mattingjax.inference.screening.protobuf import ONNX_DATA, check_structure
+from mattingjax.networks.mobilenet_v2 import EPSILON, STRIDES
 
 _MAX_BYTES = 2**26  # MODNet: 26 MB
 

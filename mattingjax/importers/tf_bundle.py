@@ -22,7 +22,7 @@ import ml_dtypes
 import numpy as np
 
 from mattingjax.errors import WeightsError
-from mattingjax.screening.protobuf import read_fields, read_varint
+from mattingjax.inference.screening.protobuf import read_fields, read_varint
 
 _MAGIC, _FOOTER, _TRAILER = 0xDB4775248B80FB57, 48, 5
 _MAX_INDEX, _MAX_DATA = 2**24, 2**25  # bytes; MMNet of width 1.4 has 54 kB and 1.5 MB

@@ -9,11 +9,11 @@
 `plan_pruning` and `prune_checkpoint` do all of it from settings, as scripts/prune.py does.
 """
 
+from mattingjax.networks.channel_groups import ChannelGroup, TensorSlice
 from mattingjax.pruning.cost import Cost, cost_model
 from mattingjax.pruning.gradients import compute_gradients
-from mattingjax.pruning.groups import ChannelGroup, TensorSlice
+from mattingjax.pruning.groups import channel_groups, fixed_convolutions
 from mattingjax.pruning.importance import compute_importance
-from mattingjax.pruning.networks import channel_groups, fixed_convolutions
 from mattingjax.pruning.options import PruneOptions, merge_settings
 from mattingjax.pruning.photos import choose_photos, load_batches, load_pairs
 from mattingjax.pruning.plan import (

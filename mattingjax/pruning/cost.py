@@ -9,10 +9,10 @@ from collections.abc import Mapping
 
 from flax.traverse_util import flatten_dict
 
-from mattingjax.complexity import measure_complexity
-from mattingjax.models import ModelConfig, variable_shapes
-from mattingjax.pruning.groups import ChannelGroup, TensorSlice
-from mattingjax.pruning.networks import channel_groups
+from mattingjax.networks import ModelConfig, variable_shapes
+from mattingjax.networks.channel_groups import ChannelGroup, TensorSlice
+from mattingjax.networks.complexity import measure_complexity
+from mattingjax.pruning.groups import channel_groups
 
 
 @dataclasses.dataclass(frozen=True)

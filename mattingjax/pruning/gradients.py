@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mattingjax.models import ModelConfig, Variables, apply_model
+from mattingjax.networks import ModelConfig, Variables, apply_model
 
 
 def compute_gradients(

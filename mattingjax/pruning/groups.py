@@ -1,187 +1,30 @@
-"""Which channels of which variables go together.
-
-A channel that a convolution computes lies in many places: in its kernel's last axis, in the
-normalisation behind it, in the depthwise convolution after that, and in the input axis of every
-kernel that reads it, at an offset where it is concatenated with others. Where feature maps are
-added, the channels of all of them are one. A `ChannelGroup` is such a set, as plain data: taking
-channel i out of every `TensorSlice` of a group leaves a network that fits together.
-
-The groups of a network are found by walking through it as its modules do (`networks.py`).
-"""
+"""The channel groups of a network, by its own walk through its layers."""
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
+import functools
 
-from mattingjax.models.architecture import Architecture
-
-# Groups side by side, as concatenation puts them; a number stands for so many channels of a photo.
-Features = tuple[str | int, ...]
+from mattingjax.config.schema import Schema
+from mattingjax.networks import ModelConfig, find_network
+from mattingjax.networks.channel_groups import ChannelGroup, GroupBuilder
 
 
-def get_width(architecture: dict[str, Any], field: str) -> int:
-    """The width at a dotted path, 'backbone.blocks.1.hidden', of `Architecture.to_dict()`."""
-    value: Any = architecture
-    for part in field.split('.'):
-        value = value[int(part)] if part.isdigit() else value[part]
-    return value
+def channel_groups(config: ModelConfig) -> tuple[ChannelGroup, ...]:
+    """Every group of channels of a network, in the order in which it computes them.
 
-
-@dataclasses.dataclass(frozen=True)
-class TensorSlice:
-    """Where a group's channels lie in one variable.
-
-    Attributes:
-      path: The variable, 'params/backbone/features_0/conv/kernel'.
-      axis: Along which of its axes.
-      role: 'output', a kernel that computes the channels; 'input', a kernel that reads them;
-        'companion', what else has a number for each: normalisation, bias, gate.
-      count: How many of the group's channels, from its first one on. All of them, but for
-        IBNorm's batch normalisation: the first half.
-      offset: Where the first of them lies.
+    Each convolution's output is in exactly one group, or in `fixed_convolutions`; heads that only
+    training needs read channels like any other layer.
     """
-
-    path: str
-    axis: int
-    role: str
-    count: int
-    offset: int = 0
+    return _walk(config.network, config.architecture).groups()
 
 
-@dataclasses.dataclass(frozen=True)
-class ChannelGroup:
-    """Channels that can only be removed together.
-
-    Attributes:
-      name: The first of `fields`.
-      width: How many channels there are.
-      fields: The architecture's fields that hold this width, 'backbone.blocks.1.features'.
-      slices: Every place where the channels lie.
-      is_halved: Whether IBNorm batch-normalises the first `width // 2` channels and
-        instance-normalises the others; pruning keeps that true.
-    """
-
-    name: str
-    width: int
-    fields: tuple[str, ...]
-    slices: tuple[TensorSlice, ...]
-    is_halved: bool
-
-    @property
-    def minimum(self) -> int:
-        """The fewest channels that may stay: one, or one for each half of IBNorm."""
-        return 2 if self.is_halved else 1
-
-    def having(self, role: str) -> list[TensorSlice]:
-        """The slices of one role."""
-        return [part for part in self.slices if part.role == role]
-
-    def __str__(self) -> str:
-        lines = [f'{", ".join(self.fields)}: {self.width} channels']
-        for part in self.slices:
-            last = part.offset + part.count - 1
-            lines.append(f'  {part.role:9}  {part.path}, axis {part.axis}, {part.offset} to {last}')
-        return '\n'.join(lines)
+def fixed_convolutions(config: ModelConfig) -> tuple[str, ...]:
+    """The convolutions that are never pruned: their outputs are mattes and logits."""
+    return tuple(_walk(config.network, config.architecture).fixed)
 
 
-class GroupBuilder:
-    """Collects the groups while a network is walked through, layer by layer.
-
-    Args:
-      architecture: The network's widths.
-
-    Attributes:
-      fixed: Convolutions whose outputs are what the network is for: never pruned.
-    """
-
-    def __init__(self, architecture: Architecture):
-        self._widths = architecture.to_dict()
-        self._group_of: dict[str, str] = {}  # field → name of the group
-        self._slices: dict[str, list[TensorSlice]] = {}
-        self._halved: set[str] = set()
-        self.fixed: list[str] = []
-
-    def groups(self) -> tuple[ChannelGroup, ...]:
-        """The groups of the layers so far, in the order in which the network computes them."""
-        return tuple(
-            ChannelGroup(
-                name,
-                self._width(name),
-                tuple(field for field, group in self._group_of.items() if group == name),
-                tuple(slices),
-                name in self._halved,
-            )
-            for name, slices in self._slices.items()
-        )
-
-    def join(self, field: str, features: Features) -> None:
-        """Says that the channels whose number `field` holds are those of `features`, one group."""
-        (name,) = features
-        self._group_of[field] = str(name)
-
-    def conv(self, path: str, inputs: Features, field: str) -> Features:
-        """A convolution without bias or normalisation that computes `field` channels."""
-        self._read(path, inputs)
-        return self._add('output', field, f'params/{path}/kernel', 3)
-
-    def conv_bn(self, path: str, inputs: Features, field: str) -> Features:
-        """`layers.ConvBN`."""
-        features = self.conv(f'{path}/conv', inputs, field)
-        self._add_batch_norm(path, field)
-        return features
-
-    def depthwise_bn(self, path: str, features: Features) -> Features:
-        """`layers.ConvBN` with a filter for each channel: no new group."""
-        (name,) = features
-        self._add('output', str(name), f'params/{path}/conv/kernel', 3)
-        self._add_batch_norm(path, str(name))
-        return features
-
-    def conv_ib_norm(self, path: str, inputs: Features, field: str) -> Features:
-        """`layers.ConvIBNormReLU`, batch-normed in its first half."""
-        features = self.conv(f'{path}/conv', inputs, field)
-        self._add('companion', field, f'params/{path}/conv/bias', 0)
-        self._halved.add(self._group_of[field])
-        self._add_batch_norm(path, field, self._width(field) // 2)
-        return features
-
-    def gate(self, path: str, inputs: Features, features: Features) -> None:
-        """A convolution whose outputs multiply `features`, channel by channel."""
-        self._read(path, inputs)
-        (name,) = features
-        self._add('companion', str(name), f'params/{path}/kernel', 3)
-
-    def head(self, path: str, inputs: Features) -> None:
-        """A convolution whose outputs the network returns."""
-        self._read(path, inputs)
-        self.fixed.append(path)
-
-    def _width(self, field: str) -> int:
-        return get_width(self._widths, field)
-
-    def _add(
-        self, role: str, field: str, path: str, axis: int, count: int | None = None
-    ) -> Features:
-        name = self._group_of.setdefault(field, field)
-        count = self._width(name) if count is None else count
-        self._slices.setdefault(name, []).append(TensorSlice(path, axis, role, count))
-        return (name,)
-
-    def _add_batch_norm(self, path: str, field: str, count: int | None = None) -> None:
-        for leaf in ('params/{}/bn/scale', 'params/{}/bn/bias'):
-            self._add('companion', field, leaf.format(path), 0, count)
-        for leaf in ('batch_stats/{}/bn/mean', 'batch_stats/{}/bn/var'):
-            self._add('companion', field, leaf.format(path), 0, count)
-
-    def _read(self, path: str, inputs: Features) -> None:
-        offset = 0
-        for part in inputs:
-            if isinstance(part, int):
-                offset += part
-                continue
-            width = self._width(part)
-            self._slices[part].append(
-                TensorSlice(f'params/{path}/kernel', 2, 'input', width, offset)
-            )
-            offset += width
+@functools.lru_cache(maxsize=64)
+def _walk(network: str, architecture: Schema) -> GroupBuilder:
+    builder = GroupBuilder(architecture)
+    find_network(network).walk(builder, architecture)
+    return builder

@@ -28,9 +28,9 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 from mattingjax.errors import MattingError
-from mattingjax.models import ModelConfig, Variables
-from mattingjax.pruning.groups import ChannelGroup, TensorSlice
-from mattingjax.pruning.networks import channel_groups
+from mattingjax.networks import ModelConfig, Variables
+from mattingjax.networks.channel_groups import ChannelGroup, TensorSlice
+from mattingjax.pruning.groups import channel_groups
 from mattingjax.pruning.recalibration import find_folded
 
 METHODS = ('l1', 'l2', 'bn_scale', 'fpgm', 'taylor', 'random')

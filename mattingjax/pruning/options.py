@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
+from mattingjax.config.schema import Schema
 from mattingjax.errors import MattingError
-from mattingjax.models.architecture import Architecture
 from mattingjax.pruning.importance import AGGREGATIONS, METHODS
 from mattingjax.pruning.selection import Limits, check_ratio, check_threshold
 
@@ -18,7 +18,7 @@ _SUFFIXES = {'k': 1e3, 'M': 1e6, 'G': 1e9}
 
 
 @dataclasses.dataclass(frozen=True)
-class PruneOptions(Architecture):
+class PruneOptions(Schema):
     """How much goes, and what.
 
     Attributes:

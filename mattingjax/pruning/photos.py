@@ -12,7 +12,7 @@ from mattingjax.data.folders import open_pairs
 from mattingjax.data.records import choose_evenly
 from mattingjax.errors import MattingError
 from mattingjax.images import find_images, load_image, resize
-from mattingjax.models import ModelConfig
+from mattingjax.networks import ModelConfig
 
 
 def choose_photos(folder: Path | str, count: int) -> list[Path]:

@@ -11,11 +11,11 @@ import numpy as np
 
 from mattingjax.checkpoints import Checkpoint, hash_checkpoint
 from mattingjax.errors import MattingError
-from mattingjax.models import ModelConfig, MODNetConfig, Variables
+from mattingjax.networks import ModelConfig, MODNetConfig, Variables
 from mattingjax.pruning import reference_rule
 from mattingjax.pruning.cost import cost_model
+from mattingjax.pruning.groups import channel_groups
 from mattingjax.pruning.importance import Importance, compute_importance
-from mattingjax.pruning.networks import channel_groups
 from mattingjax.pruning.options import PruneOptions, parse_target
 from mattingjax.pruning.recalibration import find_folded, recalibrate, restore_batch_norm
 from mattingjax.pruning.report import PruneReport, create_report

@@ -10,7 +10,6 @@ normalisation is an identity, and fitting it would turn it into something else.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Iterable
 from typing import Any
@@ -22,8 +21,14 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from mattingjax.errors import MattingError
-from mattingjax.models import MMNetConfig, ModelConfig, Variables, create_model, normalise
-from mattingjax.pruning.networks import EPSILONS
+from mattingjax.networks import (
+    ModelConfig,
+    Variables,
+    create_model,
+    find_network,
+    normalise,
+    with_dropout,
+)
 
 Statistics = dict[str, dict[str, np.ndarray]]  # path of a normalisation → its 'mean' and 'var'
 
@@ -83,17 +88,19 @@ def restore_batch_norm(
         return variables
     statistics = measure_statistics(config, variables, batches, train=False)
     values = flatten_dict(jax.tree.map(np.asarray, variables), sep='/')
+    epsilon = find_network(config.network).epsilon
     for path in folded:
         mean, variance = statistics[path]['mean'], statistics[path]['var']
         values[f'batch_stats/{path}/mean'] = mean
         values[f'batch_stats/{path}/var'] = variance
-        values[f'params/{path}/scale'] = np.sqrt(variance + np.float32(EPSILONS[config.network]))
+        values[f'params/{path}/scale'] = np.sqrt(variance + np.float32(epsilon))
         values[f'params/{path}/bias'] = values[f'params/{path}/bias'] + mean
     return unflatten_dict(values, sep='/')
 
 
 def find_folded(config: ModelConfig, variables: Variables) -> list[str]:
     """Paths of the normalisations that only add a bias: mean 0, scale / deviation 1."""
+    epsilon = find_network(config.network).epsilon
     values = flatten_dict(variables, sep='/')
     folded = []
     for name in values:
@@ -103,7 +110,7 @@ def find_folded(config: ModelConfig, variables: Variables) -> list[str]:
         variance = np.asarray(values[f'batch_stats/{path}/var'])
         scale = np.asarray(values[f'params/{path}/scale'])
         # As variances of exactly 1 are also a fresh network's, only those that undo epsilon count.
-        is_unit = np.abs(variance + EPSILONS[config.network] - 1) < EPSILONS[config.network] / 4
+        is_unit = np.abs(variance + epsilon - 1) < epsilon / 4
         if not np.any(values[name]) and np.all(scale == 1) and np.all(is_unit):
             folded.append(path)
     return folded
@@ -153,9 +160,7 @@ def measure_statistics(
 def _measure(
     config: ModelConfig, variables: Variables, images: jax.Array, *, train: bool
 ) -> dict[str, tuple[jax.Array, jax.Array]]:
-    if isinstance(config.architecture, MMNetConfig):  # dropped values would count as zeros
-        architecture = dataclasses.replace(config.architecture, dropout=0.0)
-        config = dataclasses.replace(config, architecture=architecture)
+    config = with_dropout(config, 0.0)  # dropped values would count as zeros
     measured = {}
 
     def record(next_call: Any, args: Any, kwargs: Any, context: Any) -> Any:

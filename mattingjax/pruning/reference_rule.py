@@ -24,12 +24,12 @@ from typing import Any
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from mattingjax.config.schema import read_json
 from mattingjax.errors import MattingError
 from mattingjax.importers import modnet_names
-from mattingjax.models import ModelConfig, MODNetConfig, Variables, variable_shapes
-from mattingjax.models.architecture import read_json
-from mattingjax.models.mobilenet_v2 import ENC2X, ENC4X, MobileNetV2Config
-from mattingjax.pruning.groups import ChannelGroup, get_width
+from mattingjax.networks import ModelConfig, MODNetConfig, Variables, variable_shapes
+from mattingjax.networks.channel_groups import ChannelGroup, get_width
+from mattingjax.networks.mobilenet_v2 import ENC2X, ENC4X, MobileNetV2Config
 from mattingjax.pruning.selection import Widths, check_ratio, check_threshold
 
 PRUNE_INFO_FILE = 'prune_info.json'

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from mattingjax.models import ModelConfig
+from mattingjax.networks import ModelConfig
 from mattingjax.pruning.cost import Cost, cost_model
-from mattingjax.pruning.networks import channel_groups
+from mattingjax.pruning.groups import channel_groups
 
 _BAR_HEIGHT, _LABEL_WIDTH, _BAR_WIDTH = 16, 330, 560
 _BEFORE, _AFTER = (205, 212, 220), (33, 102, 172)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 
 from mattingjax.errors import MattingError
-from mattingjax.pruning.groups import ChannelGroup
+from mattingjax.networks.channel_groups import ChannelGroup
 from mattingjax.pruning.importance import Importance
 
 Widths = dict[str, int]  # name of a group → channels that stay

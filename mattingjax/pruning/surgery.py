@@ -15,9 +15,9 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from mattingjax.errors import MattingError
-from mattingjax.models import ModelConfig, Variables, variable_shapes
-from mattingjax.pruning.groups import ChannelGroup, TensorSlice
-from mattingjax.pruning.networks import channel_groups
+from mattingjax.networks import ModelConfig, Variables, variable_shapes
+from mattingjax.networks.channel_groups import ChannelGroup, TensorSlice
+from mattingjax.pruning.groups import channel_groups
 from mattingjax.pruning.report import PruneReport, create_report
 
 # Name of a group → which of its channels stay, ascending. Groups that are absent keep all.

@@ -13,9 +13,9 @@ from pathlib import Path
 import jax
 from ml_collections import ConfigDict
 
-from mattingjax.complexity import measure_complexity
 from mattingjax.errors import MattingError
-from mattingjax.models import ModelConfig, variable_shapes
+from mattingjax.networks import ModelConfig, variable_shapes
+from mattingjax.networks.complexity import measure_complexity
 
 _LIMITS = ('/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes')
 _EXAMPLE, _PREDICTION = 3 + 4 + 4, 4  # bytes of a pixel: image, alpha, trimap; and of a matte

@@ -12,7 +12,7 @@ import orbax.checkpoint as ocp
 
 from mattingjax.errors import CheckpointError
 from mattingjax.files import plainly_named
-from mattingjax.models import ModelConfig
+from mattingjax.networks import ModelConfig
 from mattingjax.training.state import TrainState
 
 

@@ -14,7 +14,14 @@ from ml_collections import ConfigDict
 
 from mattingjax.checkpoints import Checkpoint, hash_checkpoint, load_checkpoint
 from mattingjax.errors import MattingError
-from mattingjax.models import MMNetConfig, check_backend, create_model_config, init_variables
+from mattingjax.networks import (
+    ModelConfig,
+    check_backend,
+    create_model_config,
+    find_network,
+    init_variables,
+    with_dropout,
+)
 from mattingjax.pruning import (
     Limits,
     channel_groups,
@@ -140,42 +147,40 @@ def _check_devices(config: ConfigDict) -> None:
 def _make_initial(config: ConfigDict, loaded: Checkpoint | None) -> Checkpoint:
     """The network before the first step; `loaded` is what `model.checkpoint` names."""
     model = config.model
-    if model.dropout and model.network != 'mmnet':
-        raise MattingError(f'config.model.dropout: is for mmnet, this is {model.network}')
+    if model.dropout and not find_network(model.network).has_dropout:
+        raise MattingError(f'config.model.dropout: {model.network} drops no values')
     if loaded is None:
         if model.from_scratch:
             raise MattingError(
                 'config.model.from_scratch: needs config.model.checkpoint, whose widths it takes'
             )
-        architecture = None
-        if model.network == 'mmnet':
-            architecture = MMNetConfig.from_multiplier(model.width_multiplier, model.dropout)
-        network = create_model_config(
-            model.network, architecture, input_size=model.input_size or None
-        )
-        if model.network == 'modnet' and model.width_multiplier != 1:
-            if model.width_multiplier > 1:
-                raise MattingError(
-                    'config.model.width_multiplier: expected at most 1 for modnet, got '
-                    f'{model.width_multiplier}'
-                )
-            limits = Limits(round_to=8, min_channels=8)
-            groups = channel_groups(network)
-            network = with_widths(
-                network, select_uniform(groups, 1 - model.width_multiplier, limits)
-            )
+        network = with_dropout(_create_network(model), model.dropout)
         check_network(network)
         return Checkpoint(network, init_variables(network, config.seed))
     network = loaded.config
     if model.input_size:
         network = dataclasses.replace(network, input_size=model.input_size)
-    if isinstance(network.architecture, MMNetConfig):
-        architecture = dataclasses.replace(network.architecture, dropout=model.dropout)
-        network = dataclasses.replace(network, architecture=architecture)
+    network = with_dropout(network, model.dropout)
     if not model.from_scratch:
         return Checkpoint(network, loaded.variables)
     drawn = init_variables(network, config.seed)
     return Checkpoint(network, with_frozen(drawn, loaded.variables, model.freeze))
+
+
+def _create_network(model: ConfigDict) -> ModelConfig:
+    """The network of `config.model`, at its width multiplier."""
+    scale, multiplier = find_network(model.network).scale, model.width_multiplier
+    architecture = scale(multiplier) if scale else None
+    network = create_model_config(model.network, architecture, input_size=model.input_size or None)
+    if scale or multiplier == 1:
+        return network
+    if multiplier > 1:
+        raise MattingError(
+            f'config.model.width_multiplier: expected at most 1 for {model.network}, got '
+            f'{multiplier}'
+        )
+    limits = Limits(round_to=8, min_channels=8)
+    return with_widths(network, select_uniform(channel_groups(network), 1 - multiplier, limits))
 
 
 def _choose_teacher(

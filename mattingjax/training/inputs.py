@@ -27,7 +27,7 @@ from mattingjax.data.pipeline import Pipeline, create_pipeline
 from mattingjax.data.records import RecordError, choose_evenly
 from mattingjax.data.transforms import create_transform
 from mattingjax.errors import MattingError
-from mattingjax.progress import show_progress
+from mattingjax.process.progress import show_progress
 
 Example = dict[str, Any]
 _OPTIONS = [name for name in inspect.signature(open_dataset).parameters if name != 'kind']

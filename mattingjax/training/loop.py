@@ -16,9 +16,9 @@ from mattingjax.data.folders import list_some
 from mattingjax.data.pipeline import PIXELS
 from mattingjax.data.prefetch import DevicePrefetch
 from mattingjax.errors import MattingError
-from mattingjax.interrupts import writing
-from mattingjax.models import Variables, init_variables
-from mattingjax.progress import announced, say, show_progress
+from mattingjax.networks import Variables, find_network, init_variables
+from mattingjax.process.interrupts import writing
+from mattingjax.process.progress import announced, say, show_progress
 from mattingjax.training import thinning
 from mattingjax.training.capacity import check_photos
 from mattingjax.training.checkpointing import Progress, Saver
@@ -83,7 +83,7 @@ class Inputs:
         # XLA decides how what follows from a batch is spread; newer JAX would ask each time.
         automatic = (jax.sharding.AxisType.Auto,)
         mesh = jax.make_mesh((jax.device_count(),), ('data',), axis_types=automatic)
-        trimap = network.network == 'modnet' and config.loss.supervised > 0
+        trimap = find_network(network.network).needs_trimap and config.loss.supervised > 0
         batches = create_batches(config, sources, network.input_size, trimap=trimap)
         spread = DevicePrefetch(batches, NamedSharding(mesh, PartitionSpec('data')))
         loaded = load_validation(config, sources, network.input_size)

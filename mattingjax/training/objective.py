@@ -10,14 +10,9 @@ import jax
 import jax.numpy as jnp
 
 from mattingjax.errors import MattingError
-from mattingjax.losses import (
-    DISTILLATION_WEIGHTS,
-    distillation_loss,
-    l2_regularization,
-    mmnet_loss,
-    modnet_loss,
-    soc_loss,
-)
+from mattingjax.networks import Network, find_network
+from mattingjax.training.distillation import DISTILLATION_WEIGHTS, distillation_loss
+from mattingjax.training.regularization import l2_regularization
 
 Outputs = Mapping[str, jax.Array]
 
@@ -27,13 +22,13 @@ class Objective:
     """The loss of an experiment; called with what the networks computed for a batch.
 
     Attributes:
-      network: 'modnet' or 'mmnet': whose losses labels are compared with.
+      network: The network whose loss labels are compared with, by name.
       supervised: Weight of the network's own loss, against the labels.
       distillation: Weight of the distance to a teacher.
       soc: Weight of MODNet's sub-objectives consistency, for photos without labels.
       l2: Half the sum of squares of the convolutions' kernels is multiplied with this.
       features: Layers, by path, whose attention maps are compared with the teacher's.
-      divide_twice: Of MMNet's own loss; see `losses.mmnet_loss`.
+      divide_twice: Of MMNet's own loss; see `mmnet_loss`.
     """
 
     network: str
@@ -48,10 +43,14 @@ class Objective:
         names = ('supervised', 'distillation', 'soc')
         if not any(getattr(self, name) for name in names):
             raise MattingError(f'config.loss: expected one of {", ".join(names)} over 0, got none')
-        if self.soc and self.network != 'modnet':
-            raise MattingError(f'config.loss.soc: is for modnet, this is {self.network}')
-        if self.divide_twice and self.network != 'mmnet':
-            raise MattingError(f'config.loss.divide_twice: is for mmnet, this is {self.network}')
+        if self.soc and self._record.self_supervised_loss is None:
+            raise MattingError(f'config.loss.soc: {self.network} has no such loss')
+        if self.divide_twice and 'divide_twice' not in self._record.loss_options:
+            raise MattingError(f'config.loss.divide_twice: the loss of {self.network} has no such')
+
+    @property
+    def _record(self) -> Network:
+        return find_network(self.network)
 
     @property
     def needs_teacher(self) -> bool:
@@ -97,7 +96,8 @@ class Objective:
             terms |= {f'teacher_{name}': value for name, value in parts.items()}
         if self.soc:
             assert teacher_outputs is not None
-            loss, parts = soc_loss(outputs, teacher_outputs)
+            assert self._record.self_supervised_loss is not None
+            loss, parts = self._record.self_supervised_loss(outputs, teacher_outputs)
             total += self.soc * loss
             terms |= {f'soc_{name}': value for name, value in parts.items()}
         if self.l2:
@@ -108,6 +108,7 @@ class Objective:
     def _supervise(
         self, outputs: Outputs, batch: Mapping[str, jax.Array], image: jax.Array
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        if self.network == 'mmnet':
-            return mmnet_loss(outputs, batch['alpha'], image, divide_twice=self.divide_twice)
-        return modnet_loss(outputs, batch['alpha'], image, batch.get('trimap'))
+        options: dict[str, Any] = {name: getattr(self, name) for name in self._record.loss_options}
+        if self._record.needs_trimap:
+            options['trimap'] = batch.get('trimap')
+        return self._record.loss(outputs, batch['alpha'], image, **options)

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from mattingjax.compositing import checkerboard, composite, make_sheet, to_uint8
 from mattingjax.files import write_file
 from mattingjax.images import resize
+from mattingjax.inference.compositing import checkerboard, composite, make_sheet, to_uint8
 from mattingjax.training.tables import read_table
 
 _PICTURE_SIZE = 192

@@ -12,13 +12,13 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from mattingjax.compositing import to_uint8
 from mattingjax.data.folders import FileDataset
 from mattingjax.data.records import RecordError
 from mattingjax.errors import ImageError, MattingError
 from mattingjax.evaluation.panel import draw_panel, draw_row
 from mattingjax.files import new_folder
-from mattingjax.progress import say, show_progress
+from mattingjax.inference.compositing import to_uint8
+from mattingjax.process.progress import say, show_progress
 from mattingjax.training.bystanders import shows_people
 
 KIND, LIST_FILE = 'a set of labels', 'labels.csv'

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from mattingjax.config import BY_NETWORK, HELD_OUT
+from mattingjax.config import HELD_OUT
 from mattingjax.data.alpha_values import parse_alpha_values
 from mattingjax.data.datasets import KINDS
 from mattingjax.data.transforms import TRANSFORMS
 from mattingjax.errors import MattingError
+from mattingjax.networks import network_names
 from mattingjax.pruning.importance import METHODS
 from mattingjax.pruning.schedule import SCHEDULES as PRUNING_SCHEDULES
 from mattingjax.training.optimizers import OPTIMIZERS, SCHEDULES
@@ -102,6 +103,7 @@ def _are_alpha_values(value: Any) -> bool:
 
 
 PATH = Rule(f'a path, each name in it of at most {_NAME_BYTES} bytes', _is_path)
+_NETWORK = Rule('the name of a network', lambda value: value in network_names())
 _FLAG = Rule('True or False', lambda value: isinstance(value, bool))
 _ALPHA_VALUES = Rule('auto, grey, grey:N or labels:N', _are_alpha_values)
 _TEXTS = Rule('a tuple of texts', _are_texts)
@@ -130,7 +132,7 @@ TRAINING = {
     'epochs': _number(0, 1e6),
     'batch_size': _whole(1),
     'dtype': _choice('float32', 'bfloat16'),
-    'model.network': _choice(*BY_NETWORK),
+    'model.network': _NETWORK,
     'model.width_multiplier': _number(0.01, 100),
     'model.dropout': _SHARE_BELOW_1,
     'model.input_size': _whole(0, 2**14),

@@ -14,15 +14,17 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from mattingjax.checkpoints import load_config
-from mattingjax.config import BY_NETWORK, HELD_OUT, dataset_config, prune_config, train_config
-from mattingjax.config_files import suggest
+from mattingjax.config import HELD_OUT, dataset_config, prune_config, train_config
+from mattingjax.config.files import suggest
 from mattingjax.data.datasets import LAYOUTS
 from mattingjax.errors import MattingError
+from mattingjax.networks import find_network
 from mattingjax.training.rules import DATASET, PATH, TRAINING, Rule
 
 # What may be unset, with None for a value: it follows from other settings.
 _FOLLOWING = (
-    'model.network', 'validation.kind', 'validation.split', *BY_NETWORK['mmnet'],
+    'model.network', 'validation.kind', 'validation.split', 'data.transform', 'data.keep_aspect',
+    'loss.l2',
 )  # fmt: skip
 
 
@@ -135,7 +137,14 @@ def _find_network(config: ConfigDict) -> str:
 
 def fill_in(config: ConfigDict, network: str) -> None:
     """Sets, in place, what is unset: as the network `network` and the dataset want it."""
-    for path, value in {'model.network': network, **BY_NETWORK[network]}.items():
+    record = find_network(network)
+    following = {
+        'model.network': network,
+        'data.transform': record.transform,
+        'data.keep_aspect': record.preprocessing.resize == 'short_side',
+        'loss.l2': record.l2,
+    }
+    for path, value in following.items():
         if _get(config, path) is None:
             config.update_from_flattened_dict({path: value})
     validation, dataset = config.validation, config.dataset

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from mattingjax.interrupts import writing
+from mattingjax.process.interrupts import writing
 from mattingjax.training.checkpointing import Saver
 from mattingjax.training.ending import Outcome
 from mattingjax.training.experiment import create_experiment

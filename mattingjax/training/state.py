@@ -14,7 +14,7 @@ import optax
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from mattingjax.errors import MattingError
-from mattingjax.models import Variables
+from mattingjax.networks import Variables
 
 
 class TrainState(flax.struct.PyTreeNode):

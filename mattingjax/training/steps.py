@@ -15,9 +15,9 @@ import optax
 from flax.traverse_util import flatten_dict
 
 from mattingjax.errors import MattingError
-from mattingjax.models import ModelConfig, Variables, create_model, normalise, variable_shapes
-from mattingjax.models.cpu_operations import training_operations
-from mattingjax.models.layers import BatchNorm
+from mattingjax.networks import ModelConfig, Variables, create_model, normalise, variable_shapes
+from mattingjax.networks.cpu_operations import training_operations
+from mattingjax.networks.layers import BatchNorm
 from mattingjax.training.objective import Objective
 from mattingjax.training.optimizers import CreateOptimizer
 from mattingjax.training.state import TrainState, frozen_norms, join

@@ -7,8 +7,8 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 
-from mattingjax.interrupts import handling, leave, listening
-from mattingjax.progress import say
+from mattingjax.process.interrupts import handling, leave, listening
+from mattingjax.process.progress import say
 
 _STOPPING = 'stopping: the step is finished, then saved (once more: at once)'
 

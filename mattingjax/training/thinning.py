@@ -7,7 +7,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from mattingjax.errors import MattingError
-from mattingjax.models import ModelConfig
+from mattingjax.networks import ModelConfig
 from mattingjax.pruning import (
     Limits,
     channel_groups,

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mattingjax.metrics import mad, mean_gradient_error, mse
-from mattingjax.models import ModelConfig, Variables, apply_compiled
+from mattingjax.evaluation.metrics import mad, mean_gradient_error, mse
+from mattingjax.networks import ModelConfig, Variables, apply_compiled
 from mattingjax.training.inputs import Example
 
 FIGURES = {'mad': mad, 'mse': mse, 'mean_gradient': mean_gradient_error}
@@ -28,7 +28,7 @@ def predict(
 
 
 def measure(alphas: Sequence[np.ndarray], examples: Sequence[Example]) -> dict[str, float]:
-    """Means over the photos: MAD, MSE, and MMNet's gradient error; see `mattingjax.metrics`.
+    """Means over the photos: MAD, MSE, and MMNet's gradient error; see `evaluation.metrics`.
 
     Empty for photos without alphas.
     """

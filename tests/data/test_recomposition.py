@@ -2,9 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mattingjax.compositing import composite
 from mattingjax.data.recomposition import Recompose, blur_fusion
 from mattingjax.errors import MattingError
+from mattingjax.inference.compositing import composite
 
 GREEN = [{'image': np.full((50, 70, 3), (0, 200, 0), np.uint8)}]
 

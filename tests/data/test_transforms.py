@@ -7,7 +7,7 @@ import pytest
 from mattingjax.data.transforms import TRANSFORMS, Chain, Maybe, create_transform
 from mattingjax.errors import MattingError
 from mattingjax.inference import Predictor
-from mattingjax.models import Preprocessing
+from mattingjax.networks import Preprocessing
 
 BACKGROUNDS = [{'image': np.full((50, 70, 3), (0, 200, 0), np.uint8)}]
 

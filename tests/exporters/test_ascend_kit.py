@@ -10,7 +10,7 @@ import pytest
 
 from exporters.ascend_kit import find_atc, run_atc, write_ascend_kit
 from mattingjax.errors import MattingError, OutputError
-from mattingjax.models import Preprocessing, create_model_config
+from mattingjax.networks import Preprocessing, create_model_config
 
 MODNET = create_model_config('modnet').preprocessing
 MMNET = create_model_config('mmnet').preprocessing

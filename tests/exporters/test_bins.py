@@ -21,9 +21,9 @@ from exporters.bin_sources import compose_photos, pair_photos
 from exporters.msame import format_values, run_bins
 from mattingjax import Predictor
 from mattingjax.errors import ArtefactError, ImageError, MattingError, OutputError
-from mattingjax.metrics import mad
-from mattingjax.models import Preprocessing
-from mattingjax.signature import Signature
+from mattingjax.evaluation.metrics import mad
+from mattingjax.inference.signature import Signature
+from mattingjax.networks import Preprocessing
 from tests.conftest import assert_one_line_error, require_export_tools, run_module
 
 SIZE = 32

@@ -13,9 +13,9 @@ from PIL import Image
 
 from mattingjax import MattingError, create_predictor, save_checkpoint
 from mattingjax.images import load_image, resize
-from mattingjax.models import create_model_config, init_variables
-from mattingjax.sessions import READERS, create_session
-from mattingjax.signature import read_signature
+from mattingjax.inference.sessions import READERS, create_session
+from mattingjax.inference.signature import read_signature
+from mattingjax.networks import create_model_config, init_variables
 from tests.conftest import ROOT, assert_one_line_error, require_export_tools, run_module
 
 FORBIDDEN = {

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from exporters.folding import fold_batch_norm, fold_scaling
-from mattingjax.models import apply_compiled, variable_shapes
+from mattingjax.networks import apply_compiled, variable_shapes
 
 
 @pytest.mark.parametrize('name', ['modnet', 'mmnet'])

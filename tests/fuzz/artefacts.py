@@ -9,9 +9,9 @@ import numpy as np
 
 from mattingjax import create_predictor
 from mattingjax.importers import import_weights
-from mattingjax.models import create_model_config
-from mattingjax.sessions import METADATA_KEY
-from mattingjax.signature import MANIFEST_FILE, Signature
+from mattingjax.inference.sessions import METADATA_KEY
+from mattingjax.inference.signature import MANIFEST_FILE, Signature
+from mattingjax.networks import create_model_config
 from tests.fuzz.mutations import mutate_bytes, mutate_json, nested
 from tests.fuzz.pictures import check_alpha
 
@@ -264,7 +264,7 @@ def use_onnx_weights(folder: Path) -> None:
 
 
 def write_openvino(folder: Path) -> None:
-    from mattingjax.quiet import import_openvino
+    from mattingjax.process.packages import import_openvino
 
     ov = import_openvino()
     import openvino.opset8 as ops
@@ -315,7 +315,7 @@ def use_openvino(folder: Path) -> None:
 
 
 def _graph() -> Any:
-    from mattingjax.quiet import import_tensorflow
+    from mattingjax.process.packages import import_tensorflow
 
     tf = import_tensorflow()
     with tf.Graph().as_default() as graph:

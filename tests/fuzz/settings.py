@@ -12,8 +12,8 @@ from exporters.options import ExportOptions
 from mattingjax.config import prune_config, train_config
 from mattingjax.data.csv_list import open_csv
 from mattingjax.evaluation import EvaluationOptions
-from mattingjax.models import MMNetConfig, create_model_config
-from mattingjax.models.model_config import ModelConfig
+from mattingjax.networks import MMNetConfig, create_model_config
+from mattingjax.networks.model_config import ModelConfig
 from mattingjax.pruning import PruneOptions
 from mattingjax.training.experiment import create_experiment
 from tests.fuzz.harness import MalformedError

@@ -14,7 +14,7 @@ from mattingjax import load_checkpoint, save_checkpoint
 from mattingjax.importers import import_weights
 from mattingjax.importers.modnet_names import read_prune_info
 from mattingjax.importers.torch_file import LEGACY_MAGIC, LEGACY_PROTOCOL, read_torch_tensors
-from mattingjax.models import MMNetConfig, create_model_config
+from mattingjax.networks import MMNetConfig, create_model_config
 from tests.conftest import random_checkpoint, write_state_dict
 from tests.fuzz.harness import MalformedError
 from tests.fuzz.mutations import NUMBERS, mutate_bytes, mutate_json, nested

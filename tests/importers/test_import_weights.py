@@ -13,7 +13,7 @@ from mattingjax import MattingError, import_weights
 from mattingjax.errors import one_line
 from mattingjax.importers import mmnet_tf, modnet_names
 from mattingjax.importers.matching import Candidate, assemble
-from mattingjax.models import create_model, create_model_config, variable_shapes
+from mattingjax.networks import create_model, create_model_config, variable_shapes
 from tests.conftest import assert_one_line_error, torch_call, write_state_dict, write_torch_file
 
 PRUNED = 'modnet_p_ratio_0.5_thresh_0.5'

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from mattingjax.models import apply_model, variable_shapes
-from mattingjax.models.operations import conv, replace_operations
+from mattingjax.networks import apply_model, variable_shapes
+from mattingjax.networks.operations import depthwise_conv, replace_operations
 from mattingjax.pruning import channel_groups
 
 
@@ -24,11 +24,7 @@ def photos(count: int = 2, size: int = 64) -> np.ndarray:
 
 def short_graphs():
     """Within it, depthwise convolutions are one operation each, which compiles in less time."""
-
-    def depthwise_conv(x, kernel, **options):
-        return conv(x, kernel, groups=kernel.shape[-1], **options)
-
-    return replace_operations({'depthwise_conv': depthwise_conv})
+    return replace_operations({depthwise_conv: depthwise_conv.plain})
 
 
 def compile_quickly(function: Callable, *arguments) -> Callable:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from mattingjax.models import MMNetConfig, create_model_config, variable_shapes
+from mattingjax.networks import MMNetConfig, create_model_config, variable_shapes
 from mattingjax.pruning import channel_groups, fixed_convolutions, with_widths
 from mattingjax.pruning.surgery import slice_tree
 from tests.conftest import narrow_modnet

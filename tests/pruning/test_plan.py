@@ -5,6 +5,7 @@ import pytest
 
 from mattingjax.checkpoints import Checkpoint, hash_checkpoint, load_checkpoint, save_checkpoint
 from mattingjax.errors import MattingError
+from mattingjax.evaluation.pruning import compare_pruning, format_comparison, square_pair
 from mattingjax.pruning import (
     PruneOptions,
     channel_groups,
@@ -14,7 +15,6 @@ from mattingjax.pruning import (
     plan_pruning,
     prune_checkpoint,
 )
-from mattingjax.pruning.comparison import compare_pruning, format_comparison, square_pair
 from tests.pruning.conftest import photos, run, short_graphs
 
 

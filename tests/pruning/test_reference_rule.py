@@ -7,15 +7,15 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from mattingjax import import_weights
 from mattingjax.checkpoints import Checkpoint
-from mattingjax.complexity import measure_complexity
 from mattingjax.errors import MattingError
 from mattingjax.importers.modnet_names import read_prune_info
-from mattingjax.models import (
+from mattingjax.networks import (
     MMNetConfig,
     create_model_config,
     init_variables,
     variable_shapes,
 )
+from mattingjax.networks.complexity import measure_complexity
 from mattingjax.pruning import PruneOptions, plan_pruning, prune, prune_checkpoint, reference_rule
 from mattingjax.pruning.reference_rule import architecture_of, count_kept, decide, round_to_8
 

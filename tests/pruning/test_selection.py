@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mattingjax.complexity import measure_complexity
 from mattingjax.errors import MattingError
-from mattingjax.models import create_model_config
+from mattingjax.networks import create_model_config
+from mattingjax.networks.channel_groups import ChannelGroup
+from mattingjax.networks.complexity import measure_complexity
 from mattingjax.pruning import (
     Budget,
     Limits,
@@ -18,7 +19,6 @@ from mattingjax.pruning import (
     select_uniform,
     with_widths,
 )
-from mattingjax.pruning.groups import ChannelGroup
 
 MODNET = create_model_config('modnet')
 GROUPS = channel_groups(MODNET)
@@ -203,7 +203,7 @@ def test_impossible_limits(limits, message):
 
 
 def test_importance_and_widths_make_a_selection():
-    from mattingjax.models import init_variables
+    from mattingjax.networks import init_variables
 
     importance = compute_importance(MODNET, init_variables(MODNET, 0))
     keep = keep_best(GROUPS, importance, select_uniform(GROUPS, 0.3))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mattingjax import import_weights
 from mattingjax.checkpoints import Checkpoint
 from mattingjax.errors import MattingError
-from mattingjax.models import create_model, normalise, variable_shapes
+from mattingjax.networks import create_model, normalise, variable_shapes
 from mattingjax.pruning import channel_groups, prune, silence, slice_tree
 from mattingjax.pruning.surgery import check_keep_indices
 from tests.pruning.conftest import choose, compile_quickly, photos, run, selections

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from mattingjax import create_predictor, load_image
-from mattingjax.metrics import mad
+from mattingjax.evaluation.metrics import mad
 from tests.conftest import assert_one_line_error
 
 NAMES = ['a', 'b']

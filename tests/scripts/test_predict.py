@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import assert_one_line_error
-from tests.test_images import bomb, truncated_jpeg
+from tests.images.test_images import bomb, truncated_jpeg
 
 
 @pytest.fixture(scope='module')

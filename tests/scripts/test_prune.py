@@ -4,7 +4,7 @@ from PIL import Image
 
 from mattingjax.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from mattingjax.importers.modnet_names import read_prune_info
-from mattingjax.models import create_model_config, init_variables
+from mattingjax.networks import create_model_config, init_variables
 from tests.conftest import ROOT, assert_one_line_error
 
 CONFIG = ROOT / 'configs' / 'prune_mmnet.py'

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mattingjax.config import BY_NETWORK, dataset_config, prune_config, train_config
+from mattingjax.config import dataset_config, prune_config, train_config
 from mattingjax.data.alpha_files import AlphaReader
 from mattingjax.data.alpha_values import AlphaValues
 from mattingjax.data.datasets import SyntheticPortraits
 from mattingjax.errors import MAX_LINE, MattingError
+from mattingjax.networks import network_names
 from mattingjax.training import capacity, train
 from mattingjax.training.experiment import create_experiment
 from mattingjax.training.inputs import open_sources
@@ -44,7 +45,7 @@ def test_there_is_a_rule_for_every_setting():
     assert DATASET.keys() == dict(flatten(dataset_config())).keys()
 
 
-@pytest.mark.parametrize('network', BY_NETWORK)
+@pytest.mark.parametrize('network', network_names())
 def test_defaults_keep_their_rules(network):
     config = complete_settings(train_config(network))
     assert None not in dict(flatten(config)).values()

@@ -10,12 +10,13 @@ from flax.traverse_util import flatten_dict
 
 from mattingjax.config import train_config
 from mattingjax.errors import MattingError
-from mattingjax.losses import l2_regularization, mmnet_loss
-from mattingjax.models import create_model, normalise
+from mattingjax.networks import create_model, normalise
+from mattingjax.networks.mmnet.loss import mmnet_loss
 from mattingjax.pruning import channel_groups, prune, select_uniform
 from mattingjax.training.experiment import create_experiment
 from mattingjax.training.objective import Objective
 from mattingjax.training.optimizers import create_optimizer
+from mattingjax.training.regularization import l2_regularization
 from mattingjax.training.state import create_state
 from mattingjax.training.steps import StepInputs, StepOptions, create_train_step
 from tests.training.conftest import tiny_config

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mattingjax.compositing import composite, cut_out, make_sheet
 from mattingjax.data.synthetic.portraits import SyntheticPortraits, render_portrait
 from mattingjax.data.workers import prepare_worker
 from mattingjax.errors import MattingError
 from mattingjax.files import new_folder, write_file
 from mattingjax.images import encode_png, resize
-from mattingjax.progress import show_progress
+from mattingjax.inference.compositing import composite, cut_out, make_sheet
+from mattingjax.process.progress import show_progress
 
 KIND, DESCRIPTION = 'a set of portraits', 'portraits.json'
 _ROWS, _COLUMNS, _SIDE = 4, 6, 160  # of the overview

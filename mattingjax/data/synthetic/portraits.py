@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from mattingjax.compositing import composite, to_uint8
 from mattingjax.data.records import Record
 from mattingjax.data.synthetic.backgrounds import paint_background
 from mattingjax.data.synthetic.body import paint_body
@@ -20,6 +19,7 @@ from mattingjax.data.synthetic.hats import paint_hat
 from mattingjax.data.synthetic.head import paint_head
 from mattingjax.data.synthetic.person import create_person
 from mattingjax.errors import MattingError
+from mattingjax.inference.compositing import composite, to_uint8
 
 _VERSION = 3  # a change that alters pictures raises it
 

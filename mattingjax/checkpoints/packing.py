@@ -1,0 +1,99 @@
+"""Checkpoints made ready to ship: half the size, and nothing in them about where they were made."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable
+from pathlib import PurePath
+from typing import Any
+
+import jax
+import numpy as np
+
+from mattingjax.checkpoints import Checkpoint
+from mattingjax.errors import CheckpointError
+from mattingjax.inference import Predictor
+from mattingjax.inference.runtimes import JaxRuntime
+
+_OUTSIDE = re.compile(r'(~[^/]*|\.\.)?/')
+_OUTSIDE_IN_TEXT = re.compile(r'(?<![^\s=\'"(])(~[^/\s]*|\.\.)?(/[^/\s\'")]+){2,}')
+
+
+def pack_checkpoint(checkpoint: Checkpoint, input_size: int | None = None) -> Checkpoint:
+    """The checkpoint with its kernels as float16 and no paths of the machine that made it.
+
+    Loading makes float32 of them again. Normalisation, biases and statistics are a few numbers and
+    stay float32.
+
+    Args:
+      checkpoint: A network and its variables.
+      input_size: Pixels of a side at which it is used; None: as it was trained.
+
+    Returns:
+      The checkpoint to save.
+
+    Raises:
+      ConfigError: The network cannot be used at that size.
+      CheckpointError: A kernel holds a number too large for float16.
+    """
+    variables = jax.tree_util.tree_map_with_path(_pack_leaf, checkpoint.variables)
+    provenance = drop_folders(checkpoint.config.provenance)
+    config = dataclasses.replace(checkpoint.config, provenance=provenance)
+    if input_size is not None:
+        config = dataclasses.replace(config, input_size=input_size)
+    return Checkpoint(config, variables)
+
+
+def compare_alphas(
+    checkpoint: Checkpoint, packed: Checkpoint, images: Iterable[np.ndarray]
+) -> tuple[float, float]:
+    """How far the two networks' alphas differ, both at the size of the packed one.
+
+    Args:
+      checkpoint: As it was.
+      packed: What `pack_checkpoint` made of it.
+      images: Photos, uint8 [H, W, 3].
+
+    Returns:
+      The mean absolute difference over all photos, and the largest, in [0, 1].
+    """
+    before, after = (
+        Predictor(JaxRuntime(Checkpoint(packed.config, jax.tree.map(np.float32, one.variables))))
+        for one in (checkpoint, packed)
+    )
+    differences = [np.abs(before(image) - after(image)) for image in images]
+    means, largest = ([f(one) for one in differences] for f in (np.mean, np.max))
+    return float(np.mean(means)), float(max(largest))
+
+
+def _pack_leaf(path: tuple[Any, ...], leaf: Any) -> np.ndarray:
+    values = np.asarray(leaf, np.float32)
+    if values.ndim < 2:
+        return values
+    if np.abs(values).max() > np.finfo(np.float16).max:
+        name = '/'.join(key.key for key in path)
+        raise CheckpointError(f'{name}: {np.abs(values).max():g} is too large for float16')
+    return values.astype(np.float16)
+
+
+def drop_folders(value: Any) -> Any:
+    """A tree of JSON types; paths out of the working directory keep their last two parts.
+
+    Two, as 'best' alone would not say of which training. Such paths begin with a slash, `~` or
+    `..`; within a text they end at the first space.
+    """
+    if isinstance(value, dict):
+        return {drop_folders(name): drop_folders(branch) for name, branch in value.items()}
+    if isinstance(value, list | tuple):
+        return [drop_folders(branch) for branch in value]
+    if isinstance(value, str):
+        if _OUTSIDE.match(value):
+            return _last_parts(value)
+        return _OUTSIDE_IN_TEXT.sub(lambda found: _last_parts(found[0]), value)
+    return value
+
+
+def _last_parts(path: str) -> str:
+    parts = [part for part in PurePath(path).parts if part not in ('/', '..', '~')]
+    return '/'.join(parts[-2:]) or path

@@ -1,0 +1,114 @@
+"""What ways to prune leave of the matte, before any retraining: measured side by side."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mattingjax.checkpoints import Checkpoint
+from mattingjax.evaluation.metrics import mad
+from mattingjax.networks import apply_compiled
+from mattingjax.pruning.options import PruneOptions
+from mattingjax.pruning.photos import load_square
+from mattingjax.pruning.plan import plan_pruning, prune_checkpoint, restore_checkpoint
+from mattingjax.pruning.recalibration import recalibrate
+
+Pairs = Sequence[tuple[np.ndarray, np.ndarray]]  # uint8 [S, S, 3] and float32 [S, S]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Outcome:
+    """One network on several sets of photos.
+
+    Attributes:
+      parameters, macs: What it costs; MACs of every head.
+      errors: Name of the set → mean absolute difference, over the set.
+      recalibrated: The same after recalibration; empty for the dense network.
+      alphas: Of the first photo of each set, after recalibration where there is one: [S, S].
+    """
+
+    parameters: int
+    macs: int
+    errors: dict[str, float]
+    recalibrated: dict[str, float]
+    alphas: dict[str, np.ndarray]
+
+
+def square_pair(image: np.ndarray, alpha: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The middle squares of a photo [H, W, 3] and its alpha [H, W] at a network's size."""
+    grey = np.repeat(np.round(alpha[..., None] * 255).astype(np.uint8), 3, axis=2)
+    return load_square(image, size), load_square(grey, size)[..., 0].astype(np.float32) / 255
+
+
+def compare_pruning(
+    checkpoint: Checkpoint,
+    options: Mapping[str, PruneOptions],
+    sets: Mapping[str, Pairs],
+    batches: Sequence[np.ndarray],
+    gradients: Sequence[Any] | None = None,
+) -> dict[str, Outcome]:
+    """Prunes a network in several ways and measures what is left.
+
+    Args:
+      checkpoint: The dense network. Normalisations that were folded are restored first, which
+        changes neither its outputs nor its kernels.
+      options: Name → a way to prune.
+      sets: Name → photos and alphas as `square_pair` gives them.
+      batches: Photos for recalibration; see `recalibrate`.
+      gradients: For 'taylor'; see `compute_importance`.
+
+    Returns:
+      'dense' and each name → what came of it, in the order of `options`.
+
+    Raises:
+      MattingError: An option does not fit the network.
+    """
+    dense = restore_checkpoint(checkpoint, batches)
+    outcomes: dict[str, Outcome] = {}
+    for name, chosen in options.items():
+        plan = plan_pruning(dense.config, dense.variables, chosen, gradients=gradients)
+        if not outcomes:
+            errors, alphas = _measure(dense, sets)
+            before = plan.report.before
+            outcomes['dense'] = Outcome(before.parameters, before.macs, errors, {}, alphas)
+        pruned = prune_checkpoint(dense, plan)
+        errors, _ = _measure(pruned, sets)
+        fitted = recalibrate(pruned.config, pruned.variables, batches)
+        recalibrated, alphas = _measure(Checkpoint(pruned.config, fitted), sets)
+        after = plan.report.after
+        outcomes[name] = Outcome(after.parameters, after.macs, errors, recalibrated, alphas)
+    return outcomes
+
+
+def _measure(
+    network: Checkpoint, sets: Mapping[str, Pairs]
+) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    errors: dict[str, float] = {}
+    firsts: dict[str, np.ndarray] = {}
+    for name, pairs in sets.items():
+        values = []
+        for image, true_alpha in pairs:
+            images = image[None].astype(np.float32)
+            outputs = apply_compiled(network.config, network.variables, images)
+            alpha = np.asarray(outputs['alpha'])[0, :, :, 0]
+            values.append(mad(alpha, true_alpha))
+            firsts.setdefault(name, alpha)
+        errors[name] = float(np.mean(values))
+    return errors, firsts
+
+
+def format_comparison(outcomes: Mapping[str, Outcome]) -> str:
+    """A Markdown table: MAD in hundredths, right after pruning and after recalibration."""
+    sets = list(outcomes['dense'].errors)
+    titles = ['', 'parameters', 'G MACs', *sets, *(f'{name}, recalibrated' for name in sets)]
+    lines = ['| ' + ' | '.join(titles) + ' |', '| --- |' + ' ---: |' * (len(titles) - 1)]
+    for name, outcome in outcomes.items():
+        after = [outcome.recalibrated.get(key) for key in sets]
+        errors = [*outcome.errors.values(), *after]
+        cells = [name, f'{outcome.parameters:,}', f'{outcome.macs / 1e9:.2f}']
+        cells += ['' if error is None else f'{100 * error:.2f}' for error in errors]
+        lines.append('| ' + ' | '.join(cells) + ' |')
+    return '\n'.join(lines)

@@ -1,0 +1,196 @@
+"""What can run a network: JAX for checkpoints, other runtimes for exported artefacts."""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+
+from mattingjax.checkpoints import Checkpoint, load_checkpoint
+from mattingjax.errors import ArtefactError, MattingError
+from mattingjax.importers.hub import SCHEME
+from mattingjax.inference.sessions import READERS, SESSIONS, create_session
+from mattingjax.inference.signature import MANIFEST_FILE, check_alpha, read_signature
+from mattingjax.networks import ModelConfig, Preprocessing, Variables, apply_compiled
+
+RUNTIMES = ('jax', *SESSIONS)
+
+
+class Runtime(Protocol):
+    """What runs a network: photos in, alphas out.
+
+    Attributes:
+      input_size: Pixels of the network's short side or of both sides (see `ModelConfig`).
+      preprocessing: How a photo becomes the network's input.
+      fixed_size: Height and width if it takes only that size, else None.
+      resizes: Whether it takes photos of any size, uint8, and resizes them itself.
+    """
+
+    input_size: int
+    preprocessing: Preprocessing
+    fixed_size: tuple[int, int] | None
+    resizes: bool
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """float32 [N, H, W, 3] RGB in [0, 255] → float32 [N, H, W, 1] in [0, 1]."""
+
+    def prepare(self, height: int, width: int) -> None:
+        """Does what the first photo of a size would wait for; any thread may call it."""
+
+
+class JaxRuntime:
+    """Runs a checkpoint with JAX; compiles once per image size.
+
+    `mattingjax.process.compilation.keep_compiled` makes that once per machine.
+    """
+
+    fixed_size: tuple[int, int] | None = None
+    resizes = False
+
+    def __init__(self, checkpoint: Checkpoint):
+        self.input_size = checkpoint.config.input_size
+        self.preprocessing = checkpoint.config.preprocessing
+        self._config: ModelConfig = checkpoint.config
+        self._variables = jax.device_put(checkpoint.variables)
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        images = np.asarray(images, np.float32)
+        return np.asarray(self._program(images.shape)(self._variables, images)['alpha'])
+
+    def prepare(self, height: int, width: int) -> None:
+        self._program((1, height, width, 3))
+
+    def _program(self, shape: tuple[int, ...]) -> Any:
+        return _PROGRAMS.get(self._config, self._variables, shape)
+
+
+class _Programs:
+    """Compiled networks; each is compiled once, however many threads ask for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._futures: dict[tuple[ModelConfig, tuple[int, ...]], Future[Any]] = {}
+
+    def get(self, config: ModelConfig, variables: Variables, shape: tuple[int, ...]) -> Any:
+        """A function of variables and images of that shape → what `apply_model` returns."""
+        with self._lock:
+            future = self._futures.get((config, shape))
+            if first := future is None:
+                future = self._futures[config, shape] = Future()
+        if first:
+            try:
+                future.set_result(_compile(config, variables, shape))
+            except BaseException as error:
+                del self._futures[config, shape]  # the next to ask tries again
+                future.set_exception(error)
+        return future.result()
+
+
+_PROGRAMS = _Programs()  # networks of one architecture share theirs: the variables are arguments
+
+
+def _compile(config: ModelConfig, variables: Variables, shape: tuple[int, ...]) -> Any:
+    images = jax.ShapeDtypeStruct(shape, np.float32)
+    # LLVM's first level takes three quarters of the time that its default takes to compile MODNet,
+    # and what it makes is as fast.
+    options: dict[str, str | bool] = {}
+    if jax.default_backend() == 'cpu':
+        options['xla_backend_optimization_level'] = '1'
+    return apply_compiled.lower(config, variables, images).compile(options)
+
+
+class ArtefactRuntime:
+    """Runs an exported network, one photo at a time."""
+
+    def __init__(self, path: Path | str, runtime: str | None = None):
+        self._path = path
+        self._session = create_session(path, runtime)
+        self._signature = signature = read_signature(path, self._session.metadata)
+        self.input_size = signature.input_size
+        self.preprocessing = signature.preprocessing
+        self.resizes = signature.resize_inside
+        found = tuple(size or 0 for size in self._session.input_shape)
+        if found != signature.shape:
+            raise ArtefactError(f'{path}: expected input {signature.shape}, found {found}')
+        batch, height, width, _ = signature.shape
+        if batch > 1:
+            raise ArtefactError(
+                f'{path}: takes {batch} images at once; expected one of batch size 1 or any'
+            )
+        self.fixed_size = (height, width) if height and width else None
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        if not self._signature.scaling_inside:
+            images = (images - np.asarray(self.preprocessing.mean)) / self.preprocessing.std
+        if self._signature.colour_order == 'BGR':
+            images = images[..., ::-1]
+        if self._signature.dtype == 'uint8':
+            images = np.clip(np.round(images), 0, 255)
+        images = np.ascontiguousarray(images, self._signature.dtype)
+        return np.concatenate([self._run(image[None]) for image in images])
+
+    def _run(self, image: np.ndarray) -> np.ndarray:
+        alpha = self._session(image)
+        sides = (None, None) if self.resizes else image.shape[1:3]
+        check_alpha(self._path, alpha, (1, *sides, 1))
+        return np.clip(alpha, 0, 1).astype(np.float32)
+
+    def prepare(self, height: int, width: int) -> None:
+        """Nothing: what an artefact's runtime compiles, it has compiled."""
+
+
+def create_runtime(path_or_name: Path | str, runtime: str | None = None) -> Runtime:
+    """Loads a checkpoint or an artefact.
+
+    Args:
+      path_or_name: A checkpoint directory, the name of weights that ship, or an artefact (`.xml`,
+        `.onnx` or `.pb`).
+      runtime: 'jax' for a checkpoint; 'openvino', 'onnxruntime' or 'tensorflow' for an artefact.
+        If None, the one that suits the path.
+
+    Raises:
+      MattingError: No such runtime, or it does not run that.
+      ArtefactError: The artefact is missing or damaged, or nothing says how to feed it.
+      CheckpointError: There is no such checkpoint, or it is damaged.
+      ImportError: The runtime is not installed.
+    """
+    if runtime is not None and runtime not in RUNTIMES:
+        raise MattingError(f'runtime: expected one of {", ".join(RUNTIMES)}, got {runtime!r}')
+    if str(path_or_name).startswith(SCHEME):
+        raise MattingError(
+            f'{path_or_name}: weights of another format; scripts/import_weights.py (or '
+            'import_weights and save_checkpoint) makes a checkpoint of them'
+        )
+    if Path(path_or_name).suffix in READERS and not os.path.isdir(path_or_name):
+        if runtime == 'jax':
+            raise MattingError(
+                f'{path_or_name}: an artefact; JAX runs checkpoints, expected the runtime '
+                + ' or '.join(READERS[Path(path_or_name).suffix])
+            )
+        return ArtefactRuntime(path_or_name, runtime)
+    _name_artefact(Path(path_or_name))
+    if runtime not in (None, 'jax'):
+        raise MattingError(
+            f'{path_or_name}: expected an artefact ({", ".join(READERS)}) for the runtime '
+            f'{runtime}; python -m exporters.export makes one of a checkpoint'
+        )
+    return JaxRuntime(load_checkpoint(path_or_name))
+
+
+def _name_artefact(path: Path) -> None:
+    """Raises ArtefactError for what lies beside an artefact, or around it; names the artefact."""
+    if path.suffix == '.bin' and os.path.isfile(path.with_suffix('.xml')):
+        raise ArtefactError(
+            f'{path}: the weights of an artefact; expected {path.with_suffix(".xml")}'
+        )
+    if os.path.isfile(path / MANIFEST_FILE):
+        found = sorted(file.name for file in path.iterdir() if file.suffix in READERS)
+        raise ArtefactError(
+            f'{path}: the folder of an export; expected one of its files: '
+            f'{", ".join(found) or "none is left"}'
+        )

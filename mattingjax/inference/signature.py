@@ -1,0 +1,130 @@
+"""What an exported network expects and gives: written by the exporter, read by the runtimes."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+
+from mattingjax.config.schema import Schema, from_json, parse_json, read_json
+from mattingjax.errors import ArtefactError, MattingError
+from mattingjax.inference.screening import MAX_PIXELS
+from mattingjax.networks import Preprocessing
+
+MANIFEST_FILE = 'manifest.json'
+MAX_SIDE = math.isqrt(MAX_PIXELS)  # of a square input
+TOLERANCE = 5e-3  # how far half precision may stray beyond [0, 1]
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature(Schema):
+    """How to feed an artefact.
+
+    Attributes:
+      input_name: Name of the input node, [N, H, W, 3].
+      output_name: Name of the output node, alpha [N, H, W, 1], float32 in [0, 1].
+      shape: Of the input; 0 where any size goes.
+      dtype: 'float32' or 'uint8'.
+      scaling_inside: Whether the input is in [0, 255]. If not, it must be normalised before, as
+        `preprocessing` says.
+      colour_order: 'RGB' or 'BGR'.
+      resize_inside: Whether photos of any size go in and the artefact resizes them.
+      input_size: Pixels of the network's short side or of both sides (see `ModelConfig`).
+      preprocessing: How a photo becomes the network's input.
+    """
+
+    input_name: str
+    output_name: str
+    shape: tuple[int, int, int, int]
+    dtype: str
+    scaling_inside: bool
+    colour_order: str
+    resize_inside: bool
+    input_size: int
+    preprocessing: Preprocessing
+
+    def validate(self) -> None:
+        self.require(self.dtype in ('float32', 'uint8'), 'dtype', "'float32' or 'uint8'")
+        self.require(self.colour_order in ('RGB', 'BGR'), 'colour_order', "'RGB' or 'BGR'")
+        batch, height, width, channels = self.shape
+        possible = all(0 <= size <= MAX_PIXELS for size in self.shape) and channels == 3
+        pixels = max(1, batch) * max(1, height) * max(1, width)
+        expected = f'[N, H, W, 3], at least 0 each and {MAX_PIXELS} pixels at most'
+        self.require(possible and pixels <= MAX_PIXELS, 'shape', expected)
+        self.require(1 <= self.input_size <= MAX_SIDE, 'input_size', f'1 to {MAX_SIDE} pixels')
+
+
+def read_signature(path: Path | str, metadata: str | None = None) -> Signature:
+    """The signature of an artefact: from itself, or from the manifest beside it.
+
+    Args:
+      path: The artefact.
+      metadata: What the artefact says of itself, JSON; None if nothing.
+
+    Raises:
+      ArtefactError: There is neither, or it is damaged.
+    """
+    path = Path(path)
+    manifest = path.parent / MANIFEST_FILE
+    if metadata is not None:
+        where = f'{path}: its metadata'
+        try:
+            content = parse_json(metadata)
+        except MattingError as error:
+            raise ArtefactError(f'{where}: {error}') from error
+    elif manifest.is_file():
+        where = f'{manifest}: {path.name}'
+        try:
+            entries = read_json(manifest)
+        except MattingError as error:
+            raise ArtefactError(f'{manifest}: {error}') from error
+        artefacts = entries.get('artefacts') if isinstance(entries, dict) else None
+        content = artefacts.get(path.name) if isinstance(artefacts, dict) else None
+    else:
+        hint = ''
+        if path.suffix == '.onnx':
+            hint = "; of someone else's MODNet, scripts/import_weights.py makes a checkpoint"
+        raise ArtefactError(
+            f'{path}: expected a {MANIFEST_FILE} beside it, as exporters.export writes it{hint}'
+        )
+    if not isinstance(content, dict) or 'signature' not in content:
+        raise ArtefactError(f'{where}: expected a signature, found none')
+    try:
+        return from_json(f'{where}: signature', content['signature'], Signature)
+    except MattingError as error:
+        raise ArtefactError(str(error)) from error
+
+
+def check_numbers(path: Path | str, output: np.ndarray) -> None:
+    """Raises ArtefactError unless an artefact's output is of finite floating-point numbers."""
+    found = f'{output.dtype} {list(output.shape)}'
+    if not np.issubdtype(output.dtype, np.floating) or not output.size:
+        raise ArtefactError(f'{path}: expected an output of floating-point numbers, found {found}')
+    if not np.isfinite(output).all():
+        count = output.size - np.count_nonzero(np.isfinite(output))
+        raise ArtefactError(
+            f'{path}: expected an output of finite numbers, found {found} with {count} that are '
+            'NaN or infinite'
+        )
+
+
+def check_alpha(path: Path | str, output: np.ndarray, shape: tuple[int | None, ...]) -> None:
+    """Raises ArtefactError unless an artefact's output is what its signature promises.
+
+    Args:
+      path: The artefact.
+      output: What it gave.
+      shape: What is expected, [N, H, W, 1]; None where any size is.
+    """
+    check_numbers(path, output)
+    fits = output.ndim == len(shape) and all(
+        wanted in (None, size) for wanted, size in zip(shape, output.shape, strict=True)
+    )
+    if not fits:
+        expected = ['any' if size is None else size for size in shape]
+        raise ArtefactError(f'{path}: expected alpha {expected}, found {list(output.shape)}')
+    low, high = float(output.min()), float(output.max())
+    if low < -TOLERANCE or high > 1 + TOLERANCE:
+        raise ArtefactError(f'{path}: expected alpha in [0, 1], found {low:g} to {high:g}')

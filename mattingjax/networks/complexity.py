@@ -1,0 +1,122 @@
+"""Parameters and multiply-accumulates of a network, layer by layer, from its configuration."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mattingjax.networks import ModelConfig, check_size, create_model, variable_shapes
+from mattingjax.networks.layers import Conv
+
+
+def measure_complexity(
+    config: ModelConfig, height: int | None = None, width: int | None = None
+) -> dict[str, Any]:
+    """Counts parameters and multiply-accumulates (MACs) of inference on one image.
+
+    The network itself is traced without computing anything, so the count cannot drift from it.
+    MACs are those of convolutions, the gates of squeeze-and-excitation included; normalisation
+    and resizing are left out. Published figures count every head: compare them with `macs`;
+    inference skips the heads that only training needs: it costs `inference_macs`.
+
+    Args:
+      config: The network.
+      height: Of the input in pixels; the network's input size if None.
+      width: Likewise.
+
+    Returns:
+      `parameters`: trainable numbers in all; `variables`: with BatchNorm's statistics; `macs`,
+      `inference_macs`; `network`, `height`, `width`; `layers`: one dictionary per layer with
+      `name`, `kind`, `output` [height, width, channels], `parameters`, `macs`, `training_only`.
+
+    Raises:
+      ConfigError: A side is no multiple of the network's stride.
+    """
+    height = config.input_size if height is None else height
+    width = config.input_size if width is None else width
+    check_size(config, height, width, 'complexity')
+    layers = _trace(config, height, width, auxiliary=True)
+    needed = _trace(config, height, width, auxiliary=False)
+    for name, layer in layers.items():
+        layer['training_only'] = name not in needed
+    shapes = variable_shapes(config)
+    return {
+        'network': config.network,
+        'height': height,
+        'width': width,
+        'parameters': _count(shapes['params']),
+        'variables': _count(shapes),
+        'macs': sum(layer['macs'] for layer in layers.values()),
+        'inference_macs': sum(layer['macs'] for layer in needed.values()),
+        'layers': list(layers.values()),
+    }
+
+
+def _trace(
+    config: ModelConfig, height: int, width: int, *, auxiliary: bool
+) -> dict[str, dict[str, Any]]:
+    """Layer name → what is told of it, in the order in which the network runs them."""
+    layers: dict[str, dict[str, Any]] = {}
+
+    def record(next_call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        output = next_call(*args, **kwargs)
+        module = context.module
+        if isinstance(module, Conv | nn.BatchNorm) and context.method_name == '__call__':
+            macs, kind = 0, 'batch norm'
+            if isinstance(module, Conv):
+                kind = 'depthwise' if module.depthwise else 'convolution'
+                kind += f' {module.kernel_size}x{module.kernel_size}'
+                kernel = module.variables['params']['kernel']
+                macs = output.shape[1] * output.shape[2] * math.prod(kernel.shape)
+            name = '/'.join(module.path)
+            layers[name] = {
+                'name': name,
+                'kind': kind,
+                'output': list(output.shape[1:]),
+                'parameters': _count(module.variables['params']),
+                'macs': macs,
+            }
+        return output
+
+    image = jax.ShapeDtypeStruct((1, height, width, 3), jnp.float32)
+    with nn.intercept_methods(record):
+        apply = functools.partial(create_model(config).apply, auxiliary=auxiliary)
+        jax.eval_shape(apply, variable_shapes(config), image)
+    return layers
+
+
+def _count(tree: Any) -> int:
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
+
+
+def format_complexity(complexity: dict[str, Any]) -> str:
+    """The table that `measure_complexity`'s result makes on a screen."""
+    rows = [('layer', 'kind', 'output', 'parameters', 'MACs')]
+    rows += [
+        (
+            layer['name'],
+            layer['kind'],
+            'x'.join(map(str, layer['output'])),
+            f'{layer["parameters"]:,}',
+            f'{layer["macs"]:,}',
+        )
+        for layer in complexity['layers']
+    ]
+    total = f'{complexity["network"]} at {complexity["height"]}x{complexity["width"]}'
+    rows.append((total, '', '', f'{complexity["parameters"]:,}', f'{complexity["macs"]:,}'))
+    rows.append(('of these, inference runs', '', '', '', f'{complexity["inference_macs"]:,}'))
+    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+    lines = [
+        '  '.join(
+            cell.ljust(width) if i < 3 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    rule = '-' * len(lines[0])
+    return '\n'.join([lines[0], rule, *lines[1:-2], rule, *lines[-2:]])

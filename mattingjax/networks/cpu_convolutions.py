@@ -1,0 +1,214 @@
+"""Convolutions whose gradients XLA:CPU computes fast; `cpu_operations` says why and when.
+
+A dense convolution's weight gradient is a matrix product over all pixels. A depthwise
+convolution's gradients are multiply-adds over shifted views, as its values are.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from mattingjax.networks import operations
+from mattingjax.networks.operations import Padding
+
+Pads = tuple[tuple[int, int], tuple[int, int]]
+
+# Measured: parts of an image that stay in the processor's cache while they are worked on.
+BLOCK_ROWS = 8
+STRIP_PIXELS = 8192
+
+_grouped_conv = operations.conv.plain
+_shifted_conv = operations.shifted_depthwise_conv
+
+
+def conv(
+    x: jax.Array,
+    kernel: jax.Array,
+    *,
+    stride: int = 1,
+    dilation: int = 1,
+    padding: Padding = 'SAME',
+    groups: int = 1,
+) -> jax.Array:
+    """See `operations.conv`."""
+    if groups > 1:
+        return _grouped_conv(
+            x, kernel, stride=stride, dilation=dilation, padding=padding, groups=groups
+        )
+    pads = _pads(x, kernel, stride, dilation, padding)
+    if kernel.shape[:2] == (1, 1) and stride == 1 and pads == ((0, 0), (0, 0)):
+        # A matrix product, and so are its gradients.
+        return (x.reshape(-1, x.shape[-1]) @ kernel[0, 0]).reshape(*x.shape[:-1], -1)
+    return _dense(x, kernel, stride, dilation, pads)
+
+
+def depthwise_conv(
+    x: jax.Array,
+    kernel: jax.Array,
+    *,
+    stride: int = 1,
+    dilation: int = 1,
+    padding: Padding = 'SAME',
+) -> jax.Array:
+    """See `operations.depthwise_conv`."""
+    return _depthwise(x, kernel, stride, dilation, _pads(x, kernel, stride, dilation, padding))
+
+
+def sum_pixels(*arrays: jax.Array) -> list[jax.Array]:
+    """The sum of each channel of each image, of all arrays in one pass.
+
+    XLA:CPU would sum one channel after the other, through all of the memory each time. Blocks of
+    a few rows stay in the cache, and are added row to row.
+
+    Args:
+      *arrays: [N, H, W, C], all of one shape.
+
+    Returns:
+      [N, C] for each, float32.
+    """
+    batch, height, width, channels = arrays[0].shape
+    rows = next(rows for rows in (BLOCK_ROWS, 4, 2, 1) if height % rows == 0)
+    shape = (batch, height // rows, rows, width * channels)
+    blocks = [array.astype(jnp.float32).reshape(shape) for array in arrays]
+    zeros = [jnp.zeros((), jnp.float32)] * len(blocks)
+    sums = lax.reduce(blocks, zeros, lambda a, b: [x + y for x, y in zip(a, b, strict=True)], (2,))
+    return [total.reshape(batch, -1, channels).sum(1) for total in sums]
+
+
+def _pads(x: jax.Array, kernel: jax.Array, stride: int, dilation: int, padding: Padding) -> Pads:
+    rows, columns = operations.spatial_padding(x, kernel, stride, dilation, padding)
+    return rows, columns
+
+
+def _pad(x: jax.Array, pads: Pads, between: int = 0) -> jax.Array:
+    """Adds zeros around the pixels and between them; negative numbers cut off."""
+    spatial = [(before, after, between) for before, after in pads]
+    return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *spatial, (0, 0, 0)])
+
+
+def _views(
+    x: jax.Array, kernel: jax.Array, shape: tuple[int, ...], stride: int, dilation: int
+) -> list[jax.Array]:
+    """What each tap of the kernel sees of a padded input, where the output has this shape."""
+    rows, columns = ((size - 1) * stride + 1 for size in shape[1:3])
+    return [
+        x[:, top : top + rows : stride, left : left + columns : stride]
+        for top, left in dilation * np.stack(np.nonzero(np.ones(kernel.shape[:2])), 1)
+    ]
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _dense(x: jax.Array, kernel: jax.Array, stride: int, dilation: int, pads: Pads) -> jax.Array:
+    return _xla_conv(x, kernel, stride, dilation, pads)
+
+
+def _xla_conv(x: jax.Array, kernel: jax.Array, stride: int, dilation: int, pads: Pads) -> jax.Array:
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        window_strides=(stride, stride),
+        padding=pads,
+        rhs_dilation=(dilation, dilation),
+        dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+    )
+
+
+def _dense_forward(x: jax.Array, kernel: jax.Array, *options: Any) -> Any:
+    return _xla_conv(x, kernel, *options), (x, kernel)
+
+
+def _dense_backward(stride: int, dilation: int, pads: Pads, residuals: Any, g: jax.Array) -> Any:
+    x, kernel = residuals
+    # XLA's own gradient of the input is fast.
+    _, input_gradient = jax.vjp(lambda x: _xla_conv(x, kernel, stride, dilation, pads), x)
+    x = _pad(x, pads)
+    if stride == 1:
+        kernel_gradient = _kernel_gradient(x, g, kernel, dilation)
+    else:
+        views = _views(x, kernel, g.shape, stride, dilation)
+        kernel_gradient = _product_over_pixels(jnp.concatenate(views, axis=-1), g)
+    return *input_gradient(g), kernel_gradient.reshape(kernel.shape).astype(kernel.dtype)
+
+
+def _kernel_gradient(x: jax.Array, g: jax.Array, kernel: jax.Array, dilation: int) -> jax.Array:
+    """Sums over all pixels: each neighbour in the padded input × the output's gradient.
+
+    One matrix product for each column of the kernel: of the input, shifted along the columns,
+    with the gradients, shifted along the rows. That takes fewer copies than the input shifted
+    along both, and strip by strip the copies stay in the cache.
+    """
+    height, width, inputs, features = kernel.shape
+    reach = dilation * (height - 1)
+    batch, rows, columns = g.shape[:3]
+    strip = min(rows, max(BLOCK_ROWS, STRIP_PIXELS // (batch * columns)))
+    missing = ((0, -rows % strip), (0, 0))
+    x, g = _pad(x, missing), _pad(g, missing)
+
+    def add_strip(total: jax.Array, first: jax.Array) -> tuple[jax.Array, None]:
+        x_strip = lax.dynamic_slice_in_dim(x, first, strip + reach, axis=1)
+        g_strip = lax.dynamic_slice_in_dim(g, first, strip, axis=1)
+        shifts = range(0, reach + 1, dilation)
+        shifted_g = jnp.concatenate(
+            [_pad(g_strip, ((shift, reach - shift), (0, 0))) for shift in shifts], axis=-1
+        )
+        products = [
+            _product_over_pixels(x_strip[:, :, left : left + columns], shifted_g)
+            for left in range(0, dilation * width, dilation)
+        ]
+        return total + jnp.stack(products), None
+
+    total = jnp.zeros((width, inputs, height * features), jnp.float32)
+    total, _ = lax.scan(add_strip, total, jnp.arange(0, rows, strip))
+    return total.reshape(width, inputs, height, features).transpose(2, 0, 1, 3)
+
+
+def _product_over_pixels(a: jax.Array, b: jax.Array) -> jax.Array:
+    """[N, H, W, A] and [N, H, W, B] -> [A, B]."""
+    a, b = a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1])
+    return lax.dot_general(a, b, (((0,), (0,)), ((), ())), preferred_element_type=jnp.float32)
+
+
+_dense.defvjp(_dense_forward, _dense_backward)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _depthwise(
+    x: jax.Array, kernel: jax.Array, stride: int, dilation: int, pads: Pads
+) -> jax.Array:
+    return _shifted_conv(_pad(x, pads), kernel, stride=stride, dilation=dilation, padding=0)
+
+
+def _depthwise_forward(x: jax.Array, kernel: jax.Array, *options: Any) -> Any:
+    return _depthwise(x, kernel, *options), (x, kernel)
+
+
+def _depthwise_backward(
+    stride: int, dilation: int, pads: Pads, residuals: Any, g: jax.Array
+) -> Any:
+    x, kernel = residuals
+    # The gradient of the input: the output's, with zeros where the stride has left pixels out,
+    # convolved with the flipped kernel.
+    around = []
+    for i, (before, _) in enumerate(pads):
+        reach = dilation * (kernel.shape[i] - 1)
+        size, extent = x.shape[1 + i], (g.shape[1 + i] - 1) * stride + 1
+        around.append((reach - before, size + before - extent))
+    spread = _pad(g, (around[0], around[1]), stride - 1)
+    input_gradient = _shifted_conv(spread, kernel[::-1, ::-1], dilation=dilation, padding=0)
+
+    # The gradient of the kernel; rows without gradient fill the last block.
+    missing = -g.shape[1] % BLOCK_ROWS
+    g = _pad(g, ((0, missing), (0, 0)))
+    x = _pad(_pad(x, pads), ((0, missing * stride), (0, 0)))
+    sums = sum_pixels(*(view * g for view in _views(x, kernel, g.shape, stride, dilation)))
+    kernel_gradient = jnp.stack([total.sum(0) for total in sums]).reshape(kernel.shape)
+    return input_gradient.astype(x.dtype), kernel_gradient.astype(kernel.dtype)
+
+
+_depthwise.defvjp(_depthwise_forward, _depthwise_backward)

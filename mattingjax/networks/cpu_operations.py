@@ -1,0 +1,190 @@
+"""The operations of `operations`, with gradients in forms that XLA:CPU computes fast.
+
+What automatic differentiation makes of a convolution or a normalisation is slow there: weight
+gradients become convolutions with kernels as large as the image, and sums over pixels pass
+through all of the memory for every channel. Values equal those of `operations` but for rounding;
+each function can be differentiated once, in reverse. `scripts/benchmark_training.py` measures
+what is gained.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from mattingjax.networks import operations
+from mattingjax.networks.cpu_convolutions import conv, depthwise_conv, sum_pixels
+
+_plain_relu6 = operations.relu6.plain
+_plain_upsample_2x = operations.upsample_2x.plain
+
+
+def training_operations() -> contextlib.AbstractContextManager[None]:
+    """Within it, a training step is traced with the operations that are fast on this backend.
+
+    It belongs inside of the function that is compiled, around `model.apply`.
+    """
+    on_cpu = jax.default_backend() == 'cpu'
+    return operations.replace_operations(TRAINING if on_cpu else {})
+
+
+@jax.custom_vjp
+def relu6(x: jax.Array) -> jax.Array:
+    """See `operations.relu6`; here the gradient at 0 and at 6 is 0, as PyTorch has it."""
+    return _plain_relu6(x)
+
+
+relu6.defvjp(
+    lambda x: (_plain_relu6(x), x),
+    lambda x, g: (jnp.where((x > 0) & (x < 6), g, jnp.zeros_like(g)),),
+)
+
+
+def batch_norm_training(
+    x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """See `layers.batch_norm_training`; mean and variance have no gradient."""
+    y, mean, variance = _normalise(x, scale, bias, epsilon, False)
+    return y, mean[0], variance[0]
+
+
+def instance_norm(x: jax.Array, epsilon: float = 1e-5) -> jax.Array:
+    """See `operations.instance_norm`."""
+    one, zero = (jnp.full(x.shape[-1], value, x.dtype) for value in (1, 0))
+    return _normalise(x, one, zero, epsilon, True)[0]
+
+
+def ib_norm(
+    x: jax.Array, batch_channels: int, normalise_batch: Callable[[jax.Array], jax.Array]
+) -> jax.Array:
+    """See `operations.ib_norm`."""
+    first, second = _split_channels(x, batch_channels)
+    return jnp.concatenate([normalise_batch(first), instance_norm(second)], axis=-1)
+
+
+def upsample_2x(x: jax.Array, *, half_pixel: bool) -> jax.Array:
+    """See `operations.upsample_2x`."""
+    return _upsample_2x(x, half_pixel)
+
+
+TRAINING: operations.Replacements = {
+    operations.batch_norm_training: batch_norm_training,
+    operations.conv: conv,
+    operations.depthwise_conv: depthwise_conv,
+    operations.ib_norm: ib_norm,
+    operations.instance_norm: instance_norm,
+    operations.relu6: relu6,
+    operations.upsample_2x: upsample_2x,
+}
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
+def _normalise(
+    x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float, per_image: bool
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Normalises each channel of each image, or of the batch; also the mean and the variance.
+
+    The statistics are [N, C] or [1, C], float32; their gradient is not propagated.
+    """
+    return _normalise_forward(x, scale, bias, epsilon, per_image)[0]
+
+
+def _normalise_forward(
+    x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float, per_image: bool
+) -> Any:
+    values = x.astype(jnp.float32)
+    # E[x²] − E[x]² needs one pass, and loses no digits of values that are near 0: the mean of one
+    # row is near enough the mean of all.
+    row = values[:, x.shape[1] // 2]
+    origin = row.mean(1) if per_image else row.mean((0, 1))[None]
+    shifted = values - _per_pixel(origin)
+    mean, square = _mean_pixels(per_image, shifted, jnp.square(shifted))
+    variance = jnp.maximum(square - jnp.square(mean), 0)
+    mean += origin
+    factor = lax.rsqrt(variance + epsilon) * scale
+    y = values * _per_pixel(factor) + _per_pixel(bias - mean * factor)
+    y = y.astype(jnp.result_type(x, scale, bias))
+    return (y, mean, variance), (x, scale, bias, mean, variance)
+
+
+def _normalise_backward(epsilon: float, per_image: bool, residuals: Any, cotangents: Any) -> Any:
+    """Ioffe & Szegedy (https://arxiv.org/abs/1502.03167), section 3, as one multiply-add each."""
+    x, scale, bias, mean, variance = residuals
+    values, g = x.astype(jnp.float32), cotangents[0].astype(jnp.float32)
+    mean_g, mean_product = _mean_pixels(per_image, g, g * (values - _per_pixel(mean)))
+    inverse = lax.rsqrt(variance + epsilon)
+    factor = inverse * scale
+    slope = factor * jnp.square(inverse) * mean_product
+    offset = slope * mean - factor * mean_g
+    x_gradient = g * _per_pixel(factor) + (_per_pixel(offset) - values * _per_pixel(slope))
+    count = x.size // mean.size
+    scale_gradient = (mean_product * inverse).sum(0) * count
+    bias_gradient = mean_g.sum(0) * count
+    return (
+        x_gradient.astype(x.dtype),
+        scale_gradient.astype(scale.dtype),
+        bias_gradient.astype(bias.dtype),
+    )
+
+
+def _mean_pixels(per_image: bool, *arrays: jax.Array) -> list[jax.Array]:
+    sums = sum_pixels(*arrays)
+    if not per_image:
+        sums = [total.sum(0, keepdims=True) for total in sums]
+    return [total / (arrays[0].size // total.size) for total in sums]
+
+
+def _per_pixel(values: jax.Array) -> jax.Array:
+    return values[:, None, None, :]
+
+
+_normalise.defvjp(_normalise_forward, _normalise_backward)
+
+
+# Of slices, automatic differentiation pads each gradient with zeros and adds all of them up.
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _split_channels(x: jax.Array, first: int) -> tuple[jax.Array, jax.Array]:
+    return x[..., :first], x[..., first:]
+
+
+_split_channels.defvjp(
+    lambda x, first: (_split_channels(x, first), None),
+    lambda first, _, g: (jnp.concatenate(g, axis=-1),),
+)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _upsample_2x(x: jax.Array, half_pixel: bool) -> jax.Array:
+    return _plain_upsample_2x(x, half_pixel=half_pixel)
+
+
+def _upsample_2x_backward(half_pixel: bool, _: None, g: jax.Array) -> tuple[jax.Array]:
+    for axis in (2, 1):
+        size = g.shape[axis] // 2
+        pairs = g.reshape(*g.shape[:axis], size, 2, *g.shape[axis + 1 :])
+        even, odd = (lax.index_in_dim(pairs, i, axis + 1, keepdims=False) for i in (0, 1))
+        cut = functools.partial(lax.slice_in_dim, axis=axis)
+        before, last = cut(odd, 0, size - 1), cut(odd, size - 1, size)
+        # An odd output is made of its own input and the next; there is none after the last one.
+        if half_pixel:
+            previous = jnp.concatenate([cut(even, 0, 1), before], axis)
+            following = jnp.concatenate([cut(even, 1, size), last], axis)
+            g = 0.75 * (even + odd) + 0.25 * (previous + following)
+        else:
+            previous = jnp.concatenate([jnp.zeros_like(last), before], axis)
+            own = jnp.concatenate([before, 2 * last], axis)
+            g = even + 0.5 * (previous + own)
+    return (g,)
+
+
+_upsample_2x.defvjp(
+    lambda x, half_pixel: (_upsample_2x(x, half_pixel), None), _upsample_2x_backward
+)

@@ -1,0 +1,144 @@
+"""What a checkpoint's config.json says: network, widths, input, preprocessing, provenance."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Self
+
+import flax.linen as nn
+
+from mattingjax.config.schema import Schema, from_json
+from mattingjax.errors import ConfigError
+from mattingjax.networks.network import Preprocessing
+from mattingjax.networks.registry import find_network
+
+_MAX_SIDE = 2**14
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """A network, complete: everything needed to build it and to feed it.
+
+    Attributes:
+      network: Its name, 'modnet' or 'mmnet'.
+      architecture: Its widths.
+      input_size: Pixels of the short side (MODNet) or of both sides (MMNet).
+      preprocessing: How a photo becomes the input.
+      provenance: How the variables came to be: JSON types, never interpreted.
+    """
+
+    network: str
+    architecture: Schema
+    input_size: int
+    preprocessing: Preprocessing
+    provenance: dict[str, Any] = dataclasses.field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        expected = find_network(self.network).architecture
+        if not isinstance(self.architecture, expected):
+            raise ConfigError(
+                f'ModelConfig.architecture: expected {expected.__name__} for network '
+                f'{self.network!r}, got {self.architecture!r:.80}'
+            )
+        stride = find_network(self.network).preprocessing.multiple_of
+        if self.preprocessing.multiple_of % stride:
+            raise ConfigError(
+                f'ModelConfig.preprocessing.multiple_of: expected a multiple of {stride}, the '
+                f'stride of {self.network}, got {self.preprocessing.multiple_of}'
+            )
+        check_size(self, self.input_size, self.input_size, 'ModelConfig.input_size')
+
+    def to_dict(self) -> dict[str, Any]:
+        """The configuration as JSON types."""
+        return {
+            'network': self.network,
+            'architecture': self.architecture.to_dict(),
+            'input_size': self.input_size,
+            'preprocessing': self.preprocessing.to_dict(),
+            'provenance': self.provenance,
+        }
+
+    @classmethod
+    def from_dict(cls, content: Any) -> Self:
+        """Builds the configuration from what `to_dict` gave.
+
+        Raises:
+          ConfigError: A field is missing, unknown, of another type or impossible; it is named.
+        """
+        if not isinstance(content, dict):
+            raise ConfigError(f'ModelConfig: expected an object, got {content!r:.80}')
+        names = [field.name for field in dataclasses.fields(cls)]
+        if unknown := sorted(set(content) - set(names)):
+            raise ConfigError(f'ModelConfig.{unknown[0]}: unknown field; known: {", ".join(names)}')
+        if missing := sorted(set(names) - set(content)):
+            raise ConfigError(f'ModelConfig.{missing[0]}: missing')
+        if not isinstance(content['provenance'], dict):
+            raise ConfigError(
+                f'ModelConfig.provenance: expected an object, got {content["provenance"]!r:.80}'
+            )
+        return cls(
+            network=content['network'],
+            architecture=from_json(
+                'ModelConfig.architecture',
+                content['architecture'],
+                find_network(content['network']).architecture,
+            ),
+            input_size=content['input_size'],
+            preprocessing=from_json(
+                'ModelConfig.preprocessing', content['preprocessing'], Preprocessing
+            ),
+            provenance=content['provenance'],
+        )
+
+
+def create_model_config(
+    network: str,
+    architecture: Schema | None = None,
+    *,
+    input_size: int | None = None,
+    provenance: dict[str, Any] | None = None,
+) -> ModelConfig:
+    """The configuration of a network with its published input size and preprocessing.
+
+    Args:
+      network: Its name, 'modnet' or 'mmnet'.
+      architecture: Its widths; the published ones if None.
+      input_size: Pixels; 512 for MODNet and 256 for MMNet if None.
+      provenance: How the variables came to be.
+
+    Raises:
+      ConfigError: An unknown network, or a value that does not fit it.
+    """
+    defaults = find_network(network)
+    return ModelConfig(
+        network=network,
+        architecture=architecture or defaults.architecture(),
+        input_size=defaults.input_size if input_size is None else input_size,
+        preprocessing=defaults.preprocessing,
+        provenance=provenance or {},
+    )
+
+
+def with_dropout(config: ModelConfig, share: float) -> ModelConfig:
+    """The configuration with another share of dropped values, where the network drops any."""
+    if not find_network(config.network).has_dropout:
+        return config
+    architecture = dataclasses.replace(config.architecture, dropout=share)  # type: ignore[call-arg]
+    return dataclasses.replace(config, architecture=architecture)
+
+
+def create_model(config: ModelConfig) -> nn.Module:
+    """The Flax module that a configuration describes; it takes normalised images."""
+    return find_network(config.network).module(config.architecture)
+
+
+def check_size(config: ModelConfig, height: int, width: int, where: str) -> None:
+    """Raises ConfigError unless both sides are possible: multiples of the network's stride."""
+    multiple = config.preprocessing.multiple_of
+    for name, size in (('height', height), ('width', width)):
+        possible = isinstance(size, int) and not isinstance(size, bool) and 1 <= size <= _MAX_SIDE
+        if not possible or size % multiple:
+            raise ConfigError(
+                f'{where}: expected a {name} that is a multiple of {multiple} pixels, at most '
+                f'{_MAX_SIDE}, got {size!r}'
+            )

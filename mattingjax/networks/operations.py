@@ -1,0 +1,374 @@
+"""The operations that both networks are made of: plain functions on NHWC float32 arrays.
+
+Kernels are [height, width, in, out]. Whatever an exporter or a backend may want to lower in its own
+way is a function here and nowhere else, and `replace_operations` puts another in its place: one
+definition of each network serves training, prediction and export.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+if TYPE_CHECKING:
+    from mattingjax.networks.network import Preprocessing
+
+Padding = str | int  # 'SAME' as in TensorFlow, or as many pixels on every side as in PyTorch
+
+_P = ParamSpec('_P')
+_T_co = TypeVar('_T_co', covariant=True)
+Replacements = Mapping['Operation[..., Any]', Callable[..., Any]]
+_REPLACEMENTS: contextvars.ContextVar[Replacements] = contextvars.ContextVar(
+    'replacements',
+    default={},  # noqa: B039 (never changed in place)
+)
+
+
+class Operation(Generic[_P, _T_co]):
+    """A function that other functions of its signature can stand in for while a network is traced.
+
+    Called, it is what `replace_operations` puts in its place; else what `on` has for JAX's default
+    backend; else the function itself.
+
+    Args:
+      plain: The function itself.
+
+    Attributes:
+      plain: The function itself, which is never replaced.
+    """
+
+    def __init__(self, plain: Callable[_P, _T_co]):
+        functools.update_wrapper(self, plain)
+        self.plain = plain
+        self._on_backend: dict[str, Callable[_P, _T_co]] = {}
+
+    def on(self, backend: str) -> Callable[[Callable[_P, _T_co]], Callable[_P, _T_co]]:
+        """Decorates what computes it on a backend ('cpu') where the function itself is slow."""
+
+        def register(function: Callable[_P, _T_co]) -> Callable[_P, _T_co]:
+            self._on_backend[backend] = function
+            return function
+
+        return register
+
+    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _T_co:
+        function = _REPLACEMENTS.get().get(self)
+        if function is None and self._on_backend:
+            function = self._on_backend.get(jax.default_backend())
+        return (function or self.plain)(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f'Operation({self.plain.__name__})'
+
+
+def operation(function: Callable[_P, _T_co]) -> Operation[_P, _T_co]:
+    """Makes an operation of a function."""
+    return Operation(function)
+
+
+@contextlib.contextmanager
+def replace_operations(replacements: Replacements) -> Iterator[None]:
+    """Within it, networks are traced with other functions of the same signatures.
+
+    What `jax.jit` has compiled before keeps the operations it was traced with: trace anew.
+
+    Args:
+      replacements: Operation → the function in its place.
+
+    Raises:
+      TypeError: One of those to be replaced is no operation.
+    """
+    for replaced in replacements:
+        if not isinstance(replaced, Operation):
+            raise TypeError(f'replacements: expected operations, got {replaced!r}')
+    token = _REPLACEMENTS.set(replacements)
+    try:
+        yield
+    finally:
+        _REPLACEMENTS.reset(token)
+
+
+@operation
+def normalise(preprocessing: Preprocessing, images: jax.Array) -> jax.Array:
+    """RGB [..., 3] in [0, 255] → what the network was trained on (see `Preprocessing`)."""
+    mean = np.asarray(preprocessing.mean, np.float32)
+    std = np.asarray(preprocessing.std, np.float32)
+    return (images - mean) / std
+
+
+@operation
+def relu(x: jax.Array) -> jax.Array:
+    """max(x, 0)."""
+    return jax.nn.relu(x)
+
+
+@operation
+def sigmoid(x: jax.Array) -> jax.Array:
+    """1 / (1 + exp(-x))."""
+    return jax.nn.sigmoid(x)
+
+
+@operation
+def add_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
+    """Adds one number per channel: [N, H, W, C] + [C]."""
+    return x + bias
+
+
+@operation
+def spatial_mean(x: jax.Array) -> jax.Array:
+    """The mean of each channel: [N, H, W, C] -> [N, 1, 1, C]."""
+    return jnp.mean(x, axis=(1, 2), keepdims=True)
+
+
+@operation
+def batch_norm(
+    x: jax.Array,
+    mean: jax.Array,
+    variance: jax.Array,
+    scale: jax.Array,
+    bias: jax.Array,
+    epsilon: float,
+) -> jax.Array:
+    """(x - mean) / sqrt(variance + epsilon) * scale + bias, as one multiply-add per value.
+
+    Rounded like PyTorch's: MODNet's backbone amplifies rounding errors.
+
+    Args:
+      x: [N, H, W, C].
+      mean: [C], as `variance`, `scale` and `bias`.
+      variance: Running variance.
+      scale: Gamma.
+      bias: Beta.
+      epsilon: Added to the variance.
+    """
+    # The barrier keeps XLA from making an approximate reciprocal square root of it.
+    deviation = jax.lax.optimization_barrier(jnp.sqrt(variance + epsilon))
+    factor = 1 / deviation * scale
+    return x * factor + (bias - mean * factor)
+
+
+@operation
+def batch_norm_training(
+    x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Normalises each channel by its mean and variance in this batch.
+
+    Args:
+      x: [N, H, W, C].
+      scale: Gamma, [C].
+      bias: Beta, [C].
+      epsilon: Added to the variance.
+
+    Returns:
+      The normalised array, the mean [C] and the biased variance [C], both float32.
+    """
+    values = x.astype(jnp.float32)
+    mean = jnp.mean(values, axis=(0, 1, 2))
+    variance = jnp.mean(jnp.square(values - mean), axis=(0, 1, 2))
+    y = (values - mean) * (jax.lax.rsqrt(variance + epsilon) * scale) + bias
+    return y.astype(jnp.result_type(x, scale, bias)), mean, variance
+
+
+@operation
+def ib_norm(
+    x: jax.Array, batch_channels: int, normalise_batch: Callable[[jax.Array], jax.Array]
+) -> jax.Array:
+    """Batch-normalises the first channels and instance-normalises the others.
+
+    Args:
+      x: [N, H, W, C].
+      batch_channels: How many are batch-normed.
+      normalise_batch: The batch normalisation, [N, H, W, batch_channels] to the same shape.
+
+    References:
+      Pan et al., Two at Once (https://arxiv.org/abs/1807.09441).
+    """
+    return jnp.concatenate(
+        [normalise_batch(x[..., :batch_channels]), instance_norm(x[..., batch_channels:])], axis=-1
+    )
+
+
+@operation
+def relu6(x: jax.Array) -> jax.Array:
+    """min(max(x, 0), 6)."""
+    return jnp.clip(x, 0.0, 6.0)
+
+
+@operation
+def instance_norm(x: jax.Array, epsilon: float = 1e-5) -> jax.Array:
+    """Normalises each channel of each image to mean 0 and variance 1; no parameters.
+
+    Args:
+      x: [N, H, W, C].
+      epsilon: Added to the biased variance.
+
+    Returns:
+      [N, H, W, C].
+
+    References:
+      Ulyanov et al., Instance Normalization (https://arxiv.org/abs/1607.08022).
+    """
+    values = x.astype(jnp.promote_types(x.dtype, jnp.float32))  # bfloat16 would lose the mean
+    mean = jnp.mean(values, axis=(1, 2), keepdims=True)
+    variance = jnp.mean(jnp.square(values - mean), axis=(1, 2), keepdims=True)
+    return ((values - mean) * jax.lax.rsqrt(variance + epsilon)).astype(x.dtype)
+
+
+@operation
+def upsample_2x(x: jax.Array, *, half_pixel: bool) -> jax.Array:
+    """Doubles height and width by bilinear interpolation.
+
+    With `half_pixel` the centres of the pixels are aligned (PyTorch's `align_corners=False`):
+    each output is ¾ of the nearer input and ¼ of the next. Without, it is TensorFlow 1's legacy
+    form, source = destination / 2: even outputs are inputs, odd ones the mean of two. The border
+    is repeated.
+
+    Args:
+      x: [N, H, W, C].
+      half_pixel: Which of the two.
+
+    Returns:
+      [N, 2H, 2W, C].
+    """
+    for axis in (1, 2):
+        size = x.shape[axis]
+        first, last = (jax.lax.slice_in_dim(x, i, i + 1, axis=axis) for i in (0, size - 1))
+        following = jnp.concatenate([jax.lax.slice_in_dim(x, 1, size, axis=axis), last], axis=axis)
+        if half_pixel:
+            previous = jnp.concatenate(
+                [first, jax.lax.slice_in_dim(x, 0, size - 1, axis=axis)], axis=axis
+            )
+            even, odd = 0.75 * x + 0.25 * previous, 0.75 * x + 0.25 * following
+        else:
+            even, odd = x, 0.5 * (x + following)
+        shape = (*x.shape[:axis], 2 * size, *x.shape[axis + 1 :])
+        x = jnp.stack([even, odd], axis=axis + 1).reshape(shape)
+    return x
+
+
+@operation
+def downsample(x: jax.Array, factor: int) -> jax.Array:
+    """Divides height and width by an even factor; half-pixel bilinear without antialiasing.
+
+    Half-pixel centres put each output exactly between the two middle ones of `factor` inputs, so
+    it is the mean of those two along each axis (PyTorch's `interpolate(scale_factor=1/factor)`).
+
+    Args:
+      x: [N, H, W, C]; H and W are multiples of `factor`.
+      factor: 2 or 4 (any even number).
+
+    Returns:
+      [N, H / factor, W / factor, C].
+    """
+    first = factor // 2 - 1
+    rows = x[:, first::factor] + x[:, first + 1 :: factor]
+    return 0.25 * (rows[:, :, first::factor] + rows[:, :, first + 1 :: factor])
+
+
+def explicit_padding(
+    size: int, kernel_size: int, stride: int, dilation: int, padding: Padding
+) -> tuple[int, int]:
+    """Pixels to add before and after one spatial axis of `size` pixels."""
+    if padding != 'SAME':
+        return int(padding), int(padding)
+    output_size = -(-size // stride)
+    reach = dilation * (kernel_size - 1) + 1
+    total = max((output_size - 1) * stride + reach - size, 0)
+    return total // 2, total - total // 2
+
+
+def spatial_padding(
+    x: jax.Array, kernel: jax.Array | np.ndarray, stride: int, dilation: int, padding: Padding
+) -> list[tuple[int, int]]:
+    """`explicit_padding` of both spatial axes of `x` for a kernel [h, w, ...]."""
+    return [
+        explicit_padding(size, taps, stride, dilation, padding)
+        for size, taps in zip(x.shape[1:3], kernel.shape[:2], strict=True)
+    ]
+
+
+@operation
+def conv(
+    x: jax.Array,
+    kernel: jax.Array,
+    *,
+    stride: int = 1,
+    dilation: int = 1,
+    padding: Padding = 'SAME',
+    groups: int = 1,
+) -> jax.Array:
+    """Convolution: [N, H, W, C] with a kernel [h, w, C / groups, features]."""
+    return jax.lax.conv_general_dilated(
+        x,
+        kernel,
+        window_strides=(stride, stride),
+        padding=spatial_padding(x, kernel, stride, dilation, padding),
+        rhs_dilation=(dilation, dilation),
+        dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+        feature_group_count=groups,
+    )
+
+
+@operation
+def depthwise_conv(
+    x: jax.Array,
+    kernel: jax.Array,
+    *,
+    stride: int = 1,
+    dilation: int = 1,
+    padding: Padding = 'SAME',
+) -> jax.Array:
+    """Convolves each channel with its own filter: a grouped convolution.
+
+    Args:
+      x: [N, H, W, C].
+      kernel: [h, w, 1, C].
+      stride: Of the output, the same along both axes.
+      dilation: Distance between the taps, in pixels.
+      padding: 'SAME', or pixels on every side.
+
+    Returns:
+      [N, H', W', C].
+    """
+    return conv(
+        x, kernel, stride=stride, dilation=dilation, padding=padding, groups=kernel.shape[-1]
+    )
+
+
+@depthwise_conv.on('cpu')
+def shifted_depthwise_conv(
+    x: jax.Array,
+    kernel: jax.Array,
+    *,
+    stride: int = 1,
+    dilation: int = 1,
+    padding: Padding = 'SAME',
+) -> jax.Array:
+    """`depthwise_conv` with each tap of the kernel as one multiply-add over a shifted input.
+
+    XLA:CPU runs grouped convolutions slowly (`scripts/benchmark_depthwise.py`).
+    """
+    height, width = kernel.shape[:2]
+    pads = spatial_padding(x, kernel, stride, dilation, padding)
+    x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
+    rows = (x.shape[1] - dilation * (height - 1) - 1) // stride + 1
+    columns = (x.shape[2] - dilation * (width - 1) - 1) // stride + 1
+    total = jnp.zeros((), x.dtype)
+    for i in range(height):
+        for j in range(width):
+            top, left = i * dilation, j * dilation
+            shifted = x[
+                :,
+                top : top + (rows - 1) * stride + 1 : stride,
+                left : left + (columns - 1) * stride + 1 : stride,
+            ]
+            # The product first: so it is fused into one rounding, as in PyTorch's kernels.
+            total = shifted * kernel[i, j, 0] + total
+    return total

@@ -1,0 +1,42 @@
+"""The networks by name: the one place that lists them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mattingjax.errors import ConfigError
+from mattingjax.networks.mmnet import MMNET
+from mattingjax.networks.modnet import MODNET
+from mattingjax.networks.network import Network
+
+_NETWORKS: dict[str, Network] = {}
+
+
+def register_network(network: Network) -> None:
+    """Makes a network known by its name, to settings, checkpoints, pruning and the exporters.
+
+    Raises:
+      ConfigError: Another network has that name.
+    """
+    if _NETWORKS.setdefault(network.name, network) is not network:
+        raise ConfigError(f'network: {network.name!r} is registered already')
+
+
+def network_names() -> list[str]:
+    """The names of the networks, in the order in which they were registered."""
+    return list(_NETWORKS)
+
+
+def find_network(name: Any) -> Network:
+    """The network of that name.
+
+    Raises:
+      ConfigError: There is none.
+    """
+    if not isinstance(name, str) or name not in _NETWORKS:
+        raise ConfigError(f'network: expected one of {", ".join(_NETWORKS)}, got {name!r}')
+    return _NETWORKS[name]
+
+
+register_network(MODNET)
+register_network(MMNET)

@@ -1,0 +1,139 @@
+import subprocess
+import sys
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from mattingjax import MattingError, composite, cut_out, estimate_foreground
+from mattingjax.inference.compositing import Background, checkerboard, make_panel
+
+
+@pytest.fixture(scope='module')
+def soft_edge():
+    """A red thing that fades into a blue background: foreground, alpha, photo."""
+    alpha = np.clip((np.arange(80) - 20) / 40, 0, 1)[None].repeat(60, 0).astype(np.float32)
+    red, blue = np.array([220, 30, 20]), np.array([10, 40, 230])
+    photo = alpha[..., None] * red + (1 - alpha[..., None]) * blue
+    return red, alpha, np.round(photo).astype(np.uint8)
+
+
+def test_foreground_carries_no_background(soft_edge):
+    red, alpha, photo = soft_edge
+    foreground = estimate_foreground(photo, alpha)
+    assert foreground.shape == photo.shape
+    assert foreground.dtype == np.uint8
+    edge = (alpha > 0.3) & (alpha < 0.9)
+    error = np.abs(foreground[edge].astype(int) - red).mean()
+    assert error < 0.3 * np.abs(photo[edge].astype(int) - red).mean()
+
+
+@pytest.mark.parametrize('size', [(1, 1), (1, 2), (2, 1), (2, 2), (1, 9)])
+@pytest.mark.parametrize('value', [0, 0.5, 1])
+def test_foreground_of_the_smallest_pictures(size, value):
+    photo = np.full((*size, 3), (200, 100, 50), np.uint8)
+    foreground = estimate_foreground(photo, np.full(size, value, np.float32))
+    assert foreground.shape == photo.shape
+    assert foreground.dtype == np.uint8
+    if value == 1:
+        np.testing.assert_array_equal(foreground, photo)
+
+
+def test_cut_out_and_composite(soft_edge):
+    _, alpha, photo = soft_edge
+    rgba = cut_out(photo, alpha)
+    assert rgba.shape == (60, 80, 4)
+    np.testing.assert_array_equal(rgba[..., 3], np.round(alpha * 255))
+    green = np.full_like(photo, (0, 255, 0))
+    mixed = composite(photo, alpha, green)
+    np.testing.assert_array_equal(mixed[alpha == 0], green[alpha == 0])
+    np.testing.assert_array_equal(mixed[alpha == 1], photo[alpha == 1])
+
+
+def test_a_composite_takes_a_colour_and_a_picture_of_any_size(soft_edge, tmp_path):
+    _, alpha, photo = soft_edge
+    green = np.full_like(photo, (0, 177, 64))
+    expected = composite(photo, alpha, green)
+    Image.fromarray(green[:7, :5]).save(tmp_path / 'small.png')
+    for background in ('#00b140', green[:7, :5], tmp_path / 'small.png', jnp.asarray(green[:9]),
+                       Image.fromarray(green), Background('#00b140')):  # fmt: skip
+        np.testing.assert_array_equal(composite(photo, alpha, background), expected)
+    np.testing.assert_array_equal(
+        composite(Image.fromarray(photo), jnp.asarray(alpha), '#00b140'), expected
+    )
+
+
+def test_the_wrong_argument_is_named(soft_edge):
+    _, alpha, photo = soft_edge
+    with pytest.raises(MattingError, match='octarine: neither a colour'):
+        composite(photo, alpha, 'octarine')
+    with pytest.raises(MattingError, match='background: expected a uint8 array, got float64'):
+        composite(photo, alpha, photo / 255)
+    with pytest.raises(MattingError, match=r'background: expected a path, .* got NoneType'):
+        composite(photo, alpha, None)
+    with pytest.raises(MattingError, match='foreground: expected a uint8 array, got float64'):
+        composite(photo / 255, alpha, 'white')
+    with pytest.raises(MattingError, match=r"alpha: expected the image's shape \[60, 80\]"):
+        composite(photo, alpha[:7], 'white')
+    with pytest.raises(MattingError, match=r'alpha: expected floating-point values .* got str'):
+        cut_out(photo, 'alpha.png')
+
+
+def test_pymatting_is_compiled_in_part(soft_edge):
+    """The package around the one module that is needed takes half a minute to compile."""
+    code = (
+        'import sys, numpy as np, mattingjax\n'
+        'image, alpha = np.zeros((9, 9, 3), "uint8"), np.zeros((9, 9), "f4")\n'
+        'mattingjax.estimate_foreground(image, alpha)\n'
+        'print([name for name in sys.modules if name.startswith("pymatting")])\n'
+    )
+    process = subprocess.run(
+        [sys.executable, '-c', code], check=True, capture_output=True, text=True
+    )
+    assert process.stdout.strip() == "['pymatting.foreground.estimate_foreground_ml']"
+
+
+@pytest.mark.parametrize(
+    ('text', 'colour'), [('white', (255, 255, 255)), ('#00b140', (0, 177, 64))]
+)
+def test_background_colour(text, colour):
+    background = Background(text).of_size(5, 7)
+    assert background.shape == (5, 7, 3)
+    assert (background == colour).all()
+
+
+def test_background_picture_covers_without_distortion(tmp_path):
+    # A circle stays a circle, whatever the shape of the photo.
+    y, x = np.mgrid[:100, :100]
+    disc = ((x - 49.5) ** 2 + (y - 49.5) ** 2 < 30**2).astype(np.uint8) * 255
+    Image.fromarray(disc).save(tmp_path / 'disc.png')
+    covered = Background(str(tmp_path / 'disc.png')).of_size(100, 160)
+    assert covered.shape == (100, 160, 3)
+    white = covered[..., 0] > 127
+    rows, columns = np.flatnonzero(white.any(axis=1)), np.flatnonzero(white.any(axis=0))
+    assert abs(np.ptp(rows) - np.ptp(columns)) <= 1
+
+
+def test_background_that_is_neither(tmp_path):
+    with pytest.raises(MattingError, match='octarine: neither a colour'):
+        Background('octarine')
+    assert (Background('#0102ffff').of_size(1, 1) == [1, 2, 255]).all()
+    for colour in ('#00000000', '#0008', 'rgba(0, 0, 0, 254)'):
+        with pytest.raises(MattingError, match='expected an opaque colour'):
+            Background(colour)
+
+
+@pytest.mark.parametrize('size', [(60, 80), (2000, 900), (16, 200)])
+def test_panel_fits_a_screen(size):
+    alpha = np.zeros(size, np.float32)
+    photo = np.full((*size, 3), 50, np.uint8)
+    panel = make_panel(photo, alpha, photo)
+    assert panel.shape[0] <= 700
+    assert panel.shape[1] <= 2000
+    assert len(np.unique(panel)) >= 4  # the photo, black, and the two greys of the checkerboard
+
+
+def test_checkerboard_alternates():
+    board = checkerboard(24, 24, square=12)
+    assert board[0, 0, 0] == board[23, 23, 0] != board[0, 23, 0]
