@@ -27,7 +27,7 @@ from exporters.bin_sources import Sample
 from mattingjax.errors import OutputError
 from mattingjax.files import check_new_folder, new_folder
 from mattingjax.images import encode_png, resize
-from mattingjax.inference.compositing import checkerboard, composite, make_sheet, to_uint8
+from mattingjax.images.compositing import checkerboard, composite, make_sheet, to_uint8
 from mattingjax.process.progress import show_progress
 
 _PREVIEWED, _PREVIEW_SIDE = 6, 320

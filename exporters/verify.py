@@ -15,7 +15,7 @@ from exporters.artefacts import TOLERANCES, Artefact
 from mattingjax import Checkpoint
 from mattingjax.errors import MattingError
 from mattingjax.images import load_image, resize
-from mattingjax.inference.compositing import make_sheet, to_uint8
+from mattingjax.images.compositing import make_sheet, to_uint8
 from mattingjax.inference.sessions import OpenVinoSession, Session, create_session
 from mattingjax.inference.signature import Signature
 from mattingjax.networks import apply_compiled

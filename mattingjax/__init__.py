@@ -3,9 +3,9 @@
 from mattingjax.checkpoints import Checkpoint, list_weights, load_checkpoint, save_checkpoint
 from mattingjax.errors import MattingError
 from mattingjax.images import load_image
+from mattingjax.images.compositing import composite, cut_out, estimate_foreground
 from mattingjax.importers import import_weights
 from mattingjax.inference import Predictor, create_predictor
-from mattingjax.inference.compositing import composite, cut_out, estimate_foreground
 
 __all__ = [
     'Checkpoint',

@@ -51,8 +51,8 @@ def main() -> int:
     # Imported here, so that --help and wrong flags answer at once.
     from mattingjax.errors import MattingError
     from mattingjax.files import check_folder
+    from mattingjax.images.compositing import Background
     from mattingjax.inference import create_predictor, folders
-    from mattingjax.inference.compositing import Background
 
     source = _INPUT.value
     if source == '-' and _OUTPUT.value:

@@ -12,7 +12,7 @@ import numpy as np
 from mattingjax.data.records import Record
 from mattingjax.errors import MattingError
 from mattingjax.images import resize
-from mattingjax.inference.compositing import to_uint8
+from mattingjax.images.compositing import to_uint8
 
 Picture = Callable[[np.ndarray], np.ndarray]
 

@@ -12,7 +12,7 @@ from mattingjax.data.degradations import ColourJitter, LightGradient
 from mattingjax.data.records import Dataset, Record
 from mattingjax.errors import MattingError
 from mattingjax.images import resize
-from mattingjax.inference.compositing import composite, estimate_foreground, to_uint8
+from mattingjax.images.compositing import composite, estimate_foreground, to_uint8
 
 ESTIMATIONS = ('blur_fusion', 'multilevel', 'none')
 

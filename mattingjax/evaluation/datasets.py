@@ -22,7 +22,7 @@ from mattingjax.data.folders import (
 from mattingjax.data.records import Record, RecordError
 from mattingjax.errors import ImageError, MattingError
 from mattingjax.images import load_image, name_key
-from mattingjax.inference.compositing import Background, composite
+from mattingjax.images.compositing import Background, composite
 
 _MIDDLE = 64 / 255, 192 / 255  # the greys that a trimap may have for what is unknown
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from mattingjax.images import resize
-from mattingjax.inference.compositing import checkerboard, composite, to_uint8
+from mattingjax.images.compositing import checkerboard, composite, to_uint8
 
 DIFFERENCE = 'difference (red: too much, blue: too little)'
 _SIDE = 320  # of a picture: the longer one

@@ -23,8 +23,7 @@ from mattingjax.images import (
     load_photo,
     read_size,
 )
-from mattingjax.inference import Predictor
-from mattingjax.inference.compositing import (
+from mattingjax.images.compositing import (
     Background,
     composite,
     cut_out,
@@ -32,6 +31,7 @@ from mattingjax.inference.compositing import (
     make_panel,
     to_uint8,
 )
+from mattingjax.inference import Predictor
 from mattingjax.process.progress import say, show_progress
 
 OUTPUTS = ('alpha', 'cutout', 'composite', 'panel')

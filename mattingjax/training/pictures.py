@@ -11,7 +11,7 @@ import numpy as np
 
 from mattingjax.files import write_file
 from mattingjax.images import resize
-from mattingjax.inference.compositing import checkerboard, composite, make_sheet, to_uint8
+from mattingjax.images.compositing import checkerboard, composite, make_sheet, to_uint8
 from mattingjax.training.tables import read_table
 
 _PICTURE_SIZE = 192

@@ -17,7 +17,7 @@ from mattingjax.data.records import RecordError
 from mattingjax.errors import ImageError, MattingError
 from mattingjax.evaluation.panel import draw_panel, draw_row
 from mattingjax.files import new_folder
-from mattingjax.inference.compositing import to_uint8
+from mattingjax.images.compositing import to_uint8
 from mattingjax.process.progress import say, show_progress
 from mattingjax.training.bystanders import shows_people
 

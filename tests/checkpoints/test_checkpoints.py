@@ -9,7 +9,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-from mattingjax import MattingError, checkpoints, list_weights, load_checkpoint, save_checkpoint
+from mattingjax import MattingError, list_weights, load_checkpoint, save_checkpoint
+from mattingjax.checkpoints import Checkpoint, checkpoint, directory, variables
 from tests.conftest import assert_one_line_error
 
 
@@ -23,7 +24,7 @@ def test_loads_what_was_saved(mmnet, mmnet_path):
 
 
 def test_a_jax_array_can_be_saved(mmnet, tmp_path):
-    on_device = checkpoints.Checkpoint(mmnet.config, jax.device_put(mmnet.variables))
+    on_device = Checkpoint(mmnet.config, jax.device_put(mmnet.variables))
     save_checkpoint(tmp_path / 'here', on_device)
     assert load_checkpoint(tmp_path / 'here').config == mmnet.config
 
@@ -198,8 +199,8 @@ def test_damaged_files_are_told_with_the_cause(broken, run_script, tmp_path, fil
 
 def test_variables_larger_than_their_files_are_not_read(mmnet_path, monkeypatch):
     """A compressed part of zeros may have any size."""
-    monkeypatch.setattr(checkpoints, '_FREE_BYTES', 0)
-    monkeypatch.setattr(checkpoints, '_MAX_UNFOLDING', 0.01)
+    monkeypatch.setattr(variables, '_FREE_BYTES', 0)
+    monkeypatch.setattr(variables, '_MAX_UNFOLDING', 0.01)
     with pytest.raises(
         MattingError, match=r'variables take \d+ bytes, but its files have only \d+'
     ):
@@ -224,7 +225,7 @@ def test_a_short_description(mmnet, mmnet_path):
 
 
 def test_photos_that_were_scaled_already(mmnet, monkeypatch):
-    monkeypatch.setattr(checkpoints, 'apply_compiled', lambda *given, **_: {'alpha': given[2]})
+    monkeypatch.setattr(checkpoint, 'apply_compiled', lambda *given, **_: {'alpha': given[2]})
     photos = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
     with warnings.catch_warnings():
         warnings.simplefilter('error')
@@ -309,7 +310,7 @@ def test_an_unknown_name_lists_the_names(tmp_path, monkeypatch):
     for name in ('small', 'large'):
         (tmp_path / name).mkdir()
         (tmp_path / name / 'config.json').touch()
-    monkeypatch.setattr(checkpoints, '_SHIPPED', tmp_path)
+    monkeypatch.setattr(directory, '_SHIPPED', tmp_path)
     with pytest.raises(MattingError, match=r'medium: not a checkpoint .*by name: large, small'):
         load_checkpoint('medium')
     (tmp_path / 'photos').mkdir()
@@ -321,6 +322,6 @@ def test_an_unknown_name_lists_the_names(tmp_path, monkeypatch):
 
 
 def test_a_shipped_name_is_found(mmnet, mmnet_path, monkeypatch):
-    monkeypatch.setattr(checkpoints, '_SHIPPED', mmnet_path.parent)
+    monkeypatch.setattr(directory, '_SHIPPED', mmnet_path.parent)
     assert list_weights() == ['mmnet']
     assert load_checkpoint('mmnet').config == mmnet.config

@@ -4,7 +4,7 @@ import pytest
 
 from mattingjax.data.recomposition import Recompose, blur_fusion
 from mattingjax.errors import MattingError
-from mattingjax.inference.compositing import composite
+from mattingjax.images.compositing import composite
 
 GREEN = [{'image': np.full((50, 70, 3), (0, 200, 0), np.uint8)}]
 

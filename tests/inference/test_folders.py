@@ -7,8 +7,8 @@ from PIL import Image
 from mattingjax import MattingError, create_predictor, load_image
 from mattingjax.evaluation import EvaluationOptions, Folders, evaluate_folders
 from mattingjax.evaluation.metrics import compute_metrics
+from mattingjax.images.compositing import Background, to_uint8
 from mattingjax.inference import folders
-from mattingjax.inference.compositing import Background, to_uint8
 from mattingjax.inference.folders import Outputs, matte_bytes, matte_file, matte_folder
 
 

@@ -19,7 +19,7 @@ from mattingjax.data.synthetic.hats import paint_hat
 from mattingjax.data.synthetic.head import paint_head
 from mattingjax.data.synthetic.person import create_person
 from mattingjax.errors import MattingError
-from mattingjax.inference.compositing import composite, to_uint8
+from mattingjax.images.compositing import composite, to_uint8
 
 _VERSION = 3  # a change that alters pictures raises it
 

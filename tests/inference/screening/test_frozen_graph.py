@@ -126,7 +126,7 @@ def test_no_runtime_gets_it(graph, tmp_path, monkeypatch, runtime):
     graph.node.add(name='strange', op='WriteFile')
     path = tmp_path / 'model.pb'
     path.write_bytes(graph.SerializeToString())
-    monkeypatch.setattr('mattingjax.inference.sessions.import_tensorflow', None)
+    monkeypatch.setattr('mattingjax.inference.sessions.tensorflow_session.import_tensorflow', None)
     if runtime == 'openvino':
         pytest.importorskip('openvino')
         monkeypatch.setattr('openvino.Core', None)

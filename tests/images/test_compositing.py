@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mattingjax import MattingError, composite, cut_out, estimate_foreground
-from mattingjax.inference.compositing import Background, checkerboard, make_panel
+from mattingjax.images.compositing import Background, checkerboard, make_panel
 
 
 @pytest.fixture(scope='module')

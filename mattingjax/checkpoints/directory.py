@@ -1,0 +1,137 @@
+"""Checkpoint directories: a network's configuration and its variables, always together.
+
+    CKPT/config.json   network, widths, input size, preprocessing, provenance
+    CKPT/variables/    the variables, written by Orbax
+
+Nothing else is needed to load one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from mattingjax.checkpoints.checkpoint import Checkpoint
+from mattingjax.checkpoints.variables import explain_failure, load_variables, save_variables
+from mattingjax.config.schema import read_json
+from mattingjax.errors import CheckpointError, MattingError, OutputError
+from mattingjax.files import check_new_folder, new_folder
+from mattingjax.networks import ModelConfig, Variables
+
+CONFIG_FILE, VARIABLES_FOLDER = 'config.json', 'variables'
+DEFAULT_WEIGHTS = 'modnet_p'  # of those that ship: the best mattes
+_KIND = ('a checkpoint', CONFIG_FILE)
+_SHIPPED = Path(__file__).parents[1] / 'weights'
+
+
+def list_weights() -> list[str]:
+    """Names of the weights that ship with the package, usable wherever a checkpoint is."""
+    return sorted(path.parent.name for path in _SHIPPED.glob(f'*/{CONFIG_FILE}'))
+
+
+def save_checkpoint(
+    path: Path | str,
+    checkpoint: Checkpoint,
+    *,
+    overwrite: bool = False,
+    files: Mapping[str, bytes] | None = None,
+) -> None:
+    """Writes a checkpoint directory, or nothing at all.
+
+    Args:
+      path: The directory to make.
+      checkpoint: What to write.
+      overwrite: Whether a checkpoint that lies there already is replaced.
+      files: Name → content of what else goes into the directory.
+
+    Raises:
+      CheckpointError: Something lies at `path` already, or it cannot be written.
+    """
+    try:
+        with new_folder(Path(path), *_KIND, overwrite=overwrite) as scratch:
+            variables = jax.tree.map(np.asarray, checkpoint.variables)
+            save_variables(scratch / VARIABLES_FOLDER, variables)
+            text = json.dumps(checkpoint.config.to_dict(), indent=1) + '\n'
+            (scratch / CONFIG_FILE).write_text(text, encoding='utf-8')
+            for name, content in (files or {}).items():
+                (scratch / name).write_bytes(content)
+            try:
+                _read_back(scratch, checkpoint.config, variables)
+            except CheckpointError as error:
+                raise CheckpointError(str(error).replace(str(scratch), str(path))) from error
+    except CheckpointError:
+        raise
+    except OutputError as error:
+        raise CheckpointError(str(error)) from error
+    except Exception as error:  # Orbax and TensorStore raise their own types
+        raise CheckpointError(f'{path}: cannot be written ({explain_failure(error)})') from error
+
+
+def _read_back(folder: Path, config: ModelConfig, variables: Variables) -> None:
+    """Raises CheckpointError unless what was written can be read, and is what was to be written."""
+    read = load_variables(folder / VARIABLES_FOLDER, config)
+    same = jax.tree.map(
+        lambda one, other: np.array_equal(np.asarray(one, np.float32), other), variables, read
+    )
+    if load_config(folder) != config or not all(jax.tree.leaves(same)):
+        raise CheckpointError(f'{folder}: what was written is read back with other values')
+
+
+def check_target(path: Path | str, *, overwrite: bool = False) -> None:
+    """Raises CheckpointError unless `save_checkpoint` may write there; nothing is written."""
+    try:
+        check_new_folder(Path(path), *_KIND, overwrite=overwrite)
+    except OutputError as error:
+        raise CheckpointError(str(error)) from error
+
+
+def load_checkpoint(path_or_name: Path | str) -> Checkpoint:
+    """Loads a checkpoint directory, or weights that ship with the package.
+
+    Args:
+      path_or_name: The directory, or a name from `list_weights()`.
+
+    Returns:
+      The checkpoint, its variables as NumPy float32 arrays.
+
+    Raises:
+      CheckpointError: There is none of that name, or its files are damaged or contradict each
+        other; a variable is named with expected and found shapes.
+    """
+    config = load_config(path_or_name)
+    folder = find_checkpoint(path_or_name) / VARIABLES_FOLDER
+    return Checkpoint(config, load_variables(folder, config), str(path_or_name))
+
+
+def load_config(path_or_name: Path | str) -> ModelConfig:
+    """The configuration alone; arguments and errors as `load_checkpoint`'s."""
+    file = find_checkpoint(path_or_name) / CONFIG_FILE
+    try:
+        return ModelConfig.from_dict(read_json(file))
+    except MattingError as error:
+        raise CheckpointError(f'{file}: {error}') from error
+
+
+def find_checkpoint(path_or_name: Path | str) -> Path:
+    """The directory that a path or shipped name means; raises CheckpointError if there is none."""
+    path = Path(path_or_name)
+    # Unlike methods of Path, these functions take any name, however long.
+    if os.path.isfile(path / CONFIG_FILE):
+        return path
+    if str(path_or_name) in list_weights():
+        return _SHIPPED / path_or_name
+    names = ', '.join(list_weights()) or 'none yet'
+    if os.path.isdir(path):
+        problem = f'the folder holds no {CONFIG_FILE}'
+    elif os.path.isfile(path):
+        problem = 'a file; foreign weights become a checkpoint with scripts/import_weights.py'
+    else:
+        problem = 'no such folder'
+    raise CheckpointError(
+        f'{path_or_name}: not a checkpoint ({problem}); weights that ship, by name: {names}'
+    )
