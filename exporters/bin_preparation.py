@@ -23,10 +23,11 @@ from exporters.bin_index import (
     read_index,
 )
 from exporters.bin_outputs import check_name
-from exporters.bin_sources import Sample
-from mattingjax.errors import OutputError
+from mattingjax.data.folders import FileDataset, describe_clash
+from mattingjax.data.records import Record
+from mattingjax.errors import MattingError, OutputError
 from mattingjax.files import check_new_folder, new_folder
-from mattingjax.images import encode_png, resize
+from mattingjax.images import encode_png, name_key, resize
 from mattingjax.images.compositing import checkerboard, composite, make_sheet, to_uint8
 from mattingjax.process.progress import show_progress
 
@@ -35,29 +36,34 @@ _KIND = ('a preparation', INDEX_FILE)
 
 
 def prepare_bins(
-    samples: Sequence[Sample], layout: Layout, output: Path, *, overwrite: bool = False
+    dataset: FileDataset, layout: Layout, output: Path, *, overwrite: bool = False
 ) -> Index:
     """Writes the folder that `bin_index` describes, or nothing at all.
 
     Progress goes to standard error.
 
     Args:
-      samples: The photos.
+      dataset: The photos with their alphas.
       layout: What the artefact wants.
       output: The folder to make.
       overwrite: Whether an earlier preparation that lies there is replaced, with all that has been
         added to it (the results of a run, say).
 
     Raises:
-      ImageError: A photo or alpha is damaged, or the two do not fit together.
+      MattingError: A photo or alpha is damaged, the two do not fit together, or two photos have one
+        name.
       OutputError: Something else lies there, it cannot be written, or a name is too long.
     """
-    _check_target(output, samples, overwrite)
+    names = _name_records(dataset)
+    _check_target(output, dataset, names, overwrite)
     with new_folder(output, *_KIND, overwrite=overwrite) as scratch:
         for folder in (IMAGES_FOLDER, MASKS_FOLDER):
             (scratch / folder).mkdir()
-        progress = show_progress(samples, unit='photo', description='preparing')
-        index = Index(layout, tuple(_write_sample(sample, layout, scratch) for sample in progress))
+        items = []
+        for i, name in enumerate(show_progress(names, unit='photo', description='preparing')):
+            sources = {what: str(path) for what, path in dataset.entries[i].files.items()}
+            items.append(_write_record(name, sources, dataset[i], layout, scratch))
+        index = Index(layout, tuple(items))
         text = json.dumps(index.to_dict(), indent=1) + '\n'
         (scratch / INDEX_FILE).write_text(text, encoding='utf-8')
         (scratch / PREVIEW_FILE).write_bytes(encode_png(_draw_preview(scratch, index)))
@@ -80,19 +86,33 @@ def encode_mask(alpha: np.ndarray, layout: Layout) -> np.ndarray:
     return np.clip(mask, 0, 1)[None, ..., None]
 
 
-def _write_sample(sample: Sample, layout: Layout, folder: Path) -> Item:
-    image, alpha = sample.load()
+def _name_records(dataset: FileDataset) -> list[str]:
+    """Names for the files of records; raises MattingError where two would have one."""
+    seen: dict[str, Path] = {}
+    for path in (entry.photo for entry in dataset.entries):
+        name = name_key(path.stem)
+        if name in seen:
+            raise MattingError(
+                f'{describe_clash(path, seen[name])}; folders do not tell them apart'
+            )
+        seen[name] = path
+    return list(seen)
+
+
+def _write_record(
+    name: str, sources: dict[str, str], record: Record, layout: Layout, folder: Path
+) -> Item:
+    image, alpha = record['image'], record['alpha']
     files = {
-        f'{IMAGES_FOLDER}/{sample.name}.bin': encode_input(image, layout).tobytes(),
-        f'{MASKS_FOLDER}/{sample.name}.bin': encode_mask(alpha, layout).tobytes(),
+        f'{IMAGES_FOLDER}/{name}.bin': encode_input(image, layout).tobytes(),
+        f'{MASKS_FOLDER}/{name}.bin': encode_mask(alpha, layout).tobytes(),
     }
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    sources = {what: str(path) for what, path in sample.sources.items()}
+    for file, content in files.items():
+        (folder / file).write_bytes(content)
+    hashes = {file: hashlib.sha256(content).hexdigest() for file, content in files.items()}
     (image_file, image_sha256), (mask_file, mask_sha256) = hashes.items()
     return Item(
-        name=sample.name,
+        name=name,
         sources=sources,
         size=image.shape[:2],
         image_file=image_file,
@@ -126,13 +146,15 @@ def _draw_preview(folder: Path, index: Index) -> np.ndarray:
     return make_sheet(rows)
 
 
-def _check_target(output: Path, samples: Sequence[Sample], overwrite: bool) -> None:
+def _check_target(
+    output: Path, dataset: FileDataset, names: Sequence[str], overwrite: bool
+) -> None:
     """Raises MattingError where more than an earlier preparation would be lost."""
     check_new_folder(output, *_KIND, overwrite=overwrite)
     if (output / INDEX_FILE).is_file():
         read_index(output)  # others write files of that name, too
-    for path in (path for sample in samples for path in sample.sources.values()):
+    for path in (path for entry in dataset.entries for path in entry.files.values()):
         if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(output)):
             raise OutputError(f'{output}: would be replaced, but {path} lies in it')
-    for sample in samples:
-        check_name(sample.name)
+    for name in names:
+        check_name(name)

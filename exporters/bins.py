@@ -71,7 +71,6 @@ def define_prepare() -> None:
 def prepare() -> None:
     from exporters.bin_index import PREVIEW_FILE, create_layout
     from exporters.bin_preparation import prepare_bins
-    from exporters.bin_sources import list_samples
     from mattingjax.evaluation import Folders, parse_size
 
     values = flags.FLAGS
@@ -89,8 +88,7 @@ def prepare() -> None:
     )
     output = Path(values.output)
     folders.check_outside(output)
-    samples = list_samples(folders.open())
-    index = prepare_bins(samples, layout, output, overwrite=values.overwrite)
+    index = prepare_bins(folders.open(), layout, output, overwrite=values.overwrite)
     print(
         f'{len(index.items)} inputs, {layout.input_dtype} {list(layout.input_shape)}, and their '
         f'masks in {output}; {output / PREVIEW_FILE} shows some'

@@ -51,9 +51,9 @@ _WAYS = {
 def main() -> None:
     from pathlib import Path
 
-    from exporters.bin_sources import compose_photos, pair_photos
     from mattingjax import pruning
     from mattingjax.checkpoints import load_checkpoint
+    from mattingjax.evaluation import Folders
     from mattingjax.evaluation.pruning import compare_pruning, format_comparison, square_pair
     from mattingjax.files import check_folder, write_file
     from mattingjax.images import encode_png, resize
@@ -63,17 +63,20 @@ def main() -> None:
     checkpoint = load_checkpoint(_CHECKPOINT.value)
     config = checkpoint.config
     values, backgrounds = _ALPHA_VALUES.value, Path(_BACKGROUNDS.value)
-    samples = {
-        'composites': compose_photos(Path(_FOREGROUNDS.value), backgrounds, 0, values),
-        'photos': pair_photos(Path(_IMAGES.value), Path(_ALPHAS.value), values),
+    folders = {
+        'composites': Folders(
+            foregrounds=Path(_FOREGROUNDS.value), backgrounds=backgrounds, alpha_values=values
+        ),
+        'photos': Folders(
+            images=Path(_IMAGES.value), alphas=Path(_ALPHAS.value), alpha_values=values
+        ),
     }
-    sets = {
-        name: [
-            square_pair(*sample.load(), config.input_size)
-            for sample in found[:: -(-len(found) // _PHOTOS.value)]
+    sets = {}
+    for name, dataset in ((name, given.open()) for name, given in folders.items()):
+        records = (dataset[i] for i in range(0, len(dataset), -(-len(dataset) // _PHOTOS.value)))
+        sets[name] = [
+            square_pair(record['image'], record['alpha'], config.input_size) for record in records
         ]
-        for name, found in samples.items()
-    }
     batches = list(
         pruning.load_batches(config, pruning.choose_photos(_TRAIN_IMAGES.value, _PHOTOS.value))
     )

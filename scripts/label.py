@@ -61,7 +61,7 @@ def main() -> None:
     else:
         dataset = open_images(images)
     predictor = mattingjax.create_predictor(_TEACHER.value)
-    with predictor.preparing(entry.files[0] for entry in dataset.entries):
+    with predictor.preparing(entry.photo for entry in dataset.entries):
         summary = pseudo_labels.label_folder(
             pseudo_labels.with_mirror(predictor) if _FLIP.value else predictor,
             dataset,

@@ -24,6 +24,7 @@ from mattingjax.data.alpha_values import (
 from mattingjax.data.records import choose_evenly
 from mattingjax.errors import ImageError, MattingError
 
+_MIDDLE = 64 / 255, 192 / 255  # the greys that a trimap may have for what is unknown
 _LOOKED_AT = 8  # files of a dataset, to know what their numbers mean
 
 
@@ -121,6 +122,26 @@ class AlphaReader:
 
 
 TRUE_ALPHAS, PREDICTIONS = AlphaReader(), AlphaReader(predicted=True)  # with nothing set
+
+
+def load_trimap(path: Path) -> np.ndarray:
+    """A picture of black, white and one middle grey as float32 [H, W]: 0, 1 and, unknown, 0.5.
+
+    Raises:
+      ImageError: The file is missing or damaged, or holds other levels.
+    """
+    levels = AlphaReader(GREY).load(path)
+    unknown = (levels > 0) & (levels < 1)
+    if (count := len(np.unique(levels[unknown]))) > 1:
+        raise ImageError(
+            f'{path}: expected a trimap (black, white and one grey), found {count} greys'
+        )
+    grey = levels[unknown].max(initial=0)
+    if count and not _MIDDLE[0] <= grey <= _MIDDLE[1]:  # of a mask of 0 and 1, say
+        raise ImageError(
+            f'{path}: expected a trimap, its grey from 64 to 192 of 255, found {255 * grey:g}'
+        )
+    return np.where(unknown, np.float32(0.5), levels)
 
 
 def create_alpha_reader(

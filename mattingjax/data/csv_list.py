@@ -7,7 +7,8 @@ import io
 import os
 from pathlib import Path
 
-from mattingjax.data.folders import Entry, FileDataset, list_some, open_entries
+from mattingjax.data.folders import FileDataset, list_some, open_entries
+from mattingjax.data.records import PhotoFiles
 from mattingjax.errors import MattingError
 from mattingjax.files import read_file
 from mattingjax.images import find_path, name_key
@@ -43,16 +44,18 @@ def open_csv(path: Path, alpha_values: str = 'auto') -> FileDataset:
         raise MattingError(f'{path}: expected a CSV file in UTF-8 ({error})') from error
     if not entries:
         raise MattingError(f'{path}: lists no image')
-    missing = [file for entry in entries for file in entry.files if not os.path.isfile(file)]
+    missing = [
+        file for entry in entries for file in entry.files.values() if not os.path.isfile(file)
+    ]
     if missing:
         raise MattingError(f'{path}: {len(missing)} files are missing ({list_some(missing)})')
     return open_entries(entries, alpha_values)
 
 
-def _read_line(row: dict, reader: csv.DictReader, has_alpha: bool, path: Path) -> Entry:
+def _read_line(row: dict, reader: csv.DictReader, has_alpha: bool, path: Path) -> PhotoFiles:
+    files = {}
     for column in ('image', 'alpha') if has_alpha else ('image',):
         if not row[column]:
             raise MattingError(f'{path}: line {reader.line_num} has no {column}')
-    image = find_path(path.parent / row['image'])
-    alpha = find_path(path.parent / row['alpha']) if has_alpha else None
-    return Entry(name_key(image.stem), image, alpha)
+        files[column] = find_path(path.parent / row[column])
+    return PhotoFiles(name_key(files['image'].stem), files)

@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import itertools
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -118,8 +119,9 @@ def describe_records(dataset: Dataset) -> tuple[bool, bool]:
         lacks_alpha, has_cutouts = (any(found) for found in zip(*parts, strict=True))
         return lacks_alpha, has_cutouts
     entries = dataset.entries if isinstance(dataset, FileDataset) else ()
-    lacks_alpha = any(entry.alpha is None and entry.cutout is None for entry in entries)
-    return lacks_alpha, any(entry.cutout is not None for entry in entries)
+    kinds = [entry.files.keys() for entry in entries]
+    lacks_alpha = any(not files & {'alpha', 'foreground'} for files in kinds)
+    return lacks_alpha, any('foreground' in files and 'background' not in files for files in kinds)
 
 
 def create_manifest(dataset: Dataset) -> dict[str, Any]:
@@ -147,7 +149,7 @@ def create_manifest(dataset: Dataset) -> dict[str, Any]:
 
 
 def _hash_files(dataset: FileDataset) -> dict[str, Any]:
-    files = sorted({file for entry in dataset.entries for file in entry.files})
+    files = sorted({file for entry in dataset.entries for file in entry.files.values()})
     root = Path(os.path.commonpath([file.absolute().parent for file in files]))
     hashes = {}
     for file in files:
@@ -157,12 +159,12 @@ def _hash_files(dataset: FileDataset) -> dict[str, Any]:
         except OSError as error:
             raise MattingError(f'{file}: cannot be read ({error.strerror})') from error
     listed = '\n'.join(
-        '  '.join(f'{hashes[name]} {name}' for name in _names_below(root, entry.files))
+        '  '.join(f'{hashes[name]} {name}' for name in _names_below(root, entry.files.values()))
         for entry in dataset.entries
     )
     digest = hashlib.sha256(listed.encode(errors='surrogateescape')).hexdigest()
     return {'root': str(root), 'digest': digest, 'sha256': hashes}
 
 
-def _names_below(root: Path, files: list[Path]) -> list[str]:
+def _names_below(root: Path, files: Iterable[Path]) -> list[str]:
     return [file.absolute().relative_to(root).as_posix() for file in files]

@@ -6,45 +6,42 @@ import collections
 import dataclasses
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
+import numpy as np
 from absl import logging
 
-from mattingjax.data.alpha_files import TRUE_ALPHAS, AlphaReader, create_alpha_reader
-from mattingjax.data.records import Record, RecordError
+from mattingjax.data.alpha_files import (
+    PREDICTIONS,
+    TRUE_ALPHAS,
+    AlphaReader,
+    create_alpha_reader,
+    load_trimap,
+)
+from mattingjax.data.records import PhotoFiles, Record, RecordError
 from mattingjax.errors import ImageError, MattingError
 from mattingjax.images import describe_others, list_folder, load_image, name_key, read_size
-
-
-class Entry(NamedTuple):
-    """The files of one record: an image with or without its alpha, or a cut-out."""
-
-    name: str
-    image: Path | None = None
-    alpha: Path | None = None
-    cutout: Path | None = None
-
-    @property
-    def files(self) -> list[Path]:
-        return [path for path in self[1:] if path is not None]
+from mattingjax.images.compositing import Background, composite
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class FileDataset:
     """Records that lie in files, opened when they are asked for.
 
-    A record has `image`, and `alpha` where one is known; one of a cut-out has `foreground` and
-    `alpha` and no `image`.
+    A record has `name`, and of `image`, `alpha`, `pred_alpha` (float32 [H, W] in [0, 1]) and
+    `trimap` (float32 [H, W] of 0, 0.5 and 1) what it has files of. A cut-out with a background has
+    `image` and `alpha`, one without has `foreground` and `alpha`.
 
     Attributes:
       entries: The records' files.
-      alphas: How the alphas among them are read.
+      alphas: How the true alphas are read, those of cut-outs too.
+      predictions: How the predicted ones are.
     """
 
-    entries: tuple[Entry, ...]
+    entries: tuple[PhotoFiles, ...]
     alphas: AlphaReader = TRUE_ALPHAS
+    predictions: AlphaReader = PREDICTIONS
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -53,8 +50,8 @@ class FileDataset:
         """Reads a record.
 
         Raises:
-          RecordError: A file is missing or damaged, image and alpha differ in size, or the alpha
-            does not tell how to read it.
+          RecordError: A file is missing or damaged, two differ in size, or the alpha does not tell
+            how to read it.
         """
         entry = self.entries[index]
         try:
@@ -64,23 +61,37 @@ class FileDataset:
 
     def __repr__(self) -> str:
         # The folder may have moved since.
-        names = '\n'.join(file.name for entry in self.entries for file in entry.files)
+        names = '\n'.join(file.name for entry in self.entries for file in entry.files.values())
         digest = hashlib.sha256(names.encode(errors='surrogateescape')).hexdigest()
         return f'FileDataset({len(self)} records, names {digest[:12]})'
 
-    def _read(self, entry: Entry) -> Record:
-        if entry.cutout is not None:
-            foreground, alpha = self.alphas.load_cutout(entry.cutout)
-            return {'name': entry.name, 'foreground': foreground, 'alpha': alpha}
-        assert entry.image is not None
-        if entry.alpha is None:
-            return {'name': entry.name, 'image': load_image(entry.image)}
-        check_size(entry.alpha, read_size(entry.alpha), entry.image, read_size(entry.image))
-        return {
-            'name': entry.name,
-            'image': load_image(entry.image),
-            'alpha': self.alphas.load(entry.alpha),
+    def _read(self, entry: PhotoFiles) -> Record:
+        files = entry.files
+        self._check_sizes(files)
+        record: Record = {'name': entry.name}
+        if 'foreground' in files:
+            foreground, alpha = self.alphas.load_cutout(files['foreground'])
+            record['alpha'] = alpha
+            if 'background' in files:
+                behind = Background(str(files['background'])).of_size(*alpha.shape)
+                record['image'] = composite(foreground, alpha, behind)
+            else:
+                record['foreground'] = foreground
+        loaders: dict[str, Callable[[Path], np.ndarray]] = {
+            'image': load_image,
+            'alpha': self.alphas.load,
+            'pred_alpha': self.predictions.load,
+            'trimap': load_trimap,
         }
+        return record | {what: load(files[what]) for what, load in loaders.items() if what in files}
+
+    @staticmethod
+    def _check_sizes(files: dict[str, Path]) -> None:
+        """Raises ImageError unless all pictures but the background have the photo's size."""
+        (_, photo), *others = files.items()
+        for what, path in others:
+            if what != 'background':
+                check_size(path, read_size(path), photo, read_size(photo))
 
 
 def check_size(path: Path, size: tuple[int, int], other: Path, expected: tuple[int, int]) -> None:
@@ -97,7 +108,7 @@ def open_images(folder: Path) -> FileDataset:
       MattingError: The folder is missing or holds no picture.
     """
     return FileDataset(
-        tuple(Entry(_path_below(path, folder), image=path) for path in _find(folder))
+        tuple(PhotoFiles(_path_below(path, folder), {'image': path}) for path in _find(folder))
     )
 
 
@@ -114,8 +125,8 @@ def open_cutouts(folder: Path, alpha_values: str = 'auto') -> FileDataset:
         mean.
     """
     paths = _find(folder)
-    entries = tuple(Entry(_path_below(path, folder), cutout=path) for path in paths)
-    return FileDataset(entries, create_alpha_reader(paths, alpha_values, cutouts=True))
+    entries = tuple(PhotoFiles(_path_below(path, folder), {'foreground': path}) for path in paths)
+    return open_entries(entries, alpha_values)
 
 
 def open_pairs(
@@ -138,13 +149,33 @@ def open_pairs(
     return open_entries(entries, alpha_values)
 
 
-def open_entries(entries: Sequence[Entry], alpha_values: str = 'auto') -> FileDataset:
-    """The dataset of such records; see `open_pairs`."""
-    paths = [entry.alpha for entry in entries if entry.alpha is not None]
-    return FileDataset(tuple(entries), create_alpha_reader(paths, alpha_values))
+def open_entries(
+    entries: Sequence[PhotoFiles], alpha_values: str = 'auto', prediction_values: str = 'auto'
+) -> FileDataset:
+    """The dataset of such records.
+
+    Args:
+      entries: The records' files.
+      alpha_values: What the true alphas' numbers mean; see
+        `mattingjax.data.alpha_values.parse_alpha_values`.
+      prediction_values: What the predicted ones' numbers mean; with 'auto' they are greys.
+
+    Raises:
+      MattingError: A setting is none, or the alphas' numbers do not tell what they mean.
+    """
+
+    def list_files(what: str) -> list[Path]:
+        return [entry.files[what] for entry in entries if what in entry.files]
+
+    cutouts = list_files('foreground')
+    return FileDataset(
+        tuple(entries),
+        create_alpha_reader(cutouts or list_files('alpha'), alpha_values, cutouts=bool(cutouts)),
+        create_alpha_reader(list_files('pred_alpha'), prediction_values, predicted=True),
+    )
 
 
-def match_pairs(images: Path, alphas: Path, allow_unmatched: bool = False) -> list[Entry]:
+def match_pairs(images: Path, alphas: Path, allow_unmatched: bool = False) -> list[PhotoFiles]:
     """Images and alphas of the same names, extensions aside; both folders with all below them.
 
     Names are those of the files; where two files of a folder share one, the path below the folder.
@@ -168,7 +199,7 @@ def match_pairs(images: Path, alphas: Path, allow_unmatched: bool = False) -> li
         raise MattingError(unmatched)
     if unmatched:
         logging.warning('left out: %s', unmatched)
-    return [Entry(name, first[name], second[name]) for name in both]
+    return [PhotoFiles(name, {'image': first[name], 'alpha': second[name]}) for name in both]
 
 
 def describe_clash(path: Path, other: Path) -> str:

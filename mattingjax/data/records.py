@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +17,26 @@ Record = dict[str, Any]
 
 class RecordError(MattingError):
     """One record of a dataset cannot be read; the message names its file."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PhotoFiles:
+    """The files of one record.
+
+    Attributes:
+      name: What the record is called.
+      files: What each file is → its path, the photo first: 'image' and perhaps 'alpha'; or
+        'foreground', a cut-out, and perhaps the 'background' that it is put on; or 'alpha' alone.
+        Beside them perhaps 'pred_alpha', a matte to compare, and 'trimap'.
+    """
+
+    name: str
+    files: dict[str, Path] = dataclasses.field(hash=False)
+
+    @property
+    def photo(self) -> Path:
+        """The file whose size the photo has: itself, its cut-out, or else its alpha."""
+        return next(iter(self.files.values()))
 
 
 def choose_evenly(total: int, count: int) -> list[int]:

@@ -5,7 +5,6 @@ report.means['mad']
 """
 
 from mattingjax.evaluation.comparison import EvaluationReport, Records, evaluate
-from mattingjax.evaluation.datasets import EvaluationDataset
 from mattingjax.evaluation.options import EvaluationOptions, parse_size
 from mattingjax.evaluation.report import (
     check_report,
@@ -17,7 +16,6 @@ from mattingjax.evaluation.report import (
 from mattingjax.evaluation.run import Folders, describe_network, evaluate_folders
 
 __all__ = [
-    'EvaluationDataset',
     'EvaluationOptions',
     'EvaluationReport',
     'Folders',

@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from mattingjax.checkpoints import hash_checkpoint, load_checkpoint
+from mattingjax.data.folders import FileDataset, match_pairs, open_entries
 from mattingjax.errors import MattingError
 from mattingjax.evaluation.comparison import EvaluationReport, NetworkSize, Predict, evaluate
 from mattingjax.evaluation.datasets import (
-    EvaluationDataset,
     add_pictures,
-    create_dataset,
     list_alphas,
     list_composites,
-    list_pairs,
 )
 from mattingjax.evaluation.options import EvaluationOptions
 from mattingjax.files import check_outside, hash_file
@@ -80,7 +78,7 @@ class Folders:
         folder = self.images or self.foregrounds or self.alphas
         return len(find_images(folder)) if folder else 0
 
-    def open(self, *, allow_unmatched: bool = False) -> EvaluationDataset:
+    def open(self, *, allow_unmatched: bool = False) -> FileDataset:
         """The records.
 
         Args:
@@ -94,13 +92,13 @@ class Folders:
         if self.foregrounds and self.backgrounds:
             items = list_composites(self.foregrounds, self.backgrounds, self.seed)
         elif self.images and self.alphas:
-            items = list_pairs(self.images, self.alphas, allow_unmatched=allow_unmatched)
+            items = match_pairs(self.images, self.alphas, allow_unmatched)
         elif self.alphas:
             items = list_alphas(self.alphas)
         for what, folder in (('pred_alpha', self.predictions), ('trimap', self.trimaps)):
             if folder:
                 items = add_pictures(items, what, folder, allow_unmatched=allow_unmatched)
-        return create_dataset(items, self.alpha_values, self.prediction_values)
+        return open_entries(items, self.alpha_values, self.prediction_values)
 
     def check_outside(self, output: Path) -> None:
         """Raises MattingError if pictures written to or beside `output` would lie among these."""
@@ -162,7 +160,7 @@ def evaluate_folders(
         predictor = create_predictor(network, runtime)
         about = {'network': describe_network(network, runtime), **about}
         predict, network_size = predictor, predictor.network_size
-        preparing = predictor.preparing(item.photo for item in dataset.items)
+        preparing = predictor.preparing(entry.photo for entry in dataset.entries)
     with preparing:
         report = evaluate(
             predict,

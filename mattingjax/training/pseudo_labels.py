@@ -162,8 +162,7 @@ def label_folder(
     unreadable = backgrounds = crowded = 0
     with new_folder(output, KIND, LIST_FILE, overwrite=overwrite) as folder:
         for index in show_progress(range(len(dataset)), unit='photo', description='labelling'):
-            name, path = dataset.entries[index][:2]
-            assert path is not None
+            name, path = dataset.entries[index].name, dataset.entries[index].photo
             try:
                 record = dataset[index]
                 matte = predict(record['image'])
@@ -202,8 +201,8 @@ def label_folder(
 
 
 def _check_names(dataset: FileDataset) -> None:
-    paths: dict[str, Path | None] = {}
-    for name, path in (entry[:2] for entry in dataset.entries):
+    paths: dict[str, Path] = {}
+    for name, path in ((entry.name, entry.photo) for entry in dataset.entries):
         try:
             str(path).encode()
         except UnicodeEncodeError as error:

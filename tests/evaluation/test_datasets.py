@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from exporters.bin_sources import list_samples
 from mattingjax import MattingError
+from mattingjax.data.alpha_files import load_trimap
 from mattingjax.evaluation import EvaluationOptions, Folders, evaluate_folders
-from mattingjax.evaluation.datasets import load_trimap
 
 COMPOSED, DECOMPOSED = 'caf\u00e9', 'cafe\u0301'  # as most systems and as macOS write it
 MAD = EvaluationOptions(metrics=('mad',), regions=('whole',))
@@ -118,17 +117,7 @@ def test_names_meet_however_unicode_composes_them(tmp_path):
     save(tmp_path / 'predictions', f'{DECOMPOSED}_alpha', matte())
     assert measure(tmp_path) == 0
     dataset = Folders(images=tmp_path / 'images', alphas=tmp_path / 'alphas').open()
-    assert [sample.name for sample in list_samples(dataset)] == [COMPOSED]
+    assert [entry.name for entry in dataset.entries] == [COMPOSED]
     save(tmp_path / 'predictions', f'{COMPOSED}_alpha', matte())
     with pytest.raises(MattingError, match='how Unicode composes letters aside'):
         measure(tmp_path)
-
-
-def test_samples_are_told_apart_by_more_than_their_composition(tmp_path):
-    for folder in ('images', 'alphas'):
-        for below, name in (('x', COMPOSED), ('y', DECOMPOSED)):
-            (tmp_path / folder / below).mkdir(parents=True)
-            save(tmp_path / folder / below, name, photo() if folder == 'images' else matte())
-    dataset = Folders(images=tmp_path / 'images', alphas=tmp_path / 'alphas').open()
-    with pytest.raises(MattingError, match=r'has the name of .*folders do not tell them apart'):
-        list_samples(dataset)

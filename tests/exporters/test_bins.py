@@ -7,6 +7,7 @@ import math
 import operator
 import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,10 +18,12 @@ from exporters.bin_files import load_input, load_mask
 from exporters.bin_index import create_layout, read_index
 from exporters.bin_outputs import Encoding, find_outputs, load_output
 from exporters.bin_preparation import prepare_bins
-from exporters.bin_sources import compose_photos, pair_photos
 from exporters.msame import format_values, run_bins
 from mattingjax import Predictor
-from mattingjax.errors import ArtefactError, ImageError, MattingError, OutputError
+from mattingjax.data.folders import FileDataset
+from mattingjax.data.records import RecordError
+from mattingjax.errors import ArtefactError, MattingError, OutputError
+from mattingjax.evaluation import Folders
 from mattingjax.evaluation.metrics import mad
 from mattingjax.inference.signature import Signature
 from mattingjax.networks import Preprocessing
@@ -28,6 +31,18 @@ from tests.conftest import assert_one_line_error, require_export_tools, run_modu
 
 SIZE = 32
 NAMES = ['a', 'b', 'c d']
+
+
+def pair_photos(images: Path, alphas: Path) -> FileDataset:
+    return Folders(images=images, alphas=alphas).open()
+
+
+def compose_photos(foregrounds: Path, backgrounds: Path, seed: int) -> FileDataset:
+    return Folders(foregrounds=foregrounds, backgrounds=backgrounds, seed=seed).open()
+
+
+def some(dataset: FileDataset, every: int) -> FileDataset:
+    return dataclasses.replace(dataset, entries=dataset.entries[::every])
 
 
 def bins(*arguments):
@@ -227,19 +242,19 @@ class _Recorder:
 def test_inputs_are_what_the_predictor_feeds(dataset):
     samples = pair_photos(dataset / 'photos', dataset / 'mattes')
     index = prepare_bins(samples, create_layout(height=SIZE, width=48), dataset / 'bins')
-    for sample, item in zip(samples, index.items, strict=True):
+    for record, item in zip(map(samples.__getitem__, range(3)), index.items, strict=True):
         recorder = _Recorder()
-        Predictor(recorder)(sample.load()[0])
+        Predictor(recorder)(record['image'])
         images = load_input(dataset / 'bins', item, index.layout)
         np.testing.assert_array_equal(images, recorder.images)
-        assert item.size == sample.load()[0].shape[:2]
+        assert item.size == record['image'].shape[:2]
 
 
 def test_inputs_are_scaled_where_the_artefact_does_not(dataset):
     preprocessing = Preprocessing((100.0, 110.0, 120.0), (50.0, 60.0, 70.0), 'exact', 16)
     unscaled = {'scaling_inside': False, 'preprocessing': preprocessing}
     artefact = write_manifest(dataset / 'export', **unscaled)
-    samples = pair_photos(dataset / 'photos', dataset / 'mattes')[:1]
+    samples = some(pair_photos(dataset / 'photos', dataset / 'mattes'), 3)
 
     def prepare(name, **options):
         layout = create_layout(artefact, **options)
@@ -257,7 +272,7 @@ def test_inputs_are_scaled_where_the_artefact_does_not(dataset):
 
 
 def test_blue_comes_first_where_the_artefact_wants_it(dataset):
-    samples = pair_photos(dataset / 'photos', dataset / 'mattes')[:1]
+    samples = some(pair_photos(dataset / 'photos', dataset / 'mattes'), 3)
     inputs = {}
     for order in ('RGB', 'BGR'):
         layout = create_layout(write_manifest(dataset / 'export', colour_order=order))
@@ -271,14 +286,19 @@ def test_blue_comes_first_where_the_artefact_wants_it(dataset):
 def test_cutouts_lie_on_backgrounds_in_turn(cutouts):
     folders = cutouts / 'cutouts', cutouts / 'places'
     samples = compose_photos(*folders, 3)
-    assert [sample.name for sample in samples] == list('vwxyz')
-    used = [sample.sources['background'].name for sample in samples]
-    assert used == [sample.sources['background'].name for sample in compose_photos(*folders, 3)]
-    assert used[0] == used[2] == used[4] != used[1] == used[3]
-    assert len({compose_photos(*folders, seed)[0].sources['background'] for seed in range(9)}) == 2
+    assert [entry.name for entry in samples.entries] == list('vwxyz')
 
-    image, alpha = samples[0].load()
-    rgba = np.asarray(Image.open(samples[0].sources['foreground']))
+    def backgrounds(seed: int) -> list[str]:
+        entries = compose_photos(*folders, seed).entries
+        return [entry.files['background'].name for entry in entries]
+
+    used = backgrounds(3)
+    assert used == [entry.files['background'].name for entry in samples.entries]
+    assert used[0] == used[2] == used[4] != used[1] == used[3]
+    assert len({backgrounds(seed)[0] for seed in range(9)}) == 2
+
+    image, alpha = samples[0]['image'], samples[0]['alpha']
+    rgba = np.asarray(Image.open(samples.entries[0].files['foreground']))
     np.testing.assert_array_equal(alpha, np.float32(rgba[..., 3]) / 255)
     np.testing.assert_array_equal(image[alpha == 1], rgba[alpha == 1][:, :3])
 
@@ -322,9 +342,20 @@ def test_artefacts_that_take_no_bins(tmp_path, changes, message):
 def test_nothing_is_left_of_a_preparation_that_failed(dataset):
     (dataset / 'photos' / 'b.png').write_bytes(b'')
     samples = pair_photos(dataset / 'photos', dataset / 'mattes')
-    with pytest.raises(ImageError, match=r'b\.png: not a picture'):
+    with pytest.raises(RecordError, match=r'b\.png: not a picture'):
         prepare_bins(samples, create_layout(height=SIZE, width=SIZE), dataset / 'bins')
     assert sorted(os.listdir(dataset)) == ['mattes', 'photos']
+
+
+def test_names_are_told_apart_by_more_than_their_composition(tmp_path):
+    grey = np.full((20, 20), 128, np.uint8)
+    for folder, pixels in (('images', np.dstack([grey] * 3)), ('alphas', grey)):
+        for below, name in (('x', '\u00e9'), ('y', 'e\u0301')):
+            (tmp_path / folder / below).mkdir(parents=True)
+            Image.fromarray(pixels).save(tmp_path / folder / below / f'{name}.png')
+    samples = pair_photos(tmp_path / 'images', tmp_path / 'alphas')
+    with pytest.raises(MattingError, match=r'has the name of .*folders do not tell them apart'):
+        prepare_bins(samples, create_layout(height=SIZE, width=SIZE), tmp_path / 'bins')
 
 
 def test_names_leave_room_for_those_of_the_outputs(brightness, dataset, prepared):
@@ -732,9 +763,9 @@ def test_prepare_refuses_in_one_line(dataset, harm, arguments, message):
 
 
 def test_opaque_cutouts_are_refused(dataset):
-    (sample, *_) = compose_photos(dataset / 'photos', dataset / 'photos', 0)
-    with pytest.raises(ImageError, match=r'a\.png: expected a transparent picture'):
-        sample.load()
+    samples = compose_photos(dataset / 'photos', dataset / 'photos', 0)
+    with pytest.raises(RecordError, match=r'a\.png: expected a transparent picture'):
+        samples[0]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason='no permission stops root')
@@ -767,7 +798,7 @@ def test_composites_of_the_shared_data(shared, brightness, tmp_path):
     folders = [shared / 'data' / name for name in ('portraits_rgba', 'backgrounds')]
     if not all(folder.is_dir() for folder in folders):
         pytest.skip('no portraits')
-    samples = compose_photos(*folders, 0)[::40]
+    samples = some(compose_photos(*folders, 0), 40)
     layout = create_layout(brightness)
     prepare_bins(samples, layout, tmp_path / 'bins')
     run_bins(brightness, tmp_path / 'bins' / 'images', tmp_path / 'outputs')

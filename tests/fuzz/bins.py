@@ -14,7 +14,6 @@ from exporters.bin_files import load_mask
 from exporters.bin_index import create_layout, read_index
 from exporters.bin_outputs import find_outputs
 from exporters.bin_preparation import prepare_bins
-from exporters.bin_sources import list_samples
 from mattingjax.evaluation import Folders
 from tests.fuzz.harness import MalformedError
 from tests.fuzz.mutations import TEXTS, hostile_number, mutate_bytes, mutate_json, nested
@@ -29,7 +28,7 @@ def write_samples(folder: Path) -> None:
         for name in ('a', 'b'):
             pixels = rng.integers(0, 256, shape, dtype=np.uint8)
             Image.fromarray(pixels).save(folder / kind / f'{name}.png')
-    samples = list_samples(Folders(images=folder / 'photos', alphas=folder / 'alphas').open())
+    samples = Folders(images=folder / 'photos', alphas=folder / 'alphas').open()
     prepared = folder / 'bins'
     index = prepare_bins(samples, create_layout(height=_SIDE, width=_SIDE), prepared)
     outputs = folder / 'outputs' / '20260101_000000'
