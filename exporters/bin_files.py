@@ -74,6 +74,4 @@ def read_values(
 
 def input_as_photo(values: np.ndarray, layout: Layout) -> np.ndarray:
     """An input, [1, H, W, 3], as the photo that it shows, uint8 [H, W, 3]."""
-    pixels = values[0, :, :, :: -1 if layout.colour_order == 'BGR' else 1]
-    pixels = pixels * np.asarray(layout.std) + layout.mean
-    return np.round(np.clip(pixels, 0, 255)).astype(np.uint8)
+    return layout.encoding.decode(values[0])

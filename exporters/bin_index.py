@@ -18,7 +18,7 @@ from mattingjax.errors import ArtefactError, ConfigError, MattingError
 from mattingjax.files import hash_file
 from mattingjax.inference.screening import MAX_PIXELS
 from mattingjax.inference.sessions import check_artefact, create_session
-from mattingjax.inference.signature import Signature, read_signature
+from mattingjax.inference.signature import InputEncoding, Signature, read_signature
 
 INDEX_FILE, PREVIEW_FILE = 'index.json', 'preview.png'
 IMAGES_FOLDER, MASKS_FOLDER = 'images', 'masks'
@@ -75,6 +75,11 @@ class Layout(Schema):
             'file names and the SHA-256 of each',
         )
         self.require(self.output_channels in (None, 1, 2), 'output_channels', '1 or 2')
+
+    @property
+    def encoding(self) -> InputEncoding:
+        """How photos become inputs."""
+        return InputEncoding(self.input_dtype, self.colour_order, self.mean, self.std)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,28 +178,19 @@ def create_layout(
     """
     signature = None if artefact is None else _load_signature(artefact)
     size = _choose_size(artefact, signature, height, width)
-    chosen = dtype or (signature.dtype if signature else 'float32')
-    mean, std = scaling_of(signature, chosen)
+    plain = InputEncoding(dtype or 'float32', 'RGB', (0.0,) * 3, (1.0,) * 3)
+    encoding = signature.encoding(dtype) if signature else plain
     return Layout(
         artefact=artefact.name if artefact else None,
         artefact_sha256=_hash_artefact(artefact) if artefact else {},
         input_shape=(1, *size, 3),
-        input_dtype=chosen,
-        colour_order=signature.colour_order if signature else 'RGB',
-        mean=mean,
-        std=std,
+        input_dtype=encoding.dtype,
+        colour_order=encoding.colour_order,
+        mean=encoding.mean,
+        std=encoding.std,
         mask_shape=(1, *(mask_size or size), 1),
         output_channels=1 if signature else None,
     )
-
-
-def scaling_of(
-    signature: Signature | None, dtype: str
-) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Mean and std by which inputs are normalised; 0 and 1 where the artefact, or AIPP, does it."""
-    if signature is None or signature.scaling_inside or dtype == 'uint8':
-        return (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-    return signature.preprocessing.mean, signature.preprocessing.std
 
 
 def _load_signature(artefact: Path) -> Signature:

@@ -73,11 +73,7 @@ def prepare_bins(
 def encode_input(image: np.ndarray, layout: Layout) -> np.ndarray:
     """A photo, uint8 [H, W, 3], as the network's input: resized as `mattingjax.Predictor` does."""
     pixels = resize(image.astype(np.float32), *layout.input_shape[1:3], enlarge=cv2.INTER_AREA)
-    if layout.input_dtype == 'uint8':
-        values = np.round(pixels).astype(np.uint8)
-    else:
-        values = ((pixels - np.asarray(layout.mean)) / layout.std).astype(np.float32)
-    return values[None, :, :, :: -1 if layout.colour_order == 'BGR' else 1]
+    return layout.encoding.encode(pixels[None])
 
 
 def encode_mask(alpha: np.ndarray, layout: Layout) -> np.ndarray:

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from exporters.bin_files import read_values
-from exporters.bin_index import IMAGES_FOLDER, INDEX_FILE, Index, Layout, read_index, scaling_of
+from exporters.bin_index import IMAGES_FOLDER, INDEX_FILE, Index, Layout, read_index
 from exporters.bin_outputs import OUTPUT_SUFFIX, check_name
 from mattingjax.errors import ArtefactError, MattingError
 from mattingjax.files import SCRATCH_FILE, check_folder, scratch_folder
@@ -165,12 +165,12 @@ def _check_layout(model: Path, session: Session, layout: Layout) -> None:
         signature = read_signature(model, session.metadata)
     except ArtefactError:
         return  # an artefact of others; its manifest is not needed to run it
-    wanted = scaling_of(signature, layout.input_dtype)
-    if (layout.mean, layout.std, layout.colour_order) != (*wanted, signature.colour_order):
+    wanted, given = signature.encoding(layout.input_dtype), layout.encoding
+    if given != wanted:
         raise ArtefactError(
-            f'{model}: expected inputs with mean {wanted[0]}, std {wanted[1]}, '
-            f'{signature.colour_order}, found mean {layout.mean}, std {layout.std}, '
-            f'{layout.colour_order} in the {INDEX_FILE} of them'
+            f'{model}: expected inputs with mean {wanted.mean}, std {wanted.std}, '
+            f'{wanted.colour_order}, found mean {given.mean}, std {given.std}, '
+            f'{given.colour_order} in the {INDEX_FILE} of them'
         )
 
 

@@ -122,13 +122,7 @@ def _cases_at(
 
 def run_artefact(session: Session, case: Case, signature: Signature) -> np.ndarray:
     """Feeds an artefact with a case as its signature says; returns its alpha, [N, H, W, 1]."""
-    images = case.images
-    if not signature.scaling_inside:
-        preprocessing = signature.preprocessing
-        images = (images - np.asarray(preprocessing.mean)) / np.asarray(preprocessing.std)
-    if signature.colour_order == 'BGR':
-        images = images[..., ::-1]
-    return session(np.ascontiguousarray(images, signature.dtype))
+    return session(signature.encoding().encode(case.images))
 
 
 def measure_parity(alpha: np.ndarray, case: Case) -> Parity:

@@ -114,6 +114,7 @@ class ArtefactRuntime:
         self.input_size = signature.input_size
         self.preprocessing = signature.preprocessing
         self.resizes = signature.resize_inside
+        self._encoding = signature.encoding()
         found = tuple(size or 0 for size in self._session.input_shape)
         if found != signature.shape:
             raise ArtefactError(f'{path}: expected input {signature.shape}, found {found}')
@@ -125,13 +126,7 @@ class ArtefactRuntime:
         self.fixed_size = (height, width) if height and width else None
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        if not self._signature.scaling_inside:
-            images = (images - np.asarray(self.preprocessing.mean)) / self.preprocessing.std
-        if self._signature.colour_order == 'BGR':
-            images = images[..., ::-1]
-        if self._signature.dtype == 'uint8':
-            images = np.clip(np.round(images), 0, 255)
-        images = np.ascontiguousarray(images, self._signature.dtype)
+        images = self._encoding.encode(images)
         return np.concatenate([self._run(image[None]) for image in images])
 
     def _run(self, image: np.ndarray) -> np.ndarray:

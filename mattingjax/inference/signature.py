@@ -19,6 +19,40 @@ TOLERANCE = 5e-3  # how far half precision may stray beyond [0, 1]
 
 
 @dataclasses.dataclass(frozen=True)
+class InputEncoding:
+    """How photos become what an artefact is fed.
+
+    Attributes:
+      dtype: 'float32' or 'uint8'.
+      colour_order: 'RGB' or 'BGR'.
+      mean: Subtracted from red, green and blue in [0, 255]; 0 where the artefact does it.
+      std: What the difference is divided by; 1 where the artefact does it.
+    """
+
+    dtype: str
+    colour_order: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    @property
+    def _order(self) -> int:
+        return -1 if self.colour_order == 'BGR' else 1
+
+    def encode(self, images: np.ndarray) -> np.ndarray:
+        """float32 [..., 3] RGB in [0, 255] → the same shape as the artefact takes it."""
+        if any(self.mean) or set(self.std) != {1}:
+            images = (images - np.asarray(self.mean)) / np.asarray(self.std)
+        if self.dtype == 'uint8':
+            images = np.clip(np.round(images), 0, 255)
+        return np.ascontiguousarray(images[..., :: self._order], self.dtype)
+
+    def decode(self, values: np.ndarray) -> np.ndarray:
+        """What `encode` gave → the photos that it shows, uint8 [..., 3] RGB."""
+        pixels = values[..., :: self._order] * np.asarray(self.std) + np.asarray(self.mean)
+        return np.round(np.clip(pixels, 0, 255)).astype(np.uint8)
+
+
+@dataclasses.dataclass(frozen=True)
 class Signature(Schema):
     """How to feed an artefact.
 
@@ -54,6 +88,19 @@ class Signature(Schema):
         expected = f'[N, H, W, 3], at least 0 each and {MAX_PIXELS} pixels at most'
         self.require(possible and pixels <= MAX_PIXELS, 'shape', expected)
         self.require(1 <= self.input_size <= MAX_SIDE, 'input_size', f'1 to {MAX_SIDE} pixels')
+
+    def encoding(self, dtype: str | None = None) -> InputEncoding:
+        """How photos become the input; plain RGB values if `dtype` is 'uint8'.
+
+        Args:
+          dtype: Of the input; the artefact's own if None. With 'uint8' whatever the graph leaves
+            out, Ascend's AIPP does.
+        """
+        dtype = dtype or self.dtype
+        if self.scaling_inside or dtype == 'uint8':
+            return InputEncoding(dtype, self.colour_order, (0.0,) * 3, (1.0,) * 3)
+        preprocessing = self.preprocessing
+        return InputEncoding(dtype, self.colour_order, preprocessing.mean, preprocessing.std)
 
 
 def read_signature(path: Path | str, metadata: str | None = None) -> Signature:
