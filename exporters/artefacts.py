@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from exporters import ascend_kit, onnx_graph, openvino_ir
+from exporters import openvino_ir
+from exporters.ascend import kit as ascend_kit
+from exporters.ascend.op_check import check_ops
 from exporters.frozen_graph import count_ops
-from exporters.op_check import check_ops
+from exporters.onnx_graph import conversion
 from mattingjax.errors import MattingError
 from mattingjax.files import hash_file
 from mattingjax.inference.sessions import METADATA_KEY
@@ -120,13 +122,13 @@ def write_onnx(folder: Path, model: Any, signature: Signature, network: dict) ->
     free = dataclasses.replace(signature, shape=(0, 0, 0, 3))
     artefacts = []
     for name, kind, made, what in (
-        ('model.onnx', 'ONNX', onnx_graph.fix_size(model), signature),
-        ('model_dynamic.onnx', 'ONNX, any size', onnx_graph.free_size(model), free),
+        ('model.onnx', 'ONNX', conversion.fix_size(model), signature),
+        ('model_dynamic.onnx', 'ONNX, any size', conversion.free_size(model), free),
     ):
         path = folder / name
         metadata = {METADATA_KEY: _metadata(network, what)}
-        path.write_bytes(onnx_graph.finish_onnx(made, metadata))
-        details = {'opset': onnx_graph.OPSET}
+        path.write_bytes(conversion.finish_onnx(made, metadata))
+        details = {'opset': conversion.OPSET}
         runtimes = ('onnxruntime', 'openvino') if what is signature else ('onnxruntime',)
         artefacts.append(Artefact(path, kind, 'fp32', what, runtimes, details))
     return artefacts
@@ -151,7 +153,7 @@ def write_openvino(
       measure: How far an `openvino.Model` is from the JAX network; needed for 'fp16': only so many
         weights are compressed as half of what verification tolerates allows.
     """
-    whole = openvino_ir.convert_onnx(onnx_graph.finish_onnx(onnx_graph.fix_size(model), {}))
+    whole = openvino_ir.convert_onnx(conversion.finish_onnx(conversion.fix_size(model), {}))
     artefacts = []
     for precision in precisions:
         ir, share, name = whole, 0.0, 'model.xml'
@@ -171,7 +173,7 @@ def write_openvino_uint8(
     folder: Path, model: Any, signature: Signature, network: dict[str, Any], colour_order: str
 ) -> Artefact:
     """model_uint8.xml: FP32, takes uint8 frames of any size in this order of colours."""
-    content = onnx_graph.finish_onnx(onnx_graph.fix_size(model), {})
+    content = conversion.finish_onnx(conversion.fix_size(model), {})
     ir = openvino_ir.embed_preprocessing(openvino_ir.convert_onnx(content), colour_order)
     batch = signature.shape[0]
     frames = dataclasses.replace(

@@ -25,7 +25,7 @@ from typing import Any
 
 from absl import flags
 
-from exporters import ascend_kit, openvino_ir, verify
+from exporters import openvino_ir, verify
 from exporters.artefacts import (
     Artefact,
     run_atc,
@@ -34,6 +34,7 @@ from exporters.artefacts import (
     write_openvino,
     write_openvino_uint8,
 )
+from exporters.ascend import kit as ascend_kit
 from exporters.folding import fold_batch_norm, fold_scaling, without_scaling
 from exporters.frozen_graph import check_tools, create_frozen_graph
 from exporters.manifest import (
@@ -42,7 +43,7 @@ from exporters.manifest import (
     format_manifest,
     spare_other_files,
 )
-from exporters.onnx_graph import create_onnx
+from exporters.onnx_graph.conversion import create_onnx
 from exporters.options import FORMATS, ExportOptions, check_pixels
 from mattingjax import Checkpoint, load_checkpoint
 from mattingjax.errors import MattingError

@@ -34,7 +34,7 @@ PRELOADED = (
     'mattingjax.pruning',
     'mattingjax.evaluation.temperature',
     'mattingjax.training',
-    'exporters.bin_evaluation',
+    'exporters.bins.evaluation',
 )
 MAX_BYTES = 4 << 30
 _preloaded: tuple[str, ...] | None = None  # by the fork server that runs

@@ -21,7 +21,6 @@ from mattingjax.process.interrupts import writing
 from mattingjax.process.progress import announced, say, show_progress
 from mattingjax.training import thinning
 from mattingjax.training.capacity import check_photos
-from mattingjax.training.checkpointing import Progress, Saver
 from mattingjax.training.experiment import (
     Experiment,
     describe_origin,
@@ -35,6 +34,7 @@ from mattingjax.training.inputs import (
     load_validation,
 )
 from mattingjax.training.recorder import Recorder
+from mattingjax.training.saved_states import Progress, Saver
 from mattingjax.training.state import TrainState, create_state
 from mattingjax.training.steps import Step, create_train_step
 from mattingjax.training.stopping import Stop

@@ -16,12 +16,12 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from mattingjax.process.interrupts import writing
-from mattingjax.training.checkpointing import Saver
 from mattingjax.training.ending import Outcome
 from mattingjax.training.experiment import create_experiment
 from mattingjax.training.inputs import open_sources, with_steps
 from mattingjax.training.loop import Inputs, Training
 from mattingjax.training.recorder import Recorder
+from mattingjax.training.saved_states import Saver
 from mattingjax.training.settings import check_path, complete_settings
 from mattingjax.training.stopping import Stop
 from mattingjax.training.workdir import (

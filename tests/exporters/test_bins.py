@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from exporters.bin_evaluation import evaluate_bins
-from exporters.bin_files import load_input, load_mask
-from exporters.bin_index import create_layout, read_index
-from exporters.bin_outputs import Encoding, find_outputs, load_output
-from exporters.bin_preparation import prepare_bins
-from exporters.msame import format_values, run_bins
+from exporters.bins.evaluation import evaluate_bins
+from exporters.bins.files import load_input, load_mask
+from exporters.bins.index import create_layout, read_index
+from exporters.bins.msame import format_values, run_bins
+from exporters.bins.outputs import Encoding, find_outputs, load_output
+from exporters.bins.preparation import prepare_bins
 from mattingjax import Predictor
 from mattingjax.data.folders import FileDataset
 from mattingjax.data.records import RecordError

@@ -176,9 +176,9 @@ def test_the_onnx_is_clean(modnet_export, mmnet_export):
 @pytest.mark.parametrize(('network', 'size', 'limit'), [('modnet', 512, 500), ('mmnet', 256, 450)])
 def test_the_published_networks_have_few_and_plain_ops(network, size, limit):
     require_export_tools()
+    from exporters.ascend.op_check import check_ops
     from exporters.folding import fold_batch_norm, fold_scaling
     from exporters.frozen_graph import count_ops, create_frozen_graph
-    from exporters.op_check import check_ops
 
     config = create_model_config(network)
     variables = fold_batch_norm(config, init_variables(config, seed=0))

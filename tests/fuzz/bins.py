@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from exporters.bin_evaluation import evaluate_bins
-from exporters.bin_files import load_mask
-from exporters.bin_index import create_layout, read_index
-from exporters.bin_outputs import find_outputs
-from exporters.bin_preparation import prepare_bins
+from exporters.bins.evaluation import evaluate_bins
+from exporters.bins.files import load_mask
+from exporters.bins.index import create_layout, read_index
+from exporters.bins.outputs import find_outputs
+from exporters.bins.preparation import prepare_bins
 from mattingjax.evaluation import Folders
 from tests.fuzz.harness import MalformedError
 from tests.fuzz.mutations import TEXTS, hostile_number, mutate_bytes, mutate_json, nested

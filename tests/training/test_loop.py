@@ -129,7 +129,7 @@ def test_killed_at_any_step_it_goes_on_to_the_bit(whole, tmp_path):
 SIGNALS = """
 import signal, time
 from mattingjax.training import loop
-from mattingjax.training.checkpointing import Saver
+from mattingjax.training.saved_states import Saver
 
 original, count = {place}, 0
 

@@ -69,8 +69,8 @@ def define_prepare() -> None:
 
 
 def prepare() -> None:
-    from exporters.bin_index import PREVIEW_FILE, create_layout
-    from exporters.bin_preparation import prepare_bins
+    from exporters.bins.index import PREVIEW_FILE, create_layout
+    from exporters.bins.preparation import prepare_bins
     from mattingjax.evaluation import Folders, parse_size
 
     values = flags.FLAGS
@@ -120,7 +120,7 @@ def define_run() -> None:
 
 
 def run() -> None:
-    from exporters.msame import run_bins
+    from exporters.bins.msame import run_bins
 
     values = flags.FLAGS
     summary = run_bins(
@@ -156,9 +156,9 @@ def define_evaluate() -> None:
 
 
 def evaluate() -> None:
-    from exporters.bin_evaluation import describe_bins, evaluate_bins
-    from exporters.bin_index import read_index
-    from exporters.bin_outputs import find_outputs
+    from exporters.bins.evaluation import describe_bins, evaluate_bins
+    from exporters.bins.index import read_index
+    from exporters.bins.outputs import find_outputs
     from mattingjax.evaluation import check_report, format_table, write_report
 
     values = flags.FLAGS

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporters.op_check import check_ops, load_supported_ops
+from exporters.ascend.op_check import check_ops, load_supported_ops
 
 FLOAT, DOUBLE = 'float32', 'float64'
 # What the exporter writes, the original MMNet holds, and a change of the exporter may want.

@@ -20,9 +20,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from exporters.bin_files import read_values
-from exporters.bin_index import IMAGES_FOLDER, INDEX_FILE, Index, Layout, read_index
-from exporters.bin_outputs import OUTPUT_SUFFIX, check_name
+from exporters.bins.files import read_values
+from exporters.bins.index import IMAGES_FOLDER, INDEX_FILE, Index, Layout, read_index
+from exporters.bins.outputs import OUTPUT_SUFFIX, check_name
 from mattingjax.errors import ArtefactError, MattingError
 from mattingjax.files import SCRATCH_FILE, check_folder, scratch_folder
 from mattingjax.inference.sessions import READERS, Session, create_session

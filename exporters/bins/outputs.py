@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from exporters.bin_index import Index
+from exporters.bins.index import Index
 from mattingjax.data.folders import list_some
 from mattingjax.errors import MattingError, OutputError
 from mattingjax.files import LONGEST_NAME, read_file

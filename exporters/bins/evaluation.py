@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from exporters.bin_files import input_as_photo, load_input, load_mask
-from exporters.bin_index import Index
-from exporters.bin_outputs import Encoding, load_output, match_outputs
+from exporters.bins.files import input_as_photo, load_input, load_mask
+from exporters.bins.index import Index
+from exporters.bins.outputs import Encoding, load_output, match_outputs
 from mattingjax.errors import MattingError
 from mattingjax.evaluation import EvaluationOptions, EvaluationReport, evaluate
 

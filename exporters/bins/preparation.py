@@ -11,8 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from exporters.bin_files import input_as_photo, load_input, load_mask
-from exporters.bin_index import (
+from exporters.bins.files import input_as_photo, load_input, load_mask
+from exporters.bins.index import (
     IMAGES_FOLDER,
     INDEX_FILE,
     MASKS_FOLDER,
@@ -22,7 +22,7 @@ from exporters.bin_index import (
     Layout,
     read_index,
 )
-from exporters.bin_outputs import check_name
+from exporters.bins.outputs import check_name
 from mattingjax.data.folders import FileDataset, describe_clash
 from mattingjax.data.records import Record
 from mattingjax.errors import MattingError, OutputError

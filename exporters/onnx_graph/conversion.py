@@ -6,7 +6,7 @@ import logging
 from importlib.metadata import version
 from typing import Any
 
-from exporters import onnx_passes
+from exporters.onnx_graph import passes
 from mattingjax.errors import MattingError
 
 OPSET = 17
@@ -38,10 +38,10 @@ def create_onnx(graph: Any, input_name: str, output_name: str) -> Any:
         opset=OPSET,
     )
     _shorten_names(model)
-    onnx_passes.drop_reshapes(model)
-    onnx_passes.trim_slices(model)
-    onnx_passes.fold_pads(model)
-    onnx_passes.split_narrow_inputs(model)
+    passes.drop_reshapes(model)
+    passes.trim_slices(model)
+    passes.fold_pads(model)
+    passes.split_narrow_inputs(model)
     if left := [node.name for node in model.graph.node if node.op_type in ('Reshape', 'Identity')]:
         raise MattingError(f'ONNX: expected no reshapes of constant size, found {left[0]}')
     return model
@@ -61,8 +61,8 @@ def _shorten_names(model: Any) -> None:
 def fix_size(model: Any) -> Any:
     """A copy that is faster on a CPU and holds for its own size alone."""
     fixed = _copy(model)
-    onnx_passes.convolve_before_enlarging(fixed)
-    onnx_passes.multiply_narrow_resizes(fixed)
+    passes.convolve_before_enlarging(fixed)
+    passes.multiply_narrow_resizes(fixed)
     return fixed
 
 

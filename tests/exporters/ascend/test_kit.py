@@ -8,7 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from exporters.ascend_kit import find_atc, run_atc, write_ascend_kit
+from exporters.ascend.kit import find_atc, run_atc, write_ascend_kit
 from mattingjax.errors import MattingError, OutputError
 from mattingjax.networks import Preprocessing, create_model_config
 

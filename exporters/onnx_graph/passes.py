@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from exporters.onnx_editor import OnnxEditor, attributes
+from exporters.onnx_graph.editor import OnnxEditor, attributes
 
 NARROW = 4  # channels
 

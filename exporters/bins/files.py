@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from exporters.bin_index import INDEX_FILE, Item, Layout
+from exporters.bins.index import INDEX_FILE, Item, Layout
 from mattingjax.errors import MattingError
 from mattingjax.files import read_file
 

@@ -3,7 +3,7 @@ import numpy as np
 import optax
 import pytest
 
-from mattingjax.training.checkpointing import Progress, Saver
+from mattingjax.training.saved_states import Progress, Saver
 from mattingjax.training.state import create_state
 
 
