@@ -32,8 +32,8 @@ def test_patterns_that_match_nothing_or_all_are_named(modnet):
         split(params, ('*',))
 
 
-def test_the_averages_are_what_is_validated(mmnet):
-    state = create_state(mmnet.variables, optax.sgd(0.1), averaged=True)
+def test_the_averages_are_what_is_validated(toy):
+    state = create_state(toy.variables, optax.sgd(0.1), averaged=True)
     state = state.replace(params=jax.tree.map(lambda leaf: leaf + 1, state.params))
     now = state.variables(averaged=False)['params']
     averaged = state.variables()['params']
@@ -41,8 +41,8 @@ def test_the_averages_are_what_is_validated(mmnet):
         np.allclose(new, old + 1)
         for new, old in zip(jax.tree.leaves(now), jax.tree.leaves(averaged), strict=True)
     )
-    without = create_state(mmnet.variables, optax.sgd(0.1))
-    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, without.variables(), mmnet.variables)))
+    without = create_state(toy.variables, optax.sgd(0.1))
+    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, without.variables(), toy.variables)))
 
 
 def test_from_scratch_what_is_frozen_is_the_checkpoints(modnet, modnet_path):
