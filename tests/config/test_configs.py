@@ -163,6 +163,12 @@ def in_small(config, photos, modnet_path):
 # Trained with only labels: tests/training does so. Sub-objectives consistency: see below.
 RUN_ELSEWHERE = ('mmnet', 'modnet', 'smoke', 'release_mmnet', 'release_modnet', 'soc')
 
+# What a student learns from its teacher, beside other things.
+TERMS = {
+    'distill_mmnet': {'teacher_alpha', 'teacher_kd', 'teacher_aux'},
+    'retrain_pruned': {'teacher_alpha', 'teacher_semantic', 'teacher_detail', 'teacher_attention'},
+}
+
 
 @pytest.mark.parametrize(('name', 'argument'), TRAININGS)
 def test_every_training_starts(name, argument, photos, modnet_path):
@@ -206,6 +212,7 @@ def test_every_training_starts(name, argument, photos, modnet_path):
     after, metrics = jax.eval_shape(step, state, pixels, variables, experiment.step_inputs(0))
     assert jax.tree.map(np.shape, after) == jax.tree.map(np.shape, state)
     assert metrics['loss'].shape == ()
+    assert TERMS[name] <= set(metrics)
 
 
 @pytest.mark.usefixtures('quickly_compiled')
