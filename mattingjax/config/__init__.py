@@ -46,11 +46,11 @@ def train_config(network: str | None = None) -> ConfigDict:
     dataset, and `training.settings.complete_settings` fills them in.
 
     Args:
-      network: 'mmnet' or 'modnet'; a checkpoint of another one is refused. None: the network of
-        `model.checkpoint`, MMNet without one.
+      network: The name of the network, such as 'mmnet' or 'modnet'; a checkpoint of another one is
+        refused. None takes the network of `model.checkpoint`, and without one MMNet.
     """
     config = ConfigDict()
-    # Of the variables' start, the order of the data, augmentation and dropout.
+    # The random seed of the first variables, the order of the data, augmentation and dropout.
     config.seed = 0
     # Steps of the whole training; a step is one batch.
     config.steps = 100_000
@@ -62,15 +62,15 @@ def train_config(network: str | None = None) -> ConfigDict:
     config.dtype = 'float32'
 
     config.model = ConfigDict()
-    # 'mmnet' or 'modnet'. Unset: the checkpoint's.
+    # The network's name, such as 'mmnet' or 'modnet'. Unset: the checkpoint's.
     config.model.network = placeholder(str)
     if network is not None:
         config.model.network = network
-    # MMNet's, such as 0.5, 0.75, 1.0, 1.4. MODNet's is 1.0, or less for a narrow one.
+    # Width multiplier: for MMNet such as 0.5, 0.75, 1.0, 1.4; for MODNet 1.0, or less.
     config.model.width_multiplier = 1.0
-    # Share of values that MMNet drops after each encoder block.
+    # Share of values that are dropped at random (MMNet: after each encoder block).
     config.model.dropout = 0.0
-    # Pixels of a side; 0: the network's own, 256 for MMNet and 512 for MODNet.
+    # Pixels of a side; 0: the network's own, such as 256 for MMNet and 512 for MODNet.
     config.model.input_size = 0
     # A checkpoint to start from; it decides the widths. Empty: random variables.
     config.model.checkpoint = ''
@@ -136,9 +136,9 @@ def train_config(network: str | None = None) -> ConfigDict:
     config.optimizer.warmup_steps = 0
     config.optimizer.b1 = 0.9
     config.optimizer.b2 = 0.999
-    # Of 'sgd'.
+    # For 'sgd'.
     config.optimizer.momentum = 0.9
-    # Of 'adamw'.
+    # For 'adamw'.
     config.optimizer.weight_decay = 0.0
     # Largest norm of the gradients; 0: any.
     config.optimizer.clip_norm = 0.0

@@ -26,8 +26,8 @@ def measure_complexity(
 
     Args:
       config: The network.
-      height: Of the input in pixels; the network's input size if None.
-      width: Likewise.
+      height: The height of the input in pixels; the network's input size if None.
+      width: The width of the input in pixels; the network's input size if None.
 
     Returns:
       `parameters`: trainable numbers in all; `variables`: with BatchNorm's statistics; `macs`,

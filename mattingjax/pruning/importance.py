@@ -68,10 +68,11 @@ def compute_importance(
       normalise: Whether each kernel's numbers (for 'bn_scale' each normalisation's) are divided by
         their mean before. Without it, 'taylor' compares groups by their effect on the loss, the
         others by raw magnitude.
-      scale_invariant: See above; for 'l1', 'l2' and 'fpgm'.
+      scale_invariant: Whether the methods 'l1', 'l2' and 'fpgm' take away what normalisation and
+        the next layer undo, as the head of this module explains.
       gradients: For 'taylor': trees like `params`, one for each photo or batch, over which the
         changes are averaged.
-      seed: Of 'random'.
+      seed: The random seed of the method 'random'.
 
     Returns:
       Name of a group → float64 [width].

@@ -75,10 +75,10 @@ def plan_pruning(
     Args:
       config: The dense network.
       variables: Its `params` and `batch_stats`.
-      options: How.
-      prune_info: For 'reference': a decision that has been made already.
-      gradients: For 'taylor'; see `compute_importance`.
-      measure_latency: For `target_latency`: a network → milliseconds.
+      options: How much goes, and what.
+      prune_info: For the reference rule, a decision that has been made already.
+      gradients: For the method 'taylor', what `compute_gradients` gives.
+      measure_latency: For `target_latency`, a function from a network to its milliseconds.
 
     Raises:
       MattingError: A setting is impossible, or does not fit the network.
@@ -240,8 +240,9 @@ def prune_checkpoint(
 
     Args:
       checkpoint: The dense network.
-      plan: Made for it.
-      batches: Photos to recalibrate batch normalisation on, see `recalibration`; none: it stays.
+      plan: What `plan_pruning` decided for it.
+      batches: Photos, float32 [N, H, W, 3] in [0, 255], to recalibrate batch normalisation on; with
+        none it stays as it is.
       provenance: What to remember of how the plan came to be: JSON types.
 
     Returns:
@@ -270,7 +271,8 @@ def prune_checkpoint(
 def restore_checkpoint(checkpoint: Checkpoint, batches: Iterable[np.ndarray]) -> Checkpoint:
     """The same network with true batch normalisation where it was folded in.
 
-    Importance says more of such a network; see `restore_batch_norm`.
+    Importances say more of such a network than of one whose normalisation hides in the kernels;
+    `restore_batch_norm` tells how.
     """
     variables = restore_batch_norm(checkpoint.config, checkpoint.variables, batches)
     return dataclasses.replace(checkpoint, variables=variables)

@@ -103,7 +103,9 @@ def _are_alpha_values(value: Any) -> bool:
 
 
 PATH = Rule(f'a path, each name in it of at most {_NAME_BYTES} bytes', _is_path)
-_NETWORK = Rule('the name of a network', lambda value: value in network_names())
+_NETWORK = Rule(
+    'the name of a network', lambda value: isinstance(value, str) and value in network_names()
+)
 _FLAG = Rule('True or False', lambda value: isinstance(value, bool))
 _ALPHA_VALUES = Rule('auto, grey, grey:N or labels:N', _are_alpha_values)
 _TEXTS = Rule('a tuple of texts', _are_texts)
