@@ -27,7 +27,7 @@ def list_openvino_steps(model: Any, shape: tuple[int, ...]) -> Iterator[Step]:
 
 
 def openvino_source(model: Any) -> str:
-    """The input of an `openvino.Model`, as `list_openvino_steps` calls it."""
+    """The name that `list_openvino_steps` gives to the input of an `openvino.Model`."""
     return _name(model.inputs[0])
 
 
