@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from exporters.export import export_checkpoint
 from exporters.options import ExportOptions
+from exporters.pipeline import export_checkpoint
 from mattingjax.checkpoints import Checkpoint, save_checkpoint
 from mattingjax.files import scratch_folder
 from mattingjax.inference.sessions import OpenVinoSession
 from mattingjax.networks import ModelConfig, init_variables
 from mattingjax.process.timing import time_in_turn
+
+_ROUNDS = 20
 
 
 @contextlib.contextmanager
@@ -48,6 +50,26 @@ def latency_beside(
             return first * seconds['trial'] / seconds['dense'] * 1e3
 
         yield measure
+
+
+def time_exported(configs: Mapping[str, ModelConfig]) -> dict[str, float]:
+    """Times networks in OpenVINO, all of them in turn.
+
+    Args:
+      configs: Name → network, each for one image of its input size.
+
+    Returns:
+      Name of each network → the median of 20 runs in seconds.
+
+    Raises:
+      ImportError: The extra `export` is not installed.
+      MattingError: The export fails.
+    """
+    with contextlib.ExitStack() as stack:
+        runs = {
+            name: stack.enter_context(open_exported(config)) for name, config in configs.items()
+        }
+        return time_in_turn(runs, _ROUNDS)
 
 
 @contextlib.contextmanager

@@ -62,9 +62,7 @@ def define_prepare() -> None:
     flags.DEFINE_string('alpha_values', 'auto', command_line.ALPHA_VALUES_HELP)
     _define_path('foregrounds', 'Folder of cut-outs, instead of photos and alphas.')
     _define_path('backgrounds', 'Folder of backgrounds for the cut-outs.')
-    flags.DEFINE_integer(
-        'seed', 0, 'Random seed for the choice of backgrounds.', lower_bound=0
-    )
+    flags.DEFINE_integer('seed', 0, 'Random seed for the choice of backgrounds.', lower_bound=0)
     flags.DEFINE_string(
         'mask_size',
         None,

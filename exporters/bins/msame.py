@@ -67,7 +67,8 @@ def run_bins(
 
     Raises:
       ArtefactError: The artefact is missing, damaged or cannot be run.
-      MattingError: The format is unknown, there are no inputs, or one is damaged or of another size.
+      MattingError: The format is unknown, there are no inputs, or an input is damaged or of
+        another size.
       OutputError: The results cannot be written.
     """
     if outfmt not in FORMATS:

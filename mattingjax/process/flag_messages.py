@@ -55,7 +55,11 @@ def _flag_named(argument: str, own: dict[str, flags.Flag]) -> str | None:
 
 
 def _is_setting(name: str, own: dict[str, flags.Flag]) -> bool:
-    return name.startswith(_SETTING) and 'config' in own
+    if not name.startswith(_SETTING) or 'config' not in own:
+        return False
+    # The relative path config.json looks like a setting. While the flag is parsed it has no value.
+    config = own['config'].value
+    return config is None or name.split('.')[1] in config
 
 
 def explain_wrong_flags(error: flags.Error, arguments: list[str]) -> str:
