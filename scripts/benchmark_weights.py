@@ -18,7 +18,9 @@ from absl import flags
 
 from mattingjax.process import command_line
 
-_NETWORKS = flags.DEFINE_list('networks', None, 'NAME or NAME=CHECKPOINT; the first is the peer.')
+_NETWORKS = flags.DEFINE_list(
+    'networks', None, "NAME or NAME=CHECKPOINT; times are divided by the first one's."
+)
 _OUTPUT = flags.DEFINE_string('output', None, 'Folder of the reports.', required=True)
 _IMAGES = flags.DEFINE_string('images', None, 'Folder of photos.')
 _ALPHAS = flags.DEFINE_string('alphas', None, 'Folder of their mattes.')
