@@ -109,7 +109,19 @@ def write_frozen_graph(
 def convert_with_atc(
     folder: Path, kit_files: list[Path], soc_version: str | None
 ) -> dict[str, Any]:
-    """Runs ATC where it is asked for and installed; returns what the manifest says of it."""
+    """Runs ATC if a chip is given and ATC is installed.
+
+    Args:
+      folder: The folder of the export.
+      kit_files: The files of the kit in it.
+      soc_version: The chip, such as 'Ascend310P3'; None does not run ATC.
+
+    Returns:
+      What the manifest says of the kit and the model, JSON types.
+
+    Raises:
+      MattingError: ATC failed.
+    """
     notes: dict[str, Any] = {'files': [path.name for path in kit_files]}
     command = f'bash atc.sh {soc_version or "SOC_VERSION"}'
     if soc_version is None:

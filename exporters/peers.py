@@ -40,7 +40,7 @@ def load_peer(
     """Loads any matting network with an input of photos, NHWC or NCHW, fixed to one size.
 
     Args:
-      path: A `.xml`, `.onnx` or `.pb`.
+      path: A `.xml`, `.onnx` or `.pb` file.
       runtime: 'openvino' or 'onnxruntime', which gets a `.pb` as tf2onnx converts it.
       size: Height and width, where the network leaves them free.
       precision: OpenVINO's inference precision, 'f32', 'bf16' or 'f16'.

@@ -65,15 +65,7 @@ def export_checkpoint(
     check_new_folder(Path(output), *_KIND, overwrite=overwrite)
     spare_other_files(Path(output))
     checkpoint = load_checkpoint(path_or_name)
-    config = checkpoint.config
-    height, width = (
-        config.input_size if side is None else side for side in (options.height, options.width)
-    )
-    check_size(config, height, width, 'export')
-    check_pixels(options.batch_size, height, width)
-    if 'pb' in options.formats:
-        check_kit_size(height, width)
-    shape = (options.batch_size, height, width, 3)
+    shape = _choose_shape(checkpoint.config, options)
     photos = verify.load_photos(options.photos)
     with (
         new_folder(Path(output), *_KIND, overwrite=overwrite) as folder,
@@ -102,6 +94,18 @@ def export_checkpoint(
         (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1) + '\n')
         step('done')
     return manifest
+
+
+def _choose_shape(config: ModelConfig, options: ExportOptions) -> tuple[int, int, int, int]:
+    """The shape of the input; raises MattingError unless the network and every format take it."""
+    height, width = (
+        config.input_size if side is None else side for side in (options.height, options.width)
+    )
+    check_size(config, height, width, 'export')
+    check_pixels(options.batch_size, height, width)
+    if 'pb' in options.formats:
+        check_kit_size(height, width)
+    return options.batch_size, height, width, 3
 
 
 def _needs_onnx(options: ExportOptions) -> bool:

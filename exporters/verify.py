@@ -140,7 +140,13 @@ def measure_parity(alpha: np.ndarray, case: Case) -> Parity:
 
 
 def worst_difference(model: Any, cases: Sequence[Case], signature: Signature) -> float:
-    """The largest difference of an `openvino.Model` to the JAX network, over all cases."""
+    """The largest difference between the alphas of an OpenVINO model and of the JAX network.
+
+    Args:
+      model: An `openvino.Model`.
+      cases: All cases on which it is compared.
+      signature: How the model is fed.
+    """
     session = OpenVinoSession(model)
     return max(measure_parity(run_artefact(session, case, signature), case).max for case in cases)
 
@@ -263,7 +269,7 @@ def make_verification_sheet(case: Case, alphas: dict[str, np.ndarray]) -> np.nda
     """Photo, the network's alpha, and each artefact's difference from it ×1000; for a person.
 
     Args:
-      case: A photo.
+      case: The photo to show.
       alphas: Name of an artefact → its alpha of the case's first image, [H, W].
 
     Returns:

@@ -66,7 +66,7 @@ def define_prepare() -> None:
     flags.DEFINE_string(
         'mask_size',
         None,
-        'Height x width of the masks, to which outputs will be resized: 800x600, say. Default: the '
+        'Height x width of the masks, such as 800x600, to which outputs are resized. Default: the '
         "input's.",
     )
     _define_path('output', 'Folder to make.', required=True)

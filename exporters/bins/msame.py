@@ -86,19 +86,16 @@ def run_bins(
         pass  # so that a bad file shows before hours of inference, not after them
     print(f'[INFO] load model {model} success')
     print(f'[INFO] device {_name_device(model, runtime)}')
-    milliseconds: list[float] = []
     stamp = time.strftime('%Y%m%d_%H%M%S')
+    milliseconds: list[float] = []
     output.mkdir(parents=True, exist_ok=True)
     with scratch_folder(SCRATCH_FILE, output) as scratch:
         results = scratch / stamp
         results.mkdir()
         for file, values in _load_inputs(files, shape, session.input_dtype, index):
             print(f'[INFO] start to process file:{file}' if file else '[INFO] input all zeros')
-            for _ in range(loop):
-                start = time.perf_counter()
-                outcome = session(values)
-                milliseconds.append((time.perf_counter() - start) * 1e3)
-                print(f'Inference time: {milliseconds[-1]:.3f}ms', flush=True)
+            outcome, taken = _infer(session, values, loop)
+            milliseconds += taken
             check_numbers(model, outcome)
             stem = file.stem if file and source != file else model.stem
             _write_output(results, f'{stem}{OUTPUT_SUFFIX}', outcome, outfmt)
@@ -108,6 +105,17 @@ def run_bins(
     if len(milliseconds) > 1:
         print(f'Inference average time without first time: {np.mean(milliseconds[1:]):.6f} ms')
     return Summary(folder, milliseconds)
+
+
+def _infer(session: Session, values: np.ndarray, loop: int) -> tuple[np.ndarray, list[float]]:
+    """Runs one input several times; returns the last output, and the milliseconds of each run."""
+    milliseconds = []
+    for _ in range(loop):
+        start = time.perf_counter()
+        outcome = session(values)
+        milliseconds.append((time.perf_counter() - start) * 1e3)
+        print(f'Inference time: {milliseconds[-1]:.3f}ms', flush=True)
+    return outcome, milliseconds
 
 
 def format_values(values: np.ndarray) -> str:

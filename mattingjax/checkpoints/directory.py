@@ -83,7 +83,12 @@ def _read_back(folder: Path, config: ModelConfig, variables: Variables) -> None:
 
 
 def check_target(path: Path | str, *, overwrite: bool = False) -> None:
-    """Raises CheckpointError unless `save_checkpoint` may write there; nothing is written."""
+    """Raises CheckpointError unless `save_checkpoint` may write there; nothing is written.
+
+    Args:
+      path: The directory to make.
+      overwrite: Whether a checkpoint that lies there already is replaced.
+    """
     try:
         check_new_folder(Path(path), *_KIND, overwrite=overwrite)
     except OutputError as error:

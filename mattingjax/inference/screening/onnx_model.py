@@ -132,10 +132,14 @@ def onnx_inputs(model: Any) -> dict[str, tuple[int | None, ...]]:
 
 
 def list_onnx_steps(model: Any, shape: tuple[int, ...]) -> Iterator[Step]:
-    """The nodes of an `onnx.ModelProto` of one input that has this shape.
+    """The nodes of an ONNX model.
 
     Sizes come from ONNX's own shape inference, node by node; values that sizes are computed from
     are followed.
+
+    Args:
+      model: An `onnx.ModelProto` of one input, as `read_onnx` returns it.
+      shape: Shape of the input.
 
     Raises:
       ArtefactError: The graph does not fit together; the message begins with the node.

@@ -11,7 +11,12 @@ from mattingjax.inference.screening.work import count_work
 
 
 def list_openvino_steps(model: Any, shape: tuple[int, ...]) -> Iterator[Step]:
-    """The operations of an `openvino.Model` of one input that has this shape."""
+    """The operations of an OpenVINO model.
+
+    Args:
+      model: An `openvino.Model` of one input.
+      shape: Shape of the input.
+    """
     if model.is_dynamic():
         model = model.clone()
         model.reshape(list(shape))
