@@ -20,13 +20,14 @@ _IMAGES = flags.DEFINE_string('images', None, 'Folder of photos.', required=True
 _ALPHAS = flags.DEFINE_string('alphas', None, 'Folder of their mattes.', required=True)
 _FOREGROUNDS = flags.DEFINE_string('foregrounds', None, 'Folder of cut-outs.', required=True)
 _BACKGROUNDS = flags.DEFINE_string('backgrounds', None, 'Folder of backgrounds.', required=True)
-_TRAIN_IMAGES = flags.DEFINE_string('train_images', None, 'Other photos.', required=True)
-_TRAIN_ALPHAS = flags.DEFINE_string('train_alphas', None, 'Their mattes.', required=True)
+_TRAIN_IMAGES = flags.DEFINE_string('train_images', None, 'Folder of other photos.', required=True)
+_TRAIN_ALPHAS = flags.DEFINE_string('train_alphas', None, 'Folder of their mattes.', required=True)
 _ALPHA_VALUES = flags.DEFINE_string('alpha_values', 'auto', command_line.ALPHA_VALUES_HELP)
 _PHOTOS = flags.DEFINE_integer('photos', 16, 'Photos of each folder.', lower_bound=1)
 _GRADIENTS = flags.DEFINE_integer('gradients', 8, "Photos for Taylor's gradients.", lower_bound=1)
 
-# How much goes: for the reference rule, whose widths follow from the weights, what comes nearest.
+# How much is pruned: a target, and for the reference rule, whose widths follow from the weights,
+# the settings that come nearest to it.
 _AMOUNTS = {
     '80 % of the MACs': ({'target_macs': '0.8x'}, {'ratio': 0.1, 'threshold': 0.1}),
     '1.34 M, 4.4 G': (

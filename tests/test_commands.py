@@ -16,7 +16,8 @@ _DOCUMENTS = [
     *sorted((ROOT / 'mattingjax' / 'weights').glob('*/README.md')),
     *sorted((ROOT / 'configs').glob('*.py')),
     *sorted((ROOT / 'scripts').glob('*.py')),
-    *sorted((ROOT / 'exporters').glob('*.py')),
+    *sorted((ROOT / 'exporters').rglob('*.py')),
+    *sorted((ROOT / 'exporters').rglob('*.md')),
 ]
 _COMMAND = re.compile(r'^[ >`$]*(?:\w+=\S+ )*python (scripts/\S+\.py|-m exporters\.\w+)(.*)$', re.M)
 
