@@ -1,4 +1,4 @@
-"""What a matte is for: cut-outs, composites, and panels that a person can judge it by."""
+"""What a matte is for: foreground colours, cut-outs and composites."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ import importlib.util
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from PIL import Image, ImageColor, ImageDraw
+from PIL import ImageColor
 
 from mattingjax.errors import ImageError
 from mattingjax.images import as_image, check_alpha, resize
 from mattingjax.images.decoding import Array, Source
 from mattingjax.process.progress import say
 
-_PANEL_HEIGHT = 640
 _ONE_AT_A_TIME = threading.Lock()  # Numba's simplest threads, where there are no others, need it
 
 
@@ -174,58 +173,3 @@ class Background:
         top, left = (rows - tall) // 2, (columns - wide) // 2
         cropped = self._image[top : top + tall, left : left + wide]
         return resize(cropped, height, width)
-
-
-def checkerboard(height: int, width: int, square: int = 12) -> np.ndarray:
-    """The pattern that stands for transparency: uint8 [height, width, 3]."""
-    rows, columns = np.arange(height)[:, None] // square, np.arange(width) // square
-    grey = np.where((rows + columns) % 2, 204, 255).astype(np.uint8)
-    return np.repeat(grey[..., None], 3, axis=-1)
-
-
-def make_panel(image: np.ndarray, alpha: np.ndarray, foreground: np.ndarray) -> np.ndarray:
-    """Photo, alpha and cut-out side by side, for a person to look at.
-
-    Args:
-      image: uint8 [H, W, 3].
-      alpha: float32 [H, W] in [0, 1].
-      foreground: uint8 [H, W, 3].
-
-    Returns:
-      uint8 [h, w, 3], each picture at most 640 pixels high and wide.
-    """
-    scale = min(1.0, _PANEL_HEIGHT / max(image.shape[:2]))
-    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
-    image, alpha, foreground = (
-        resize(picture, height, width) for picture in (image, alpha, foreground)
-    )
-    cutout = composite(foreground, alpha, checkerboard(height, width))
-    return make_sheet([[image, to_uint8(alpha), cutout]])
-
-
-def make_sheet(rows: list[list[np.ndarray]], titles: Sequence[str] = ()) -> np.ndarray:
-    """Pictures in rows on white, 8 pixels apart.
-
-    Args:
-      rows: uint8 pictures, RGB [h, w, 3] or grey [h, w], of one height in each row.
-      titles: Written above the pictures of the first row.
-
-    Returns:
-      uint8 [h, w, 3].
-    """
-    gap = 8
-    top = gap + (12 if titles else 0)
-    height = sum(row[0].shape[0] + gap for row in rows) + top
-    width = max(sum(picture.shape[1] + gap for picture in row) for row in rows) + gap
-    canvas = Image.new('RGB', (width, height), 'white')
-    draw = ImageDraw.Draw(canvas)
-    for title, picture, i in zip(titles, rows[0], range(len(rows[0])), strict=False):
-        left = gap + sum(other.shape[1] + gap for other in rows[0][:i])
-        draw.text((left, 4), title[: picture.shape[1] // 6], fill='black')
-    for row in rows:
-        left = gap
-        for picture in row:
-            canvas.paste(Image.fromarray(picture), (left, top))
-            left += picture.shape[1] + gap
-        top += row[0].shape[0] + gap
-    return np.asarray(canvas)
