@@ -1,4 +1,4 @@
-"""The worst photos to look at: what was wrong with each, side by side."""
+"""Draws predicted and true alphas of photos side by side, with their difference."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from mattingjax.images.compositing import to_uint8
 from mattingjax.images.sheets import make_row, make_sheet, scale_size
 
 DIFFERENCE = 'difference (red: too much, blue: too little)'
-_SIDE = 320  # of a picture: the longer one
+_SIDE = 320  # the longer side of a picture in pixels
 _TOO_MUCH, _TOO_LITTLE = (205, 15, 15), (15, 60, 215)
-_PERSON = 225  # the true alpha's grey in the picture of the difference
+_PERSON = 225  # the grey of a true alpha of 1 in the picture of the difference
 
 
 def draw_row(
@@ -22,13 +22,13 @@ def draw_row(
     true_alpha: np.ndarray,
     titles: tuple[str, str] = ('predicted alpha', 'true alpha'),
 ) -> dict[str, np.ndarray]:
-    """What there is to see of one photo.
+    """Draws the pictures of one photo.
 
     Args:
-      image: uint8 [h, w, 3]; None if it is not at hand.
+      image: The photo, uint8 [h, w, 3]; None leaves out the photo and its cut-out.
       pred_alpha: float [H, W] in [0, 1].
-      true_alpha: Likewise.
-      titles: What the two are.
+      true_alpha: float [H, W] in [0, 1].
+      titles: The titles of the two alphas.
 
     Returns:
       Title → picture, uint8, RGB or grey, its longer side 320 pixels.
@@ -51,11 +51,11 @@ def draw_row(
 def draw_panel(
     pictures: Mapping[str, Mapping[str, np.ndarray]], captions: Mapping[str, list[str]]
 ) -> np.ndarray:
-    """Rows of pictures with their titles on top, and a caption above each row.
+    """Places the pictures of photos in rows, with titles on top and a caption above each row.
 
     Args:
-      pictures: Name of each photo → title → picture, as `draw_row` makes them; at least one.
-      captions: Name of each photo → the lines above its row.
+      pictures: Name of each photo, at least one → title → picture, as `draw_row` draws them.
+      captions: Name of each photo → the lines of text above its row.
 
     Returns:
       uint8 [h, w, 3].
@@ -70,7 +70,7 @@ def draw_panel(
 
 
 def _draw_difference(pred: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """The person in light grey; what is wrong in red and blue, of full strength from 0.5 on."""
+    """Draws the true alpha in light grey, errors in red and blue, saturated from 0.5 on."""
     difference = pred - true
     colour = np.where(difference[..., None] > 0, _TOO_MUCH, _TOO_LITTLE)
     person = 255 + true[..., None] * (_PERSON - 255)

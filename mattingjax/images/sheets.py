@@ -136,7 +136,16 @@ def scale_size(shape: Sequence[int], side: int) -> tuple[int, int]:
 
 
 def checkerboard(height: int, width: int, square: int = 12) -> np.ndarray:
-    """The pattern that stands for transparency: uint8 [height, width, 3]."""
+    """Draws the pattern that stands for transparency.
+
+    Args:
+      height: Height in pixels.
+      width: Width in pixels.
+      square: Side of the squares in pixels.
+
+    Returns:
+      uint8 [height, width, 3].
+    """
     rows, columns = np.arange(height)[:, None] // square, np.arange(width) // square
     grey = np.where((rows + columns) % 2, 204, 255).astype(np.uint8)
     return np.repeat(grey[..., None], 3, axis=-1)
