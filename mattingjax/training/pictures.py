@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from mattingjax.images import resize
-from mattingjax.images.compositing import checkerboard, composite, make_sheet, to_uint8
+from mattingjax.images.compositing import to_uint8
+from mattingjax.images.sheets import make_row, make_sheet
 
 _PICTURE_SIZE = 192
 _MEANS = 50  # at most, of the loss
@@ -88,9 +89,8 @@ def draw_mattes(
     """
     rows = []
     for image, pred_alpha, true_alpha in zip(images, pred_alphas, true_alphas, strict=True):
-        cutout = composite(image, pred_alpha, checkerboard(*pred_alpha.shape))
-        row = [image, to_uint8(pred_alpha), cutout]
+        row = make_row(image, pred_alpha)
         row += [] if true_alpha is None else [to_uint8(true_alpha)]
         rows.append([resize(picture, _PICTURE_SIZE, _PICTURE_SIZE) for picture in row])
     titles = ['photo', 'matte', 'cut-out', 'true matte']
-    return make_sheet(rows, titles[: len(rows[0])])
+    return make_sheet(rows, titles[: max(map(len, rows))])

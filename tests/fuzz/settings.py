@@ -10,7 +10,7 @@ import numpy as np
 
 from exporters.options import ExportOptions
 from mattingjax.config import prune_config, train_config
-from mattingjax.data.csv_list import open_csv
+from mattingjax.data.datasets import open_csv
 from mattingjax.evaluation import EvaluationOptions
 from mattingjax.networks import MMNetConfig, create_model_config
 from mattingjax.networks.model_config import ModelConfig
