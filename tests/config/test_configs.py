@@ -219,8 +219,8 @@ def test_a_photo_at_a_time(photos, modnet_path, tmp_path):
     assert any(jax.tree.leaves(moved))
 
 
-# The table of the README that tells how to move here from the originals.
-MOVING = (ROOT / 'README.md').read_text().split('## Moving from')[1].split('\n## ')[0]
+# The table that tells how to move here from the originals.
+MOVING = (ROOT / 'scripts' / 'README.md').read_text().split('## Moving from')[1].split('\n## ')[0]
 # What its placeholders may stand for.
 NUMBERS = {'batch_size': '2', 'epochs': '4'}
 
