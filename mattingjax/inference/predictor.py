@@ -10,13 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
+import jax
 import numpy as np
 
-from mattingjax.checkpoints import DEFAULT_WEIGHTS
+from mattingjax.checkpoints import DEFAULT_WEIGHTS, Checkpoint
 from mattingjax.errors import ImageError, MattingError
 from mattingjax.images import as_image, read_size, resize
 from mattingjax.images.decoding import Source
-from mattingjax.inference.runtimes import Runtime, create_runtime
+from mattingjax.inference.runtimes import JaxRuntime, Runtime, create_runtime
 from mattingjax.networks import Preprocessing
 
 MIN_SIDE, MAX_ASPECT = 16, 16
