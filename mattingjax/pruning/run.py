@@ -61,7 +61,9 @@ def prune_and_save(
       MattingError: Arguments do not fit together or to the network, or files cannot be read or
         written.
     """
-    if (images or alphas) and options.method != 'taylor':
+    if options.method == 'taylor' and not (images and alphas):
+        raise MattingError('method=taylor: needs images and alphas')
+    if options.method != 'taylor' and (images or alphas):
         raise MattingError('images, alphas: only with method=taylor')
     if output is not None:
         check_target(output, overwrite=overwrite)
@@ -72,8 +74,8 @@ def prune_and_save(
     info = reference_rule.read_prune_info(prune_info) if prune_info else None
     gradients = None
     if options.method == 'taylor':
-        if not (images and alphas):
-            raise MattingError('method=taylor: needs images and alphas')
+        assert images is not None
+        assert alphas is not None
         pairs = load_pairs(
             whole.config, Path(images), Path(alphas), photos, alpha_values=alpha_values
         )
@@ -90,17 +92,11 @@ def prune_and_save(
             gradients=gradients,
             measure_latency=measure,
         )
-    print(format_report(plan.report))
-    for note in plan.notes:
-        print(f'note: {note}')
+    print('\n'.join([format_report(plan.report), *(f'note: {note}' for note in plan.notes)]))
     if output is None:
         return
-    origin = {
-        'options': options.to_dict(),
-        'checkpoint': checkpoint,
-        'sha256': hash_checkpoint(dense),
-    }
-    pruned = prune_checkpoint(whole, plan, batches, origin)
+    source = {'checkpoint': checkpoint, 'sha256': hash_checkpoint(dense)}
+    pruned = prune_checkpoint(whole, plan, batches, {'options': options.to_dict(), **source})
     files = {'widths.png': encode_png(draw_widths(plan.report))}
     if plan.prune_info is not None:
         text = reference_rule.format_prune_info(plan.prune_info)

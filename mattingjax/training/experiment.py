@@ -158,18 +158,7 @@ def create_experiment(config: ConfigDict) -> Experiment:
         save_every=config.save_every_steps,
         best=config.validation.best,
         hashes=hashes,
-        origin={
-            'settings': config.to_dict(),
-            **{
-                role: {
-                    'checkpoint': paths[setting],
-                    'sha256': hashes[setting],
-                    'provenance': loaded[setting].config.provenance,
-                }
-                for role, setting in (('start', START), ('teacher', TEACHER))
-                if setting in loaded
-            },
-        },
+        origin=_describe_origin(config, paths, loaded, hashes),
     )
 
 
@@ -178,6 +167,23 @@ def _load(setting: str, path: str) -> Checkpoint:
         return load_checkpoint(path)
     except MattingError as error:
         raise MattingError(f'config.{setting}: {error}') from error
+
+
+def _describe_origin(
+    config: ConfigDict,
+    paths: Mapping[str, str],
+    loaded: Mapping[str, Checkpoint],
+    hashes: Mapping[str, str],
+) -> dict[str, Any]:
+    origin: dict[str, Any] = {'settings': config.to_dict()}
+    for role, setting in (('start', START), ('teacher', TEACHER)):
+        if setting in loaded:
+            origin[role] = {
+                'checkpoint': paths[setting],
+                'sha256': hashes[setting],
+                'provenance': loaded[setting].config.provenance,
+            }
+    return origin
 
 
 def _make_initial(config: ConfigDict, loaded: Checkpoint | None) -> Checkpoint:
