@@ -9,7 +9,7 @@ from exporters import tf_operations
 from mattingjax.errors import MattingError, missing_package
 from mattingjax.inference.screening.frozen_graph import ALLOWED_OPS
 from mattingjax.networks import ModelConfig, Variables, apply_model, create_model
-from mattingjax.networks.operations import replace_operations
+from mattingjax.networks.replacement import replace_operations
 from mattingjax.process.packages import import_tensorflow
 
 # Nodes that tracing leaves behind and inference does not need: each passes its first input on.

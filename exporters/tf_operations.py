@@ -16,6 +16,7 @@ import numpy as np
 
 from mattingjax.networks import Preprocessing, operations
 from mattingjax.networks.operations import Padding, explicit_padding, spatial_padding
+from mattingjax.networks.replacement import Replacements
 
 
 def _call(function: Callable[..., Any], *arrays: jax.Array) -> jax.Array:
@@ -227,7 +228,7 @@ _AVERAGING = (ib_norm, spatial_mean)
 _LARGEST_SQUARE = 8  # pixels; Ascend's pooling windows end at 255 of them
 
 
-def create_replacements(height: int, multiple: int) -> operations.Replacements:
+def create_replacements(height: int, multiple: int) -> Replacements:
     """The argument of `replace_operations`.
 
     Args:

@@ -15,7 +15,8 @@ from exporters.artefacts import TOLERANCES, Artefact
 from mattingjax import Checkpoint
 from mattingjax.errors import MattingError
 from mattingjax.images import load_image, resize
-from mattingjax.images.compositing import make_sheet, to_uint8
+from mattingjax.images.compositing import to_uint8
+from mattingjax.images.sheets import make_sheet, shrink
 from mattingjax.inference.sessions import OpenVinoSession, Session, create_session
 from mattingjax.inference.signature import Signature
 from mattingjax.networks import apply_compiled
@@ -279,6 +280,4 @@ def make_verification_sheet(case: Case, alphas: dict[str, np.ndarray]) -> np.nda
     row = [case.images[0].astype(np.uint8), to_uint8(alpha)]
     titles = ['photo', 'alpha by JAX', *(f'{name}: difference x1000' for name in alphas)]
     row += [to_uint8(0.5 + 1000 * (values - alpha)) for values in alphas.values()]
-    scale = min(1, 256 / max(alpha.shape))
-    height, width = (max(1, round(side * scale)) for side in alpha.shape)
-    return make_sheet([[resize(picture, height, width) for picture in row]], titles)
+    return make_sheet([[shrink(picture, 256) for picture in row]], titles)

@@ -45,6 +45,7 @@ def _compile(network: str, task: str, form: str):
     import numpy as np
 
     from mattingjax.networks import create_model, create_model_config, init_variables, operations
+    from mattingjax.networks.replacement import replace_operations
 
     config = create_model_config(network)
     model, variables = create_model(config), init_variables(config, seed=0)
@@ -68,7 +69,7 @@ def _compile(network: str, task: str, form: str):
         'grouped': operations.depthwise_conv.plain,
     }
     replacements = {operations.depthwise_conv: forms[form]}
-    with operations.replace_operations(replacements):
+    with replace_operations(replacements):
         compiled = jax.jit(function).lower(argument).compile()
     return lambda: jax.block_until_ready(compiled(argument))
 

@@ -58,7 +58,8 @@ def main() -> None:
     from mattingjax.evaluation.pruning import compare_pruning, format_comparison, square_pair
     from mattingjax.files import check_folder, write_file
     from mattingjax.images import encode_png, resize
-    from mattingjax.images.compositing import make_sheet, to_uint8
+    from mattingjax.images.compositing import to_uint8
+    from mattingjax.images.sheets import make_sheet
 
     check_folder(Path(_OUTPUT.value))
     checkpoint = load_checkpoint(_CHECKPOINT.value)

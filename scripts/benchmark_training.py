@@ -79,15 +79,16 @@ def _compile(network: str, batch: int, size: int):
     import jax.numpy as jnp
     import numpy as np
 
-    from mattingjax.networks import create_model, create_model_config, init_variables, operations
+    from mattingjax.networks import create_model, create_model_config, init_variables
     from mattingjax.networks.cpu_operations import TRAINING
+    from mattingjax.networks.replacement import replace_operations
 
     config = create_model_config(network)
     model, variables = create_model(config), init_variables(config, seed=0)
     image = np.random.default_rng(0).uniform(0, 1, (batch, size, size, 3)).astype(np.float32)
 
     def loss(params, batch_stats, image, replacements):
-        with operations.replace_operations(replacements):
+        with replace_operations(replacements):
             outputs, updates = model.apply(
                 {'params': params, 'batch_stats': batch_stats},
                 image,

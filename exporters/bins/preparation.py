@@ -28,7 +28,7 @@ from mattingjax.data.records import Record
 from mattingjax.errors import MattingError, OutputError
 from mattingjax.files import check_new_folder, new_folder
 from mattingjax.images import encode_png, name_key, resize
-from mattingjax.images.compositing import checkerboard, composite, make_sheet, to_uint8
+from mattingjax.images.sheets import make_row, make_sheet, shrink
 from mattingjax.inference.predictor import resize_photo
 from mattingjax.process.progress import show_progress
 
@@ -119,17 +119,6 @@ def _write_record(
     )
 
 
-def draw_row(image: np.ndarray, *alphas: np.ndarray) -> list[np.ndarray]:
-    """A photo, uint8 [H, W, 3], and alphas, float32 [H, W] in [0, 1]: a row for `make_sheet`.
-
-    Each is at most 320 pixels high and wide.
-    """
-    height, width = image.shape[:2]
-    scale = min(1.0, _PREVIEW_SIDE / max(height, width))
-    size = max(1, round(height * scale)), max(1, round(width * scale))
-    return [resize(picture, *size) for picture in (image, *map(to_uint8, alphas))]
-
-
 def _draw_preview(folder: Path, index: Index) -> np.ndarray:
     """Input, mask and cut-out of a few photos from the first to the last, as they were written."""
     count = min(_PREVIEWED, len(index.items))
@@ -138,8 +127,7 @@ def _draw_preview(folder: Path, index: Index) -> np.ndarray:
         image = input_as_photo(load_input(folder, index.items[i], layout), layout)
         mask = load_mask(folder, index.items[i], layout)[0, ..., 0]
         mask = np.clip(resize(mask, *image.shape[:2]), 0, 1)
-        cutout = composite(image, mask, checkerboard(*mask.shape))
-        rows.append([*draw_row(image, mask), *draw_row(cutout)])
+        rows.append([shrink(picture, _PREVIEW_SIDE) for picture in make_row(image, mask)])
     return make_sheet(rows)
 
 

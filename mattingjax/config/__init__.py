@@ -5,6 +5,10 @@ from __future__ import annotations
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
+from mattingjax.config.pruning import PruneOptions, prune_config
+
+__all__ = ['HELD_OUT', 'dataset_config', 'prune_config', 'train_config']
+
 HELD_OUT = 'held_out'  # of `validation.kind`: a part of the dataset
 
 
@@ -42,11 +46,11 @@ def train_config(network: str | None = None) -> ConfigDict:
     dataset, and `training.settings.complete_settings` fills them in.
 
     Args:
-      network: 'mmnet' or 'modnet'; a checkpoint of another one is refused. None: the network of
-        `model.checkpoint`, MMNet without one.
+      network: The name of the network, such as 'mmnet' or 'modnet'; a checkpoint of another one is
+        refused. None takes the network of `model.checkpoint`, and without one MMNet.
     """
     config = ConfigDict()
-    # Of the variables' start, the order of the data, augmentation and dropout.
+    # The random seed of the first variables, the order of the data, augmentation and dropout.
     config.seed = 0
     # Steps of the whole training; a step is one batch.
     config.steps = 100_000
@@ -58,15 +62,15 @@ def train_config(network: str | None = None) -> ConfigDict:
     config.dtype = 'float32'
 
     config.model = ConfigDict()
-    # 'mmnet' or 'modnet'. Unset: the checkpoint's.
+    # The network's name, such as 'mmnet' or 'modnet'. Unset: the checkpoint's.
     config.model.network = placeholder(str)
     if network is not None:
         config.model.network = network
-    # MMNet's, such as 0.5, 0.75, 1.0, 1.4. MODNet's is 1.0, or less for a narrow one.
+    # Width multiplier: for MMNet such as 0.5, 0.75, 1.0, 1.4; for MODNet 1.0, or less.
     config.model.width_multiplier = 1.0
-    # Share of values that MMNet drops after each encoder block.
+    # Share of values that are dropped at random (MMNet: after each encoder block).
     config.model.dropout = 0.0
-    # Pixels of a side; 0: the network's own, 256 for MMNet and 512 for MODNet.
+    # Pixels of a side; 0: the network's own, such as 256 for MMNet and 512 for MODNet.
     config.model.input_size = 0
     # A checkpoint to start from; it decides the widths. Empty: random variables.
     config.model.checkpoint = ''
@@ -132,9 +136,9 @@ def train_config(network: str | None = None) -> ConfigDict:
     config.optimizer.warmup_steps = 0
     config.optimizer.b1 = 0.9
     config.optimizer.b2 = 0.999
-    # Of 'sgd'.
+    # For 'sgd'.
     config.optimizer.momentum = 0.9
-    # Of 'adamw'.
+    # For 'adamw'.
     config.optimizer.weight_decay = 0.0
     # Largest norm of the gradients; 0: any.
     config.optimizer.clip_norm = 0.0
@@ -170,10 +174,10 @@ def train_config(network: str | None = None) -> ConfigDict:
     config.pruning.begin_step = 0
     config.pruning.end_step = 10_000
     config.pruning.every_steps = 1_000
-    # As in `prune_config`.
-    config.pruning.method = 'l1'
-    config.pruning.round_to = 8
-    config.pruning.min_channels = 8
+    # As `PruneOptions` tells, but that the method 'taylor' needs photos, which there are not here.
+    config.pruning.method = PruneOptions.method
+    config.pruning.round_to = PruneOptions.round_to
+    config.pruning.min_channels = PruneOptions.min_channels
 
     # States to resume from: every how many steps, and how many are kept.
     config.save_every_steps = 500
@@ -181,52 +185,4 @@ def train_config(network: str | None = None) -> ConfigDict:
     # Every how many steps TensorBoard gets a point; False: it gets none. metrics.csv has all steps.
     config.log_every_steps = 10
     config.tensorboard = True
-    return config
-
-
-def prune_config() -> ConfigDict:
-    """Settings of pruning, the fields of `pruning.PruneOptions`."""
-    config = ConfigDict()
-
-    # How widths are chosen: 'uniform' (the same share of each group), 'global' (the least important
-    # channels wherever they are) or 'reference' (the original pruner's rule for MODNet).
-    config.selection = 'uniform'
-    # Share of the channels that goes, in [0, 1); instead of the targets. With 'reference': of the
-    # high-resolution and fusion branches.
-    config.ratio = placeholder(float)
-    # With 'reference': the backbone's threshold in [0, 1]; the higher, the less stays.
-    config.threshold = placeholder(float)
-    # With 'reference': keep shortcuts that the original would drop.
-    config.keep_shortcuts = False
-
-    # Budgets: numbers (k, M, G) or shares of the dense network ('0.5x'). The least pruning that
-    # meets all of them. MACs count the training heads too, as published figures do.
-    config.target_params = placeholder(str)
-    config.target_macs = placeholder(str)
-    # Milliseconds of OpenVINO on this machine, or a share; exports a network for each trial.
-    config.target_latency = placeholder(str)
-
-    # Widths are multiples of this, which SIMD units and NPUs like.
-    config.round_to = 8
-    # The least that a group keeps.
-    config.min_channels = 8
-    # The largest share that a group loses.
-    config.max_ratio = 0.9
-    # Groups that stay as they are: names from --dry_run, * and ? allowed.
-    config.ignore = ()
-    # Groups with ratios of their own, 'conv_hr*=0.25'; of several that fit, the last counts.
-    config.group_ratios = ()
-
-    # What makes a channel important: 'l1', 'l2', 'bn_scale', 'fpgm', 'taylor', 'random'.
-    config.method = 'l1'
-    # How kernels that compute a group together combine: 'mean', 'sum', 'max'.
-    config.aggregate = 'mean'
-    # Divide each kernel's importance by its mean, so that groups compare.
-    config.normalise = True
-    # Count a channel by its kernel with batch normalisation folded in, times the weights that read
-    # it: the published MODNet's backbone comes folded, where plain norms mislead.
-    config.scale_invariant = True
-    # Of method 'random'.
-    config.seed = 0
-
     return config

@@ -118,6 +118,20 @@ class Schema:
         return typing.get_type_hints(cls)
 
 
+def setting(default: Any, text: str, choices: tuple[str, ...] = ()) -> Any:
+    """A field of a schema that is also a setting of config files and a flag.
+
+    Args:
+      default: Its value where none is given; `dict` for an empty dictionary.
+      text: What it is, for people; the --help of its flag.
+      choices: The texts that it may be; empty where it may be others.
+    """
+    metadata = {'help': text, 'choices': choices}
+    if default is dict:
+        return dataclasses.field(default_factory=dict, hash=False, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
 def _to_json(value: Any) -> Any:
     if isinstance(value, Schema):
         return value.to_dict()

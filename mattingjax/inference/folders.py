@@ -28,9 +28,9 @@ from mattingjax.images.compositing import (
     composite,
     cut_out,
     estimate_foreground,
-    make_panel,
     to_uint8,
 )
+from mattingjax.images.sheets import make_panel
 from mattingjax.inference import Predictor
 from mattingjax.process.progress import say, show_progress
 

@@ -14,7 +14,7 @@ from mattingjax.data.alpha_values import AlphaValues
 from mattingjax.data.datasets import SyntheticPortraits
 from mattingjax.errors import MAX_LINE, MattingError
 from mattingjax.networks import network_names
-from mattingjax.training import capacity, train
+from mattingjax.training import memory, train
 from mattingjax.training.experiment import create_experiment
 from mattingjax.training.inputs import open_sources
 from mattingjax.training.rules import DATASET, TRAINING
@@ -205,7 +205,7 @@ def test_a_folder_holds_the_settings_that_followed(tmp_path, modnet_path):
 )
 def test_settings_of_the_other_network(changes, message):
     with pytest.raises(MattingError, match=message):
-        create_experiment(tiny_config('modnet', **changes))
+        create_experiment(complete_settings(tiny_config('modnet', **changes)))
 
 
 @pytest.fixture
@@ -322,7 +322,7 @@ def test_messages_about_data_name_the_setting(photos, changes, message):
     ],
 )  # fmt: skip
 def test_what_cannot_fit_is_refused(monkeypatch, tmp_path, changes, message):
-    monkeypatch.setattr(capacity, '_host_memory', lambda: 8 * 2**30)
+    monkeypatch.setattr(memory, '_host_memory', lambda: 8 * 2**30)
     config = tiny_config(model__input_size=64, **changes)
     with pytest.raises(MattingError, match=message):
         train(config, tmp_path / 'run')
