@@ -31,9 +31,10 @@ def main() -> None:
     from pathlib import Path
 
     from mattingjax.checkpoints import check_target, load_checkpoint, save_checkpoint
-    from mattingjax.checkpoints.packing import compare_alphas, pack_checkpoint
+    from mattingjax.checkpoints.packing import pack_checkpoint
     from mattingjax.data.folders import open_images
     from mattingjax.files import read_file
+    from mattingjax.inference.predictor import compare_alphas
 
     check_target(_OUTPUT.value, overwrite=_OVERWRITE.value)
     card = read_file(Path(_CARD.value))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Any
 
@@ -13,8 +12,6 @@ import numpy as np
 
 from mattingjax.checkpoints import Checkpoint
 from mattingjax.errors import CheckpointError
-from mattingjax.inference import Predictor
-from mattingjax.inference.runtimes import JaxRuntime
 
 _OUTSIDE = re.compile(r'(~[^/]*|\.\.)?/')
 _OUTSIDE_IN_TEXT = re.compile(r'(?<![^\s=\'"(])(~[^/\s]*|\.\.)?(/[^/\s\'")]+){2,}')
@@ -43,28 +40,6 @@ def pack_checkpoint(checkpoint: Checkpoint, input_size: int | None = None) -> Ch
     if input_size is not None:
         config = dataclasses.replace(config, input_size=input_size)
     return Checkpoint(config, variables)
-
-
-def compare_alphas(
-    checkpoint: Checkpoint, packed: Checkpoint, images: Iterable[np.ndarray]
-) -> tuple[float, float]:
-    """How far the two networks' alphas differ, both at the size of the packed one.
-
-    Args:
-      checkpoint: The network before packing.
-      packed: The network that `pack_checkpoint` made of it.
-      images: Photos, uint8 [H, W, 3].
-
-    Returns:
-      The mean absolute difference over all photos, and the largest, in [0, 1].
-    """
-    before, after = (
-        Predictor(JaxRuntime(Checkpoint(packed.config, jax.tree.map(np.float32, one.variables))))
-        for one in (checkpoint, packed)
-    )
-    differences = [np.abs(before(image) - after(image)) for image in images]
-    means, largest = ([f(one) for one in differences] for f in (np.mean, np.max))
-    return float(np.mean(means)), float(max(largest))
 
 
 def _pack_leaf(path: tuple[Any, ...], leaf: Any) -> np.ndarray:

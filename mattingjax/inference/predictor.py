@@ -10,13 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
+import jax
 import numpy as np
 
-from mattingjax.checkpoints import DEFAULT_WEIGHTS
+from mattingjax.checkpoints import DEFAULT_WEIGHTS, Checkpoint
 from mattingjax.errors import ImageError, MattingError
 from mattingjax.images import as_image, read_size, resize
 from mattingjax.images.decoding import Source
-from mattingjax.inference.runtimes import Runtime, create_runtime
+from mattingjax.inference.runtimes import JaxRuntime, Runtime, create_runtime
 from mattingjax.networks import Preprocessing
 
 MIN_SIDE, MAX_ASPECT = 16, 16
@@ -182,3 +183,25 @@ def create_predictor(
             f'artefact, got {path_or_name!r}'
         )
     return Predictor(create_runtime(path_or_name, runtime))
+
+
+def compare_alphas(
+    checkpoint: Checkpoint, packed: Checkpoint, images: Iterable[np.ndarray]
+) -> tuple[float, float]:
+    """How far the two networks' alphas differ, both at the size of the packed one.
+
+    Args:
+      checkpoint: The network before packing.
+      packed: The network that `pack_checkpoint` made of it.
+      images: Photos, uint8 [H, W, 3].
+
+    Returns:
+      The mean absolute difference over all photos, and the largest, in [0, 1].
+    """
+    before, after = (
+        Predictor(JaxRuntime(Checkpoint(packed.config, jax.tree.map(np.float32, one.variables))))
+        for one in (checkpoint, packed)
+    )
+    differences = [np.abs(before(image) - after(image)) for image in images]
+    means, largest = ([f(one) for one in differences] for f in (np.mean, np.max))
+    return float(np.mean(means)), float(max(largest))
