@@ -8,7 +8,7 @@ from typing import Any
 from exporters import tf_operations
 from mattingjax.errors import MattingError, missing_package
 from mattingjax.inference.screening.frozen_graph import ALLOWED_OPS
-from mattingjax.networks import ModelConfig, Variables, apply_model
+from mattingjax.networks import ModelConfig, Variables, apply_model, create_model
 from mattingjax.networks.replacement import replace_operations
 from mattingjax.process.packages import import_tensorflow
 
@@ -125,7 +125,7 @@ def _fold_constants(graph: Any, output_name: str) -> Any:
 
 def _name_nodes(graph: Any, kept: set[str], config: ModelConfig) -> Any:
     """Names nodes by their place in the network, without the tracer's own prefixes."""
-    prefix = type(config.architecture).__name__.removesuffix('Config')
+    prefix = type(create_model(config)).__name__  # Flax's outermost scope
     names: dict[str, str] = {}
     for node in graph.node:
         _, found, path = node.name.partition(f'/{prefix}/')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 MAX_LINE = 300  # characters of a line for people, whatever is in it
-_READ = 4  # a message may have megabytes: only so many times what is shown is looked at
+_READ = 4  # only so many times the shown length is looked at: a message may have megabytes
 _SHORTEST_WORD = 60  # long words are cut to this before the line itself is cut
 
 

@@ -55,10 +55,14 @@ def main() -> None:
     from mattingjax import pruning
     from mattingjax.checkpoints import load_checkpoint
     from mattingjax.evaluation import Folders
-    from mattingjax.evaluation.pruning import compare_pruning, format_comparison, square_pair
+    from mattingjax.evaluation.pruning import (
+        compare_pruning,
+        draw_comparison,
+        format_comparison,
+        load_squares,
+    )
     from mattingjax.files import check_folder, write_file
-    from mattingjax.images import encode_png, resize
-    from mattingjax.images.compositing import to_uint8
+    from mattingjax.images import encode_png
     from mattingjax.images.sheets import make_sheet
 
     check_folder(Path(_OUTPUT.value))
@@ -73,12 +77,10 @@ def main() -> None:
             images=Path(_IMAGES.value), alphas=Path(_ALPHAS.value), alpha_values=values
         ),
     }
-    sets = {}
-    for name, dataset in ((name, given.open()) for name, given in folders.items()):
-        records = (dataset[i] for i in range(0, len(dataset), -(-len(dataset) // _PHOTOS.value)))
-        sets[name] = [
-            square_pair(record['image'], record['alpha'], config.input_size) for record in records
-        ]
+    sets = {
+        name: load_squares(given.open(), config.input_size, _PHOTOS.value)
+        for name, given in folders.items()
+    }
     batches = list(
         pruning.load_batches(config, pruning.choose_photos(_TRAIN_IMAGES.value, _PHOTOS.value))
     )
@@ -100,11 +102,7 @@ def main() -> None:
         }
         outcomes = compare_pruning(checkpoint, options, sets, batches, gradients)
         print(f'\n{amount}\n\n{format_comparison(outcomes)}', flush=True)
-        for key, pictures in sets.items():
-            image, true_alpha = pictures[0]
-            alphas = [true_alpha, *(outcome.alphas[key] for outcome in outcomes.values())]
-            row = [image, *map(to_uint8, alphas)]
-            rows.append([resize(picture, 192, 192) for picture in row])
+        rows += draw_comparison(outcomes, sets)
     titles = ['photo', 'true alpha', *outcomes]
     picture = Path(_OUTPUT.value) / 'pruning.png'
     write_file(picture, encode_png(make_sheet(rows, titles)))

@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 
 from mattingjax.checkpoints import Checkpoint
+from mattingjax.config.pruning import PruneOptions
+from mattingjax.data.folders import FileDataset
 from mattingjax.evaluation.metrics import mad
+from mattingjax.images import resize
+from mattingjax.images.compositing import to_uint8
 from mattingjax.networks import apply_compiled
-from mattingjax.pruning.options import PruneOptions
 from mattingjax.pruning.photos import load_square
 from mattingjax.pruning.plan import plan_pruning, prune_checkpoint, restore_checkpoint
 from mattingjax.pruning.recalibration import recalibrate
 
+_DRAWN_SIDE = 192  # pixels of each picture
 Pairs = Sequence[tuple[np.ndarray, np.ndarray]]  # uint8 [S, S, 3] and float32 [S, S]
 
 
@@ -52,6 +56,23 @@ def square_pair(image: np.ndarray, alpha: np.ndarray, size: int) -> tuple[np.nda
     """
     grey = np.repeat(np.round(alpha[..., None] * 255).astype(np.uint8), 3, axis=2)
     return load_square(image, size), load_square(grey, size)[..., 0].astype(np.float32) / 255
+
+
+def load_squares(
+    dataset: FileDataset, size: int, count: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Loads photos and alphas, evenly chosen, as `square_pair` crops them.
+
+    Args:
+      dataset: Photos with their alphas.
+      size: The network's input size S in pixels.
+      count: The most photos to load.
+
+    Returns:
+      uint8 [S, S, 3] and float32 [S, S] in [0, 1] of each photo.
+    """
+    records = (dataset[i] for i in range(0, len(dataset), -(-len(dataset) // count)))
+    return [square_pair(record['image'], record['alpha'], size) for record in records]
 
 
 def compare_pruning(
@@ -127,3 +148,24 @@ def format_comparison(outcomes: Mapping[str, Outcome]) -> str:
         cells += ['' if error is None else f'{100 * error:.2f}' for error in errors]
         lines.append('| ' + ' | '.join(cells) + ' |')
     return '\n'.join(lines)
+
+
+def draw_comparison(
+    outcomes: Mapping[str, Outcome], sets: Mapping[str, Pairs]
+) -> list[list[np.ndarray]]:
+    """Pictures of the first photo of each set, for `mattingjax.images.sheets.make_sheet`.
+
+    Args:
+      outcomes: What `compare_pruning` returns.
+      sets: The sets that it was given.
+
+    Returns:
+      A row for each set: the photo, its true alpha, and the alpha of each outcome.
+    """
+    rows = []
+    for key, pairs in sets.items():
+        image, true_alpha = pairs[0]
+        alphas = [true_alpha, *(outcome.alphas[key] for outcome in outcomes.values())]
+        pictures = [image, *map(to_uint8, alphas)]
+        rows.append([resize(picture, _DRAWN_SIDE, _DRAWN_SIDE) for picture in pictures])
+    return rows

@@ -297,6 +297,13 @@ def test_a_network_that_amplifies_rounding_is_held_to_float64(mmnet):
         verifier.check('a', 'fp16', exact + np.nan, near)
 
 
+def test_an_unknown_order_of_colours_is_refused():
+    from exporters.options import ExportOptions
+
+    with pytest.raises(MattingError, match=r'embed_preprocessing: expected one of .* got .RBG'):
+        ExportOptions(embed_preprocessing='RBG')
+
+
 def test_a_jax_that_is_too_new_is_told_before_any_work(monkeypatch):
     from exporters import frozen_graph
 
