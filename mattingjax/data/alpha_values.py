@@ -201,8 +201,8 @@ def _has_labels_beside_white(numbers: np.ndarray, levels: np.ndarray, top: int) 
     if top not in levels or len(levels) > len(inner) + 2 or not 0 < len(inner) <= _MOST_LABELS:
         return False
     is_trimap = len(inner) == 1 and 0.4 * top <= inner[0] <= 0.6 * top
-    is_even = inner.tolist() == [top // 3, top // 3 * 2]  # the greys of 2-bit pictures
-    if is_trimap or is_even or (len(inner) > 2 and inner[-1] > _LARGEST_LABEL):
+    is_two_bits = inner.tolist() == [top // 3, top // 3 * 2]  # the greys of 2-bit pictures
+    if is_trimap or is_two_bits or (len(inner) > 2 and inner[-1] > _LARGEST_LABEL):
         return False
     return _solid_share(np.where(numbers == top, 0, numbers), 1) >= _SCATTERED
 

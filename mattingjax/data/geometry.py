@@ -14,7 +14,7 @@ from mattingjax.errors import MattingError
 from mattingjax.images import resize
 from mattingjax.images.compositing import to_uint8
 
-Picture = Callable[[np.ndarray], np.ndarray]
+_PixelFunction = Callable[[np.ndarray], np.ndarray]
 
 _FIELDS = ('image', 'alpha', 'foreground')
 # A person is cut off by the lower border if their width there is at least this share of their
@@ -260,12 +260,12 @@ def _warp(record: Record, matrix: np.ndarray, offset: np.ndarray, size: tuple[in
     return _resample(record, warp)
 
 
-def _select(record: Record, function: Picture) -> Record:
+def _select(record: Record, function: _PixelFunction) -> Record:
     """Applies a function that only picks pixels."""
     return record | {name: function(record[name]) for name in _FIELDS if name in record}
 
 
-def _resample(record: Record, function: Picture) -> Record:
+def _resample(record: Record, function: _PixelFunction) -> Record:
     """Applies a function that averages pixels, the colours of a cut-out weighted by its alpha.
 
     Unweighted, the arbitrary colours of transparent pixels would bleed into the edges.

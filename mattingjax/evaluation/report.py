@@ -135,9 +135,8 @@ def write_report(path: Path, report: EvaluationReport, about: Mapping[str, Any])
     contents = {csv_file: _format_csv(report)}
     if report.pictures:
         contents[panel_file] = encode_png(draw_worst(report))
-    contents[json_file] = _format_json(
-        report, about
-    )  # last, so that it stands for a complete report
+    # Written last, so that a JSON file means a complete report.
+    contents[json_file] = _format_json(report, about)
     for file, content in contents.items():
         write_file(file, content)
     return list(contents)
