@@ -24,7 +24,7 @@ _CHECKPOINT = flags.DEFINE_string(
 _INPUT = flags.DEFINE_string(
     'input', None, 'A photo, a folder (searched recursively), or - for stdin.', required=True
 )
-_OUTPUT = flags.DEFINE_string('output', None, 'Folder of the results; with --input=- not needed.')
+_OUTPUT = flags.DEFINE_string('output', None, 'Folder of the results; not for --input=-.')
 _BACKGROUND = flags.DEFINE_string(
     'background', None, "A colour ('white', '#00b140') or a picture; makes composites too."
 )
@@ -42,7 +42,7 @@ _RUNTIME = flags.DEFINE_enum(
     None,
     ['jax', 'openvino', 'onnxruntime', 'tensorflow'],
     'What runs the network: jax for a checkpoint; openvino, onnxruntime or tensorflow for an '
-    'artefact. Default: what suits it.',
+    'artefact. Default: the one that suits it.',
 )
 command_line.define_compilation_cache()
 

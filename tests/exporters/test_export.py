@@ -211,7 +211,7 @@ def test_a_pruned_network_is_exported_like_any_other(
     from exporters.export import ExportOptions, export_checkpoint
 
     steps = Steps()
-    monkeypatch.setattr('exporters.export.show_progress', steps)
+    monkeypatch.setattr('exporters.pipeline.show_progress', steps)
     from mattingjax.pruning import PruneOptions, plan_pruning, prune_checkpoint
 
     dense = request.getfixturevalue(network)
@@ -243,7 +243,7 @@ def test_an_artefact_that_differs_is_not_kept(mmnet_path, photo_path, tmp_path, 
         params['final_block'] = {**head, 'bias': head['bias'] + np.float32([0.01, 0])}
         return config, {**variables, 'params': params}
 
-    monkeypatch.setattr(export, 'fold_scaling', disturb)
+    monkeypatch.setattr('exporters.pipeline.fold_scaling', disturb)
     options = export.ExportOptions(formats=('onnx',), photos=(photo_path,))
     with pytest.raises(
         verify.VerificationError, match=r'model.onnx in onnxruntime: .*waves.png 1x64'
@@ -295,6 +295,13 @@ def test_a_network_that_amplifies_rounding_is_held_to_float64(mmnet):
         Verifier(mmnet, [far]).check('a', 'fp32', exact + 6e-3, near)
     with pytest.raises(VerificationError):
         verifier.check('a', 'fp16', exact + np.nan, near)
+
+
+def test_an_unknown_order_of_colours_is_refused():
+    from exporters.options import ExportOptions
+
+    with pytest.raises(MattingError, match=r'embed_preprocessing: expected one of .* got .RBG'):
+        ExportOptions(embed_preprocessing='RBG')
 
 
 def test_a_jax_that_is_too_new_is_told_before_any_work(monkeypatch):

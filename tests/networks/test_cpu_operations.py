@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mattingjax.networks import cpu_convolutions, cpu_operations, create_model, layers, operations
+from mattingjax.networks.replacement import replace_operations
 
 
 def random(*shape: int, seed: int = 0) -> np.ndarray:
@@ -160,7 +161,7 @@ def test_gradients_of_a_network(request, network):
     images = random(2, 64, 96, 3)
 
     def loss(params, replacements):
-        with operations.replace_operations(replacements):
+        with replace_operations(replacements):
             outputs, updates = model.apply(
                 {**variables, 'params': params}, images, train=True, mutable=['batch_stats']
             )

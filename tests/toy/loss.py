@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import jax
 
-from mattingjax.networks.pixelwise import alpha_loss, gradient_loss, resize
+from mattingjax.networks.losses import alpha_loss, gradient_loss, resize
 
 
 def toy_loss(

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 import mattingjax
 from mattingjax.config import train_config
 from mattingjax.training import train
-from mattingjax.training.tables import read_table
+from mattingjax.training.recorder import read_table
 from tests import forked
 from tests.conftest import ROOT
 from tests.toy import TOY

@@ -1,6 +1,6 @@
 import pytest
 
-from mattingjax.training.tables import read_table
+from mattingjax.training.recorder import read_table
 from tests.training.conftest import run_training
 
 pytestmark = pytest.mark.usefixtures('quickly_compiled')

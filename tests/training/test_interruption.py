@@ -8,7 +8,7 @@ import pytest
 
 from mattingjax.training import train
 from mattingjax.training.loop import Training
-from mattingjax.training.tables import read_table
+from mattingjax.training.recorder import read_table
 from tests.training.conftest import (
     STEPS,
     WHOLE,

@@ -12,8 +12,8 @@ from mattingjax.errors import MattingError
 from mattingjax.training import NotFiniteError, train
 from mattingjax.training.inputs import create_batches, open_sources
 from mattingjax.training.loop import Training
+from mattingjax.training.recorder import read_table
 from mattingjax.training.settings import complete_settings
-from mattingjax.training.tables import read_table
 from mattingjax.training.workdir import remove_leftovers
 from tests.training.conftest import (
     STEPS,

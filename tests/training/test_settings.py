@@ -9,7 +9,7 @@ import pytest
 from mattingjax.config import dataset_config, prune_config, train_config
 from mattingjax.errors import MAX_LINE, MattingError
 from mattingjax.networks import network_names
-from mattingjax.training import capacity, train
+from mattingjax.training import memory, train
 from mattingjax.training.experiment import create_experiment
 from mattingjax.training.inputs import open_sources
 from mattingjax.training.rules import DATASET, TRAINING
@@ -191,7 +191,7 @@ def test_a_folder_holds_the_settings_that_followed(tmp_path, modnet_path):
 )
 def test_settings_of_the_other_network(changes, message):
     with pytest.raises(MattingError, match=message):
-        create_experiment(tiny_config('modnet', **changes))
+        create_experiment(complete_settings(tiny_config('modnet', **changes)))
 
 
 @pytest.mark.parametrize(
@@ -207,8 +207,8 @@ def test_settings_of_the_other_network(changes, message):
     ],
 )  # fmt: skip
 def test_what_cannot_fit_is_refused(monkeypatch, tmp_path, changes, message):
-    monkeypatch.setattr(capacity, '_host_memory', lambda: 8 * 2**30)
-    config = tiny_config('mmnet', model__input_size=64, **changes)
+    monkeypatch.setattr(memory, '_host_memory', lambda: 8 * 2**30)
+    config = tiny_config(model__input_size=64, **changes)
     with pytest.raises(MattingError, match=message):
         train(config, tmp_path / 'run')
     assert not (tmp_path / 'run').exists()

@@ -7,7 +7,8 @@ from flax.traverse_util import flatten_dict
 from mattingjax.checkpoints import hash_checkpoint, load_checkpoint
 from mattingjax.config import train_config
 from mattingjax.errors import MattingError
-from mattingjax.training.experiment import create_experiment, describe_origin
+from mattingjax.training.experiment import create_experiment
+from mattingjax.training.settings import complete_settings
 from mattingjax.training.state import create_state, join, split
 
 
@@ -51,7 +52,7 @@ def test_from_scratch_what_is_frozen_is_the_checkpoints(modnet, modnet_path):
     config.model.from_scratch = True
     config.model.freeze = ('backbone/*', 'lr_branch/*/bn/*')
     config.dataset.kind = 'synthetic'
-    found = flatten_dict(create_experiment(config).initial.variables, sep='/')
+    found = flatten_dict(create_experiment(complete_settings(config)).initial.variables, sep='/')
     loaded = flatten_dict(modnet.variables, sep='/')
     assert found.keys() == loaded.keys()
     kept = {
@@ -63,6 +64,6 @@ def test_from_scratch_what_is_frozen_is_the_checkpoints(modnet, modnet_path):
     for path, value in loaded.items():
         assert np.array_equal(found[path], value) == (path in kept), path
     # Its origin is the checkpoint that was named, not what was drawn.
-    start = describe_origin(create_experiment(config))['start']
+    start = create_experiment(complete_settings(config)).origin['start']
     assert start['checkpoint'] == str(modnet_path)
     assert start['sha256'] == hash_checkpoint(load_checkpoint(modnet_path))

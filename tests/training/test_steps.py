@@ -14,9 +14,9 @@ from mattingjax.networks import create_model, normalise
 from mattingjax.networks.mmnet.loss import mmnet_loss
 from mattingjax.pruning import channel_groups, prune, select_uniform
 from mattingjax.training.experiment import create_experiment
-from mattingjax.training.objective import Objective
+from mattingjax.training.objective import Objective, l2_regularization
 from mattingjax.training.optimizers import create_optimizer
-from mattingjax.training.regularization import l2_regularization
+from mattingjax.training.settings import complete_settings
 from mattingjax.training.state import create_state
 from mattingjax.training.steps import StepInputs, StepOptions, create_train_step
 from tests.training.conftest import tiny_config
@@ -209,10 +209,12 @@ def test_a_teacher_of_another_network_and_dropout(toy, modnet):
 
 def lower(**changes):
     """The program of a step of these settings, as XLA gets it."""
-    experiment = create_experiment(tiny_config(optimizer__schedule='cosine', **changes))
+    experiment = create_experiment(
+        complete_settings(tiny_config(optimizer__schedule='cosine', **changes))
+    )
     create = experiment.create_optimizer
     step = create_train_step(
-        experiment.initial.config, experiment.objective, create, experiment.options
+        experiment.initial.config, experiment.objective, create, experiment.step_options
     )
     state = create_state(experiment.initial.variables, create(optax.constant_schedule(0.0)))
     batch = {name: value for name, value in make_batch().items() if name != 'trimap'}
