@@ -14,9 +14,9 @@ from exporters.ascend.op_check import check_ops
 from exporters.frozen_graph import count_ops
 from exporters.onnx_graph import conversion
 from mattingjax.errors import MattingError
-from mattingjax.files import hash_file
 from mattingjax.inference.sessions import METADATA_KEY
 from mattingjax.inference.signature import Signature
+from mattingjax.process.files import hash_file
 
 # Largest absolute differences to the JAX network's alpha.
 TOLERANCES = {'fp32': 1e-4, 'fp16': 5e-3}

@@ -10,9 +10,9 @@ import numpy as np
 from exporters.options import ExportOptions
 from exporters.pipeline import export_checkpoint
 from mattingjax.checkpoints import Checkpoint, save_checkpoint
-from mattingjax.files import scratch_folder
 from mattingjax.inference.sessions import OpenVinoSession
 from mattingjax.networks import ModelConfig, init_variables
+from mattingjax.process.files import scratch_folder
 from mattingjax.process.timing import time_in_turn
 
 _ROUNDS = 20

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from mattingjax.errors import ArtefactError, MattingError
-from mattingjax.files import scratch_folder
 from mattingjax.inference.sessions import (
     OnnxSession,
     OpenVinoSession,
@@ -16,6 +15,7 @@ from mattingjax.inference.sessions import (
     create_session,
     find_ends,
 )
+from mattingjax.process.files import scratch_folder
 from mattingjax.process.packages import import_openvino, import_tensorflow
 
 _CAPABILITIES = {'f32': 'FP32', 'bf16': 'BF16', 'f16': 'FP16'}

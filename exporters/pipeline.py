@@ -26,10 +26,10 @@ from exporters.manifest import create_manifest, describe_network, spare_other_fi
 from exporters.onnx_graph.conversion import create_onnx
 from exporters.options import ExportOptions, check_pixels
 from mattingjax import Checkpoint, load_checkpoint
-from mattingjax.files import check_new_folder, new_folder
 from mattingjax.images import encode_png
 from mattingjax.inference.signature import MANIFEST_FILE, Signature
 from mattingjax.networks import ModelConfig, check_size
+from mattingjax.process.files import check_new_folder, new_folder
 from mattingjax.process.progress import show_progress
 
 _KIND = ('an export', MANIFEST_FILE)

@@ -61,9 +61,9 @@ def main() -> None:
         format_comparison,
         load_squares,
     )
-    from mattingjax.files import check_folder, write_file
     from mattingjax.images import encode_png
     from mattingjax.images.sheets import make_sheet
+    from mattingjax.process.files import check_folder, write_file
 
     check_folder(Path(_OUTPUT.value))
     checkpoint = load_checkpoint(_CHECKPOINT.value)

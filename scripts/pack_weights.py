@@ -33,8 +33,8 @@ def main() -> None:
     from mattingjax.checkpoints import check_target, load_checkpoint, save_checkpoint
     from mattingjax.checkpoints.packing import pack_checkpoint
     from mattingjax.data.folders import open_images
-    from mattingjax.files import read_file
     from mattingjax.inference.predictor import compare_alphas
+    from mattingjax.process.files import read_file
 
     check_target(_OUTPUT.value, overwrite=_OVERWRITE.value)
     card = read_file(Path(_CARD.value))

@@ -50,9 +50,9 @@ command_line.define_compilation_cache()
 def main() -> int:
     # Imported here, so that --help and wrong flags answer at once.
     from mattingjax.errors import MattingError
-    from mattingjax.files import check_folder
     from mattingjax.images.compositing import Background
     from mattingjax.inference import create_predictor, folders
+    from mattingjax.process.files import check_folder
 
     source = _INPUT.value
     if source == '-' and _OUTPUT.value:

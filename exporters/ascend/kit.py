@@ -14,8 +14,8 @@ import string
 from pathlib import Path
 
 from mattingjax.errors import MattingError
-from mattingjax.files import current_umask, write_file
 from mattingjax.inference.signature import Signature
+from mattingjax.process.files import current_umask, write_file
 from mattingjax.process.interrupts import run_program
 
 SCRIPT_FILE = 'atc.sh'

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from mattingjax.config.schema import Schema, from_json, read_json
 from mattingjax.errors import ArtefactError, ConfigError, MattingError
-from mattingjax.files import hash_file
 from mattingjax.inference.screening import MAX_PIXELS
 from mattingjax.inference.sessions import check_artefact, create_session
 from mattingjax.inference.signature import (
@@ -25,6 +24,7 @@ from mattingjax.inference.signature import (
     Signature,
     read_signature,
 )
+from mattingjax.process.files import hash_file
 
 INDEX_FILE, PREVIEW_FILE = 'index.json', 'preview.png'
 IMAGES_FOLDER, MASKS_FOLDER = 'images', 'masks'

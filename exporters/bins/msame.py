@@ -24,9 +24,9 @@ from exporters.bins.files import read_values
 from exporters.bins.index import IMAGES_FOLDER, INDEX_FILE, Index, Layout, read_index
 from exporters.bins.outputs import OUTPUT_SUFFIX, check_name
 from mattingjax.errors import ArtefactError, MattingError
-from mattingjax.files import SCRATCH_FILE, check_folder, scratch_folder
 from mattingjax.inference.sessions import READERS, Session, create_session
 from mattingjax.inference.signature import check_numbers, read_signature
+from mattingjax.process.files import SCRATCH_FILE, check_folder, scratch_folder
 
 FORMATS = ('BIN', 'TXT')
 _VALUES_PER_LINE = 100

@@ -12,9 +12,9 @@ import numpy as np
 from exporters.bins.index import Index
 from mattingjax.data.folders import list_some
 from mattingjax.errors import MattingError, OutputError
-from mattingjax.files import LONGEST_NAME, read_file
 from mattingjax.images import name_key
 from mattingjax.inference.signature import TOLERANCE
+from mattingjax.process.files import LONGEST_NAME, read_file
 
 DTYPES = ('float16', 'float32')
 _MAX_DIGITS = 32  # bytes of a value in a .txt, with the blank after it; 9 suffice msame, 18 NumPy

@@ -26,10 +26,10 @@ from exporters.bins.outputs import check_name
 from mattingjax.data.folders import FileDataset, describe_clash
 from mattingjax.data.records import Record
 from mattingjax.errors import MattingError, OutputError
-from mattingjax.files import check_new_folder, new_folder
 from mattingjax.images import encode_png, name_key, resize
 from mattingjax.images.sheets import make_row, make_sheet, shrink
 from mattingjax.inference.predictor import resize_photo
+from mattingjax.process.files import check_new_folder, new_folder
 from mattingjax.process.progress import show_progress
 
 _PREVIEWED, _PREVIEW_SIDE = 6, 320

@@ -20,8 +20,8 @@ from mattingjax.checkpoints.checkpoint import Checkpoint
 from mattingjax.checkpoints.variables import explain_failure, load_variables, save_variables
 from mattingjax.config.schema import read_json
 from mattingjax.errors import CheckpointError, MattingError, OutputError
-from mattingjax.files import check_new_folder, new_folder
 from mattingjax.networks import ModelConfig, Variables
+from mattingjax.process.files import check_new_folder, new_folder
 
 CONFIG_FILE, VARIABLES_FOLDER = 'config.json', 'variables'
 DEFAULT_WEIGHTS = 'modnet_p'  # the weights with the best mattes

@@ -13,8 +13,8 @@ import jax
 import numpy as np
 
 from mattingjax.errors import CheckpointError, unwrapped
-from mattingjax.files import plainly_named
 from mattingjax.networks import ModelConfig, Variables, find_bad_value, variable_shapes
+from mattingjax.process.files import plainly_named
 
 _MAX_UNFOLDING = 100  # files may take so many times their size in memory
 _FREE_BYTES = 2**26  # small files may take so much whatever their size

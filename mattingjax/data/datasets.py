@@ -27,8 +27,8 @@ from mattingjax.data.folders import (
 from mattingjax.data.records import Dataset, PhotoFiles, Record, RecordError
 from mattingjax.data.synthetic import SyntheticPortraits
 from mattingjax.errors import MattingError
-from mattingjax.files import hash_file, read_file
 from mattingjax.images import find_path, name_key
+from mattingjax.process.files import hash_file, read_file
 
 __all__ = [
     'KINDS',

@@ -19,8 +19,8 @@ from mattingjax.errors import MattingError, OutputError, one_line
 from mattingjax.evaluation.comparison import EvaluationReport
 from mattingjax.evaluation.metrics import METRICS
 from mattingjax.evaluation.panel import draw_panel
-from mattingjax.files import check_folder, write_file
 from mattingjax.images import encode_png
+from mattingjax.process.files import check_folder, write_file
 
 _TOOLS = ('mattingjax', 'jax', 'numpy', 'scipy', 'opencv-python-headless', 'pillow')
 _WIDEST = 48  # characters of a name in the table

@@ -19,10 +19,10 @@ from mattingjax.evaluation.datasets import (
 )
 from mattingjax.evaluation.options import EvaluationOptions
 from mattingjax.evaluation.report import check_report, format_protocol, format_table, write_report
-from mattingjax.files import check_outside, hash_file
 from mattingjax.images import find_images
 from mattingjax.inference import create_predictor
 from mattingjax.inference.sessions import READERS
+from mattingjax.process.files import check_outside, hash_file
 
 _COMPOSITION = (
     'backgrounds, sorted by path and shuffled by numpy.random.default_rng(seed).permutation, dealt '

@@ -13,9 +13,9 @@ from mattingjax.errors import MattingError
 from mattingjax.evaluation.options import EvaluationOptions
 from mattingjax.evaluation.report import write_report
 from mattingjax.evaluation.run import Folders, evaluate_folders
-from mattingjax.files import check_folder, write_file
 from mattingjax.networks import ModelConfig
 from mattingjax.networks.complexity import measure_complexity
+from mattingjax.process.files import check_folder, write_file
 
 # Metric → its title in the table, and the factor of its values there.
 _METRICS = {'mad': ('MAD', 1e2), 'mse': ('MSE', 1e2), 'mean_gradient': ('mean gradient', 1e3)}

@@ -13,7 +13,6 @@ import numpy as np
 
 from mattingjax.checkpoints import Checkpoint
 from mattingjax.errors import WeightsError
-from mattingjax.files import hash_file
 from mattingjax.importers import hub, mmnet_tf, modnet_names, modnet_onnx, torch_file
 from mattingjax.importers.matching import Candidate, assemble
 from mattingjax.networks import (
@@ -23,6 +22,7 @@ from mattingjax.networks import (
     Variables,
     create_model_config,
 )
+from mattingjax.process.files import hash_file
 
 __all__ = ['import_weights']
 

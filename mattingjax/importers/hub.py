@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from mattingjax.errors import WeightsError, missing_package
-from mattingjax.files import hash_file
+from mattingjax.process.files import hash_file
 from mattingjax.process.progress import say
 
 SCHEME = 'hf://'

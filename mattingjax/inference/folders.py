@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 
 from mattingjax.errors import ImageError, MattingError, OutputError
-from mattingjax.files import LONGEST_NAME, check_folder, write_file
 from mattingjax.images import (
     Photo,
     describe_others,
@@ -32,6 +31,7 @@ from mattingjax.images.compositing import (
 )
 from mattingjax.images.sheets import make_panel
 from mattingjax.inference import Predictor
+from mattingjax.process.files import LONGEST_NAME, check_folder, write_file
 from mattingjax.process.progress import say, show_progress
 
 OUTPUTS = ('alpha', 'cutout', 'composite', 'panel')

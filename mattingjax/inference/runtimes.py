@@ -13,7 +13,6 @@ import numpy as np
 
 from mattingjax.checkpoints import Checkpoint, load_checkpoint
 from mattingjax.errors import ArtefactError, MattingError
-from mattingjax.importers.hub import SCHEME
 from mattingjax.inference.sessions import READERS, SESSIONS, create_session
 from mattingjax.inference.signature import MANIFEST_FILE, check_alpha, read_signature
 from mattingjax.networks import ModelConfig, Preprocessing, Variables, apply_compiled
@@ -164,7 +163,7 @@ def create_runtime(path_or_name: Path | str, runtime: str | None = None) -> Runt
     """
     if runtime is not None and runtime not in RUNTIMES:
         raise MattingError(f'runtime: expected one of {", ".join(RUNTIMES)}, got {runtime!r}')
-    if str(path_or_name).startswith(SCHEME):
+    if '://' in str(path_or_name):
         raise MattingError(
             f'{path_or_name}: weights of another format; scripts/import_weights.py (or '
             'import_weights and save_checkpoint) makes a checkpoint of them'

@@ -12,7 +12,7 @@ from pathlib import Path
 from absl import logging
 
 from mattingjax.errors import OutputError
-from mattingjax.files import check_folder
+from mattingjax.process.files import check_folder
 
 MAX_BYTES = 2**30  # of all programs that are kept; a training step has about 5 MB
 

@@ -17,9 +17,9 @@ from mattingjax.data.folders import FileDataset, open_images, open_pairs
 from mattingjax.data.records import RecordError
 from mattingjax.errors import ImageError, MattingError
 from mattingjax.evaluation.panel import draw_panel, draw_row
-from mattingjax.files import check_new_folder, check_outside, new_folder
 from mattingjax.images.compositing import to_uint8
 from mattingjax.inference import create_predictor
+from mattingjax.process.files import check_new_folder, check_outside, new_folder
 from mattingjax.process.progress import say, show_progress
 from mattingjax.training.bystanders import shows_people
 

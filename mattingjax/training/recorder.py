@@ -14,8 +14,8 @@ import numpy as np
 
 from mattingjax.data.records import choose_evenly
 from mattingjax.errors import missing_package
-from mattingjax.files import write_file
 from mattingjax.images import encode_png
+from mattingjax.process.files import write_file
 from mattingjax.training.pictures import draw_curves, draw_mattes
 from mattingjax.training.validation import Example
 

@@ -15,10 +15,10 @@ import numpy as np
 from mattingjax.data.synthetic.portraits import SyntheticPortraits, render_portrait
 from mattingjax.data.workers import prepare_worker
 from mattingjax.errors import MattingError
-from mattingjax.files import new_folder, write_file
 from mattingjax.images import encode_png, resize
 from mattingjax.images.compositing import composite, cut_out
 from mattingjax.images.sheets import make_sheet
+from mattingjax.process.files import new_folder, write_file
 from mattingjax.process.progress import show_progress
 
 KIND, DESCRIPTION = 'a set of portraits', 'portraits.json'
