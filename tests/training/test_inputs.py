@@ -62,6 +62,8 @@ def test_what_is_validated_on(photos, changes, kind, split, counts):
     config = train_config('mmnet')
     for path, value in changes.items():
         put(config, path, str(photos / value) if path.endswith('root') else value)
+    config.loss.supervised = 0.0  # so that photos need no alphas
+    config.data.backgrounds = str(photos / 'plain')
     config = complete_settings(config)
     assert (config.validation.kind, config.validation.split) == (kind, split)
     sources = open_sources(config)

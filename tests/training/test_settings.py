@@ -208,7 +208,7 @@ def test_settings_of_the_other_network(changes, message):
 )  # fmt: skip
 def test_what_cannot_fit_is_refused(monkeypatch, tmp_path, changes, message):
     monkeypatch.setattr(memory, '_host_memory', lambda: 8 * 2**30)
-    config = tiny_config(model__input_size=64, **changes)
+    config = tiny_config('mmnet', model__input_size=64, **changes)
     with pytest.raises(MattingError, match=message):
         train(config, tmp_path / 'run')
     assert not (tmp_path / 'run').exists()
