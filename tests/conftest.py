@@ -259,3 +259,11 @@ def write_state_dict(path: Path, tensors: dict[str, np.ndarray]) -> None:
         for key, (name, tensor) in zip(storages, tensors.items(), strict=True)
     }
     write_torch_file(path, content, storages)
+
+
+@pytest.fixture(scope='session')
+def toy() -> Checkpoint:
+    """A checkpoint of the network of three layers that tests/toy holds."""
+    from tests.toy import TOY
+
+    return random_checkpoint(create_model_config(TOY.name, input_size=64))

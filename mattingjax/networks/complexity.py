@@ -10,8 +10,34 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mattingjax.networks import ModelConfig, check_size, create_model, variable_shapes
+from mattingjax.errors import ConfigError
+from mattingjax.networks import (
+    ModelConfig,
+    check_size,
+    create_model,
+    create_model_config,
+    find_network,
+    variable_shapes,
+)
 from mattingjax.networks.layers import Conv
+
+
+def create_published_config(network: str, width_multiplier: float | None = None) -> ModelConfig:
+    """The configuration of a network with its published widths.
+
+    Args:
+      network: Its name.
+      width_multiplier: Factor of the widths, for networks that were published at several.
+
+    Raises:
+      ConfigError: There is no such network, or it was published at one width only.
+    """
+    if width_multiplier is None:
+        return create_model_config(network)
+    scale = find_network(network).scale
+    if scale is None:
+        raise ConfigError(f'width_multiplier: {network} was published at one width only')
+    return create_model_config(network, scale(width_multiplier))
 
 
 def measure_complexity(
@@ -26,8 +52,8 @@ def measure_complexity(
 
     Args:
       config: The network.
-      height: Of the input in pixels; the network's input size if None.
-      width: Likewise.
+      height: Height of the input in pixels; the network's input size if None.
+      width: Width of the input in pixels; the network's input size if None.
 
     Returns:
       `parameters`: trainable numbers in all; `variables`: with BatchNorm's statistics; `macs`,

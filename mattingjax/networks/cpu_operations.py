@@ -20,6 +20,7 @@ from jax import lax
 
 from mattingjax.networks import operations
 from mattingjax.networks.cpu_convolutions import conv, depthwise_conv, sum_pixels
+from mattingjax.networks.replacement import Replacements, replace_operations
 
 _plain_relu6 = operations.relu6.plain
 _plain_upsample_2x = operations.upsample_2x.plain
@@ -31,7 +32,7 @@ def training_operations() -> contextlib.AbstractContextManager[None]:
     It belongs inside of the function that is compiled, around `model.apply`.
     """
     on_cpu = jax.default_backend() == 'cpu'
-    return operations.replace_operations(TRAINING if on_cpu else {})
+    return replace_operations(TRAINING if on_cpu else {})
 
 
 @jax.custom_vjp
@@ -73,7 +74,7 @@ def upsample_2x(x: jax.Array, *, half_pixel: bool) -> jax.Array:
     return _upsample_2x(x, half_pixel)
 
 
-TRAINING: operations.Replacements = {
+TRAINING: Replacements = {
     operations.batch_norm_training: batch_norm_training,
     operations.conv: conv,
     operations.depthwise_conv: depthwise_conv,

@@ -20,9 +20,9 @@ class ModelConfig:
     """A network, complete: everything needed to build it and to feed it.
 
     Attributes:
-      network: Its name, 'modnet' or 'mmnet'.
+      network: Its name in the registry, such as 'modnet' or 'mmnet'.
       architecture: Its widths.
-      input_size: Pixels of the short side (MODNet) or of both sides (MMNet).
+      input_size: Pixels of the short side, or of both sides (see `Preprocessing.resize`).
       preprocessing: How a photo becomes the input.
       provenance: How the variables came to be: JSON types, never interpreted.
     """
@@ -101,9 +101,9 @@ def create_model_config(
     """The configuration of a network with its published input size and preprocessing.
 
     Args:
-      network: Its name, 'modnet' or 'mmnet'.
+      network: Its name in the registry, such as 'modnet' or 'mmnet'.
       architecture: Its widths; the published ones if None.
-      input_size: Pixels; 512 for MODNet and 256 for MMNet if None.
+      input_size: Pixels of a side; the network's own, such as 512 for MODNet, if None.
       provenance: How the variables came to be.
 
     Raises:

@@ -1,98 +1,24 @@
-"""The operations that both networks are made of: plain functions on NHWC float32 arrays.
+"""The operations that networks are made of: functions on NHWC float32 arrays.
 
-Kernels are [height, width, in, out]. Whatever an exporter or a backend may want to lower in its own
-way is a function here and nowhere else, and `replace_operations` puts another in its place: one
-definition of each network serves training, prediction and export.
+Kernels are [height, width, in, out]. Each function can be replaced by another while a network is
+traced; see `replacement`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
-import functools
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mattingjax.networks.replacement import operation
+
 if TYPE_CHECKING:
     from mattingjax.networks.network import Preprocessing
 
 Padding = str | int  # 'SAME' as in TensorFlow, or as many pixels on every side as in PyTorch
-
-_P = ParamSpec('_P')
-_T_co = TypeVar('_T_co', covariant=True)
-Replacements = Mapping['Operation[..., Any]', Callable[..., Any]]
-_REPLACEMENTS: contextvars.ContextVar[Replacements] = contextvars.ContextVar(
-    'replacements',
-    default={},  # noqa: B039 (never changed in place)
-)
-
-
-class Operation(Generic[_P, _T_co]):
-    """A function that other functions of its signature can stand in for while a network is traced.
-
-    Called, it is what `replace_operations` puts in its place; else what `on` has for JAX's default
-    backend; else the function itself.
-
-    Args:
-      plain: The function itself.
-
-    Attributes:
-      plain: The function itself, which is never replaced.
-    """
-
-    def __init__(self, plain: Callable[_P, _T_co]):
-        functools.update_wrapper(self, plain)
-        self.plain = plain
-        self._on_backend: dict[str, Callable[_P, _T_co]] = {}
-
-    def on(self, backend: str) -> Callable[[Callable[_P, _T_co]], Callable[_P, _T_co]]:
-        """Decorates what computes it on a backend ('cpu') where the function itself is slow."""
-
-        def register(function: Callable[_P, _T_co]) -> Callable[_P, _T_co]:
-            self._on_backend[backend] = function
-            return function
-
-        return register
-
-    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _T_co:
-        function = _REPLACEMENTS.get().get(self)
-        if function is None and self._on_backend:
-            function = self._on_backend.get(jax.default_backend())
-        return (function or self.plain)(*args, **kwargs)
-
-    def __repr__(self) -> str:
-        return f'Operation({self.plain.__name__})'
-
-
-def operation(function: Callable[_P, _T_co]) -> Operation[_P, _T_co]:
-    """Makes an operation of a function."""
-    return Operation(function)
-
-
-@contextlib.contextmanager
-def replace_operations(replacements: Replacements) -> Iterator[None]:
-    """Within it, networks are traced with other functions of the same signatures.
-
-    What `jax.jit` has compiled before keeps the operations it was traced with: trace anew.
-
-    Args:
-      replacements: Operation → the function in its place.
-
-    Raises:
-      TypeError: One of those to be replaced is no operation.
-    """
-    for replaced in replacements:
-        if not isinstance(replaced, Operation):
-            raise TypeError(f'replacements: expected operations, got {replaced!r}')
-    token = _REPLACEMENTS.set(replacements)
-    try:
-        yield
-    finally:
-        _REPLACEMENTS.reset(token)
 
 
 @operation
@@ -144,8 +70,8 @@ def batch_norm(
       x: [N, H, W, C].
       mean: [C], as `variance`, `scale` and `bias`.
       variance: Running variance.
-      scale: Gamma.
-      bias: Beta.
+      scale: The factor of each channel (gamma).
+      bias: What is added to each channel (beta).
       epsilon: Added to the variance.
     """
     # The barrier keeps XLA from making an approximate reciprocal square root of it.
@@ -162,8 +88,8 @@ def batch_norm_training(
 
     Args:
       x: [N, H, W, C].
-      scale: Gamma, [C].
-      bias: Beta, [C].
+      scale: The factor of each channel (gamma), [C].
+      bias: What is added to each channel (beta), [C].
       epsilon: Added to the variance.
 
     Returns:

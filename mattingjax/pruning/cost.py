@@ -23,8 +23,8 @@ class Cost:
       parameters: Trainable numbers.
       macs: Multiply-accumulates on one image of the network's input size, every head included, as
         published figures count them.
-      inference_macs: Those without the heads that only training needs.
-      megabytes: Of all variables as float32, 10⁶ bytes.
+      inference_macs: The multiply-accumulates without the heads that only training needs.
+      megabytes: The size of all variables as float32, in 10⁶ bytes.
     """
 
     parameters: int

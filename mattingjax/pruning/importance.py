@@ -27,14 +27,14 @@ from typing import Any
 import numpy as np
 from flax.traverse_util import flatten_dict
 
+from mattingjax.config.pruning import AGGREGATIONS, METHODS
 from mattingjax.errors import MattingError
 from mattingjax.networks import ModelConfig, Variables
 from mattingjax.networks.channel_groups import ChannelGroup, TensorSlice
 from mattingjax.pruning.groups import channel_groups
 from mattingjax.pruning.recalibration import find_folded
 
-METHODS = ('l1', 'l2', 'bn_scale', 'fpgm', 'taylor', 'random')
-AGGREGATIONS: dict[str, Callable[..., np.ndarray]] = {
+_AGGREGATE: dict[str, Callable[..., np.ndarray]] = {
     'mean': np.mean,
     'sum': np.sum,
     'max': np.max,
@@ -68,10 +68,11 @@ def compute_importance(
       normalise: Whether each kernel's numbers (for 'bn_scale' each normalisation's) are divided by
         their mean before. Without it, 'taylor' compares groups by their effect on the loss, the
         others by raw magnitude.
-      scale_invariant: See above; for 'l1', 'l2' and 'fpgm'.
+      scale_invariant: Whether the methods 'l1', 'l2' and 'fpgm' take away what normalisation and
+        the next layer undo, as the head of this module explains.
       gradients: For 'taylor': trees like `params`, one for each photo or batch, over which the
         changes are averaged.
-      seed: Of 'random'.
+      seed: The random seed of the method 'random'.
 
     Returns:
       Name of a group → float64 [width].
@@ -87,7 +88,7 @@ def compute_importance(
     """
     for name, value, known in (
         ('method', method, METHODS),
-        ('aggregate', aggregate, tuple(AGGREGATIONS)),
+        ('aggregate', aggregate, AGGREGATIONS),
     ):
         if value not in known:
             raise MattingError(f'{name}: expected one of {", ".join(known)}, got {value!r}')
@@ -166,7 +167,7 @@ def _combine(
         _scale(_measure(_channels(part, values[part.path]), method), normalise)
         for part in group.having(role)
     ]
-    return AGGREGATIONS[aggregate](scores, axis=0)
+    return _AGGREGATE[aggregate](scores, axis=0)
 
 
 def _scale_filters(
@@ -205,7 +206,7 @@ def _batch_norm_scales(
         return np.ones(group.width)
     # Instance normalisation is without scale, which is to say 1.
     padded = [np.pad(scale, (0, group.width - len(scale)), constant_values=1) for scale in scales]
-    return AGGREGATIONS[aggregate]([_scale(scale, normalise) for scale in padded], axis=0)
+    return _AGGREGATE[aggregate]([_scale(scale, normalise) for scale in padded], axis=0)
 
 
 def _loss_changes(

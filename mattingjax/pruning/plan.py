@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from mattingjax.checkpoints import Checkpoint, hash_checkpoint
+from mattingjax.config.pruning import PruneOptions
 from mattingjax.errors import MattingError
 from mattingjax.networks import ModelConfig, MODNetConfig, Variables
 from mattingjax.pruning import reference_rule
 from mattingjax.pruning.cost import cost_model
 from mattingjax.pruning.groups import channel_groups
 from mattingjax.pruning.importance import Importance, compute_importance
-from mattingjax.pruning.options import PruneOptions, parse_target
 from mattingjax.pruning.recalibration import find_folded, recalibrate, restore_batch_norm
 from mattingjax.pruning.report import PruneReport, create_report
 from mattingjax.pruning.selection import (
@@ -31,6 +31,7 @@ from mattingjax.pruning.selection import (
 )
 from mattingjax.pruning.surgery import prune, with_widths
 
+_SUFFIXES = {'k': 1e3, 'M': 1e6, 'G': 1e9}
 # Each measurement of latency builds a network.
 _STEPS, _LATENCY_STEPS = 14, 5
 
@@ -74,10 +75,10 @@ def plan_pruning(
     Args:
       config: The dense network.
       variables: Its `params` and `batch_stats`.
-      options: How.
-      prune_info: For 'reference': a decision that has been made already.
-      gradients: For 'taylor'; see `compute_importance`.
-      measure_latency: For `target_latency`: a network → milliseconds.
+      options: How much goes, and what.
+      prune_info: For the reference rule, a decision that has been made already.
+      gradients: For the method 'taylor', what `compute_gradients` gives.
+      measure_latency: For `target_latency`, a function from a network to its milliseconds.
 
     Raises:
       MattingError: A setting is impossible, or does not fit the network.
@@ -105,16 +106,17 @@ def _plan_shares(
 ) -> PrunePlan:
     """By 'uniform' or 'global': of a ratio, or of the least ratio that meets the targets."""
     groups, notes = channel_groups(config), []
+    limits = Limits.from_options(options)
 
-    def select(ratio: float, limits: Limits = options.limits) -> Widths:
+    def select(ratio: float, limits: Limits = limits) -> Widths:
         if options.selection == 'global':
             return select_global(groups, importance, ratio, limits)
         return select_uniform(groups, ratio, limits)
 
     if options.ratio is not None:
         widths = select(options.ratio)
-        free = select(options.ratio, options.limits.without_floor())
-        if held := describe_held(groups, widths, free, options.limits):
+        free = select(options.ratio, limits.without_floor())
+        if held := describe_held(groups, widths, free, limits):
             notes.append(held)
     else:
         measure = measure_latency and functools.cache(measure_latency)
@@ -170,6 +172,24 @@ def _budgets(
     return budgets
 
 
+def parse_target(name: str, text: str, measure_dense: Callable[[], float]) -> float:
+    """A budget as a number: '1340000', '1.34M' (k, M, G), or '0.5x' of the dense network's.
+
+    Raises:
+      MattingError: It is none of these, or not over 0.
+    """
+    text = str(text).strip()
+    factor = _SUFFIXES.get(text[-1:])
+    is_share = text.endswith('x')
+    try:
+        value = float(text[:-1] if factor or is_share else text)
+    except ValueError:
+        value = 0
+    if not 0 < value < float('inf'):
+        raise MattingError(f"{name}: expected a number over 0, '1.34M' or '0.5x', got {text!r}")
+    return value * (measure_dense() if is_share else factor or 1)
+
+
 def _plan_reference(
     config: ModelConfig,
     variables: Variables,
@@ -220,8 +240,9 @@ def prune_checkpoint(
 
     Args:
       checkpoint: The dense network.
-      plan: Made for it.
-      batches: Photos to recalibrate batch normalisation on, see `recalibration`; none: it stays.
+      plan: What `plan_pruning` decided for it.
+      batches: Photos, float32 [N, H, W, 3] in [0, 255], to recalibrate batch normalisation on; with
+        none it stays as it is.
       provenance: What to remember of how the plan came to be: JSON types.
 
     Returns:
@@ -250,7 +271,8 @@ def prune_checkpoint(
 def restore_checkpoint(checkpoint: Checkpoint, batches: Iterable[np.ndarray]) -> Checkpoint:
     """The same network with true batch normalisation where it was folded in.
 
-    Importance says more of such a network; see `restore_batch_norm`.
+    Importances say more of such a network than of one whose normalisation hides in the kernels;
+    `restore_batch_norm` tells how.
     """
     variables = restore_batch_norm(checkpoint.config, checkpoint.variables, batches)
     return dataclasses.replace(checkpoint, variables=variables)

@@ -24,13 +24,14 @@ from typing import Any
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from mattingjax.config.pruning import check_ratio, check_threshold
 from mattingjax.config.schema import read_json
 from mattingjax.errors import MattingError
 from mattingjax.importers import modnet_names
 from mattingjax.networks import ModelConfig, MODNetConfig, Variables, variable_shapes
 from mattingjax.networks.channel_groups import ChannelGroup, get_width
 from mattingjax.networks.mobilenet_v2 import ENC2X, ENC4X, MobileNetV2Config
-from mattingjax.pruning.selection import Widths, check_ratio, check_threshold
+from mattingjax.pruning.selection import Widths
 
 PRUNE_INFO_FILE = 'prune_info.json'
 _ROUND_TO = 8

@@ -21,7 +21,7 @@ class PruneReport:
     """What was pruned.
 
     Attributes:
-      network: 'modnet' or 'mmnet'.
+      network: The name of the network.
       input_size: Pixels of a side, which the MACs are counted at.
       widths: Name of a group → its width before and after.
       before, after: What the network costs.

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
+from mattingjax.config.pruning import PruneOptions, check_limits, check_ratio
 from mattingjax.errors import MattingError
 from mattingjax.networks.channel_groups import ChannelGroup
 from mattingjax.pruning.importance import Importance
@@ -21,7 +22,6 @@ from mattingjax.pruning.importance import Importance
 Widths = dict[str, int]  # name of a group → channels that stay
 _MOST = 0.999  # ratio that leaves every group at its floor
 _ROUNDING = 1e-9
-_MOST_CHANNELS = 2**16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,15 +46,18 @@ class Limits:
     ratios: Mapping[str, float] = dataclasses.field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        for name in ('round_to', 'min_channels'):
-            if not 1 <= getattr(self, name) <= _MOST_CHANNELS:
-                raise MattingError(
-                    f'{name}: expected 1 to {_MOST_CHANNELS}, got {getattr(self, name)}'
-                )
-        if not 0 <= self.max_ratio <= 1:
-            raise MattingError(f'max_ratio: expected 0 to 1, got {self.max_ratio}')
-        for pattern, ratio in self.ratios.items():
-            check_ratio(ratio, f'ratio of {pattern}')
+        check_limits(self.round_to, self.min_channels, self.max_ratio, self.ratios)
+
+    @classmethod
+    def from_options(cls, options: PruneOptions) -> Limits:
+        """The limits that the settings of pruning set."""
+        return cls(
+            options.round_to,
+            options.min_channels,
+            options.max_ratio,
+            options.ignore,
+            options.group_ratios,
+        )
 
     def fixed_ratios(self, groups: Iterable[ChannelGroup]) -> dict[str, float]:
         """Name of a group → the ratio it has whatever the rule says; 0 where it is ignored.
@@ -123,18 +126,6 @@ def describe_held(
         f'{len(held)} of {len(groups)} groups lose less than the ratio asks for '
         f'({", ".join(reasons)}); {1 - kept / total:.0%} of all channels go'
     )
-
-
-def check_ratio(ratio: float, name: str = 'ratio') -> None:
-    """Raises MattingError unless it is a share that can go."""
-    if not isinstance(ratio, int | float) or not 0 <= ratio < 1:
-        raise MattingError(f'{name}: expected 0 or more and below 1, got {ratio}')
-
-
-def check_threshold(threshold: float) -> None:
-    """Raises MattingError unless it is one for the reference rule."""
-    if not 0 <= threshold <= 1:
-        raise MattingError(f'threshold: expected 0 to 1, got {threshold}')
 
 
 def select_uniform(

@@ -1,36 +1,23 @@
 """Learning from a teacher: its outputs in the place of labels, and where its layers look.
 
-The terms and their weights are this project's choice. They need photos, no labels.
+The terms, and that all count alike, are this project's choice. They need photos, no labels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
 
 from mattingjax.errors import MattingError
-from mattingjax.networks.mmnet.loss import aux_loss, kd_loss
-from mattingjax.networks.pixelwise import (
+from mattingjax.networks.losses import (
     alpha_loss,
+    aux_loss,
     difference,
     gradient_loss,
+    kd_loss,
     resize,
-    weighted_sum,
-)
-
-DISTILLATION_WEIGHTS: Mapping[str, float] = MappingProxyType(
-    {
-        'alpha': 1.0,
-        'gradient': 1.0,
-        'kd': 1.0,
-        'aux': 1.0,
-        'semantic': 1.0,
-        'detail': 1.0,
-        'attention': 1.0,
-    }
 )
 
 _EPSILON = 1e-24  # keeps an attention map's squared norm from 0, where all features are
@@ -41,10 +28,8 @@ def distillation_loss(
     teacher_outputs: Mapping[str, jax.Array],
     features: Mapping[str, jax.Array] | None = None,
     teacher_features: Mapping[str, jax.Array] | None = None,
-    *,
-    weights: Mapping[str, float] = DISTILLATION_WEIGHTS,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """How far a student is from its teacher: the weighted sum of the terms that both have.
+    """How far a student is from its teacher: the sum of the terms that both have.
 
     `alpha` and `gradient`: `alpha_loss` and `gradient_loss` of the alphas. `kd` and `aux`, if the
     student is an MMNet: `kd_loss` and `aux_loss` with the teacher's alpha as label. `semantic` and
@@ -58,13 +43,12 @@ def distillation_loss(
       teacher_outputs: The teacher's `alpha`, and whatever else it computes.
       features: Layer → [B, h, w, c], the student's.
       teacher_features: The same layers → [B, h', w', c'], the teacher's.
-      weights: A factor for each of the seven terms.
 
     Returns:
-      The loss, and its terms before they are weighted. No gradient flows into the teacher.
+      The loss, and its terms. No gradient flows into the teacher.
 
     Raises:
-      MattingError: The batches differ, the teacher has other layers, or `weights` has other names.
+      MattingError: The batches differ, or the teacher has other layers.
 
     References:
       Hinton et al., Distilling the Knowledge in a Neural Network
@@ -83,7 +67,7 @@ def distillation_loss(
         terms['aux'] = aux_loss(outputs['aux_logits'], teacher['alpha'])
     if features or teacher_features:
         terms['attention'] = _mean_attention_transfer(features or {}, teacher_features or {})
-    return weighted_sum(terms, weights, DISTILLATION_WEIGHTS), terms
+    return sum(terms.values(), jnp.zeros((), jnp.float32)), terms
 
 
 def attention_transfer_loss(features: jax.Array, teacher_features: jax.Array) -> jax.Array:

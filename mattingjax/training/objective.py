@@ -11,8 +11,7 @@ import jax.numpy as jnp
 
 from mattingjax.errors import MattingError
 from mattingjax.networks import Network, find_network
-from mattingjax.training.distillation import DISTILLATION_WEIGHTS, distillation_loss
-from mattingjax.training.regularization import l2_regularization
+from mattingjax.training.distillation import distillation_loss
 
 Outputs = Mapping[str, jax.Array]
 
@@ -52,11 +51,6 @@ class Objective:
     def _record(self) -> Network:
         return find_network(self.network)
 
-    @property
-    def needs_teacher(self) -> bool:
-        """Whether another network's outputs are needed: a teacher's, or the copy of SOC."""
-        return bool(self.distillation or self.soc)
-
     def __call__(
         self,
         params: Any,
@@ -89,9 +83,7 @@ class Objective:
             terms |= parts
         if self.distillation:
             assert teacher_outputs is not None
-            loss, parts = distillation_loss(
-                outputs, teacher_outputs, features, teacher_features, weights=DISTILLATION_WEIGHTS
-            )
+            loss, parts = distillation_loss(outputs, teacher_outputs, features, teacher_features)
             total += self.distillation * loss
             terms |= {f'teacher_{name}': value for name, value in parts.items()}
         if self.soc:
@@ -112,3 +104,40 @@ class Objective:
         if self._record.needs_trimap:
             options['trimap'] = batch.get('trimap')
         return self._record.loss(outputs, batch['alpha'], image, **options)
+
+
+def dense_kernels(params: Any) -> Any:
+    """Marks the kernels that weight decay is for; also a mask for Optax.
+
+    Args:
+      params: A network's parameters, nested dicts.
+
+    Returns:
+      The same tree of bools: True for kernels of convolutions that are not depthwise. A kernel
+      over several pixels that reads a single channel is taken for depthwise.
+    """
+
+    def is_dense(path: tuple[Any, ...], leaf: Any) -> bool:
+        if path[-1].key != 'kernel':
+            return False
+        height, width, channels, _ = leaf.shape
+        return channels > 1 or height * width == 1
+
+    return jax.tree_util.tree_map_with_path(is_dense, params)
+
+
+def l2_regularization(params: Any, *, scale: float) -> jax.Array:
+    """Half the sum of squares of the `dense_kernels`, times `scale`; to be added to the loss.
+
+    This is weight decay as MMNet's original has it, of the kernels that are not depthwise.
+
+    Args:
+      params: A network's parameters.
+      scale: The factor; 4e-7 in the original.
+
+    Returns:
+      A number, at least 0.
+    """
+    leaves = zip(jax.tree.leaves(params), jax.tree.leaves(dense_kernels(params)), strict=True)
+    squares = (jnp.sum(jnp.square(kernel.astype(jnp.float32))) for kernel, dense in leaves if dense)
+    return scale / 2 * sum(squares, jnp.zeros((), jnp.float32))

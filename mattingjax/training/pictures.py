@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from mattingjax.files import write_file
 from mattingjax.images import resize
-from mattingjax.images.compositing import checkerboard, composite, make_sheet, to_uint8
-from mattingjax.training.tables import read_table
+from mattingjax.images.compositing import to_uint8
+from mattingjax.images.sheets import make_row, make_sheet
 
 _PICTURE_SIZE = 192
 _MEANS = 50  # at most, of the loss
 
 
-def draw_curves(steps_file: Path, figures_file: Path, output: Path) -> None:
-    """Writes a PNG: loss and learning rate by step, and the figures of the validation.
+def draw_curves(
+    steps: Sequence[Mapping[str, float]], validation: Sequence[Mapping[str, float]]
+) -> bytes:
+    """Draws the loss and the learning rate by step, and the figures of the validation.
 
     Args:
-      steps_file: Table with `step`, `loss` and `learning_rate`.
-      figures_file: Table with `step` and whatever was measured; it may be missing.
-      output: The picture.
+      steps: Rows with `step`, `loss` and `learning_rate`.
+      validation: Rows with `step` and whatever was measured; there may be none.
+
+    Returns:
+      A PNG file.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    steps, validation = read_table(steps_file), read_table(figures_file)
     names = [name for name in (validation[0] if validation else {}) if name != 'step']
     figure = Figure(figsize=(5 * (1 + len(names)), 4), layout='constrained')
     FigureCanvasAgg(figure)
@@ -41,10 +42,10 @@ def draw_curves(steps_file: Path, figures_file: Path, output: Path) -> None:
         _show_zero(axis, [row[name] for row in validation])
     picture = io.BytesIO()
     figure.savefig(picture, format='png', dpi=100)
-    write_file(output, picture.getvalue())
+    return picture.getvalue()
 
 
-def _draw_losses(axis: Any, rows: list[dict[str, float]]) -> None:
+def _draw_losses(axis: Any, rows: Sequence[Mapping[str, float]]) -> None:
     axis.set(title='loss', xlabel='step', yscale='log')
     if not rows:
         return
@@ -88,9 +89,8 @@ def draw_mattes(
     """
     rows = []
     for image, pred_alpha, true_alpha in zip(images, pred_alphas, true_alphas, strict=True):
-        cutout = composite(image, pred_alpha, checkerboard(*pred_alpha.shape))
-        row = [image, to_uint8(pred_alpha), cutout]
+        row = make_row(image, pred_alpha)
         row += [] if true_alpha is None else [to_uint8(true_alpha)]
         rows.append([resize(picture, _PICTURE_SIZE, _PICTURE_SIZE) for picture in row])
     titles = ['photo', 'matte', 'cut-out', 'true matte']
-    return make_sheet(rows, titles[: len(rows[0])])
+    return make_sheet(rows, titles[: max(map(len, rows))])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import io
 import time
@@ -10,15 +11,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from ml_collections import ConfigDict
 
 from mattingjax.data.records import choose_evenly
 from mattingjax.errors import missing_package
-from mattingjax.files import write_file
 from mattingjax.images import encode_png
-from mattingjax.training.inputs import Example
+from mattingjax.process.files import write_file
 from mattingjax.training.pictures import draw_curves, draw_mattes
-from mattingjax.training.tables import Table
+from mattingjax.training.validation import Example
 
 STEPS_FILE, FIGURES_FILE = 'metrics.csv', 'validation.csv'
 _RENAMED = {'gradient': 'mean_gradient'}  # in folders of earlier versions
@@ -30,18 +29,19 @@ class Recorder:
 
     Args:
       workdir: The training's folder.
-      config: The settings.
+      log_every_steps: Every how many steps the speed is measured and TensorBoard gets a point.
+      tensorboard: Whether TensorBoard's files are written.
 
     Raises:
       ImportError: A package that it will need is missing.
     """
 
-    def __init__(self, workdir: Path, config: ConfigDict):
+    def __init__(self, workdir: Path, *, log_every_steps: int, tensorboard: bool):
         _require('curves.png', 'matplotlib')
-        if config.tensorboard:
+        if tensorboard:
             _require('TensorBoard', 'tensorboardX', 'config.tensorboard=False')
         self.workdir = workdir
-        self._config = config
+        self._log_every_steps, self._has_tensorboard = log_every_steps, tensorboard
         self._writer: Any = None
         self._clock, self._clock_step = time.perf_counter(), 0
         self._speed = 0.0
@@ -57,7 +57,7 @@ class Recorder:
         """Opens the tables after a step, -1 at the start; rows of later ones are dropped."""
         self._steps = Table(self.workdir / STEPS_FILE, step)
         self._figures = Table(self.workdir / FIGURES_FILE, step, _RENAMED)
-        if self._config.tensorboard:
+        if self._has_tensorboard:
             from tensorboardX import SummaryWriter
 
             # What a killed training wrote beyond its last saved state is hidden.
@@ -70,7 +70,7 @@ class Recorder:
 
     def add_step(self, step: int, values: Mapping[str, float], images: int) -> float:
         """Writes a step down; returns images per second, as of the last `log_every_steps`."""
-        is_logged = step % self._config.log_every_steps == 0
+        is_logged = step % self._log_every_steps == 0
         if is_logged or not self._speed:
             now = time.perf_counter()
             self._speed = images * (step - self._clock_step) / (now - self._clock)
@@ -106,9 +106,8 @@ class Recorder:
 
     def draw(self) -> None:
         """Writes curves.png."""
-        draw_curves(
-            self.workdir / STEPS_FILE, self.workdir / FIGURES_FILE, self.workdir / 'curves.png'
-        )
+        tables = (read_table(self.workdir / name) for name in (STEPS_FILE, FIGURES_FILE))
+        write_file(self.workdir / 'curves.png', draw_curves(*tables))
 
     def save_batch(self, batch: Mapping[str, np.ndarray]) -> Path:
         """Writes a batch whose loss is not finite; returns the file."""
@@ -128,3 +127,55 @@ class Recorder:
 def _require(what: str, package: str, otherwise: str = '') -> None:
     if importlib.util.find_spec(package) is None:
         raise missing_package(what, package, 'train', otherwise)
+
+
+class Table:
+    """A CSV file that grows by a row for each step.
+
+    Args:
+      path: The file. Rows after `step` are dropped: a training that was killed had gone on beyond
+        its last saved state.
+      step: The last step that has happened.
+      renamed: Columns of older files that have other names now.
+    """
+
+    def __init__(self, path: Path, step: int, renamed: Mapping[str, str] | None = None):
+        self.path = path
+        names = renamed or {}
+        rows = [
+            {names.get(name, name): value for name, value in row.items()}
+            for row in read_table(path)
+            if row['step'] <= step
+        ]
+        self._columns = list(rows[0]) if rows else []
+        if path.exists():
+            write_file(path, _format_rows(rows, self._columns).encode() if rows else b'')
+
+    def add(self, values: Mapping[str, float]) -> None:
+        """Appends a row; `step` is one of its columns."""
+        header = not self._columns
+        if header:
+            self._columns = list(values)
+        row = {name: values.get(name, '') for name in self._columns}
+        with self.path.open('a', encoding='utf-8', newline='') as file:
+            file.write(_format_rows([row], self._columns, header=header))
+
+
+def read_table(path: Path) -> list[dict[str, float]]:
+    """The rows of a `Table`; an incomplete last one, of a process that was killed, is left out."""
+    if not path.is_file():
+        return []
+    text = path.read_text(encoding='utf-8')
+    lines = csv.DictReader(io.StringIO(text[: text.rfind('\n') + 1]))
+    return [{name: float(value or 'nan') for name, value in row.items()} for row in lines]
+
+
+def _format_rows(rows: Sequence[Mapping[str, Any]], columns: list[str], header: bool = True) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator='\n')
+    if header:
+        writer.writeheader()
+    for row in rows:
+        # Nine digits hold a float32 to the bit.
+        writer.writerow({k: f'{v:.9g}' if isinstance(v, float) else v for k, v in row.items()})
+    return text.getvalue()

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from mattingjax.config import HELD_OUT
+from mattingjax.config.pruning import METHODS
 from mattingjax.data.alpha_values import parse_alpha_values
 from mattingjax.data.datasets import KINDS
 from mattingjax.data.transforms import TRANSFORMS
 from mattingjax.errors import MattingError
 from mattingjax.networks import network_names
-from mattingjax.pruning.importance import METHODS
-from mattingjax.pruning.schedule import SCHEDULES as PRUNING_SCHEDULES
 from mattingjax.training.optimizers import OPTIMIZERS, SCHEDULES
+from mattingjax.training.thinning import SCHEDULES as PRUNING_SCHEDULES
 from mattingjax.training.validation import FIGURES
 
 _LARGEST = 2**31 - 1  # steps are counted in int32, and so is all else
@@ -103,7 +103,9 @@ def _are_alpha_values(value: Any) -> bool:
 
 
 PATH = Rule(f'a path, each name in it of at most {_NAME_BYTES} bytes', _is_path)
-_NETWORK = Rule('the name of a network', lambda value: value in network_names())
+_NETWORK = Rule(
+    'the name of a network', lambda value: isinstance(value, str) and value in network_names()
+)
 _FLAG = Rule('True or False', lambda value: isinstance(value, bool))
 _ALPHA_VALUES = Rule('auto, grey, grey:N or labels:N', _are_alpha_values)
 _TEXTS = Rule('a tuple of texts', _are_texts)
@@ -188,3 +190,10 @@ TRAINING = {
     'log_every_steps': _whole(1),
     'tensorboard': _FLAG,
 }
+
+
+def find_rule(path: str) -> Rule:
+    """What the setting of a path may be; those of `more_datasets` are like `dataset`'s."""
+    if path.startswith('more_datasets.'):
+        return DATASET[path.rpartition('.')[2]]
+    return TRAINING[path]

@@ -11,8 +11,8 @@ import jax
 import orbax.checkpoint as ocp
 
 from mattingjax.errors import CheckpointError
-from mattingjax.files import plainly_named
 from mattingjax.networks import ModelConfig
+from mattingjax.process.files import plainly_named
 from mattingjax.training.state import TrainState
 
 

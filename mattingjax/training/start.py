@@ -10,21 +10,25 @@ workdir/data.json        every file that it sees, with its hash; tensorboard/: a
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import shlex
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from mattingjax.checkpoints import load_config
 from mattingjax.process.interrupts import writing
-from mattingjax.training.ending import Outcome
 from mattingjax.training.experiment import create_experiment
-from mattingjax.training.inputs import open_sources, with_steps
-from mattingjax.training.loop import Inputs, Training
+from mattingjax.training.inputs import create_inputs, open_sources, with_steps
+from mattingjax.training.loop import Training
 from mattingjax.training.recorder import Recorder
 from mattingjax.training.saved_states import Saver
 from mattingjax.training.settings import check_path, complete_settings
 from mattingjax.training.stopping import Stop
 from mattingjax.training.workdir import (
+    BEST,
+    LAST,
     STATES,
     check_data,
     check_settings,
@@ -33,6 +37,21 @@ from mattingjax.training.workdir import (
     locked,
     remove_leftovers,
 )
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a training ended.
+
+    Attributes:
+      step: Steps done, and saved.
+      is_finished: Whether these are all.
+      stopped_by: The signal that ended it before; None if it is finished.
+    """
+
+    step: int
+    is_finished: bool
+    stopped_by: int | None
 
 
 def train(config: ConfigDict, workdir: Path | str, *, own_process: bool = False) -> Outcome:
@@ -64,17 +83,42 @@ def train(config: ConfigDict, workdir: Path | str, *, own_process: bool = False)
         config = with_steps(config, sources)
         check_settings(workdir, config)
         experiment = create_experiment(config)
-        inputs = Inputs.create(experiment, sources)
+        inputs = create_inputs(config, experiment.initial.config, sources)
         manifests = None
         if config.data.manifest:
             manifests = check_data(workdir, sources.named(), experiment.hashes)
-        with Recorder(workdir, config) as recorder, locked(workdir):
+        recorder = Recorder(
+            workdir, log_every_steps=config.log_every_steps, tensorboard=config.tensorboard
+        )
+        with recorder, locked(workdir):
             remove_leftovers(workdir)
             with writing():
                 # Only now, when nothing is wrong with the settings: they are bound to the folder.
                 claim(workdir, config, manifests)
             with Saver(workdir / STATES, config.keep) as saver:
                 stop.latest_step = saver.settled_step
-                step = Training(inputs, saver, recorder, stop).run()
+                step = Training(experiment, inputs, saver, recorder, stop).run()
     is_finished = step >= config.steps
     return Outcome(step, is_finished, None if is_finished else stop.requested)
+
+
+def describe_end(workdir: Path, outcome: Outcome) -> str:
+    """Lines for people: how good the network is, where it lies, and what to go on with."""
+    if not outcome.is_finished:
+        saved = f'saved after step {outcome.step}' if outcome.step else 'nothing to save yet'
+        return f'{workdir}: stopped; {saved}; the same command goes on'
+    lines = [f'{workdir}: finished after {outcome.step} step{"s" * (outcome.step != 1)}']
+    checkpoint = workdir / BEST
+    if checkpoint.is_dir():
+        trained = load_config(checkpoint).provenance['trained']
+        figures = ', '.join(f'{name} {value:.4g}' for name, value in trained['validation'].items())
+        lines.append(f'best: {checkpoint}, of step {trained["step"]}: {figures}')
+    else:  # the photos of the validation have no alphas
+        checkpoint = workdir / LAST
+        lines.append(f'last: {checkpoint}, of step {outcome.step}; nothing says which was best')
+    name, target = shlex.quote(str(checkpoint)), shlex.quote(str(workdir / 'export'))
+    lines += [
+        f'next: python scripts/evaluate.py --checkpoint {name} --images DIR --alphas DIR',
+        f'      python -m exporters.export --checkpoint {name} --output {target}',
+    ]
+    return '\n'.join(lines)

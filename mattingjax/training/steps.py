@@ -30,7 +30,7 @@ class StepInputs(NamedTuple):
 
     Attributes:
       learning_rate: float32 scalar.
-      seed: Of dropout: a key's data, uint32 [2].
+      seed: The random seed of dropout, as the data of a JAX key, uint32 [2].
     """
 
     learning_rate: np.float32
@@ -47,8 +47,8 @@ class StepOptions:
     """How a step is computed.
 
     Attributes:
-      ema_decay: Of the running averages, in [0, 1); 0: none. Early steps use less, as batch
-        normalisation does: min(decay, (1 + step) / (10 + step)).
+      ema_decay: The decay of the running averages of the parameters, in [0, 1); 0 keeps none. Early
+        steps use less, as batch normalisation does: min(decay, (1 + step) / (10 + step)).
       dtype: 'float32', or 'bfloat16' for the layers' arithmetic; parameters, batch statistics and
         losses stay float32.
     """
@@ -79,7 +79,7 @@ def create_train_step(
       config: The network that learns.
       objective: What is made small.
       create_optimizer: Makes what updates the parameters from a learning rate by update.
-      options: How.
+      options: How a step is computed.
       teacher: The network that is learned from, for an objective that needs one.
 
     Raises:

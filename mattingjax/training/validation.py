@@ -1,16 +1,62 @@
-"""How good a network is at a moment of its training."""
+"""The photos that a training is validated on, and how good a network is on them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from absl import logging
 
+from mattingjax.data.datasets import Dataset
+from mattingjax.data.records import RecordError, choose_evenly
+from mattingjax.data.transforms import create_transform
+from mattingjax.errors import MattingError
 from mattingjax.evaluation.metrics import mad, mean_gradient_error, mse
 from mattingjax.networks import ModelConfig, Variables, apply_compiled
-from mattingjax.training.inputs import Example
+from mattingjax.process.progress import show_progress
 
+Example = dict[str, Any]
 FIGURES = {'mad': mad, 'mse': mse, 'mean_gradient': mean_gradient_error}
+
+
+def load_examples(
+    dataset: Dataset, backgrounds: Dataset | None, size: int, photos: int, *, on_error: str
+) -> tuple[list[Example], list[str]]:
+    """The photos to validate on, in memory.
+
+    Args:
+      dataset: Where they lie.
+      backgrounds: The pictures that cut-outs are put on, if there are any.
+      size: Pixels of a side that they are resized to.
+      photos: How many are taken, evenly chosen.
+      on_error: 'skip' leaves out a photo that cannot be read, 'raise' raises its error.
+
+    Returns:
+      `image`, uint8 [S, S, 3], and, unless they are unlabelled, `alpha`, float32 [S, S] in [0, 1],
+      of each; and the error messages of the photos that are left out.
+
+    Raises:
+      MattingError: No photo can be read, or with `on_error` 'raise' one of them cannot.
+    """
+    transform = create_transform('evaluation', size, backgrounds=backgrounds)
+    examples, unreadable = [], []
+    chosen = choose_evenly(len(dataset), photos)
+    for index in show_progress(chosen, unit='photo', description='reading the validation'):
+        try:
+            example = transform(dataset[index], np.random.default_rng(index))
+        except RecordError as error:
+            if on_error == 'raise':
+                raise
+            unreadable.append(str(error))
+            logging.warning('validation: %s; left out', error)
+            continue
+        if 'alpha' in example:
+            example['alpha'] = example['alpha'][..., 0]
+        examples.append(example)
+    if not examples:
+        raise MattingError(f'config.validation: no photo can be read, the first: {unreadable[0]}')
+    return examples, unreadable
 
 
 def predict(

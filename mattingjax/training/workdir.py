@@ -17,7 +17,7 @@ from mattingjax.config.schema import read_json
 from mattingjax.data.datasets import Dataset, create_manifest
 from mattingjax.data.folders import list_some
 from mattingjax.errors import ConfigError, MattingError, OutputError
-from mattingjax.files import SCRATCH_FILE, scratch_prefix, write_file
+from mattingjax.process.files import SCRATCH_FILE, scratch_prefix, write_file
 from mattingjax.training.settings import fill_in
 
 CONFIG_FILE, DATA_FILE, STATES, LOCK_FILE = 'config.json', 'data.json', 'states', '.lock'

@@ -17,6 +17,7 @@ from mattingjax.networks import (
 )
 from mattingjax.networks.mmnet.module import DecoderBlock, EncoderBlock, EncoderBlockConfig
 from mattingjax.networks.mobilenet_v2 import InvertedResidual, InvertedResidualConfig
+from mattingjax.networks.replacement import replace_operations
 from tests.networks.cases import Case, record_cases
 
 
@@ -229,7 +230,7 @@ def test_gradients_of_a_block(name):
     variables = jax.jit(functools.partial(block.init, train=True))(jax.random.key(0), *inputs)
 
     def loss(params, inputs, replacements):
-        with operations.replace_operations(replacements):
+        with replace_operations(replacements):
             outputs, updates = block.apply(
                 {**variables, 'params': params}, *inputs, train=True, mutable=['batch_stats']
             )

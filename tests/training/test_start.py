@@ -224,7 +224,7 @@ def test_every_device_gets_as_many_photos(tmp_path, monkeypatch):
 def test_missing_packages_are_told_at_the_start(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
     with pytest.raises(ImportError, match=r'needs the package matplotlib: pip install'):
-        Recorder(tmp_path, tiny_config())
+        Recorder(tmp_path, log_every_steps=1, tensorboard=False)
 
 
 def test_epochs_are_steps():
@@ -240,7 +240,7 @@ def test_epochs_are_steps():
     [
         ([], ['--config: a file of settings is needed']),
         (['--config.dataset.rot=x'], ['rot', 'root']),
-        (['--config.loss.soc=1'], ['loss.soc: is for modnet']),
+        (['--config.loss.soc=1'], ['loss.soc: mmnet has no such loss']),
         (
             [
                 '--config.data.transform=strong',

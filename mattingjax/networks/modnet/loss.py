@@ -13,7 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mattingjax.networks.pixelwise import (
+from mattingjax.networks.losses import (
     alpha_loss,
     check_shape,
     composition_loss,
@@ -105,8 +105,6 @@ def modnet_loss(
     true_alpha: jax.Array,
     image: jax.Array,
     trimap: jax.Array | None = None,
-    *,
-    weights: Mapping[str, float] = MODNET_WEIGHTS,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The weighted sum of MODNet's three losses.
 
@@ -116,14 +114,13 @@ def modnet_loss(
       image: [B, H, W, 3] in [-1, 1].
       trimap: [B, H, W, 1], unknown where it is exactly 0.5. Without one there is no boundary: the
         detail loss and half of the matte loss are left out.
-      weights: A factor for each term.
 
     Returns:
       The loss, and its terms before they are weighted: `semantic`, `matte` and, with a trimap,
       `detail`.
 
     Raises:
-      MattingError: Shapes do not fit, the image is one of integers, or `weights` has other names.
+      MattingError: Shapes do not fit, or the image is one of integers.
     """
     terms = {
         'semantic': semantic_loss(outputs['semantic'], true_alpha),
@@ -131,14 +128,12 @@ def modnet_loss(
     }
     if trimap is not None:
         terms['detail'] = detail_loss(outputs['detail'], true_alpha, trimap)
-    return weighted_sum(terms, weights, MODNET_WEIGHTS), terms
+    return weighted_sum(terms, MODNET_WEIGHTS), terms
 
 
 def soc_loss(
     outputs: Mapping[str, jax.Array],
     reference_outputs: Mapping[str, jax.Array],
-    *,
-    weights: Mapping[str, float] = SOC_WEIGHTS,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Sub-objectives consistency: adapts MODNet to photos without alphas.
 
@@ -148,14 +143,13 @@ def soc_loss(
     Args:
       outputs: `alpha` (the matte), `semantic` and `detail` of the network that adapts.
       reference_outputs: `alpha` and `detail` of its copy before the adaptation.
-      weights: A factor for each term.
 
     Returns:
       The loss, and its terms before they are weighted: `semantic` and `detail`. No gradient flows
       into targets, the boundary or the copy.
 
     Raises:
-      MattingError: Shapes do not fit, or `weights` has other names.
+      MattingError: Shapes do not fit.
     """
     alpha, semantic = (outputs[name].astype(jnp.float32) for name in ('alpha', 'semantic'))
     coarse = _coarse(alpha, semantic.shape[1:3])
@@ -172,7 +166,7 @@ def soc_loss(
         + _mean_squared_error(coarse, _as_target(semantic)),
         'detail': boundary_distance('detail') + boundary_distance('alpha'),
     }
-    return weighted_sum(terms, weights, SOC_WEIGHTS), terms
+    return weighted_sum(terms, SOC_WEIGHTS), terms
 
 
 def _mean_squared_error(pred: jax.Array, true: jax.Array) -> jax.Array:

@@ -1,4 +1,4 @@
-"""Losses of one alpha against another, and what the other losses are put together with."""
+"""The losses that networks share, and what the other losses are put together with."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from mattingjax.errors import MattingError
 
@@ -70,6 +71,54 @@ def gradient_loss(pred_alpha: jax.Array, true_alpha: jax.Array) -> jax.Array:
     return total / 2
 
 
+def kd_loss(logits: jax.Array, true_alpha: jax.Array) -> jax.Array:
+    """Cross-entropy of the two-class softmax, the alpha being the share of the person.
+
+    It is least, but not 0, where the softmax is the alpha.
+
+    Args:
+      logits: [B, H, W, 2], background first.
+      true_alpha: [B, H, W, 1] in [0, 1], annotated or a teacher's.
+
+    Returns:
+      The mean over the pixels, in nats.
+
+    Raises:
+      MattingError: The shapes do not fit.
+
+    References:
+      Hinton et al., Distilling the Knowledge in a Neural Network
+      (https://arxiv.org/abs/1503.02531), at temperature 1.
+    """
+    check_shape('logits', logits, (*true_alpha.shape[:-1], 2))
+    alpha = true_alpha.astype(jnp.float32)
+    labels = jnp.concatenate([1 - alpha, alpha], axis=-1)
+    scores = jax.nn.log_softmax(logits.astype(jnp.float32))
+    return -jnp.mean(jnp.sum(labels * scores, axis=-1))
+
+
+def aux_loss(aux_logits: jax.Array, true_alpha: jax.Array) -> jax.Array:
+    """The `kd_loss` of an auxiliary head, the alpha shrunk to its size by nearest neighbour.
+
+    The pixels are TensorFlow 1's: destination × factor, rounded down.
+
+    Args:
+      aux_logits: [B, h, w, 2], background first.
+      true_alpha: [B, H, W, 1] in [0, 1].
+
+    Returns:
+      The mean over the head's pixels, in nats.
+
+    Raises:
+      MattingError: The shapes do not fit.
+    """
+    rows, columns = (
+        np.arange(aux_logits.shape[axis]) * true_alpha.shape[axis] // aux_logits.shape[axis]
+        for axis in (1, 2)
+    )
+    return kd_loss(aux_logits, true_alpha[:, rows][:, :, columns])
+
+
 def check_shape(name: str, array: jax.Array, shape: tuple[int, ...]) -> None:
     """Raises MattingError for another shape: broadcasting would hide a mix-up."""
     if array.shape != shape:
@@ -97,11 +146,6 @@ def resize(x: jax.Array, size: tuple[int, ...], *, antialias: bool = True) -> ja
     return jax.image.resize(x.astype(jnp.float32), shape, 'linear', antialias=antialias)
 
 
-def weighted_sum(
-    terms: Mapping[str, jax.Array], weights: Mapping[str, float], defaults: Mapping[str, float]
-) -> jax.Array:
-    """Σ weight · term; raises MattingError unless `weights` has exactly the names of `defaults`."""
-    if set(weights) != set(defaults):
-        expected, found = (', '.join(sorted(names)) or 'none' for names in (defaults, weights))
-        raise MattingError(f'weights: expected {expected}, got {found}')
+def weighted_sum(terms: Mapping[str, jax.Array], weights: Mapping[str, float]) -> jax.Array:
+    """Σ weight · term, each term with the weight of its name."""
     return sum((weights[name] * term for name, term in terms.items()), jnp.zeros((), jnp.float32))
