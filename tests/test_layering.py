@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, depends_on_jax
 
 # Lower never imports higher. Packages of one layer may import each other, but not in a circle.
 LAYERS = {
@@ -114,3 +114,11 @@ def test_public_names_are_few_and_documented():
 
     assert len(mattingjax.__all__) <= 15
     assert all(getattr(mattingjax, name).__doc__ for name in mattingjax.__all__)
+
+
+def test_what_depends_on_jax_is_found():
+    tests = ROOT / 'tests'
+    assert depends_on_jax(tests / 'training' / 'test_thinning.py')
+    assert depends_on_jax(tests / 'data' / 'test_prefetch.py')  # it imports JAX
+    assert not depends_on_jax(tests / 'data' / 'test_trimaps.py')
+    assert depends_on_jax(tests / 'data' / 'test_trimaps.py', ['tmp_path', 'mmnet_path'])
