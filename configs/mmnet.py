@@ -15,7 +15,7 @@ from mattingjax.config import train_config
 
 
 def get_config() -> ConfigDict:
-    # Every default is the original's, but for the number of steps, which it leaves open.
+    # Every default is the original's, except the number of steps, which it does not give.
     config = train_config('mmnet')
     config.steps = 200_000
     return config

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from mattingjax.config import train_config
 
-WIDTHS = {'mmnet': 0.5, 'modnet': 0.25}  # narrow ones are quickly trained
+WIDTHS = {'mmnet': 0.5, 'modnet': 0.25}  # width multipliers: narrow networks train quickly
 
 
 def get_config(network: str = 'mmnet') -> ConfigDict:

@@ -5,9 +5,9 @@
   python scripts/prune.py --checkpoint CKPT --output CKPT2 --target_params 1.34M --target_macs 4.4G
   python scripts/prune.py --checkpoint MODNET --output CKPT2 --ratio 0.5 --threshold 0.5
 
-The plan is printed first: each group's width before and after, parameters, MACs, size. CKPT2 also
-gets widths.png, a picture of that, and with the reference rule (--threshold, or --prune_info)
-prune_info.json. Flags win over the file of --config.
+The plan is printed first: each group's width before and after, parameters, MACs and size. CKPT2
+also gets widths.png, a picture of the widths, and with the reference rule (--threshold or
+--prune_info) prune_info.json. Flags win over the file of --config.
 """
 
 from absl import flags
@@ -36,10 +36,15 @@ _RECALIBRATE = flags.DEFINE_string(
     'recalibrate', None, 'Folder of photos, without labels, to fit batch normalisation to.'
 )
 _IMAGES = flags.DEFINE_string('images', None, 'Folder of photos for --method=taylor.')
-_ALPHAS = flags.DEFINE_string('alphas', None, 'Folder of their alphas, of the same names.')
+_ALPHAS = flags.DEFINE_string(
+    'alphas', None, 'Folder of the alphas of --images, of the same names.'
+)
 _ALPHA_VALUES = flags.DEFINE_string('alpha_values', 'auto', command_line.ALPHA_VALUES_HELP)
 _PHOTOS = flags.DEFINE_integer(
-    'photos', 32, 'How many of these photos are used, evenly chosen.', lower_bound=1
+    'photos',
+    32,
+    'Largest number of photos of each folder that are used, evenly chosen.',
+    lower_bound=1,
 )
 command_line.define_compilation_cache()
 

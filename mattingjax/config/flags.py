@@ -1,4 +1,4 @@
-"""Flags made of the fields of a schema: each setting has one name, one default and one help."""
+"""Flags made from the fields of a schema, so that a setting has one name, default and help text."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from absl import flags
 
 from mattingjax.config.schema import Schema
 
-flags.disclaim_key_flags()  # they are listed in the --help of who asks for them
+# The --help of the script that calls `define_flags` lists these flags, not this module's.
+flags.disclaim_key_flags()
 
 
 def define_flags(schema: type[Schema]) -> None:
-    """Defines a flag for each field, by its name; what is not given is None.
+    """Defines a flag for each field, with the field's name; a flag that is not given is None.
 
     Args:
-      schema: A class whose fields were made by `schema.setting`.
+      schema: A class whose fields are made by `schema.setting`.
     """
     hints = typing.get_type_hints(schema)
     for field in dataclasses.fields(schema):
@@ -41,11 +42,11 @@ def _define(name: str, kind: Any, choices: tuple[str, ...], text: str) -> None:
         flags.DEFINE_float(name, None, text)
     elif kind is str:
         flags.DEFINE_string(name, None, text)
-    else:  # texts, or 'NAME=VALUE' for a dictionary
+    else:  # a tuple of strings, or 'NAME=VALUE' strings for a dictionary
         flags.DEFINE_list(name, None, text)
 
 
 def given_flags(schema: type[Schema]) -> dict[str, Any]:
-    """The values of the schema's flags that were given, by name."""
+    """Returns the values of those of the schema's flags that were given, by name."""
     values = {field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(schema)}
     return {name: value for name, value in values.items() if value is not None}

@@ -1,4 +1,4 @@
-"""The settings of pruning: each field here is one in configs/prune_*.py and a flag of prune.py."""
+"""The settings of pruning: each field is a setting in configs/prune_*.py and a flag of prune.py."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ SELECTIONS = ('uniform', 'global', 'reference')
 METHODS = ('l1', 'l2', 'bn_scale', 'fpgm', 'taylor', 'random')
 AGGREGATIONS = ('mean', 'sum', 'max')
 TARGETS = ('target_params', 'target_macs', 'target_latency')
-_LIMIT = 2**63  # whole numbers are below it; Python cannot even print one of thousands of digits
+_LIMIT = 2**63  # for whole numbers, as Python refuses to print one of thousands of digits
 _MOST_CHANNELS = 2**16
 
 
 @dataclasses.dataclass(frozen=True)
 class PruneOptions(Schema):
-    """How much of a network goes, and what; the help of each field says what it is."""
+    """How much of a network is pruned, and what; each field's help text says what it is."""
 
     selection: str = setting(
         'uniform',
@@ -34,33 +34,35 @@ class PruneOptions(Schema):
     )
     ratio: float | None = setting(
         None,
-        'Share of the channels that goes, 0 or more and below 1; instead of the targets. With the '
-        'reference rule that of the high-resolution and fusion branches.',
+        'Share of the channels that goes, 0 or more and below 1, instead of the targets. With the '
+        'reference rule it is the share of the high-resolution and fusion branches.',
     )
     threshold: float | None = setting(
         None, "The reference rule's threshold for the backbone, 0 to 1; the higher, the less stays."
     )
     keep_shortcuts: bool = setting(
         False,
-        'Reference rule: every shortcut stays, and widths that it ties together become the largest '
-        'that the rule gives them. The surgery is exact then, but not the network of the original.',
+        'With the reference rule: keep every shortcut, and give the layers that it ties together '
+        "the largest of the rule's widths. The surgery is exact then, but the network is not the "
+        "original's.",
     )
     target_params: str | None = setting(
-        None, "Most parameters: '1.34M', or '0.2x' of the dense network's."
+        None, "Largest number of parameters: '1.34M', or '0.2x' for a share of the dense network's."
     )
     target_macs: str | None = setting(
         None,
-        "Most MACs: '4.4G', '0.25x'. Heads that only training needs are counted too, as published "
-        'figures do. Of several targets, the least pruning that meets all of them is taken.',
+        "Largest number of MACs: '4.4G', '0.25x'. Heads that only training needs are counted too, "
+        'as published figures do. Of several targets, the least pruning that meets all of them is '
+        'taken.',
     )
     target_latency: str | None = setting(
         None,
-        "Most milliseconds of OpenVINO on this CPU: '40', '0.5x'. A network is exported for each "
-        'trial.',
+        "Highest latency of OpenVINO on this CPU in milliseconds: '40', '0.5x'. A network is "
+        'exported for each trial.',
     )
     round_to: int = setting(
         8,
-        'Widths are multiples of this, which SIMD units and NPUs like. Not for the reference rule.',
+        'Widths are multiples of this, as suits SIMD units and NPUs. Not for the reference rule.',
     )
     min_channels: int = setting(8, 'The least number of channels that a group keeps.')
     max_ratio: float = setting(0.9, 'The largest share of its channels that a group loses.')
@@ -91,16 +93,16 @@ class PruneOptions(Schema):
         'Weigh a channel by its kernel with batch normalisation folded in, times the weights that '
         "read it. The published MODNet's backbone comes folded, where plain norms mislead.",
     )
-    seed: int = setting(0, 'Random seed of the method random.')
+    seed: int = setting(0, 'The random seed of the method random.')
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self:
-        """From names and values; fields that are absent have their defaults.
+        """Makes the options from values by name; absent fields have their defaults.
 
-        Lists do for tuples, and 'NAME=RATIO' texts for the dictionary of `group_ratios`.
+        A list may stand for a tuple, and 'NAME=RATIO' strings for the dictionary `group_ratios`.
 
         Raises:
-          MattingError: A name is unknown, or a value impossible.
+          MattingError: A name is unknown, or a value is impossible.
         """
         names = [field.name for field in dataclasses.fields(cls)]
         if 'optimizer' in settings:
@@ -146,17 +148,17 @@ class PruneOptions(Schema):
             )
 
     def targets(self) -> list[str]:
-        """Names of the budgets that are set."""
+        """Returns the names of the targets that are set."""
         return [name for name in TARGETS if getattr(self, name) is not None]
 
 
 def prune_config() -> ConfigDict:
-    """The settings of pruning with their defaults; `PruneOptions` says what each of them is."""
+    """Makes the settings of pruning with their defaults; `PruneOptions` says what each is."""
     config, hints = ConfigDict(), typing.get_type_hints(PruneOptions)
     for field in dataclasses.fields(PruneOptions):
         default = field.default
         if default is dataclasses.MISSING:
-            default = ()  # 'NAME=RATIO' texts
+            default = ()  # of 'NAME=RATIO' strings
         elif default is None:
             default = placeholder(typing.get_args(hints[field.name])[0])
         config[field.name] = default
@@ -170,13 +172,18 @@ def merge_settings(
     changed: Iterable[str] = (),
     has_info: bool = False,
 ) -> dict[str, Any]:
-    """Settings of a file with flags over them; what those rule out leaves the file's.
+    """Merges the settings of a file with flags, which win over it.
+
+    Settings of the file that contradict a flag are dropped, such as its ratio if there is a target.
 
     Args:
-      file: Settings of the file.
-      flags: Those of the flags that were given.
-      changed: Names that --config.NAME changed in the file.
+      file: The settings of the file, by name.
+      flags: The values of the flags that were given, by name.
+      changed: The names of settings that --config.NAME has changed.
       has_info: Whether --prune_info gives the decision.
+
+    Returns:
+      The settings for `PruneOptions.from_settings`, by name.
 
     Raises:
       MattingError: The flags contradict each other.
@@ -210,10 +217,10 @@ def merge_settings(
 
 
 def parse_ratios(ratios: Mapping[str, Any] | Iterable[str]) -> dict[str, Any]:
-    """'NAME=RATIO' texts as a dictionary; what is one stays.
+    """Parses 'NAME=RATIO' strings into a dictionary; a dictionary is copied.
 
     Raises:
-      MattingError: A text is none of these.
+      MattingError: A string is not of this form.
     """
     if isinstance(ratios, Mapping):
         return dict(ratios)
@@ -232,13 +239,13 @@ def parse_ratios(ratios: Mapping[str, Any] | Iterable[str]) -> dict[str, Any]:
 
 
 def check_ratio(ratio: float, name: str = 'ratio') -> None:
-    """Raises MattingError unless it is a share that can go."""
+    """Raises MattingError unless a ratio is a share of channels that can go."""
     if not isinstance(ratio, int | float) or not 0 <= ratio < 1:
         raise MattingError(f'{name}: expected 0 or more and below 1, got {ratio}')
 
 
 def check_threshold(threshold: float) -> None:
-    """Raises MattingError unless it is one for the reference rule."""
+    """Raises MattingError unless the reference rule can take a threshold."""
     if not 0 <= threshold <= 1:
         raise MattingError(f'threshold: expected 0 to 1, got {threshold}')
 
@@ -246,7 +253,7 @@ def check_threshold(threshold: float) -> None:
 def check_limits(
     round_to: int, min_channels: int, max_ratio: float, ratios: Mapping[str, float]
 ) -> None:
-    """Raises MattingError unless widths can keep to these; see `PruneOptions`."""
+    """Raises MattingError unless widths can keep to these limits, which `PruneOptions` explains."""
     for name, value in (('round_to', round_to), ('min_channels', min_channels)):
         if not 1 <= value <= _MOST_CHANNELS:
             raise MattingError(f'{name}: expected 1 to {_MOST_CHANNELS}, got {value}')

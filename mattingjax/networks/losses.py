@@ -1,4 +1,4 @@
-"""The losses that networks share, and what the other losses are put together with."""
+"""The losses that networks share, and the functions of which other losses are made."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mattingjax.errors import MattingError
 
 
 def alpha_loss(pred_alpha: jax.Array, true_alpha: jax.Array) -> jax.Array:
-    """Mean absolute difference.
+    """Computes the mean absolute difference.
 
     Args:
       pred_alpha: [B, H, W, 1] in [0, 1].
@@ -28,7 +28,7 @@ def alpha_loss(pred_alpha: jax.Array, true_alpha: jax.Array) -> jax.Array:
 
 
 def composition_loss(pred_alpha: jax.Array, true_alpha: jax.Array, image: jax.Array) -> jax.Array:
-    """Mean absolute difference of the image times the one alpha and times the other.
+    """Computes the mean absolute difference of the image times one alpha and times the other.
 
     Args:
       pred_alpha: [B, H, W, 1] in [0, 1].
@@ -39,7 +39,7 @@ def composition_loss(pred_alpha: jax.Array, true_alpha: jax.Array, image: jax.Ar
       The mean over pixels and colours, in [0, 1].
 
     Raises:
-      MattingError: The shapes do not fit, or the image is one of integers.
+      MattingError: The shapes do not fit, or the image has integer values.
     """
     error = difference(pred_alpha, true_alpha)
     check_shape('image', image, (*error.shape[:-1], 3))
@@ -49,19 +49,21 @@ def composition_loss(pred_alpha: jax.Array, true_alpha: jax.Array, image: jax.Ar
 
 
 def gradient_loss(pred_alpha: jax.Array, true_alpha: jax.Array) -> jax.Array:
-    """Mean absolute difference of the gradients: Sobel filters divided by 8, zeros around.
+    """Computes the mean absolute difference of the gradients.
+
+    The gradients are Sobel filters divided by 8, with zeros around the alphas.
 
     Args:
       pred_alpha: [B, H, W, 1] in [0, 1].
       true_alpha: [B, H, W, 1] in [0, 1].
 
     Returns:
-      The mean over the pixels and both directions, in [0, 1], in 1/pixel.
+      The mean over the pixels and both directions, in 1/pixel, in [0, 1].
 
     Raises:
       MattingError: The shapes differ.
     """
-    # The filters are linear: the gradient of the difference is the difference of the gradients.
+    # The filters are linear, so the gradient of the difference is the difference of the gradients.
     error = difference(pred_alpha, true_alpha)
     padded = jnp.pad(error, ((0, 0), (1, 1), (1, 1), (0, 0)))
     total = jnp.zeros((), jnp.float32)
@@ -72,13 +74,13 @@ def gradient_loss(pred_alpha: jax.Array, true_alpha: jax.Array) -> jax.Array:
 
 
 def kd_loss(logits: jax.Array, true_alpha: jax.Array) -> jax.Array:
-    """Cross-entropy of the two-class softmax, the alpha being the share of the person.
+    """Computes the cross-entropy of a two-class softmax; alpha is the probability of the person.
 
-    It is least, but not 0, where the softmax is the alpha.
+    It is least, but not 0, where the softmax equals the alpha.
 
     Args:
       logits: [B, H, W, 2], background first.
-      true_alpha: [B, H, W, 1] in [0, 1], annotated or a teacher's.
+      true_alpha: [B, H, W, 1] in [0, 1], annotated or predicted by a teacher.
 
     Returns:
       The mean over the pixels, in nats.
@@ -98,9 +100,9 @@ def kd_loss(logits: jax.Array, true_alpha: jax.Array) -> jax.Array:
 
 
 def aux_loss(aux_logits: jax.Array, true_alpha: jax.Array) -> jax.Array:
-    """The `kd_loss` of an auxiliary head, the alpha shrunk to its size by nearest neighbour.
+    """Computes the `kd_loss` of an auxiliary head; the alpha is shrunk by nearest neighbour.
 
-    The pixels are TensorFlow 1's: destination × factor, rounded down.
+    It takes the same pixels as TensorFlow 1: destination × factor, rounded down.
 
     Args:
       aux_logits: [B, h, w, 2], background first.
@@ -120,19 +122,19 @@ def aux_loss(aux_logits: jax.Array, true_alpha: jax.Array) -> jax.Array:
 
 
 def check_shape(name: str, array: jax.Array, shape: tuple[int, ...]) -> None:
-    """Raises MattingError for another shape: broadcasting would hide a mix-up."""
+    """Raises MattingError for another shape, since broadcasting would hide a mix-up."""
     if array.shape != shape:
         raise MattingError(f'{name}: expected shape {list(shape)}, got {list(array.shape)}')
 
 
 def difference(pred: jax.Array, true: jax.Array, name: str = 'true_alpha') -> jax.Array:
-    """The first minus the second, in float32; `name` is the second's if the shapes differ."""
+    """Subtracts `true` from `pred` in float32; an error about shapes calls `true` by `name`."""
     check_shape(name, true, pred.shape)
     return pred.astype(jnp.float32) - true.astype(jnp.float32)
 
 
 def filter_axis(x: jax.Array, taps: Sequence[float], axis: int) -> jax.Array:
-    """Correlates with `taps` along one axis, which gets shorter by all of them but one."""
+    """Correlates with `taps` along one axis, which gets shorter by len(taps) − 1."""
     size = x.shape[axis] - len(taps) + 1
     shifted = (jax.lax.slice_in_dim(x, i, i + size, axis=axis) for i in range(len(taps)))
     return sum(
@@ -141,11 +143,11 @@ def filter_axis(x: jax.Array, taps: Sequence[float], axis: int) -> jax.Array:
 
 
 def resize(x: jax.Array, size: tuple[int, ...], *, antialias: bool = True) -> jax.Array:
-    """[B, H, W, C] in float32 at another height and width; bilinear, half-pixel centres."""
+    """Resizes [B, H, W, C] in float32 to a height and a width; bilinear, half-pixel centres."""
     shape = (x.shape[0], *size, x.shape[-1])
     return jax.image.resize(x.astype(jnp.float32), shape, 'linear', antialias=antialias)
 
 
 def weighted_sum(terms: Mapping[str, jax.Array], weights: Mapping[str, float]) -> jax.Array:
-    """Σ weight · term, each term with the weight of its name."""
+    """Computes Σ weight · term, each term with the weight of its name."""
     return sum((weights[name] * term for name, term in terms.items()), jnp.zeros((), jnp.float32))

@@ -1,7 +1,7 @@
-"""The operations that networks are made of: functions on NHWC float32 arrays.
+"""The operations of which networks are made: functions on NHWC float32 arrays.
 
-Kernels are [height, width, in, out]. Each function can be replaced by another while a network is
-traced; see `replacement`.
+Kernels are [height, width, in, out]. `replacement` can put other functions in the place of these
+while a network is traced.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Padding = str | int  # 'SAME' as in TensorFlow, or as many pixels on every side 
 
 @operation
 def normalise(preprocessing: Preprocessing, images: jax.Array) -> jax.Array:
-    """RGB [..., 3] in [0, 255] → what the network was trained on (see `Preprocessing`)."""
+    """Turns RGB [..., 3] in [0, 255] into the network's input, as `Preprocessing` says."""
     mean = np.asarray(preprocessing.mean, np.float32)
     std = np.asarray(preprocessing.std, np.float32)
     return (images - mean) / std
@@ -31,25 +31,25 @@ def normalise(preprocessing: Preprocessing, images: jax.Array) -> jax.Array:
 
 @operation
 def relu(x: jax.Array) -> jax.Array:
-    """max(x, 0)."""
+    """Computes max(x, 0)."""
     return jax.nn.relu(x)
 
 
 @operation
 def sigmoid(x: jax.Array) -> jax.Array:
-    """1 / (1 + exp(-x))."""
+    """Computes 1 / (1 + exp(-x))."""
     return jax.nn.sigmoid(x)
 
 
 @operation
 def add_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
-    """Adds one number per channel: [N, H, W, C] + [C]."""
+    """Adds a number per channel, [C], to [N, H, W, C]."""
     return x + bias
 
 
 @operation
 def spatial_mean(x: jax.Array) -> jax.Array:
-    """The mean of each channel: [N, H, W, C] -> [N, 1, 1, C]."""
+    """Averages each channel of [N, H, W, C] over the pixels: [N, 1, 1, C]."""
     return jnp.mean(x, axis=(1, 2), keepdims=True)
 
 
@@ -62,19 +62,19 @@ def batch_norm(
     bias: jax.Array,
     epsilon: float,
 ) -> jax.Array:
-    """(x - mean) / sqrt(variance + epsilon) * scale + bias, as one multiply-add per value.
+    """Computes (x - mean) / sqrt(variance + epsilon) * scale + bias, one multiply-add per value.
 
-    Rounded like PyTorch's: MODNet's backbone amplifies rounding errors.
+    It rounds like PyTorch, since MODNet's backbone amplifies rounding errors.
 
     Args:
-      x: [N, H, W, C].
-      mean: [C], as `variance`, `scale` and `bias`.
-      variance: Running variance.
-      scale: The factor of each channel (gamma).
-      bias: What is added to each channel (beta).
-      epsilon: Added to the variance.
+      x: The array, [N, H, W, C].
+      mean: The running mean of each channel, [C].
+      variance: The running variance of each channel, [C].
+      scale: The factor of each channel (gamma), [C].
+      bias: The number that is added to each channel (beta), [C].
+      epsilon: The number that is added to the variance.
     """
-    # The barrier keeps XLA from making an approximate reciprocal square root of it.
+    # Without the barrier XLA would compute an approximate reciprocal square root.
     deviation = jax.lax.optimization_barrier(jnp.sqrt(variance + epsilon))
     factor = 1 / deviation * scale
     return x * factor + (bias - mean * factor)
@@ -87,10 +87,10 @@ def batch_norm_training(
     """Normalises each channel by its mean and variance in this batch.
 
     Args:
-      x: [N, H, W, C].
+      x: The array, [N, H, W, C].
       scale: The factor of each channel (gamma), [C].
-      bias: What is added to each channel (beta), [C].
-      epsilon: Added to the variance.
+      bias: The number that is added to each channel (beta), [C].
+      epsilon: The number that is added to the variance.
 
     Returns:
       The normalised array, the mean [C] and the biased variance [C], both float32.
@@ -109,9 +109,9 @@ def ib_norm(
     """Batch-normalises the first channels and instance-normalises the others.
 
     Args:
-      x: [N, H, W, C].
-      batch_channels: How many are batch-normed.
-      normalise_batch: The batch normalisation, [N, H, W, batch_channels] to the same shape.
+      x: The array, [N, H, W, C].
+      batch_channels: The number of channels that are batch-normalised.
+      normalise_batch: The batch normalisation of an array [N, H, W, batch_channels].
 
     References:
       Pan et al., Two at Once (https://arxiv.org/abs/1807.09441).
@@ -123,7 +123,7 @@ def ib_norm(
 
 @operation
 def relu6(x: jax.Array) -> jax.Array:
-    """min(max(x, 0), 6)."""
+    """Computes min(max(x, 0), 6)."""
     return jnp.clip(x, 0.0, 6.0)
 
 
@@ -132,11 +132,11 @@ def instance_norm(x: jax.Array, epsilon: float = 1e-5) -> jax.Array:
     """Normalises each channel of each image to mean 0 and variance 1; no parameters.
 
     Args:
-      x: [N, H, W, C].
-      epsilon: Added to the biased variance.
+      x: The array, [N, H, W, C].
+      epsilon: The number that is added to the biased variance.
 
     Returns:
-      [N, H, W, C].
+      The normalised array, [N, H, W, C].
 
     References:
       Ulyanov et al., Instance Normalization (https://arxiv.org/abs/1607.08022).
@@ -152,16 +152,15 @@ def upsample_2x(x: jax.Array, *, half_pixel: bool) -> jax.Array:
     """Doubles height and width by bilinear interpolation.
 
     With `half_pixel` the centres of the pixels are aligned (PyTorch's `align_corners=False`):
-    each output is ¾ of the nearer input and ¼ of the next. Without, it is TensorFlow 1's legacy
-    form, source = destination / 2: even outputs are inputs, odd ones the mean of two. The border
-    is repeated.
+    each output is ¾ of the nearer input and ¼ of the next. Without, source = destination / 2 as in
+    TensorFlow 1: even outputs are inputs, odd ones are the mean of two. The border is repeated.
 
     Args:
-      x: [N, H, W, C].
-      half_pixel: Which of the two.
+      x: The array, [N, H, W, C].
+      half_pixel: Whether the centres of the pixels are aligned, and not their upper left corners.
 
     Returns:
-      [N, 2H, 2W, C].
+      The enlarged array, [N, 2H, 2W, C].
     """
     for axis in (1, 2):
         size = x.shape[axis]
@@ -181,17 +180,17 @@ def upsample_2x(x: jax.Array, *, half_pixel: bool) -> jax.Array:
 
 @operation
 def downsample(x: jax.Array, factor: int) -> jax.Array:
-    """Divides height and width by an even factor; half-pixel bilinear without antialiasing.
+    """Divides height and width by an even factor, bilinearly and without antialiasing.
 
     Half-pixel centres put each output exactly between the two middle ones of `factor` inputs, so
     it is the mean of those two along each axis (PyTorch's `interpolate(scale_factor=1/factor)`).
 
     Args:
-      x: [N, H, W, C]; H and W are multiples of `factor`.
-      factor: 2 or 4 (any even number).
+      x: The array, [N, H, W, C]; H and W are multiples of `factor`.
+      factor: An even number.
 
     Returns:
-      [N, H / factor, W / factor, C].
+      The shrunk array, [N, H / factor, W / factor, C].
     """
     first = factor // 2 - 1
     rows = x[:, first::factor] + x[:, first + 1 :: factor]
@@ -201,7 +200,7 @@ def downsample(x: jax.Array, factor: int) -> jax.Array:
 def explicit_padding(
     size: int, kernel_size: int, stride: int, dilation: int, padding: Padding
 ) -> tuple[int, int]:
-    """Pixels to add before and after one spatial axis of `size` pixels."""
+    """Computes how many pixels to add before and after one spatial axis of `size` pixels."""
     if padding != 'SAME':
         return int(padding), int(padding)
     output_size = -(-size // stride)
@@ -213,7 +212,7 @@ def explicit_padding(
 def spatial_padding(
     x: jax.Array, kernel: jax.Array | np.ndarray, stride: int, dilation: int, padding: Padding
 ) -> list[tuple[int, int]]:
-    """`explicit_padding` of both spatial axes of `x` for a kernel [h, w, ...]."""
+    """Computes `explicit_padding` of both spatial axes of `x` for a kernel [h, w, ...]."""
     return [
         explicit_padding(size, taps, stride, dilation, padding)
         for size, taps in zip(x.shape[1:3], kernel.shape[:2], strict=True)
@@ -230,7 +229,7 @@ def conv(
     padding: Padding = 'SAME',
     groups: int = 1,
 ) -> jax.Array:
-    """Convolution: [N, H, W, C] with a kernel [h, w, C / groups, features]."""
+    """Convolves [N, H, W, C] with a kernel [h, w, C / groups, features]."""
     return jax.lax.conv_general_dilated(
         x,
         kernel,
@@ -251,17 +250,17 @@ def depthwise_conv(
     dilation: int = 1,
     padding: Padding = 'SAME',
 ) -> jax.Array:
-    """Convolves each channel with its own filter: a grouped convolution.
+    """Convolves each channel with its own filter, as a grouped convolution.
 
     Args:
-      x: [N, H, W, C].
-      kernel: [h, w, 1, C].
-      stride: Of the output, the same along both axes.
-      dilation: Distance between the taps, in pixels.
-      padding: 'SAME', or pixels on every side.
+      x: The array, [N, H, W, C].
+      kernel: The filters, [h, w, 1, C].
+      stride: The stride along both axes, in pixels.
+      dilation: The distance between the taps of the kernel, in pixels.
+      padding: 'SAME', or the number of pixels on every side.
 
     Returns:
-      [N, H', W', C].
+      The output, [N, H', W', C].
     """
     return conv(
         x, kernel, stride=stride, dilation=dilation, padding=padding, groups=kernel.shape[-1]
@@ -277,7 +276,7 @@ def shifted_depthwise_conv(
     dilation: int = 1,
     padding: Padding = 'SAME',
 ) -> jax.Array:
-    """`depthwise_conv` with each tap of the kernel as one multiply-add over a shifted input.
+    """Computes `depthwise_conv` with one multiply-add over a shifted input per tap of the kernel.
 
     XLA:CPU runs grouped convolutions slowly (`scripts/benchmark_depthwise.py`).
     """
@@ -295,6 +294,6 @@ def shifted_depthwise_conv(
                 top : top + (rows - 1) * stride + 1 : stride,
                 left : left + (columns - 1) * stride + 1 : stride,
             ]
-            # The product first: so it is fused into one rounding, as in PyTorch's kernels.
+            # With the product first, XLA fuses both into one rounding, as in PyTorch's kernels.
             total = shifted * kernel[i, j, 0] + total
     return total

@@ -1,7 +1,7 @@
-"""Functions that others can stand in for while a network is traced.
+"""Operations: functions that can be replaced by others while a network is traced.
 
-Whatever an exporter or a backend may want to compute in its own way is an `Operation`, and
-`replace_operations` puts another function in its place: one definition of each network serves
+Whatever an exporter or a backend may compute in its own way is an `Operation`, for which
+`replace_operations` substitutes another function. So one definition of each network serves
 training, prediction and export.
 """
 
@@ -25,16 +25,16 @@ _REPLACEMENTS: contextvars.ContextVar[Replacements] = contextvars.ContextVar(
 
 
 class Operation(Generic[_P, _T_co]):
-    """A function that other functions of its signature can stand in for while a network is traced.
+    """A function that can be replaced by others of the same signature while a network is traced.
 
-    Called, it is what `replace_operations` puts in its place; else what `on` has for JAX's default
-    backend; else the function itself.
+    A call goes to the function that `replace_operations` has put in its place; if there is none, to
+    the one that `on` has registered for JAX's default backend; else to the function itself.
 
     Args:
       plain: The function itself.
 
     Attributes:
-      plain: The function itself, which is never replaced.
+      plain: The function itself, whatever replaces it.
     """
 
     def __init__(self, plain: Callable[_P, _T_co]):
@@ -43,7 +43,7 @@ class Operation(Generic[_P, _T_co]):
         self._on_backend: dict[str, Callable[_P, _T_co]] = {}
 
     def on(self, backend: str) -> Callable[[Callable[_P, _T_co]], Callable[_P, _T_co]]:
-        """Decorates what computes it on a backend ('cpu') where the function itself is slow."""
+        """Makes a decorator for the function that is used on a backend, such as 'cpu'."""
 
         def register(function: Callable[_P, _T_co]) -> Callable[_P, _T_co]:
             self._on_backend[backend] = function
@@ -62,21 +62,21 @@ class Operation(Generic[_P, _T_co]):
 
 
 def operation(function: Callable[_P, _T_co]) -> Operation[_P, _T_co]:
-    """Makes an operation of a function."""
+    """Decorates a function so that it becomes an operation."""
     return Operation(function)
 
 
 @contextlib.contextmanager
 def replace_operations(replacements: Replacements) -> Iterator[None]:
-    """Within it, networks are traced with other functions of the same signatures.
+    """Makes a context in which networks are traced with other functions in place of operations.
 
-    What `jax.jit` has compiled before keeps the operations it was traced with: trace anew.
+    A function that `jax.jit` has compiled before keeps the operations with which it was traced.
 
     Args:
-      replacements: Operation → the function in its place.
+      replacements: The functions to use, by the operation that each replaces.
 
     Raises:
-      TypeError: One of those to be replaced is no operation.
+      TypeError: A key is no operation.
     """
     for replaced in replacements:
         if not isinstance(replaced, Operation):

@@ -1,13 +1,13 @@
-"""Structured pruning: channels leave a network, and what is left is a network like any other.
+"""Structured pruning: channels are removed, and what is left is a network like any other.
 
-    groups = channel_groups(config)                          # what goes together
-    importance = compute_importance(config, variables)       # what matters
-    widths = select_uniform(groups, 0.5)                     # how many stay
-    keep_indices = keep_best(groups, importance, widths)     # which ones
+    groups = channel_groups(config)                          # channels that belong together
+    importance = compute_importance(config, variables)       # how much each channel matters
+    widths = select_uniform(groups, 0.5)                     # how many of each group stay
+    keep_indices = keep_best(groups, importance, widths)     # which ones stay
     config, variables, report = prune(config, variables, keep_indices)
 
-`plan_pruning` and `prune_checkpoint` do all of it from settings, and `prune_and_save` does so from
-folder to folder, as scripts/prune.py.
+`plan_pruning` and `prune_checkpoint` do all of this from settings. `prune_and_save` does it from
+folder to folder, which is what scripts/prune.py calls.
 """
 
 from mattingjax.config.pruning import PruneOptions, merge_settings

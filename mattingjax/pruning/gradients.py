@@ -1,4 +1,4 @@
-"""Gradients of a matting loss on photos with known alphas, for the Taylor importance."""
+"""Gradients of a matting loss on photos with known alphas, for the method 'taylor'."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from mattingjax.networks import ModelConfig, Variables, apply_model
 def compute_gradients(
     config: ModelConfig, variables: Variables, pairs: Iterable[tuple[np.ndarray, np.ndarray]]
 ) -> Iterator[Any]:
-    """The gradient for each photo.
+    """Computes the gradients of the parameters, batch by batch.
 
     The loss is the mean absolute difference of the alpha and of every other head, so that the
     channels that only training needs count too. The network runs as in inference.
 
     Args:
       config: The network.
-      variables: Its `params` and `batch_stats`.
-      pairs: Photos and alphas, float32 [N, S, S, 3] in [0, 255] and [N, S, S, 1] in [0, 1].
+      variables: The network's `params` and `batch_stats`.
+      pairs: Batches of photos, float32 [N, S, S, 3] in [0, 255], with their alphas, float32
+        [N, S, S, 1] in [0, 1].
 
     Yields:
-      Trees like `params`, of NumPy arrays.
+      For each batch the gradients, as NumPy arrays in the structure of `params`.
     """
 
     def loss(params: Any, images: jax.Array, alphas: jax.Array) -> jax.Array:
@@ -46,7 +47,7 @@ def compute_gradients(
 
 
 def _shrink(alphas: jax.Array, size: int) -> jax.Array:
-    """Square alphas at a whole fraction of their size, by means over squares."""
+    """Shrinks square alphas to a size that divides theirs, by means over squares."""
     count, full = alphas.shape[:2]
     step = full // size
     return alphas.reshape(count, size, step, size, step, 1).mean(axis=(2, 4))

@@ -1,4 +1,4 @@
-"""From settings to a pruned checkpoint: first a plan that can be looked at, then the surgery."""
+"""From settings to a pruned checkpoint: first a plan, which can be looked at, then the surgery."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from mattingjax.pruning.selection import (
 from mattingjax.pruning.surgery import prune, with_widths
 
 _SUFFIXES = {'k': 1e3, 'M': 1e6, 'G': 1e9}
-# Each measurement of latency builds a network.
+# Steps of the search for a ratio; fewer for latency, since each measurement exports a network.
 _STEPS, _LATENCY_STEPS = 14, 5
 
 
@@ -42,11 +42,12 @@ class PrunePlan:
 
     Attributes:
       config: The network that is cut: the dense one, perhaps without some of its shortcuts.
-      keep_indices: Name of a group → the channels that stay.
-      report: Widths and costs, before and after.
-      target: The network to make of it in the end, where that takes more than surgery.
-      prune_info: The decision in the original pruner's form, where there is one.
-      notes: What else there is to say, one line each.
+      keep_indices: The indices of the channels that stay, by name of the group.
+      report: The widths and costs before and after.
+      target: The final architecture if it differs from the cut network in more than widths, as the
+        reference rule may decide; else None.
+      prune_info: The decision of the reference rule as the original pruner's JSON; else None.
+      notes: Further remarks for the user, one line each.
     """
 
     config: ModelConfig
@@ -74,11 +75,12 @@ def plan_pruning(
 
     Args:
       config: The dense network.
-      variables: Its `params` and `batch_stats`.
-      options: How much goes, and what.
-      prune_info: For the reference rule, a decision that has been made already.
-      gradients: For the method 'taylor', what `compute_gradients` gives.
-      measure_latency: For `target_latency`, a function from a network to its milliseconds.
+      variables: The network's `params` and `batch_stats`.
+      options: The settings of pruning.
+      prune_info: A decision of the reference rule that is carried out; None makes one.
+      gradients: The gradients of `compute_gradients`, for the method 'taylor'.
+      measure_latency: A function from a network to its latency in milliseconds, for
+        `target_latency`.
 
     Raises:
       MattingError: A setting is impossible, or does not fit the network.
@@ -104,7 +106,7 @@ def _plan_shares(
     importance: Importance,
     measure_latency: Callable[[ModelConfig], float] | None,
 ) -> PrunePlan:
-    """By 'uniform' or 'global': of a ratio, or of the least ratio that meets the targets."""
+    """Plans by 'uniform' or 'global', with the ratio or the least ratio that meets the targets."""
     groups, notes = channel_groups(config), []
     limits = Limits.from_options(options)
 
@@ -173,10 +175,18 @@ def _budgets(
 
 
 def parse_target(name: str, text: str, measure_dense: Callable[[], float]) -> float:
-    """A budget as a number: '1340000', '1.34M' (k, M, G), or '0.5x' of the dense network's.
+    """Parses a budget: '1340000', '1.34M' (or k, G), or '0.5x' for a share of the dense network's.
+
+    Args:
+      name: The name of the setting, for the error message.
+      text: The budget.
+      measure_dense: A function that measures the dense network in the same unit.
+
+    Returns:
+      The budget as a number.
 
     Raises:
-      MattingError: It is none of these, or not over 0.
+      MattingError: The text is none of these, or the number is not over 0.
     """
     text = str(text).strip()
     factor = _SUFFIXES.get(text[-1:])
@@ -236,18 +246,19 @@ def prune_checkpoint(
     batches: Iterable[np.ndarray] = (),
     provenance: dict[str, Any] | None = None,
 ) -> Checkpoint:
-    """Cuts a checkpoint as planned.
+    """Prunes a checkpoint as planned.
 
     Args:
       checkpoint: The dense network.
-      plan: What `plan_pruning` decided for it.
-      batches: Photos, float32 [N, H, W, 3] in [0, 255], to recalibrate batch normalisation on; with
-        none it stays as it is.
-      provenance: What to remember of how the plan came to be: JSON types.
+      plan: The plan that `plan_pruning` made for this network.
+      batches: Batches of photos, float32 [N, H, W, 3] in [0, 255], on which batch normalisation is
+        recalibrated; without any it stays as it is.
+      provenance: How the plan came to be, as JSON types, which the provenance of the pruned network
+        includes.
 
     Returns:
-      The pruned network; its provenance holds the widths, the costs, the notes, a hash of the
-      dense network, and that one's own provenance.
+      The pruned network. Its provenance holds the widths, the costs, the notes, the hash of the
+      dense network, and the provenance of that network.
     """
     batches = list(batches)
     whole = restore_checkpoint(checkpoint, batches) if batches else checkpoint
@@ -269,10 +280,9 @@ def prune_checkpoint(
 
 
 def restore_checkpoint(checkpoint: Checkpoint, batches: Iterable[np.ndarray]) -> Checkpoint:
-    """The same network with true batch normalisation where it was folded in.
+    """Restores batch normalisation that was folded into kernels, by `restore_batch_norm`.
 
-    Importances say more of such a network than of one whose normalisation hides in the kernels;
-    `restore_batch_norm` tells how.
+    Importances of channels mean more once it no longer hides in the kernels.
     """
     variables = restore_batch_norm(checkpoint.config, checkpoint.variables, batches)
     return dataclasses.replace(checkpoint, variables=variables)

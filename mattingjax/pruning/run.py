@@ -1,4 +1,4 @@
-"""A checkpoint pruned from its folder to another: what scripts/prune.py does."""
+"""Pruning from one checkpoint directory to another, which is what scripts/prune.py calls."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from mattingjax.pruning.photos import choose_photos, load_batches, load_pairs
 from mattingjax.pruning.plan import plan_pruning, prune_checkpoint, restore_checkpoint
 from mattingjax.pruning.report import draw_widths, format_report
 
-# Opens what measures the latency of networks like the given one, in milliseconds.
+# From a network, makes a context with a function that measures latencies of networks like it, in
+# milliseconds.
 OpenLatency = Callable[
     [ModelConfig], contextlib.AbstractContextManager[Callable[[ModelConfig], float]]
 ]
@@ -42,20 +43,23 @@ def prune_and_save(
     overwrite: bool = False,
     open_latency: OpenLatency | None = None,
 ) -> None:
-    """Prunes a checkpoint and prints the plan; writes the network, widths.png and prune_info.json.
+    """Prunes a checkpoint: prints the plan, and writes the pruned one with a picture of the widths.
+
+    With the reference rule, the decision is written as prune_info.json too.
 
     Args:
       checkpoint: A checkpoint directory, or the name of weights that ship.
       output: The checkpoint directory to make; None prints the plan and writes nothing.
-      options: How much goes, and what.
+      options: The settings of pruning.
       prune_info: The JSON file of the original pruner whose widths a MODNet is pruned to.
-      recalibrate: A folder of photos, without labels, that batch normalisation is fitted to.
+      recalibrate: A folder of photos, without labels, on which batch normalisation is recalibrated.
       images: A folder of photos for the method 'taylor'.
-      alphas: The folder of their alphas, of the same names.
+      alphas: The folder of the alphas of `images`, of the same names.
       alpha_values: What the numbers in the alphas mean; see `data.alpha_values`.
-      photos: The number of photos of `recalibrate` and of `images` that are used, evenly chosen.
+      photos: The largest number of photos of each folder that are used, evenly chosen.
       overwrite: Whether a checkpoint that lies at `output` is replaced.
-      open_latency: For `target_latency`; see `exporters.latency.latency_beside`.
+      open_latency: Makes the context that measures latency for `target_latency`, such as
+        `exporters.latency.latency_beside`.
 
     Raises:
       MattingError: Arguments do not fit together or to the network, or files cannot be read or
@@ -83,7 +87,7 @@ def prune_and_save(
     with contextlib.ExitStack() as stack:
         measure = None
         if open_latency is not None and options.target_latency is not None:
-            measure = _telling(stack.enter_context(open_latency(whole.config)))
+            measure = _print_trials(stack.enter_context(open_latency(whole.config)))
         plan = plan_pruning(
             whole.config,
             whole.variables,
@@ -105,12 +109,12 @@ def prune_and_save(
     print(f'{output}: {plan.report.after.parameters:,} parameters, written')
 
 
-def _telling(measure: Callable[[ModelConfig], float]) -> Callable[[ModelConfig], float]:
-    """Prints a line for each trial, as each takes its time."""
+def _print_trials(measure: Callable[[ModelConfig], float]) -> Callable[[ModelConfig], float]:
+    """Makes a measurement print a line each time, since it is slow."""
 
-    def measure_and_tell(trial: ModelConfig) -> float:
+    def measure_and_print(trial: ModelConfig) -> float:
         milliseconds = measure(trial)
         print(f'a trial: {milliseconds:.2f} ms', flush=True)
         return milliseconds
 
-    return measure_and_tell
+    return measure_and_print

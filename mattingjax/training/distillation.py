@@ -1,6 +1,6 @@
-"""Learning from a teacher: its outputs in the place of labels, and where its layers look.
+"""Distillation: a teacher's outputs take the place of labels, and its attention maps guide layers.
 
-The terms, and that all count alike, are this project's choice. They need photos, no labels.
+The choice of the terms and their equal weights are this project's. They need photos, no labels.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mattingjax.networks.losses import (
     resize,
 )
 
-_EPSILON = 1e-24  # keeps an attention map's squared norm from 0, where all features are
+_EPSILON = 1e-24  # keeps the squared norm of an attention map over 0 where all features are 0
 
 
 def distillation_loss(
@@ -29,26 +29,27 @@ def distillation_loss(
     features: Mapping[str, jax.Array] | None = None,
     teacher_features: Mapping[str, jax.Array] | None = None,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """How far a student is from its teacher: the sum of the terms that both have.
+    """Sums up how far a student's outputs are from its teacher's, over the outputs that both have.
 
-    `alpha` and `gradient`: `alpha_loss` and `gradient_loss` of the alphas. `kd` and `aux`, if the
-    student is an MMNet: `kd_loss` and `aux_loss` with the teacher's alpha as label. `semantic` and
-    `detail`, if both are MODNets: mean absolute differences. `attention`, if features are given:
-    the mean over the layers of `attention_transfer_loss`.
+    The terms `alpha` and `gradient` are `alpha_loss` and `gradient_loss` of the alphas. A student
+    with `logits` and `aux_logits` has the terms `kd` and `aux`: `kd_loss` and `aux_loss` with the
+    teacher's alpha as the label. If both networks compute `semantic` and `detail`, those terms are
+    mean absolute differences. If features are given, the term `attention` is the mean over the
+    layers of `attention_transfer_loss`.
 
-    What the teacher gives at another size is resized to the student's, bilinearly.
+    Outputs of the teacher that have another size are resized bilinearly to the student's.
 
     Args:
-      outputs: The student's `alpha`, and whatever else it computes.
-      teacher_outputs: The teacher's `alpha`, and whatever else it computes.
-      features: Layer → [B, h, w, c], the student's.
-      teacher_features: The same layers → [B, h', w', c'], the teacher's.
+      outputs: The student's outputs by name; `alpha` is one of them.
+      teacher_outputs: The teacher's outputs by name; `alpha` is one of them.
+      features: The student's features [B, h, w, c] by layer.
+      teacher_features: The teacher's features [B, h', w', c'] of the same layers.
 
     Returns:
-      The loss, and its terms. No gradient flows into the teacher.
+      The loss and its terms by name. No gradient flows into the teacher.
 
     Raises:
-      MattingError: The batches differ, or the teacher has other layers.
+      MattingError: The batches differ in size, or the features are of different layers.
 
     References:
       Hinton et al., Distilling the Knowledge in a Neural Network
@@ -71,24 +72,24 @@ def distillation_loss(
 
 
 def attention_transfer_loss(features: jax.Array, teacher_features: jax.Array) -> jax.Array:
-    """Squared distance of the attention maps: the same for any number of channels.
+    """Computes the squared distance of the attention maps, which need no equal numbers of channels.
 
     An attention map is the mean over the channels of the squared features, divided by its L2 norm
     over the pixels. The larger map is first shrunk to the size of the smaller, bilinearly.
 
     Args:
-      features: [B, h, w, c] of the student.
-      teacher_features: [B, h', w', c'] of the teacher; no gradient flows into them.
+      features: The student's features, [B, h, w, c].
+      teacher_features: The teacher's features, [B, h', w', c']; no gradient flows into them.
 
     Returns:
-      The sum over the pixels, the mean over the images, in [0, 2].
+      The sum over the pixels, averaged over the images, in [0, 2].
 
     Raises:
-      MattingError: The batches differ.
+      MattingError: The batches differ in size.
 
     References:
       Zagoruyko and Komodakis, Paying More Attention to Attention
-      (https://arxiv.org/abs/1612.03928), activation-based; their code has the mean over the pixels.
+      (https://arxiv.org/abs/1612.03928), section 3.1. Their code averages over the pixels.
     """
     both = features, jax.lax.stop_gradient(teacher_features)
     size = tuple(min(x.shape[axis] for x in both) for axis in (1, 2))

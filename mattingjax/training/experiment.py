@@ -1,4 +1,4 @@
-"""From settings to values: network, teacher, objective, optimizer, and when what is done."""
+"""An experiment: the networks, the objective, the optimizer and the schedule that settings mean."""
 
 from __future__ import annotations
 
@@ -50,24 +50,25 @@ class Experiment:
 
     Attributes:
       initial: The network before the first step.
-      teacher: The network that is learned from, if there is one.
-      objective: What is made small.
+      teacher: The network whose outputs are the targets of distillation or self-consistency; None
+        if there is none.
+      objective: The loss that is minimised.
       learning_rates: The learning rate of each update.
-      create_optimizer: Makes what updates the parameters from a learning rate by update.
+      create_optimizer: Makes the optimizer from a schedule of the learning rate.
       step_options: How a step is computed.
-      thinning: When channels go in the course of the training.
-      freeze: Patterns of the paths of the parameters that stay as they are.
+      thinning: When channels are pruned during the training.
+      freeze: Patterns of the paths of the parameters that are not trained.
       seed: The random seed of the order of the data, of augmentation and of dropout.
       steps: The number of steps of the whole training.
       batch_size: The number of photos of a step, over all devices.
-      accumulate_steps: The number of steps of one update.
+      accumulate_steps: The number of steps whose gradients are averaged for one update.
       validate_every: The number of steps from one validation to the next.
       save_every: The number of steps from one saved state to the next.
-      best: The name of the figure of the validation that decides which network is the best.
+      best: The name of the validation figure that decides which network is the best.
       hashes: SHA-256 of the checkpoints that were loaded, by the setting that names them.
-      origin: How the trained network comes to be, for its provenance, as JSON types: `settings`;
-        `start` and `teacher`, where there are any, each with its `checkpoint`, the `sha256` of that
-        (see `hash_checkpoint`) and its `provenance`.
+      origin: The provenance of the trained network as JSON types: `settings`, and for each of
+        `start` and `teacher` that exists its `checkpoint`, that one's `sha256` by
+        `hash_checkpoint`, and its `provenance`.
     """
 
     initial: Checkpoint
@@ -89,11 +90,11 @@ class Experiment:
     origin: Mapping[str, Any]
 
     def learning_rate(self, step: int) -> float:
-        """The learning rate of a step; the first is step 0."""
+        """Returns the learning rate of a step; the first is step 0."""
         return float(self.learning_rates[step // self.accumulate_steps])
 
     def step_inputs(self, step: int) -> StepInputs:
-        """What a step gets beside state and batch; the first is step 0."""
+        """Returns what a step takes beside the state and the batch; the first is step 0."""
         return StepInputs(np.float32(self.learning_rate(step)), self._key)
 
     @functools.cached_property
@@ -101,21 +102,23 @@ class Experiment:
         return np.asarray(jax.random.key_data(jax.random.key(self.seed)))
 
     def create_state(self, variables: Variables) -> TrainState:
-        """The state before the first step of a network with these variables."""
-        # The state of the optimizer is the same whatever the learning rate is.
+        """Makes the state before the first step of a network with these variables."""
+        # The first state of the optimizer does not depend on the learning rate.
         optimizer = self.create_optimizer(optax.constant_schedule(0.0))
         averaged = self.step_options.ema_decay > 0
         return create_state(variables, optimizer, freeze=self.freeze, averaged=averaged)
 
 
 def create_experiment(config: ConfigDict) -> Experiment:
-    """Loads the networks and makes values of the settings.
+    """Loads the networks and turns the settings into values.
 
     Args:
-      config: The settings, complete; see `complete_settings`.
+      config: The settings that `complete_settings` gave.
 
     Raises:
-      MattingError: Settings do not fit together, or a checkpoint cannot be loaded.
+      MattingError: Settings do not fit together, a checkpoint cannot be loaded, or the network does
+        not fit into memory.
+      ConfigError: JAX has no backend.
     """
     check_backend()
     if config.batch_size % jax.device_count():
@@ -128,7 +131,7 @@ def create_experiment(config: ConfigDict) -> Experiment:
     loaded = {setting: _load(setting, path) for setting, path in paths.items() if path}
     hashes = {setting: hash_checkpoint(checkpoint) for setting, checkpoint in loaded.items()}
     initial = _make_initial(config, loaded.get(START))
-    split(initial.variables['params'], config.model.freeze)  # checks the patterns
+    split(initial.variables['params'], config.model.freeze)  # raises if a pattern is wrong
     names = ('supervised', 'distillation', 'soc', 'l2', 'divide_twice')
     objective = Objective(
         initial.config.network,
@@ -187,10 +190,10 @@ def _describe_origin(
 
 
 def _make_initial(config: ConfigDict, loaded: Checkpoint | None) -> Checkpoint:
-    """The network before the first step; `loaded` is what `model.checkpoint` names."""
+    """Makes the network before the first step; `loaded` is what `model.checkpoint` names."""
     model = config.model
     if model.dropout and not find_network(model.network).has_dropout:
-        raise MattingError(f'config.model.dropout: {model.network} drops no values')
+        raise MattingError(f'config.model.dropout: {model.network} has no dropout')
     if loaded is None:
         if model.from_scratch:
             raise MattingError(
@@ -210,7 +213,7 @@ def _make_initial(config: ConfigDict, loaded: Checkpoint | None) -> Checkpoint:
 
 
 def _create_network(model: ConfigDict) -> ModelConfig:
-    """The network of `config.model`, at its width multiplier."""
+    """Describes the network of `config.model`, with its width multiplier."""
     scale, multiplier = find_network(model.network).scale, model.width_multiplier
     architecture = scale(multiplier) if scale else None
     network = create_model_config(model.network, architecture, input_size=model.input_size or None)

@@ -1,4 +1,4 @@
-"""The photos of an experiment: its datasets, its batches, and what it is validated on."""
+"""The photos of an experiment: its datasets, its batches, and the photos to validate on."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ from mattingjax.training.memory import check_photos
 from mattingjax.training.validation import Example, load_examples
 
 _OPTIONS = [name for name in inspect.signature(open_dataset).parameters if name != 'kind']
-# What a validation without a root of its own has in common with the dataset.
+# Settings of the dataset that hold for a validation without a root of its own.
 _WHERE_AND_HOW = ('root', 'images', 'alphas', 'allow_unmatched', 'alpha_values')
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Sources:
-    """Where the photos of an experiment lie.
+    """The datasets of an experiment.
 
     Attributes:
-      training: The datasets that are trained on, by name; the first is 'dataset'.
-      backgrounds: Pictures for new compositions, if there are any.
+      training: The datasets to train on, by name; the first is 'dataset'.
+      backgrounds: Pictures for new compositions; None if there are none.
       validation: The dataset to validate on.
     """
 
@@ -54,20 +54,20 @@ class Sources:
     validation: Dataset
 
     def named(self) -> dict[str, Dataset]:
-        """All of them, by name."""
+        """Returns all datasets by name."""
         backgrounds = {} if self.backgrounds is None else {'backgrounds': self.backgrounds}
         return {**self.training, **backgrounds, 'validation': self.validation}
 
 
 def open_sources(config: ConfigDict) -> Sources:
-    """Opens what the settings name; no photo is read yet.
+    """Opens the datasets that the settings name; no photo is read yet.
 
     Args:
-      config: The experiment's settings, complete.
+      config: The settings that `complete_settings` gave.
 
     Raises:
-      MattingError: A dataset cannot be opened, or lacks what the losses and the compositions need;
-        the message names its settings.
+      MattingError: A dataset cannot be opened, or lacks alphas or backgrounds that are needed; the
+        message names its settings.
     """
     if taken := set(config.more_datasets) & {'dataset', 'backgrounds', 'validation'}:
         raise MattingError(
@@ -108,7 +108,7 @@ def _named(setting: str) -> Iterator[None]:
 
 
 def _hold_out(dataset: Dataset, photos: int) -> tuple[Dataset, Dataset]:
-    """What remains to train on, and an evenly chosen tenth to validate on, at most `photos`."""
+    """Splits off an evenly chosen tenth, at most `photos`, to validate on; returns it second."""
     count = min(photos, max(1, len(dataset) // 10))
     if isinstance(dataset, SyntheticPortraits):
         return dataset, SyntheticPortraits(count, dataset.size, dataset.seed + 1)
@@ -152,7 +152,7 @@ def _check_records(sources: Sources, *, needs_alphas: bool) -> None:
 
 
 def with_steps(config: ConfigDict, sources: Sources) -> ConfigDict:
-    """The settings, `epochs` turned into `steps` where they are set: all photos come so often."""
+    """Returns the settings, with `steps` computed from `epochs` and the number of photos if set."""
     if not config.epochs:
         return config
     config = config.copy_and_resolve_references()
@@ -166,11 +166,11 @@ class Inputs:
     """The photos of a training, opened and checked; its folder is not touched yet.
 
     Attributes:
-      create_pipeline: Makes the pipeline of its batches anew, from the first one on.
+      create_pipeline: Makes a new pipeline, which begins with the first batch.
       batches: The batches, spread over the devices.
-      everywhere: The placement of what every device holds as a whole.
+      everywhere: The sharding of arrays of which every device holds a whole copy.
       examples: The photos to validate on.
-      unreadable: The error messages of those that could not be read.
+      unreadable: The error messages of the validation photos that could not be read.
     """
 
     create_pipeline: Callable[[], Pipeline]
@@ -180,7 +180,7 @@ class Inputs:
     unreadable: list[str]
 
     def first_images(self, batches: int) -> Iterator[np.ndarray]:
-        """The images of the first batches, [B, S, S, 3] in [0, 255] float32 each."""
+        """Yields the images of the first batches, each float32 [B, S, S, 3] in [0, 255]."""
         for batch in itertools.islice(self.create_pipeline(), batches):
             yield batch['image'].astype(np.float32)
 
@@ -189,7 +189,7 @@ def create_inputs(config: ConfigDict, network: ModelConfig, sources: Sources) ->
     """Opens the pipeline, reads its first batches, and loads the photos of the validation.
 
     Args:
-      config: The experiment's settings, complete.
+      config: The settings that `complete_settings` gave.
       network: The network that is trained.
       sources: The datasets that `open_sources` gave.
 
@@ -197,7 +197,7 @@ def create_inputs(config: ConfigDict, network: ModelConfig, sources: Sources) ->
       MattingError: Photos cannot be read, or do not fit into memory.
     """
     check_photos(config, network, len(sources.validation))
-    # XLA decides how what follows from a batch is spread; newer JAX would ask each time.
+    # With automatic axes XLA decides how results are sharded; newer JAX would ask each time.
     automatic = (jax.sharding.AxisType.Auto,)
     mesh = jax.make_mesh((jax.device_count(),), ('data',), axis_types=automatic)
     trimap = find_network(network.network).needs_trimap and config.loss.supervised > 0
@@ -215,16 +215,16 @@ def create_inputs(config: ConfigDict, network: ModelConfig, sources: Sources) ->
 
 
 def create_batches(config: ConfigDict, sources: Sources, size: int, *, trimap: bool) -> Pipeline:
-    """An endless iterator of batches; see `data.pipeline.create_pipeline`.
+    """Makes an endless iterator of batches; `data.pipeline.create_pipeline` says what is in them.
 
     Args:
-      config: The experiment's settings.
+      config: The settings that `complete_settings` gave.
       sources: The datasets that `open_sources` gave.
-      size: Pixels of a side that photos are resized or cropped to.
+      size: The side in pixels to which photos are resized or cropped.
       trimap: Whether examples get a trimap.
 
     Returns:
-      Batches of this process's share of `batch_size`; `get_state` and `set_state` resume it.
+      The pipeline. A batch holds this process's share of `batch_size` photos.
     """
     sections = {'dataset': config.dataset, **config.more_datasets}
     parts = [(dataset, sections[name].weight) for name, dataset in sources.training.items()]

@@ -1,4 +1,4 @@
-"""The loop: steps, validation, saving, resuming."""
+"""The training loop: it runs the steps, validates, prunes, saves and resumes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from mattingjax.training.stopping import Stop
 from mattingjax.training.validation import measure, predict
 from mattingjax.training.workdir import BEST, LAST
 
-_STATISTICS_PHOTOS = 32  # to restore folded batch normalisation on
+_STATISTICS_PHOTOS = 32  # on which folded batch normalisation is restored
 
 
 class NotFiniteError(MattingError):
@@ -35,7 +35,15 @@ class NotFiniteError(MattingError):
 
 
 class Training:
-    """A training between its first step and its last."""
+    """A training from its first step, or from its latest saved state, to its last step.
+
+    Args:
+      experiment: What is trained, and how.
+      inputs: The batches, and the photos to validate on.
+      saver: The saved states; the latest one is restored if there is any.
+      recorder: Writes tables and pictures into the folder of the training.
+      stop: Says whether the training was asked to end.
+    """
 
     def __init__(
         self, experiment: Experiment, inputs: Inputs, saver: Saver, recorder: Recorder, stop: Stop
@@ -64,16 +72,16 @@ class Training:
         return jax.device_put(self._experiment.create_state(variables), self._everywhere)
 
     def _restore_folded(self, checkpoint: Checkpoint) -> Checkpoint:
-        """The network, batch normalisation that was folded into its kernels made true again.
+        """Restores the batch normalisation that was folded into the network's kernels.
 
-        Imported weights may have it folded; such layers would train without it.
+        Imported weights may have it folded; such layers would be trained without it.
         """
         network, batches = checkpoint.config, -(-_STATISTICS_PHOTOS // self._experiment.batch_size)
         images = self._inputs.first_images(batches)
         return Checkpoint(network, restore_batch_norm(network, checkpoint.variables, images))
 
     def run(self) -> int:
-        """Trains to the end, or until it is asked to stop; returns the number of steps done."""
+        """Trains to the end, or until asked to stop; returns the number of steps done."""
         first, steps = int(self._state.step), self._experiment.steps
         if first < steps:
             self._catch_up(first)
@@ -100,7 +108,7 @@ class Training:
                     self._experiment.step_inputs(step - 1),
                 )
                 self._stop.has_done_a_step()
-                # While a step is computed, the one before is recorded.
+                # The step before is recorded while the device computes this one.
                 self._record(waiting, bar)
                 waiting = step, metrics, batch
                 if step == steps or self._stop.requested is not None or self._is_due(step):
@@ -111,9 +119,9 @@ class Training:
                 bar.update()
 
     def _compile(self, step: int) -> None:
-        """Compiles what comes after that step, so that no signal has to wait for it later."""
-        told = 'compiling (once, about a minute or two; less what an earlier start has compiled)'
-        with self._stop.nothing_at_stake(), announced(told, 'compiled'):
+        """Compiles what runs after that step, so that no signal has to wait for it later."""
+        message = 'compiling (once, a minute or two; less if an earlier start has compiled it)'
+        with self._stop.nothing_at_stake(), announced(message, 'compiled'):
             self._step = self._compile_step()
             variables, examples = self._state.variables(), self._inputs.examples[:1]
             predict(self._network, variables, examples, self._experiment.batch_size)
@@ -161,12 +169,12 @@ class Training:
         )
 
     def _pause(self, step: int) -> bool:
-        """Saves, prunes and validates, whatever is due; before a stop it only saves.
+        """Saves, prunes and validates as is due after a step; before a stop it only saves.
 
-        It saves first: when a training goes on from there, the rest is done again.
+        It saves first: a training that is resumed from that state prunes and validates again.
 
         Returns:
-          Whether it stops.
+          Whether the training stops here.
         """
         is_last = step == self._experiment.steps
         is_thinned = self._experiment.thinning.is_due(step)
@@ -179,7 +187,7 @@ class Training:
         if is_last or stopping:
             self._save(step)
         if stopping:
-            # The network of now, but no figures: a training that was not stopped has none here.
+            # Without figures: before a stop, the validation is left out or cut short.
             self._keep(LAST, step, {})
         return stopping
 
@@ -189,7 +197,7 @@ class Training:
             self._saver.save(step, self._state, progress)
 
     def _catch_up(self, step: int) -> None:
-        """Does what is due after a step, but for saving."""
+        """Prunes and validates if it is due after a step."""
         experiment = self._experiment
         if experiment.thinning.is_due(step):
             self._thin(step)
@@ -203,12 +211,12 @@ class Training:
                 experiment.initial.config, network, self._state, step
             )
             self._state = jax.device_put(state, self._everywhere)
-            self._best = {}  # a wider network's figures are no measure for a narrower one
+            self._best = {}  # a narrower network need not be as good as a wider one was
             if step < self._experiment.steps:
                 self._compile(step)
 
     def _validate(self, step: int) -> None:
-        """Measures the network, and keeps it if it is the best so far; not if it is to stop."""
+        """Measures the network and keeps it if it is the best so far, unless it is to stop."""
         examples, size = self._inputs.examples, self._experiment.batch_size
         variables = self._state.variables()
         alphas: list[np.ndarray] = []
@@ -226,7 +234,7 @@ class Training:
                 self._keep(BEST, step, figures)
 
     def _keep(self, name: str, step: int, figures: dict[str, float]) -> None:
-        """Writes the network as it is now as the checkpoint of this name."""
+        """Writes the present network as the checkpoint of this name."""
         trained = {**self._experiment.origin, 'step': step, 'validation': figures}
         network = dataclasses.replace(self._network, provenance={'trained': trained})
         checkpoint = Checkpoint(network, jax.tree.map(np.asarray, self._state.variables()))
@@ -235,5 +243,5 @@ class Training:
 
 
 def _pixels(batch: Mapping[str, Any]) -> dict[str, Any]:
-    """What a step gets of a batch."""
+    """Picks the arrays of a batch that a step takes."""
     return {name: batch[name] for name in PIXELS if name in batch}

@@ -1,4 +1,4 @@
-"""What values single settings of a training may have."""
+"""The values that each setting of a training may have."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from mattingjax.training.optimizers import OPTIMIZERS, SCHEDULES
 from mattingjax.training.thinning import SCHEDULES as PRUNING_SCHEDULES
 from mattingjax.training.validation import FIGURES
 
-_LARGEST = 2**31 - 1  # steps are counted in int32, and so is all else
-_NAME_BYTES, _PATH_BYTES = 255, 4095  # what file systems take
+_LARGEST = 2**31 - 1  # steps are counted in int32; other whole numbers get the same limit
+_NAME_BYTES, _PATH_BYTES = 255, 4095  # the longest name and path that file systems take
 
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """What a setting may be.
+    """The values that a setting may have.
 
     Attributes:
-      expected: That in words, after 'expected'.
-      allows: Whether a value is so.
+      expected: A description of them, which follows the word 'expected' in error messages.
+      allows: A function that says whether a value is one of them.
     """
 
     expected: str
@@ -46,9 +46,9 @@ def _whole(least: int, most: int = _LARGEST) -> Rule:
 
 
 def _number(least: float, most: float, *, over: bool = False, below: bool = False) -> Rule:
-    """Numbers from `least` to `most`; with `over` and `below` without these themselves.
+    """Allows numbers from `least`, or `over` it, to `most`, or `below` it.
 
-    As float32, which is what they become: 0.999999999 is not below 1.
+    They are compared as the float32 that they become: 0.999999999 is not below 1.
     """
 
     def allows(value: Any) -> bool:
@@ -108,7 +108,7 @@ _NETWORK = Rule(
 )
 _FLAG = Rule('True or False', lambda value: isinstance(value, bool))
 _ALPHA_VALUES = Rule('auto, grey, grey:N or labels:N', _are_alpha_values)
-_TEXTS = Rule('a tuple of texts', _are_texts)
+_TEXTS = Rule('a tuple of non-empty strings', _are_texts)
 _RANGE = Rule('two numbers over 0, the lower first, at most 100', _is_range)
 _SHARE, _SHARE_BELOW_1 = _number(0, 1), _number(0, 1, below=True)
 _WEIGHT = _number(0, 1e6)
@@ -127,7 +127,7 @@ DATASET = {
     'weight': _number(1e-6, 1e6),
 }
 
-# By path; what stands in `more_datasets` is as DATASET says.
+# The rules by the path of the setting. A dataset in `more_datasets` has those of DATASET.
 TRAINING = {
     'seed': _whole(0),
     'steps': _whole(1),
@@ -181,7 +181,7 @@ TRAINING = {
     'pruning.begin_step': _whole(0),
     'pruning.end_step': _whole(1),
     'pruning.every_steps': _whole(1),
-    # 'taylor' would need gradients of its own.
+    # The method 'taylor' would need gradients of a loss of its own.
     'pruning.method': _choice(*(name for name in METHODS if name != 'taylor')),
     'pruning.round_to': _whole(1, 1024),
     'pruning.min_channels': _whole(1, 2**16),
@@ -193,7 +193,7 @@ TRAINING = {
 
 
 def find_rule(path: str) -> Rule:
-    """What the setting of a path may be; those of `more_datasets` are like `dataset`'s."""
+    """Finds the rule of the setting at a path; datasets in `more_datasets` are like `dataset`."""
     if path.startswith('more_datasets.'):
         return DATASET[path.rpartition('.')[2]]
     return TRAINING[path]

@@ -1,7 +1,7 @@
-"""The settings of a training: each checked by itself, and those filled in that follow from others.
+"""The settings of a training: each is checked by itself, and those that follow from others are set.
 
-What only holds for several together (a warm-up below the number of steps, say) is checked where
-they meet.
+What several settings must fulfil together, such as a warm-up below the number of steps, is checked
+where they are used.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mattingjax.networks import find_network
 from mattingjax.training.rules import PATH, find_rule
 
 _DEFAULT_NETWORK = 'mmnet'
-# What may be unset, with None for a value: it follows from other settings.
+# Settings that may be unset, which is None, since they follow from others.
 _FOLLOWING = (
     'model.network', 'validation.kind', 'validation.split', 'data.transform', 'data.keep_aspect',
     'loss.l2',
@@ -30,18 +30,17 @@ _FOLLOWING = (
 
 
 def complete_settings(config: ConfigDict) -> ConfigDict:
-    """Checks the settings one by one, and fills in those that follow from others.
+    """Checks the settings one by one, and sets those that follow from others.
 
     Args:
-      config: Of `config.train_config`, changed.
+      config: The settings that `config.train_config` made, some of them changed.
 
     Returns:
-      A copy in which nothing is unset: settings of the network that is trained, which a checkpoint
-      decides, and of the validation.
+      A copy of the settings in which none is unset.
 
     Raises:
       MattingError: A setting is unknown, missing or impossible, or the checkpoint cannot be read or
-        is of another network than is asked for.
+        holds another network than `model.network`.
     """
     if not isinstance(config, ConfigDict):
         raise MattingError(
@@ -60,7 +59,7 @@ def complete_settings(config: ConfigDict) -> ConfigDict:
 
 
 def check_path(name: str, value: Any) -> None:
-    """Raises MattingError unless file systems can hold a file of this path."""
+    """Raises MattingError unless a file system can hold a file of this path."""
     value = os.fspath(value) if isinstance(value, os.PathLike) else value
     if value == '':
         raise MattingError(f'{name}: expected a path, got nothing')
@@ -71,12 +70,12 @@ def check_path(name: str, value: Any) -> None:
 def _show(value: Any) -> str:
     try:
         return f'{value!r:.80}'
-    except ValueError:  # of an integer of thousands of digits
+    except ValueError:  # Python refuses to print an integer of thousands of digits
         return 'a larger number'
 
 
 def _check_section(known: ConfigDict, found: Any, path: str) -> None:
-    """Raises MattingError unless settings have the names of the known ones and possible values."""
+    """Raises MattingError unless the settings have the known names and possible values."""
     if not isinstance(found, ConfigDict):
         raise MattingError(f'{path}: expected settings by name, got {_show(found)}')
     for name in found:
@@ -95,7 +94,7 @@ def _check_section(known: ConfigDict, found: Any, path: str) -> None:
 
 
 def _find_network(config: ConfigDict) -> str:
-    """The network that is trained: of the checkpoint, if there is one."""
+    """Finds the name of the network that is trained: the checkpoint's, if there is one."""
     model = config.model
     if not model.checkpoint:
         return model.network or _DEFAULT_NETWORK
@@ -112,7 +111,7 @@ def _find_network(config: ConfigDict) -> str:
 
 
 def fill_in(config: ConfigDict, network: str) -> None:
-    """Sets, in place, what is unset: as the network `network` and the dataset want it."""
+    """Sets, in place, what is unset to what suits the network of this name and the dataset."""
     record = find_network(network)
     following = {
         'model.network': network,
@@ -132,7 +131,7 @@ def fill_in(config: ConfigDict, network: str) -> None:
 
 
 def _find_kind(validation: Mapping[str, Any], dataset: Mapping[str, Any]) -> str:
-    """The kind of a validation that names none."""
+    """Finds the kind of a validation that names none."""
     if not validation['root']:
         return dataset['kind'] if dataset['kind'] in LAYOUTS else HELD_OUT
     root = Path(validation['root'])

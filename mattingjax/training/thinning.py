@@ -1,4 +1,4 @@
-"""Pruning in the course of a training: a few channels at a time, with time to recover."""
+"""Gradual pruning during a training: a few channels at a time, with steps to recover between."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ SCHEDULES = ('linear', 'cubic')
 
 @dataclasses.dataclass(frozen=True)
 class Thinning:
-    """When channels go, and which.
+    """The schedule of gradual pruning, and the rule for which channels go.
 
     Attributes:
-      ratio: The share of each group's channels that is gone in the end, in [0, 1); 0 prunes
+      ratio: The share of each group's channels that is removed in the end, in [0, 1); 0 prunes
         nothing.
       schedule: 'linear' or 'cubic'; see `scheduled_ratio`.
-      begin_step: Up to this step nothing is pruned.
-      end_step: The last cut comes after this step.
+      begin_step: Nothing is pruned up to this step.
+      end_step: The last cut follows this step.
       every_steps: The number of steps from one cut to the next.
-      method: What makes a channel important; see `compute_importance`.
-      limits: What the widths keep to.
+      method: The measure of importance, a method of `compute_importance`.
+      limits: The limits of the widths.
     """
 
     ratio: float
@@ -49,7 +49,7 @@ class Thinning:
 
     @classmethod
     def from_settings(cls, config: ConfigDict, steps: int) -> Thinning:
-        """From the settings `pruning` of a training of so many steps.
+        """Makes the schedule from the settings `pruning` of a training of `steps` steps.
 
         Raises:
           MattingError: The cuts do not lie within the training.
@@ -72,7 +72,7 @@ class Thinning:
         )
 
     def is_due(self, step: int) -> bool:
-        """Whether channels go after this step."""
+        """Says whether channels are removed after this step."""
         if not self.ratio or not self.begin_step < step <= self.end_step:
             return False
         return (step - self.begin_step) % self.every_steps == 0 or step == self.end_step
@@ -80,15 +80,15 @@ class Thinning:
     def thin(
         self, dense: ModelConfig, network: ModelConfig, state: TrainState, step: int
     ) -> tuple[ModelConfig, TrainState]:
-        """Removes the least important channels, as far as the schedule is.
+        """Removes the least important channels down to the widths of the schedule at this step.
 
-        Widths are shares of the dense network's, so that rounding does not add up over the steps.
-        The optimizer's state and the averages lose the same channels.
+        Widths are shares of the dense network's, so that rounding does not add up over the cuts.
+        The state of the optimizer and the moving averages lose the same channels.
 
         Args:
           dense: The network before any pruning.
-          network: The network now.
-          state: The state of its training.
+          network: The network as it is now.
+          state: The state of the training of `network`.
           step: The number of steps done.
 
         Returns:
@@ -119,18 +119,21 @@ class Thinning:
 def scheduled_ratio(
     step: int, *, begin_step: int, end_step: int, final_ratio: float, schedule: str = 'cubic'
 ) -> float:
-    """The share of the dense network that is gone after `step`.
+    """Computes the share of the dense network's channels that is removed by a step.
 
-    With t = (step − begin) / (end − begin), held to [0, 1]: linear is final · t; cubic is
-    final · (1 − (1 − t)³), which prunes most at first, while there is much to choose from and time
-    to recover.
+    With t = (step − begin) / (end − begin), limited to [0, 1], 'linear' is final · t, and 'cubic'
+    is final · (1 − (1 − t)³), which prunes most at first, while there is much to choose from and
+    time to recover.
 
     Args:
-      step: Of training.
-      begin_step: Up to it nothing is pruned.
-      end_step: From it on the final share is gone.
-      final_ratio: That share, in [0, 1).
+      step: The number of steps done.
+      begin_step: Nothing is removed up to this step.
+      end_step: From this step on the final share is removed.
+      final_ratio: The final share, in [0, 1).
       schedule: 'linear' or 'cubic'.
+
+    Returns:
+      The share, in [0, final_ratio].
 
     Raises:
       MattingError: A value is impossible.

@@ -1,7 +1,7 @@
-"""A network of three layers, everything of it, as a third network is written: `TOY` is the record.
+"""The toy network: three layers, their channels and losses, gathered in the record `TOY`.
 
-CONTRIBUTING takes it as its example of a third network. It compiles in a second or two, so tests of
-what is the same for every network use it. To import this package makes it known by its name.
+It is the example of a third network in CONTRIBUTING. It compiles in a second or two, so tests of
+what is the same for every network use it. Importing this package registers it.
 """
 
 from mattingjax.networks import Network, Preprocessing, register_network
@@ -23,6 +23,6 @@ TOY = Network(
     scaling_layer='stem/conv',
 )
 
-register_network(TOY)  # networks of the library itself are registered in networks/registry.py
+register_network(TOY)  # the library's own networks are registered in networks/registry.py
 
 __all__ = ['TOY', 'Toy', 'ToyConfig']

@@ -1,4 +1,4 @@
-"""The toy network told as channel groups: the walk goes through the layers as its call does."""
+"""The toy network's channel groups, found by a walk through its layers in their order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tests.toy.module import ToyConfig
 
 
 def walk_toy(builder: GroupBuilder, config: ToyConfig) -> None:
-    """Tells of every layer of a toy network."""
+    """Adds every layer of a toy network to a builder."""
     x = builder.conv_bn('stem', RGB, 'stem')
     x = builder.conv_bn('body', x, 'body')
     builder.head('head', x)

@@ -12,15 +12,15 @@ from mattingjax.networks.losses import alpha_loss, gradient_loss, resize
 def toy_loss(
     outputs: Mapping[str, jax.Array], true_alpha: jax.Array, image: jax.Array
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """The sum of three losses.
+    """Computes the sum of three losses.
 
     Args:
       outputs: The network's `alpha` and `semantic`.
-      true_alpha: [B, H, W, 1] in [0, 1].
-      image: [B, H, W, 3] in [0, 1]; not used.
+      true_alpha: The true alphas, [B, H, W, 1] in [0, 1].
+      image: The normalised images, [B, H, W, 3] in [0, 1]; they are not used.
 
     Returns:
-      The loss, and its terms: `alpha`, `gradient` and `semantic`.
+      The loss, and its terms `alpha`, `gradient` and `semantic`.
 
     Raises:
       MattingError: Shapes do not fit.
@@ -37,14 +37,14 @@ def toy_loss(
 def consistency_loss(
     outputs: Mapping[str, jax.Array], reference_outputs: Mapping[str, jax.Array]
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """How far the coarse matte is from the shrunk alpha, and the alpha from what it was.
+    """Compares the coarse matte with the shrunk alpha, and the alpha with the one of a copy.
 
     Args:
-      outputs: The network's `alpha` and `semantic`.
-      reference_outputs: `alpha` of its copy before the adaptation.
+      outputs: The `alpha` and `semantic` of the network that adapts.
+      reference_outputs: The `alpha` of its copy from before the adaptation.
 
     Returns:
-      The loss, and its terms: `semantic` and `alpha`.
+      The loss, and its terms `semantic` and `alpha`.
 
     Raises:
       MattingError: Shapes do not fit.

@@ -1,4 +1,4 @@
-"""The toy network: half the resolution and back again."""
+"""The toy network's module, which halves the resolution and doubles it again."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ class ToyConfig(Schema):
     """Every width of the toy network.
 
     Attributes:
-      stem: Channels of the first convolution, which halves the resolution.
-      body: Channels of the second.
-      dropout: Share of values dropped before the last convolution in training, in [0, 1).
+      stem: The number of channels of the first convolution, which halves the resolution.
+      body: The number of channels of the second convolution.
+      dropout: The share of values that are dropped before the last convolution in training, in
+        [0, 1).
     """
 
     stem: int = 8
@@ -34,7 +35,11 @@ class ToyConfig(Schema):
 
 
 class Toy(nn.Module):
-    """The network; `ToyConfig` has its widths."""
+    """The network.
+
+    Attributes:
+      config: The widths of the network.
+    """
 
     config: ToyConfig = ToyConfig()
 
@@ -45,10 +50,10 @@ class Toy(nn.Module):
         """Computes the alpha and, when asked, the coarse matte that the loss compares too.
 
         Args:
-          image: [N, H, W, 3] RGB in [0, 1]; H and W are multiples of 2.
-          train: Whether batch statistics are used and updated, and values dropped (needs an rng
-            named `dropout` where `config.dropout` is not 0).
-          auxiliary: Whether the coarse matte is computed; by default when training.
+          image: RGB images, [N, H, W, 3] in [0, 1]; H and W are multiples of 2.
+          train: Whether batch statistics are used and updated, and values dropped. Dropout needs a
+            random key named `dropout`.
+          auxiliary: Whether the coarse matte is computed; None computes it when `train` is set.
 
         Returns:
           `alpha` [N, H, W, 1] in [0, 1]; if `auxiliary`, `semantic` [N, H/2, W/2, 1] in [0, 1].

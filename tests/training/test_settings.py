@@ -180,7 +180,7 @@ def test_a_folder_holds_the_settings_that_followed(tmp_path, modnet_path):
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        ({'model__dropout': 0.1}, r'config.model.dropout: modnet drops no values'),
+        ({'model__dropout': 0.1}, r'config.model.dropout: modnet has no dropout'),
         ({'model__width_multiplier': 1.4}, r'width_multiplier: expected at most 1 for modnet'),
         (
             {'model__freeze': ('decoder/*',)},

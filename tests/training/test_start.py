@@ -194,8 +194,8 @@ def test_a_training_goes_on_with_the_same_data(tmp_path):
     (tmp_path / 'states' / '1').mkdir(parents=True)
     check(lines)
     for changed, message in (
-        ([lines[0], *lines[:0:-1]], 'dataset: its records are others'),  # another order
-        (['image,alpha', 'a.png,alpha_b.png', 'b.png,alpha_a.png'], 'dataset: its records are oth'),
+        ([lines[0], *lines[:0:-1]], 'dataset: the records or their order differ'),  # another order
+        (['image,alpha', 'a.png,alpha_b.png', 'b.png,alpha_a.png'], 'dataset: the records or'),
         (lines[:2], r'dataset: 2 files missing \(alpha_b.png, b.png\)'),
     ):
         with pytest.raises(MattingError, match=message):

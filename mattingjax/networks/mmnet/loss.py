@@ -1,4 +1,4 @@
-"""MMNet's losses.
+"""MMNet's loss.
 
 References:
   Seo et al., Towards Real-Time Automatic Portrait Matting on Mobile Devices
@@ -28,21 +28,20 @@ def mmnet_loss(
     *,
     divide_twice: bool = False,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """The mean of MMNet's five losses.
+    """Computes the mean of MMNet's five losses.
 
     Args:
       outputs: The network's `alpha`, `logits` and `aux_logits`.
-      true_alpha: [B, H, W, 1] in [0, 1].
-      image: [B, H, W, 3] in [0, 1].
+      true_alpha: The true alphas, [B, H, W, 1] in [0, 1].
+      image: The normalised images, [B, H, W, 3] in [0, 1].
       divide_twice: Whether the composition loss is 1/255 of the paper's: the original program
         divides the image by 255 although it is in [0, 1] already.
 
     Returns:
-      The loss, and its terms: `alpha`, `composition`, `gradient`, `kd`
-      and `aux`.
+      The loss, and its terms `alpha`, `composition`, `gradient`, `kd` and `aux`.
 
     Raises:
-      MattingError: Shapes do not fit, or the image is one of integers.
+      MattingError: Shapes do not fit, or the images have integer values.
     """
     composition = composition_loss(outputs['alpha'], true_alpha, image)
     terms = {

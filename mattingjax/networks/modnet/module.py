@@ -26,13 +26,15 @@ class MODNetConfig(Schema):
     """Every width of MODNet, under the name of the published layer; the defaults are published.
 
     Attributes:
-      backbone: Widths of MobileNetV2.
-      se_hidden: Hidden units of the squeeze-and-excitation block on the backbone's last features.
-      conv_lr16x, conv_lr8x: Low-resolution branch.
-      tohr_enc2x, conv_enc2x, tohr_enc4x, conv_enc4x: High-resolution branch, encoder side.
-      conv_hr4x, conv_hr2x: High-resolution branch, one width per convolution.
-      conv_hr: Detail head, training only.
-      conv_lr4x, conv_f2x, conv_f: Fusion branch.
+      backbone: The widths of MobileNetV2.
+      se_hidden: The hidden width of the squeeze-and-excitation block on the backbone's last
+        features.
+      conv_lr16x, conv_lr8x: The widths of the low-resolution branch.
+      tohr_enc2x, conv_enc2x, tohr_enc4x, conv_enc4x: The widths of the convolutions that take the
+        backbone's features into the high-resolution branch.
+      conv_hr4x, conv_hr2x: The widths of the high-resolution branch, one per convolution.
+      conv_hr: The width of the detail head, which only training needs.
+      conv_lr4x, conv_f2x, conv_f: The widths of the fusion branch.
     """
 
     backbone: MobileNetV2Config = MobileNetV2Config()  # noqa: RUF009 (frozen)
@@ -58,7 +60,14 @@ class MODNetConfig(Schema):
 
 
 class SqueezeExcitation(nn.Module):
-    """Scales each channel by a gate computed from the means of all (Hu et al., 1709.01507)."""
+    """Scales each channel by a gate that is computed from the means of all channels.
+
+    Attributes:
+      hidden: The number of hidden channels.
+
+    References:
+      Hu et al., Squeeze-and-Excitation Networks (https://arxiv.org/abs/1709.01507).
+    """
 
     hidden: int
 
@@ -70,6 +79,8 @@ class SqueezeExcitation(nn.Module):
 
 
 class LowResolutionBranch(nn.Module):
+    """The branch that finds the person; `config` holds the network's widths."""
+
     config: MODNetConfig
 
     @nn.compact
@@ -91,6 +102,8 @@ class LowResolutionBranch(nn.Module):
 
 
 class HighResolutionBranch(nn.Module):
+    """The branch that finds the person's border; `config` holds the network's widths."""
+
     config: MODNetConfig
 
     @nn.compact
@@ -130,6 +143,8 @@ class HighResolutionBranch(nn.Module):
 
 
 class FusionBranch(nn.Module):
+    """The branch that computes the matte; `config` holds the network's widths."""
+
     config: MODNetConfig
 
     @nn.compact
@@ -146,7 +161,11 @@ class FusionBranch(nn.Module):
 
 
 class MODNet(nn.Module):
-    """The network; see `MODNetConfig` for its widths."""
+    """The network.
+
+    Attributes:
+      config: The widths of the network.
+    """
 
     config: MODNetConfig = MODNetConfig()
 
@@ -154,12 +173,13 @@ class MODNet(nn.Module):
     def __call__(
         self, image: jax.Array, *, train: bool = False, auxiliary: bool | None = None
     ) -> dict[str, jax.Array]:
-        """Computes the matte and, when asked, what the training losses supervise beside it.
+        """Computes the matte and, when asked, the other outputs that the training losses compare.
 
         Args:
-          image: [N, H, W, 3] RGB in [-1, 1]; H and W are multiples of 32.
+          image: RGB images, [N, H, W, 3] in [-1, 1]; H and W are multiples of 32.
           train: Whether batch statistics are used and updated.
-          auxiliary: Whether the semantic and detail heads are computed; by default when training.
+          auxiliary: Whether the semantic and detail heads are computed; None computes them when
+            `train` is set.
 
         Returns:
           `alpha` [N, H, W, 1] in [0, 1] (the paper's matte); if `auxiliary`, `semantic`
