@@ -96,7 +96,7 @@ def ib_norm(
     del normalise_batch
     channels = x.shape[-1]
     mask = (np.arange(channels) >= batch_channels).astype(np.float32)
-    offset = np.where(mask, np.float32(1e-5), np.float32(1))
+    offset = np.where(mask, np.float32(operations.INSTANCE_NORM_EPSILON), np.float32(1))
 
     def normalise(x: Any) -> Any:
         centred = x - _mean(x, square) * mask

@@ -55,10 +55,10 @@ def batch_norm_training(
     return y, mean[0], variance[0]
 
 
-def instance_norm(x: jax.Array, epsilon: float = 1e-5) -> jax.Array:
+def instance_norm(x: jax.Array) -> jax.Array:
     """Computes `operations.instance_norm`."""
     one, zero = (jnp.full(x.shape[-1], value, x.dtype) for value in (1, 0))
-    return _normalise(x, one, zero, epsilon, True)[0]
+    return _normalise(x, one, zero, operations.INSTANCE_NORM_EPSILON, True)[0]
 
 
 def ib_norm(

@@ -13,8 +13,6 @@ from mattingjax.networks.operations import (
     batch_norm_training,
     conv,
     depthwise_conv,
-    ib_norm,
-    relu,
     relu6,
 )
 
@@ -145,36 +143,3 @@ class ConvBN(nn.Module):
             use_running_average=not train, momentum=self.momentum, epsilon=self.epsilon, name='bn'
         )(x)
         return x if self.linear else relu6(x)
-
-
-class ConvIBNormReLU(nn.Module):
-    """A convolution with bias, IBNorm and ReLU: the unit of which MODNet's branches are made.
-
-    IBNorm batch-normalises the first half of the channels (the smaller half where the number is
-    odd) and instance-normalises the second, which has no parameters.
-
-    Attributes:
-      features: The number of output channels, at least 2.
-      kernel_size: The side of the square kernel in pixels.
-      stride: The stride along both axes in pixels.
-
-    References:
-      Pan et al., Two at Once (https://arxiv.org/abs/1807.09441).
-    """
-
-    features: int
-    kernel_size: int = 3
-    stride: int = 1
-
-    @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        x = Conv(
-            self.features,
-            self.kernel_size,
-            self.stride,
-            padding=self.kernel_size // 2,
-            use_bias=True,
-            name='conv',
-        )(x)
-        bn = BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5, name='bn')
-        return relu(ib_norm(x, self.features // 2, bn))

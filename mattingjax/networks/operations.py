@@ -18,6 +18,7 @@ from mattingjax.networks.replacement import operation
 if TYPE_CHECKING:
     from mattingjax.networks.network import Preprocessing
 
+INSTANCE_NORM_EPSILON = 1e-5
 Padding = str | int  # 'SAME' as in TensorFlow, or as many pixels on every side as in PyTorch
 
 
@@ -128,12 +129,13 @@ def relu6(x: jax.Array) -> jax.Array:
 
 
 @operation
-def instance_norm(x: jax.Array, epsilon: float = 1e-5) -> jax.Array:
+def instance_norm(x: jax.Array) -> jax.Array:
     """Normalises each channel of each image to mean 0 and variance 1; no parameters.
+
+    The biased variance gets `INSTANCE_NORM_EPSILON` added.
 
     Args:
       x: The array, [N, H, W, C].
-      epsilon: The number that is added to the biased variance.
 
     Returns:
       The normalised array, [N, H, W, C].
@@ -144,7 +146,8 @@ def instance_norm(x: jax.Array, epsilon: float = 1e-5) -> jax.Array:
     values = x.astype(jnp.promote_types(x.dtype, jnp.float32))  # bfloat16 would lose the mean
     mean = jnp.mean(values, axis=(1, 2), keepdims=True)
     variance = jnp.mean(jnp.square(values - mean), axis=(1, 2), keepdims=True)
-    return ((values - mean) * jax.lax.rsqrt(variance + epsilon)).astype(x.dtype)
+    factor = jax.lax.rsqrt(variance + INSTANCE_NORM_EPSILON)
+    return ((values - mean) * factor).astype(x.dtype)
 
 
 @operation

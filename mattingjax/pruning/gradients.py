@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -32,18 +32,29 @@ def compute_gradients(
 
     def loss(params: Any, images: jax.Array, alphas: jax.Array) -> jax.Array:
         outputs = apply_model(config, {**variables, 'params': params}, images, auxiliary=True)
-        if 'aux_logits' in outputs:
-            logits = outputs['aux_logits']
-            outputs['semantic'] = jax.nn.sigmoid(logits[..., 1:] - logits[..., :1])
-        total = jnp.zeros(())
-        for name in ('alpha', 'detail', 'semantic'):
-            if name in outputs:
-                total += jnp.abs(outputs[name] - _shrink(alphas, outputs[name].shape[1])).mean()
-        return total
+        return sum(
+            (
+                jnp.abs(matte - _shrink(alphas, matte.shape[1])).mean()
+                for matte in _list_mattes(outputs)
+            ),
+            jnp.zeros(()),
+        )
 
     gradient = jax.jit(jax.grad(loss))
     for images, alphas in pairs:
         yield jax.tree.map(np.asarray, gradient(variables['params'], images, alphas))
+
+
+def _list_mattes(outputs: Mapping[str, jax.Array]) -> Iterator[jax.Array]:
+    """Yields the matte of each head, [N, h, w, 1] in [0, 1].
+
+    Heads of two classes give the person's share, but for `logits`, which the alpha is made of.
+    """
+    for name, output in sorted(outputs.items()):
+        if output.shape[-1] == 1:
+            yield output
+        elif name != 'logits':
+            yield jax.nn.sigmoid(output[..., 1:] - output[..., :1])
 
 
 def _shrink(alphas: jax.Array, size: int) -> jax.Array:

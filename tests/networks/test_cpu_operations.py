@@ -17,6 +17,7 @@ from mattingjax.networks import (
 )
 from mattingjax.networks.mmnet.module import DecoderBlock, EncoderBlock, EncoderBlockConfig
 from mattingjax.networks.mobilenet_v2 import InvertedResidual, InvertedResidualConfig
+from mattingjax.networks.modnet import module
 from mattingjax.networks.replacement import replace_operations
 from tests.networks.cases import Case, record_cases
 
@@ -201,8 +202,8 @@ def test_a_network_calls_nothing_in_a_way_that_is_not_tested(network):
 
 
 BLOCKS = {  # module, sizes of what it takes
-    'convolution of MODNet': (layers.ConvIBNormReLU(7, 5), [(12, 10, 6)]),
-    'convolution with a stride': (layers.ConvIBNormReLU(6, 3, stride=2), [(12, 10, 6)]),
+    'convolution of MODNet': (module.ConvIBNormReLU(7, 5), [(12, 10, 6)]),
+    'convolution with a stride': (module.ConvIBNormReLU(6, 3, stride=2), [(12, 10, 6)]),
     'inverted residual': (
         InvertedResidual(InvertedResidualConfig(12, 6, True, True), 1),
         [(12, 10, 6)],

@@ -88,7 +88,7 @@ class MMNetConfig(Schema):
     dropout: float = 0.0
 
     @classmethod
-    def from_multiplier(cls, multiplier: float, dropout: float = 0.0) -> Self:
+    def from_multiplier(cls, multiplier: float) -> Self:
         """Scales the widths by a multiplier; the paper's are 0.5, 0.75, 1.0 and 1.4.
 
         Raises:
@@ -117,7 +117,6 @@ class MMNetConfig(Schema):
             shortcut=scale(base.shortcut),
             refinement=scale_blocks(base.refinement),
             final=scale_width(base.final, multiplier),
-            dropout=dropout,
         )
 
     def validate(self) -> None:

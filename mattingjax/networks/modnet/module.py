@@ -16,9 +16,16 @@ import jax
 import jax.numpy as jnp
 
 from mattingjax.config.schema import Schema
-from mattingjax.networks.layers import Conv, ConvIBNormReLU
-from mattingjax.networks.mobilenet_v2 import MobileNetV2, MobileNetV2Config
-from mattingjax.networks.operations import downsample, relu, sigmoid, spatial_mean, upsample_2x
+from mattingjax.networks.layers import BatchNorm, Conv
+from mattingjax.networks.mobilenet_v2 import EPSILON, MOMENTUM, MobileNetV2, MobileNetV2Config
+from mattingjax.networks.operations import (
+    downsample,
+    ib_norm,
+    relu,
+    sigmoid,
+    spatial_mean,
+    upsample_2x,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +64,39 @@ class MODNetConfig(Schema):
         names = [field.name for field in dataclasses.fields(self)]
         # IBNorm needs one channel for each of its two halves.
         self.require_widths(2, *(name for name in names if name not in ('backbone', 'se_hidden')))
+
+
+class ConvIBNormReLU(nn.Module):
+    """A convolution with bias, IBNorm and ReLU: the unit of which MODNet's branches are made.
+
+    IBNorm batch-normalises the first half of the channels (the smaller half where the number is
+    odd) and instance-normalises the second, which has no parameters.
+
+    Attributes:
+      features: The number of output channels, at least 2.
+      kernel_size: The side of the square kernel in pixels.
+      stride: The stride along both axes in pixels.
+
+    References:
+      Pan et al., Two at Once (https://arxiv.org/abs/1807.09441).
+    """
+
+    features: int
+    kernel_size: int = 3
+    stride: int = 1
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        x = Conv(
+            self.features,
+            self.kernel_size,
+            self.stride,
+            padding=self.kernel_size // 2,
+            use_bias=True,
+            name='conv',
+        )(x)
+        bn = BatchNorm(use_running_average=not train, momentum=MOMENTUM, epsilon=EPSILON, name='bn')
+        return relu(ib_norm(x, self.features // 2, bn))
 
 
 class SqueezeExcitation(nn.Module):
