@@ -16,6 +16,7 @@ from mattingjax.networks import (
     init_variables,
     layers,
     variable_shapes,
+    with_dropout,
 )
 from mattingjax.networks.mmnet.module import DecoderBlock
 from mattingjax.networks.mobilenet_v2 import InvertedResidual, InvertedResidualConfig
