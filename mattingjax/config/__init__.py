@@ -141,9 +141,9 @@ def _data_config() -> ConfigDict:
 def _validation_config() -> ConfigDict:
     """Makes the settings of the photos to validate on, which include those of any dataset."""
     config = dataset_config()
-    # One of the dataset's kinds, or 'held_out': a tenth of the dataset, at most `photos`, which is
-    # then not trained on (of synthetic portraits others of the same kind). Unset: where root is
-    # set, what lies there, else the dataset's kind. Without a root it is the dataset's kind if that
+    # A kind of dataset, or 'held_out': a tenth of the dataset, at most `photos`, which is then not
+    # trained on (for synthetic portraits, others are drawn). Unset and with a root: the layout that
+    # is found there, or else the dataset's kind. Unset and without a root: the dataset's kind if it
     # has splits, else 'held_out'.
     config.kind = placeholder(str)
     # Unset: 'val' for 'ppm100', else 'test'.

@@ -55,7 +55,7 @@ def prune_and_save(
       recalibrate: A folder of photos, without labels, on which batch normalisation is recalibrated.
       images: A folder of photos for the method 'taylor'.
       alphas: The folder of the alphas of `images`, of the same names.
-      alpha_values: What the numbers in the alphas mean; see `data.alpha_values`.
+      alpha_values: What the values in the alphas mean, as `data.alpha_values` describes it.
       photos: The largest number of photos of each folder that are used, evenly chosen.
       overwrite: Whether a checkpoint that lies at `output` is replaced.
       open_latency: Makes the context that measures latency for `target_latency`, such as

@@ -60,7 +60,7 @@ class Limits:
         )
 
     def fixed_ratios(self, groups: Iterable[ChannelGroup]) -> dict[str, float]:
-        """Finds the groups whose ratio no rule decides, and their ratios, 0 if ignored.
+        """Finds the ratios of groups for which no rule decides, by name; ignored groups have 0.
 
         Raises:
           MattingError: A pattern names no group.
