@@ -2,11 +2,8 @@
 
 import os
 import pickle
-import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,21 +26,24 @@ from mattingjax.networks.mobilenet_v2 import (
     InvertedResidualConfig,
     MobileNetV2Config,
 )
+from mattingjax.process.compilation import keep_compiled
+from tests import forked
+from tests.forked import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 
+def pytest_configure() -> None:
+    """Has Ctrl-C heard, and compiled programs shared, by test processes and scripts they run.
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Has Ctrl-C heard, and compiled programs shared, by test processes and scripts they run."""
+    The programs are kept for the next run of the tests, as far as there is room for them.
+    """
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as shells let it be in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if 'JAX_COMPILATION_CACHE_DIR' in os.environ:
         return
-    folder = tempfile.mkdtemp(prefix='compiled.')
-    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    folder = str(keep_compiled(str(ROOT / '.jax_cache')))
     settings = {
         'jax_compilation_cache_dir': folder,
-        'jax_persistent_cache_min_compile_time_secs': 0.5,
+        'jax_persistent_cache_min_compile_time_secs': 0.2,
     }
     for name, value in settings.items():
         jax.config.update(name, value)
@@ -146,18 +146,15 @@ def run_script():
     """Runs scripts/NAME.py with arguments; returns the finished process, its output as bytes."""
 
     def run(name: str, *arguments: object, stdin: bytes = b'') -> subprocess.CompletedProcess:
-        command = [sys.executable, str(ROOT / 'scripts' / f'{name}.py'), *map(str, arguments)]
-        return subprocess.run(
-            command, input=stdin, capture_output=True, timeout=300, check=False, cwd=ROOT
-        )
+        script = ROOT / 'scripts' / f'{name}.py'
+        return forked.run_script(script, *arguments, stdin=stdin, timeout=300)
 
     return run
 
 
 def run_module(name: str, *arguments: object) -> subprocess.CompletedProcess:
     """Runs `python -m NAME` with arguments; returns the finished process, its output as bytes."""
-    command = [sys.executable, '-m', name, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, timeout=600, check=False, cwd=ROOT)
+    return forked.run_script(name, *arguments, timeout=300, preload=forked.EXPORTING)
 
 
 def require_export_tools() -> None:

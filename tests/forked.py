@@ -1,9 +1,11 @@
 """Functions and scripts in processes of their own, each forked where everything is imported.
 
-A process costs a few milliseconds instead of the second or two that Python needs to import JAX,
-and is watched: time, memory, what it crashes with.
+A process costs a few milliseconds instead of the seconds that Python needs to import JAX, and is
+watched: time, memory, what it crashes with. `tests/test_processes.py` compares such scripts with
+those that Python starts.
 """
 
+import contextlib
 import logging
 import multiprocessing
 import multiprocessing.connection
@@ -14,12 +16,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.conftest import ROOT
-
+ROOT = Path(__file__).resolve().parent.parent
 # No JAX backend is started by them: its threads would not come along.
 PRELOADED = (
     'cv2',
@@ -35,9 +36,12 @@ PRELOADED = (
     'mattingjax.evaluation.temperature',
     'mattingjax.training',
     'exporters.bins.evaluation',
+    'tests.forked',
 )
+# For scripts that export, or run what was exported. TensorFlow changes what other scripts say.
+EXPORTING = (*PRELOADED, 'onnx', 'onnxruntime', 'openvino', 'tensorflow', 'tf2onnx')
 MAX_BYTES = 4 << 30
-_preloaded: tuple[str, ...] | None = None  # by the fork server that runs
+_servers: dict[tuple[str, ...], multiprocessing.forkserver.ForkServer] = {}  # by their modules
 _PAGE, _TICK = os.sysconf('SC_PAGE_SIZE'), 1 / os.sysconf('SC_CLK_TCK')
 
 
@@ -68,6 +72,8 @@ def run_forked(
 ) -> Outcome:
     """Calls a module's function in a new process, which is killed if it takes too much.
 
+    It has this process's environment; of JAX's settings, those that the environment holds.
+
     Args:
       function: What is called, with `arguments`; it and what it returns are pickled.
       timeout: The most seconds of a processor's time, as machines are shared; four times as many by
@@ -75,11 +81,12 @@ def run_forked(
       max_bytes: The most memory.
       preload: Modules that are imported where processes are forked, and no others.
     """
-    context = _start_server(preload)
+    context = multiprocessing.get_context('forkserver')
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_call, args=(sender, function, arguments))
-    start = time.monotonic()
-    process.start()
+    process = context.Process(target=_call, args=(sender, dict(os.environ), function, arguments))
+    with _forking_from(preload):
+        start = time.monotonic()
+        process.start()
     sender.close()
     seconds, peak, stopped, result = 0.0, 0, '', None
     while not multiprocessing.connection.wait([process.sentinel, receiver], 0.05):
@@ -107,20 +114,64 @@ def run_forked(
     return outcome
 
 
-def _start_server(preload: tuple[str, ...]) -> Any:
-    """The context of a fork server with these modules: others change what scripts say."""
-    global _preloaded
-    context = multiprocessing.get_context('forkserver')
-    if preload != _preloaded:
-        multiprocessing.forkserver._forkserver._stop()  # it keeps what it has imported
-        context.set_forkserver_preload(list(preload))
-        _preloaded = preload
-    return context
+@contextlib.contextmanager
+def _forking_from(preload: tuple[str, ...]) -> Iterator[None]:
+    """Has new processes forked where these modules are imported, and no others.
+
+    Python knows of one fork server; here each list of modules has its own, which is kept.
+    """
+    server = _servers.get(preload)
+    if server is None:
+        server = _servers[preload] = multiprocessing.forkserver.ForkServer()
+        server.set_forkserver_preload(list(preload))
+    with _usual_start():
+        server.ensure_running()
+    known = multiprocessing.forkserver.connect_to_new_process
+    multiprocessing.forkserver.connect_to_new_process = server.connect_to_new_process
+    try:
+        yield
+    finally:
+        multiprocessing.forkserver.connect_to_new_process = known
 
 
-def _call(sender: Any, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+@contextlib.contextmanager
+def _usual_start() -> Iterator[None]:
+    """In the repository, without JAX's settings: a test may have changed them for its processes."""
+    settings = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith('JAX_')}
+    try:
+        with contextlib.chdir(ROOT):
+            yield
+    finally:
+        os.environ.update(settings)
+
+
+def _call(
+    sender: Any,
+    environment: Mapping[str, str],
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    if 'jax' in sys.modules:
+        _read_jax_settings()
     result = function(*arguments)
     sender.send((result, time.process_time(), _peak_bytes()))
+
+
+def _read_jax_settings() -> None:
+    """What JAX reads of the environment when it is imported."""
+    import jax
+
+    for variable, text in os.environ.items():
+        name = variable.lower()
+        if name in jax.config.values:
+            default = jax.config.values[name]
+            if isinstance(default, bool):
+                value: Any = text.lower() in ('1', 'true')
+            else:
+                value = text if default is None else type(default)(text)
+            jax.config.update(name, value)
 
 
 def _peak_bytes() -> int:
@@ -140,26 +191,37 @@ def _usage(pid: int | None) -> tuple[float, int]:
 
 
 def run_script(
-    script: Path | str, *arguments: object, cwd: Path = ROOT, timeout: float = 60
+    script: Path | str,
+    *arguments: object,
+    cwd: Path = ROOT,
+    timeout: float = 60,
+    stdin: bytes = b'',
+    preload: tuple[str, ...] = PRELOADED,
 ) -> subprocess.CompletedProcess:
     """Runs a script, or a module of that name, as `python SCRIPT ARGUMENTS` would.
+
+    Returns:
+      The finished process, its output as bytes.
 
     Raises:
       AssertionError: It takes too long, or over 4 GiB.
     """
     with tempfile.TemporaryDirectory() as folder:
-        outputs = Path(folder, 'stdout'), Path(folder, 'stderr')
+        streams = [Path(folder, name) for name in ('stdin', 'stdout', 'stderr')]
+        for path, content in zip(streams, (stdin, b'', b''), strict=True):
+            path.write_bytes(content)
         words = [str(argument) for argument in arguments]
-        outcome = run_forked(_run_script, str(script), words, str(cwd), outputs, timeout=timeout)
-        stdout, stderr = (path.read_bytes() if path.exists() else b'' for path in outputs)
+        outcome = run_forked(
+            _run_script, str(script), words, str(cwd), streams, timeout=timeout, preload=preload
+        )
+        stdout, stderr = (path.read_bytes() for path in streams[1:])
     assert not outcome.stopped, f'{script} {words}: {outcome.stopped}'
     return subprocess.CompletedProcess([script, *words], outcome.exit_code, stdout, stderr)
 
 
-def _run_script(script: str, words: list[str], cwd: str, outputs: tuple[Path, Path]) -> None:
-    for descriptor, path in zip((1, 2), outputs, strict=True):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+def _run_script(script: str, words: list[str], cwd: str, streams: list[Path]) -> None:
+    for descriptor, path in enumerate(streams):
+        os.dup2(os.open(path, os.O_WRONLY if descriptor else os.O_RDONLY), descriptor)
     # Python's own streams, as at the start of a process: the fork server's are shared.
     sys.stdin = os.fdopen(0, closefd=False)
     sys.stdout = os.fdopen(1, 'w', closefd=False)

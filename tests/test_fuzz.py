@@ -1,13 +1,11 @@
 """The fuzz harness in small, and that it finds what is wrong."""
 
 import os
-import sys
 import time
 
 import pytest
 
 from mattingjax.errors import MattingError
-from tests.forked import run_forked
 from tests.fuzz.harness import Kind, MalformedError, run_cases, usable
 from tests.fuzz.kinds import KINDS
 
@@ -86,13 +84,3 @@ def test_what_it_says(use, outcome, detail):
     )
     assert verdict.outcome == outcome
     assert detail in verdict.detail
-
-
-def is_imported(name):
-    return name in sys.modules
-
-
-def test_processes_find_imported_what_they_ask_for_and_no_more():
-    assert run_forked(is_imported, 'tabnanny', preload=('tabnanny',)).result
-    assert not run_forked(is_imported, 'tabnanny').result
-    assert run_forked(is_imported, 'orbax.checkpoint').result

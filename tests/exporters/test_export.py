@@ -1,9 +1,8 @@
-import contextlib
+"""What an export writes, and that it is the network."""
+
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
 from collections import Counter
 
 import jax
@@ -11,17 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mattingjax import MattingError, create_predictor, save_checkpoint
+from mattingjax import MattingError, create_predictor
 from mattingjax.images import load_image, resize
-from mattingjax.inference.sessions import READERS, create_session
+from mattingjax.inference.sessions import create_session
 from mattingjax.inference.signature import read_signature
-from mattingjax.networks import create_model_config, init_variables
-from tests.conftest import ROOT, assert_one_line_error, require_export_tools, run_module
-
-FORBIDDEN = {
-    'XlaCallModule', 'Einsum', 'SelectV2', 'BroadcastTo', 'EnsureShape', 'PreventGradient',
-    'StopGradient', 'PartitionedCall', 'StatefulPartitionedCall', 'While', 'If',
-}  # fmt: skip
+from tests.conftest import require_export_tools
 
 
 def load_graph(path):
@@ -173,130 +166,6 @@ def test_the_onnx_is_clean(modnet_export, mmnet_export):
             assert 'mattingjax' in {item.key for item in model.metadata_props}
 
 
-@pytest.mark.parametrize(('network', 'size', 'limit'), [('modnet', 512, 500), ('mmnet', 256, 450)])
-def test_the_published_networks_have_few_and_plain_ops(network, size, limit):
-    require_export_tools()
-    from exporters.ascend.op_check import check_ops
-    from exporters.folding import fold_batch_norm, fold_scaling
-    from exporters.frozen_graph import count_ops, create_frozen_graph
-
-    config = create_model_config(network)
-    variables = fold_batch_norm(config, init_variables(config, seed=0))
-    graph = create_frozen_graph(*fold_scaling(config, variables), (1, size, size, 3))
-    ops = count_ops(graph)
-    assert ops.total() < limit
-    assert not FORBIDDEN & set(ops)
-    assert not graph.library.function
-    assert check_ops(graph) == []
-
-
-class Steps(list):
-    """What an export shows of its progress."""
-
-    def __call__(self, *, total, unit):
-        self.total = total
-        return contextlib.nullcontext(self)
-
-    set_description_str = list.append
-
-    def update(self):
-        pass
-
-
-@pytest.mark.parametrize(('network', 'format'), [('modnet', 'openvino'), ('mmnet', 'onnx')])
-def test_a_pruned_network_is_exported_like_any_other(
-    request, monkeypatch, network, format, photo_path, tmp_path
-):
-    require_export_tools()
-    from exporters.export import ExportOptions, export_checkpoint
-
-    steps = Steps()
-    monkeypatch.setattr('exporters.export.show_progress', steps)
-    from mattingjax.pruning import PruneOptions, plan_pruning, prune_checkpoint
-
-    dense = request.getfixturevalue(network)
-    options = PruneOptions(ratio=0.4, round_to=1, min_channels=2)
-    plan = plan_pruning(dense.config, dense.variables, options)
-    save_checkpoint(tmp_path / 'pruned', prune_checkpoint(dense, plan))
-    options = ExportOptions(formats=(format,), photos=(photo_path,))
-    # A name as people have them: shells and globs read something else into it.
-    output = tmp_path / "-out [0.3] *?%#~{} 'é"
-    manifest = export_checkpoint(tmp_path / 'pruned', output, options)
-    assert len(steps) == steps.total
-    assert ('converting to OpenVINO' in steps) == (format == 'openvino')
-    for path in [path for path in output.iterdir() if path.suffix in READERS]:
-        assert create_predictor(path)(np.zeros((64, 64, 3), np.uint8)).shape == (64, 64)
-    assert manifest['network']['provenance']['pruned']['after']['macs'] < plan.report.before.macs
-    for name, entry in manifest['artefacts'].items():
-        cases = [case for cases in entry['parity'].values() for case in cases.values()]
-        assert len(cases) >= 2
-        assert all(case['max'] <= 1e-4 for case in cases), name
-
-
-def test_an_artefact_that_differs_is_not_kept(mmnet_path, photo_path, tmp_path, monkeypatch):
-    require_export_tools()
-    from exporters import export, verify
-
-    def disturb(config, variables):
-        params = dict(variables['params'])
-        head = params['final_block']
-        params['final_block'] = {**head, 'bias': head['bias'] + np.float32([0.01, 0])}
-        return config, {**variables, 'params': params}
-
-    monkeypatch.setattr(export, 'fold_scaling', disturb)
-    options = export.ExportOptions(formats=('onnx',), photos=(photo_path,))
-    with pytest.raises(
-        verify.VerificationError, match=r'model.onnx in onnxruntime: .*waves.png 1x64'
-    ):
-        export.export_checkpoint(mmnet_path, tmp_path / 'out', options)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_verification_that_fails_is_exit_status_3(tmp_path):
-    require_export_tools()
-    code = f"""
-import sys
-from exporters import export, verify
-def fail(*_, **__):
-    raise verify.VerificationError('model.pb: far off')
-export.export_checkpoint = fail
-export._define_flags()
-sys.argv = ['export', '--checkpoint=a', '--output={tmp_path}']
-export.command_line.run(export.main)
-"""
-    command = [sys.executable, '-c', code]
-    process = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    assert process.returncode == 3
-    assert process.stderr == 'error: model.pb: far off; nothing was written\n'
-
-
-def test_a_network_that_amplifies_rounding_is_held_to_float64(mmnet):
-    require_export_tools()
-    from exporters.verify import Case, VerificationError, Verifier
-
-    images = np.random.default_rng(0).uniform(0, 255, (1, 32, 32, 3)).astype(np.float32)
-    exact = np.asarray(mmnet.apply(images)['alpha'])
-    near = Case('near', images, exact)
-    rounded = Case('rounded', images, exact + 3e-4)  # as if JAX's own float32 were so far off
-    verifier = Verifier(mmnet, [near, rounded])
-    parity = verifier.check('a', 'fp32', exact - 4e-4, rounded)
-    assert parity.max == pytest.approx(7e-4, rel=1e-2)
-    assert parity.from_float64 == pytest.approx(4e-4, rel=2e-2)
-    assert parity.jax_from_float64 == pytest.approx(3e-4, rel=2e-2)
-    # The worst of the cases counts, not where JAX happens to round well.
-    assert verifier.check('a', 'fp32', exact - 4e-4, near).from_float64 is not None
-    for case in (near, rounded):
-        with pytest.raises(VerificationError, match=r'a: expected .* within 1e-04'):
-            verifier.check('a', 'fp32', exact - 8e-4, case)
-    with pytest.raises(VerificationError):
-        Verifier(mmnet, [near]).check('a', 'fp32', exact + 2e-4, near)
-    far = Case('far', images, exact + 4e-3)
-    with pytest.raises(VerificationError):
-        Verifier(mmnet, [far]).check('a', 'fp32', exact + 6e-3, near)
-    with pytest.raises(VerificationError):
-        verifier.check('a', 'fp16', exact + np.nan, near)
-
-
 def test_a_jax_that_is_too_new_is_told_before_any_work(monkeypatch):
     from exporters import frozen_graph
 
@@ -304,36 +173,6 @@ def test_a_jax_that_is_too_new_is_told_before_any_work(monkeypatch):
     monkeypatch.setattr(jax, '__version__', '0.8.1')
     with pytest.raises(MattingError, match=r'expected JAX 0.7.1 or earlier, found 0.8.1.*XlaCall'):
         frozen_graph.check_tools()
-
-
-@pytest.mark.parametrize(
-    ('arguments', 'parts'),
-    [
-        (['--height', '100'], ['height', 'multiple of 16', '100']),
-        (['--formats', 'pb,tflite'], ['formats', 'pb, onnx, openvino', 'pb,tflite']),
-        (['--precision', 'int8'], ['--precision:', 'fp32, fp16', 'int8']),
-        (['--batch_size', '0'], ['batch_size', '0']),
-        (['--checkpoint', 'model.ckpt'], ['model.ckpt', 'not a checkpoint']),
-        (['--photos', 'nowhere.jpg'], ['nowhere.jpg', 'no such file']),
-        (['--input_name', '_in'], ['input_name', '_in']),
-        (['--precision', 'fp16', '--noverify'], ['fp16', 'verification']),
-        (['--precision', 'fp16', '--formats', 'pb,onnx'], ['--precision:', 'fp16', 'pb,onnx']),
-        (['--batch_size', '1000000'], ['batch_size', '1000000 images']),
-        (['--height', '9223372036854775808'], ['height']),
-        (['--output', 'a' * 300], ['File name too long']),
-        (['--soc_version', 'Ascend 310;'], ['soc_version', 'Ascend 310;']),
-        (['--formats', 'pb', '--embed_preprocessing', 'RGB'], ['embed_preprocessing', 'openvino']),
-        (['--wdith', '64'], ['wdith']),
-    ],
-)
-def test_bad_input_is_one_line(mmnet_path, tmp_path, arguments, parts):
-    require_export_tools()
-    output = tmp_path / 'out'
-    process = run_module(
-        'exporters.export', '--checkpoint', mmnet_path, '--output', output, *arguments
-    )
-    assert_one_line_error(process, *parts)
-    assert not output.exists()
 
 
 def test_what_lies_there_is_spared(mmnet_path, tmp_path):
@@ -361,19 +200,6 @@ def test_overwriting_spares_what_no_export_wrote(mmnet_export, mmnet_path, tmp_p
         export_checkpoint(mmnet_path, tmp_path, overwrite=True)
 
 
-def test_benchmark_compares_artefacts(modnet_export, run_script):
-    folder = modnet_export.folder
-    for runtime, name in (('openvino', 'model.xml'), ('onnxruntime', 'model.pb')):
-        models = f'{folder}/model_dynamic.onnx,{folder / name}'
-        process = run_script(
-            'benchmark', '--models', models, '--runtime', runtime, '--size', '64x64', '--rounds', 2
-        )
-        assert process.returncode == 0, process.stderr
-        first, second = process.stdout.decode().splitlines()[1:3]
-        assert first.endswith('1.000')
-        assert name in second
-
-
 def test_an_artefact_is_evaluated_as_its_checkpoint_is(modnet_export, modnet_path, tmp_path):
     from mattingjax.evaluation import EvaluationOptions, Folders, evaluate_folders
 
@@ -395,35 +221,3 @@ def test_an_artefact_is_evaluated_as_its_checkpoint_is(modnet_export, modnet_pat
     assert errors.keys() == {'0', '1'}
     for name, figures in errors.items():
         assert figures == pytest.approx(expected[name], abs=1e-4)
-
-
-@pytest.mark.parametrize(
-    ('arguments', 'parts'),
-    [
-        (['--models', 'absent.onnx'], ['absent.onnx', 'no such file']),
-        (['--models', 'a.onnx', '--size', '²x3'], ['--size', '²x3']),
-        (['--models', 'README.md'], ['README.md']),
-        (['--models', 'a.onnx', '--precisions', 'f8'], ['precision', 'f8']),
-    ],
-)
-def test_benchmark_tells_bad_input(run_script, arguments, parts):
-    require_export_tools()
-    assert_one_line_error(run_script('benchmark', *arguments), *parts)
-
-
-def test_published_weights_at_full_size(shared, tmp_path):
-    require_export_tools()
-    from exporters.export import ExportOptions, export_checkpoint
-    from mattingjax import import_weights, save_checkpoint
-
-    checkpoint = import_weights(shared / 'weights' / 'modnet_photographic.onnx')
-    save_checkpoint(tmp_path / 'checkpoint', checkpoint)
-    photos = sorted((shared / 'data' / 'ccp' / 'test' / 'image').iterdir())[:2]
-    options = ExportOptions(photos=tuple(photos))
-    manifest = export_checkpoint(tmp_path / 'checkpoint', tmp_path / 'out', options)
-    worst = {
-        name: max(parity['max'] for cases in entry['parity'].values() for parity in cases.values())
-        for name, entry in manifest['artefacts'].items()
-    }
-    print(worst)
-    assert max(worst.values()) <= 1e-4

@@ -1,6 +1,14 @@
 """The kinds of input that are tried, by name."""
 
-from tests.fuzz import artefacts, bins, pictures, settings, weights
+from tests.fuzz import (
+    bins,
+    frozen_graphs,
+    onnx_models,
+    openvino_irs,
+    pictures,
+    settings,
+    weights,
+)
 from tests.fuzz.harness import Kind
 
 KINDS = {
@@ -10,21 +18,21 @@ KINDS = {
     'prune_info': Kind(weights.make_prune_info, weights.use_prune_info),
     'checkpoints': Kind(weights.make_checkpoint, weights.use_checkpoint, weights.write_checkpoint),
     'onnx': Kind(
-        artefacts.make_onnx, artefacts.use_onnx, artefacts.write_onnx, ('onnx', 'onnxruntime')
+        onnx_models.make_onnx, onnx_models.use_onnx, onnx_models.write_onnx, ('onnx', 'onnxruntime')
     ),
     'onnx_weights': Kind(
-        artefacts.make_onnx, artefacts.use_onnx_weights, artefacts.write_onnx, ('onnx',)
+        onnx_models.make_onnx, onnx_models.use_onnx_weights, onnx_models.write_onnx, ('onnx',)
     ),
     'openvino': Kind(
-        artefacts.make_openvino,
-        artefacts.use_openvino,
-        artefacts.write_openvino,
+        openvino_irs.make_openvino,
+        openvino_irs.use_openvino,
+        openvino_irs.write_openvino,
         ('openvino',),
     ),
     'graphs': Kind(
-        artefacts.make_graph,
-        artefacts.use_graph,
-        artefacts.write_graph,
+        frozen_graphs.make_graph,
+        frozen_graphs.use_graph,
+        frozen_graphs.write_graph,
         ('tensorflow',),
         every=3,
     ),

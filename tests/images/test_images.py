@@ -1,5 +1,6 @@
+"""Pictures of every format become RGB arrays."""
+
 import io
-import os
 import struct
 import zlib
 
@@ -11,19 +12,7 @@ from PIL import Image, ImageCms
 
 from mattingjax import MattingError, images, load_image
 from mattingjax.errors import ImageError
-
-
-@pytest.fixture(scope='module')
-def picture() -> np.ndarray:
-    """Smooth, so that lossy formats keep it: [40, 60, 3]."""
-    y, x = np.mgrid[:40, :60]
-    return np.stack([4 * x, 6 * y, 255 - 2 * x - y], axis=-1).astype(np.uint8)
-
-
-def save(path, picture, mode=None, **options):
-    image = Image.fromarray(picture)
-    (image.convert(mode) if mode else image).save(path, **options)
-    return path
+from tests.images.pictures import save
 
 
 @pytest.mark.parametrize('name', ['a.png', 'a.webp', 'a.tif', 'a.bmp', 'a.PNG'])
@@ -123,68 +112,6 @@ def test_exif_orientation(tmp_path, picture, orientation):
     path = save(tmp_path / 'a.png', np.ascontiguousarray(turned), exif=exif)
     np.testing.assert_array_equal(load_image(path), picture)
     assert images.read_size(path) == (40, 60)
-
-
-def test_broken_exif_leaves_the_size(tmp_path, picture):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    path = save(tmp_path / 'a.tif', picture, exif=exif)
-    assert images.read_size(path) == load_image(path).shape[:2] == (60, 40)
-    path = save(tmp_path / 'a.webp', picture, exif=b'Exif\0\0XX nonsense')
-    assert images.read_size(path) == load_image(path).shape[:2] == (40, 60)
-
-
-def test_a_reader_that_runs_programs_is_never_asked(tmp_path):
-    path = tmp_path / 'a.png'
-    path.write_bytes(b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n')
-    with pytest.raises(MattingError, match='not a picture in a known format'):
-        load_image(path)
-
-
-def test_broken_exif_costs_the_orientation_only(tmp_path, picture):
-    path = save(tmp_path / 'a.jpg', picture, exif=b'Exif\0\0MM\0*\0\0\0\x08\xff\xff\0\0')
-    assert load_image(path).shape == (40, 60, 3)
-
-
-def truncated_jpeg(picture) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(picture).resize((600, 400)).save(buffer, 'JPEG')
-    return buffer.getvalue()[:2000]
-
-
-def bomb() -> bytes:
-    """A valid PNG of a few hundred bytes that claims 40,000 × 40,000 pixels."""
-    buffer = io.BytesIO()
-    Image.new('1', (8, 8)).save(buffer, 'PNG')
-    content = bytearray(buffer.getvalue())
-    content[16:24] = (40_000).to_bytes(4, 'big') * 2
-    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, 'big')
-    return bytes(content)
-
-
-@pytest.mark.parametrize(
-    ('make', 'message'),
-    [
-        (truncated_jpeg, 'cannot be read .*truncated'),
-        (lambda _: b'', 'not a picture in a known format'),
-        (lambda _: b'Dear all, this is no picture.', 'not a picture in a known format'),
-        (lambda _: bomb(), 'too large to decode'),
-    ],
-)
-def test_bad_files_are_named(tmp_path, picture, make, message):
-    path = tmp_path / 'bad.png'
-    path.write_bytes(make(picture))
-    with pytest.raises(MattingError, match=f'bad.png: {message}'):
-        load_image(path)
-    with pytest.raises(MattingError, match=f'bytes: {message}'):
-        load_image(path.read_bytes())
-
-
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(MattingError, match=r'none.png: no such file'):
-        load_image(tmp_path / 'none.png')
-    with pytest.raises(MattingError, match='cannot be read'):
-        load_image(tmp_path)
 
 
 class Foreign:
@@ -298,54 +225,6 @@ def test_sixteen_bit_photo_with_a_transparent_colour(shared):
     values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     expected = np.where(values == 0, 255, np.round(values / 257)).astype(np.uint8)
     np.testing.assert_array_equal(load_image(path)[..., 0], expected)
-
-
-def test_names_that_mean_the_same(tmp_path):
-    composed, decomposed = 'caf\u00e9', 'cafe\u0301'
-    assert images.name_key(composed) == images.name_key(decomposed) == composed
-    path = tmp_path / decomposed / f'{decomposed}.png'
-    path.parent.mkdir()
-    path.touch()
-    assert images.find_path(tmp_path / composed / f'{composed}.png') == path
-    assert images.find_path(path) == path
-    missing = tmp_path / composed / 'other.png'
-    assert images.find_path(missing) == missing
-    assert images.find_path(tmp_path / ('x' * 300)) == tmp_path / ('x' * 300)
-
-
-def test_files_of_unknown_formats_are_listed(tmp_path):
-    names = ['a.png', 'b.HEIC', 'sub/c.heic', 'd.mp4', 'notes', '.hidden', '.h/x.mp4']
-    for name in names:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    found = images.list_folder(tmp_path)
-    assert found.images == [tmp_path / 'a.png']
-    assert found.others == [tmp_path / name for name in ('b.HEIC', 'd.mp4', 'notes', 'sub/c.heic')]
-    assert images.describe_others(found.others) == '2 .heic, 1 .mp4, 1 without extension'
-    assert images.describe_others(found.others, 1) == '2 .heic, 2 of other kinds'
-    assert images.describe_others([]) == ''
-
-
-def test_find_images(tmp_path):
-    for name in ('b.JPG', 'a/c.png', 'a/notes.txt', '.hidden/d.png', '.e.png', 'out/f.png'):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    found = images.find_images(tmp_path, leave_out=tmp_path / 'out')
-    assert [str(path.relative_to(tmp_path)) for path in found] == ['a/c.png', 'b.JPG']
-
-
-def test_an_unreadable_folder_is_an_error(tmp_path, monkeypatch):
-    (tmp_path / 'private').mkdir()
-    scandir = os.scandir
-
-    def refuse(path):  # whoever runs the tests may be root, whom no permission stops
-        if str(path).endswith('private'):
-            raise PermissionError(13, 'Permission denied', str(path))
-        return scandir(path)
-
-    monkeypatch.setattr(os, 'scandir', refuse)
-    with pytest.raises(MattingError, match=r'private: cannot be read \(Permission denied\)'):
-        images.find_images(tmp_path)
 
 
 def test_resize_shrinks_one_side_by_means():

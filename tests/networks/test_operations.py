@@ -1,9 +1,23 @@
+"""Values of the plain operations, and of those that stand in for them on the CPU."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mattingjax.networks import operations
+from mattingjax.networks import create_model_config, operations
+from tests.networks.cases import record_cases
+
+DEPTHWISE = [  # padding, stride, dilation
+    ('SAME', 1, 1),
+    ('SAME', 2, 1),
+    ('SAME', 1, 2),
+    ('SAME', 1, 4),
+    ('SAME', 1, 8),
+    (1, 1, 1),
+    (1, 2, 1),
+    (1, 1, 4),
+]
 
 
 def random(*shape: int) -> np.ndarray:
@@ -36,8 +50,7 @@ def test_instance_norm_normalises_each_channel_of_each_image():
     np.testing.assert_allclose(y.var(axis=(1, 2)), 1, atol=1e-4)
 
 
-@pytest.mark.parametrize('padding', ['SAME', 1])
-@pytest.mark.parametrize(('stride', 'dilation'), [(1, 1), (2, 1), (1, 4)])
+@pytest.mark.parametrize(('padding', 'stride', 'dilation'), DEPTHWISE)
 @pytest.mark.parametrize('size', [(16, 20), (15, 9)])
 def test_depthwise_conv_is_the_same_on_every_backend(monkeypatch, padding, stride, dilation, size):
     x, kernel = random(2, *size, 5), random(3, 3, 1, 5)
@@ -47,6 +60,16 @@ def test_depthwise_conv_is_the_same_on_every_backend(monkeypatch, padding, strid
     np.testing.assert_allclose(
         on_cpu, operations.depthwise_conv(x, kernel, **options), rtol=1e-4, atol=1e-5
     )
+
+
+@pytest.mark.parametrize('network', ['modnet', 'mmnet'])
+def test_no_other_depthwise_conv_is_in_a_network(network):
+    cases = record_cases(create_model_config(network), train=False, replacements={})
+    called = [case for case in cases if case.operation is operations.depthwise_conv]
+    assert len(called) > 1
+    for case in called:
+        assert case.taps == 3
+        assert (case.padding, case.stride, case.dilation) in DEPTHWISE
 
 
 def test_stride_two_pads_as_its_framework_does():

@@ -35,7 +35,7 @@ PLACES = {
     "        (folder / 'a').write_text('half'); print('ready', flush=True); work()",
     'where it is lost': "try:\n        print('ready', flush=True); time.sleep(60)\n"
     '    except BaseException: work()',
-    'while another process writes': 'import multiprocessing, tests.test_interrupts as own\n'
+    'while another process writes': 'import multiprocessing, tests.process.test_interrupts as own\n'
     "    spawn = multiprocessing.get_context('spawn')\n"
     "    with new_folder(pathlib.Path('out'), 'a folder', 'a') as folder:\n"
     '        spawn.Process(target=own.write_on, args=(folder,)).start()\n'
@@ -82,7 +82,7 @@ def test_it_ends_at_once(tmp_path, place, number):
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_workers_that_start_say_nothing(tmp_path, number):
     main = (
-        'import multiprocessing, tests.test_interrupts as own\n'
+        'import multiprocessing, tests.process.test_interrupts as own\n'
         "    spawn = multiprocessing.get_context('spawn')\n"
         "    spawn.Process(target=own.write_on, args=(pathlib.Path('out'),)).start()\n"
         "    print('ready', flush=True); work()"

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import assert_one_line_error
-from tests.images.test_images import bomb, truncated_jpeg
+from tests.images.pictures import bomb, truncated_jpeg
 
 
 @pytest.fixture(scope='module')
@@ -89,7 +89,7 @@ def test_an_unreadable_folder_is_one_line(predict, tmp_path):
     folder.mkdir()
     folder.chmod(0)
     if os.access(folder, os.R_OK):
-        pytest.skip('run as root, whom no permission stops; tests/test_images.py covers it')
+        pytest.skip('run as root, whom no permission stops; tests/images covers it')
     process = predict('--input', folder, '--output', tmp_path / 'out')
     assert_one_line_error(process, 'private: cannot be read')
 

@@ -1,0 +1,83 @@
+"""Export and benchmark from the command line."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT, assert_one_line_error, require_export_tools, run_module
+
+
+def test_verification_that_fails_is_exit_status_3(tmp_path):
+    require_export_tools()
+    code = f"""
+import sys
+from exporters import export, verify
+def fail(*_, **__):
+    raise verify.VerificationError('model.pb: far off')
+export.export_checkpoint = fail
+export._define_flags()
+sys.argv = ['export', '--checkpoint=a', '--output={tmp_path}']
+export.command_line.run(export.main)
+"""
+    command = [sys.executable, '-c', code]
+    process = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert process.returncode == 3
+    assert process.stderr == 'error: model.pb: far off; nothing was written\n'
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'parts'),
+    [
+        (['--height', '100'], ['height', 'multiple of 16', '100']),
+        (['--formats', 'pb,tflite'], ['formats', 'pb, onnx, openvino', 'pb,tflite']),
+        (['--precision', 'int8'], ['--precision:', 'fp32, fp16', 'int8']),
+        (['--batch_size', '0'], ['batch_size', '0']),
+        (['--checkpoint', 'model.ckpt'], ['model.ckpt', 'not a checkpoint']),
+        (['--photos', 'nowhere.jpg'], ['nowhere.jpg', 'no such file']),
+        (['--input_name', '_in'], ['input_name', '_in']),
+        (['--precision', 'fp16', '--noverify'], ['fp16', 'verification']),
+        (['--precision', 'fp16', '--formats', 'pb,onnx'], ['--precision:', 'fp16', 'pb,onnx']),
+        (['--batch_size', '1000000'], ['batch_size', '1000000 images']),
+        (['--height', '9223372036854775808'], ['height']),
+        (['--output', 'a' * 300], ['File name too long']),
+        (['--soc_version', 'Ascend 310;'], ['soc_version', 'Ascend 310;']),
+        (['--formats', 'pb', '--embed_preprocessing', 'RGB'], ['embed_preprocessing', 'openvino']),
+        (['--wdith', '64'], ['wdith']),
+    ],
+)
+def test_bad_input_is_one_line(mmnet_path, tmp_path, arguments, parts):
+    require_export_tools()
+    output = tmp_path / 'out'
+    process = run_module(
+        'exporters.export', '--checkpoint', mmnet_path, '--output', output, *arguments
+    )
+    assert_one_line_error(process, *parts)
+    assert not output.exists()
+
+
+def test_benchmark_compares_artefacts(modnet_export, run_script):
+    folder = modnet_export.folder
+    for runtime, name in (('openvino', 'model.xml'), ('onnxruntime', 'model.pb')):
+        models = f'{folder}/model_dynamic.onnx,{folder / name}'
+        process = run_script(
+            'benchmark', '--models', models, '--runtime', runtime, '--size', '64x64', '--rounds', 2
+        )
+        assert process.returncode == 0, process.stderr
+        first, second = process.stdout.decode().splitlines()[1:3]
+        assert first.endswith('1.000')
+        assert name in second
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'parts'),
+    [
+        (['--models', 'absent.onnx'], ['absent.onnx', 'no such file']),
+        (['--models', 'a.onnx', '--size', '²x3'], ['--size', '²x3']),
+        (['--models', 'README.md'], ['README.md']),
+        (['--models', 'a.onnx', '--precisions', 'f8'], ['precision', 'f8']),
+    ],
+)
+def test_benchmark_tells_bad_input(run_script, arguments, parts):
+    require_export_tools()
+    assert_one_line_error(run_script('benchmark', *arguments), *parts)

@@ -1,0 +1,28 @@
+"""Pictures in files, whole and damaged."""
+
+import io
+import zlib
+
+from PIL import Image
+
+
+def save(path, picture, mode=None, **options):
+    image = Image.fromarray(picture)
+    (image.convert(mode) if mode else image).save(path, **options)
+    return path
+
+
+def truncated_jpeg(picture) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).resize((600, 400)).save(buffer, 'JPEG')
+    return buffer.getvalue()[:2000]
+
+
+def bomb() -> bytes:
+    """A valid PNG of a few hundred bytes that claims 40,000 × 40,000 pixels."""
+    buffer = io.BytesIO()
+    Image.new('1', (8, 8)).save(buffer, 'PNG')
+    content = bytearray(buffer.getvalue())
+    content[16:24] = (40_000).to_bytes(4, 'big') * 2
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, 'big')
+    return bytes(content)
