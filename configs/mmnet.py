@@ -3,7 +3,7 @@
 python scripts/train.py --config configs/mmnet.py --workdir runs/mmnet --config.dataset.root=DIR
 
 Not run to its end here: at 11 photos a second on two cores it would take a week, and the original's
-dataset was not at hand. The losses are compared with the original program's in tests/losses.
+dataset was not at hand. The losses are compared with the original program's in tests/networks.
 
 DIR holds train/image, train/mask, test/image and test/mask. The original program divides the image
 by 255 twice in one of its losses: --config.loss.divide_twice=True.
@@ -15,7 +15,7 @@ from mattingjax.config import train_config
 
 
 def get_config() -> ConfigDict:
-    # Every default is the original's, but for the number of steps, which it leaves open.
+    # Every default is the original's, except the number of steps, which it does not give.
     config = train_config('mmnet')
     config.steps = 200_000
     return config

@@ -3,7 +3,7 @@
 python scripts/train.py --config configs/modnet.py --workdir runs/modnet --config.dataset.root=DIR
 
 Not run to its end here: at two seconds a photo on two cores it would take more than a week. The
-losses are compared with the original program's in tests/losses.
+losses are compared with the original program's in tests/networks.
 
 DIR holds train/fg, train/alpha, val/fg and val/alpha, as PPM-100 does. Other layouts:
 --config.dataset.kind. Steps are counted in batches: 40 epochs of 10,000 photos are 25,000;

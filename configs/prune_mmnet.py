@@ -13,7 +13,7 @@ from mattingjax.config import prune_config
 def get_config() -> ConfigDict:
     config = prune_config()
     config.target_macs = '0.5x'
-    # MMNet is narrow, most groups have 16 to 64 channels: steps of 8 would be coarse.
+    # Most groups of MMNet have only 16 to 64 channels, for which steps of 8 would be coarse.
     config.round_to = 4
     config.min_channels = 4
     return config

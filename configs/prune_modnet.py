@@ -5,12 +5,14 @@ python scripts/prune.py --checkpoint MODNET --output MODNET_P --recalibrate PHOT
     --config configs/prune_modnet.py:weighed --method taylor --images PHOTOS --alphas MATTES
 
 The first takes the same share of every group: 1,326,035 parameters and 4.392 G MACs (all heads) of
-the published weights. The second takes most where most is spent, and prints 1,317,883 and 4.309 G:
-the parameters lie in the last stage and behind it, the MACs in the high-resolution branch, and what
-is before the last stage, where the network learns what a person is, has little of either and stays.
+the published weights. The second removes most where a network spends most, and prints 1,317,883
+parameters and 4.309 G MACs: most parameters lie in the last stage and behind it, most MACs in the
+high-resolution branch. The layers before the last stage, which learn what a person is, have little
+of either and stay.
 
-The published weights have their normalisation folded in, which hides what matters: --recalibrate
-restores it first. What is left must be retrained: so much at once leaves no matte.
+The published weights have batch normalisation folded into their kernels, which hides how much
+channels matter; --recalibrate restores it first. The pruned network must be retrained, as its
+mattes are useless.
 """
 
 from ml_collections import ConfigDict
@@ -26,7 +28,7 @@ def get_config(widths: str = 'uniform') -> ConfigDict:
         config.target_params = '1.34M'
         config.target_macs = '4.4G'
         return config
-    config.ratio = 0.0  # of the other groups
+    config.ratio = 0.0  # groups that group_ratios does not name stay as they are
     config.group_ratios = (
         'backbone.blocks.12.hidden=0.11',
         'backbone.blocks.13.hidden=0.3',

@@ -6,14 +6,14 @@ python scripts/train.py --config configs/release_mmnet.py:128 --workdir runs/mmn
 python scripts/train.py --config configs/release_mmnet.py:256 --workdir runs/mmnet_256 \
     --config.model.checkpoint=runs/mmnet_128/last ... and the same settings
 
-and likewise :portraits_128 and :portraits_256, each from the one before: mostly heads and
-shoulders, with more drawn portraits, some of them in vests. At 128 pixels a step costs a quarter;
-256 is where the network is used, and where a step teaches most.
+and then :portraits_128 and :portraits_256, each from the one before, on mostly heads and shoulders,
+with more drawn portraits, some of them in vests. At 128 pixels a step costs a quarter; at 256 the
+network is used, and a step teaches most.
 Drawn portraits need not be drawn anew in each step: scripts/draw_portraits.py, then
 --config.more_datasets.synthetic.kind=rgba --config.more_datasets.synthetic.root=DRAWN/cutout.
-The teacher was asked once, by scripts/label.py, and not in every step: on a CPU that is most of the
-time. --config.model.width_multiplier=0.5 begins a narrow one anew; mmnet_0.5, which ships, was
-pruned from the wide one (its card has the commands).
+The teacher ran once, in scripts/label.py, and not in every step, where it would take most of the
+time on a CPU. --config.model.width_multiplier=0.5 begins a narrow network anew; mmnet_0.5, which
+ships, was pruned from the wide one (its card has the commands).
 
 Of `mmnet`, which had other runs before and between these and longer ones at last,
 scripts/benchmark_weights.py prints a mean absolute difference of 2.15 hundredths on composites of

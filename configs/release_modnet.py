@@ -5,12 +5,12 @@ python scripts/train.py --config configs/release_modnet.py:256 --workdir runs/mo
     --config.more_datasets.unlabelled.root=MORE/labels.csv --config.data.backgrounds=BACKGROUNDS \
     --config.validation.root=DIR
 
-and likewise :384, :320 and :portraits, each from the one before. MODNET_P is what
+and then :384, :320 and :portraits, each from the one before. MODNET_P is what
 configs/prune_modnet.py:weighed leaves of the published weights. A step at 256 pixels costs a
 quarter of one at 512. The last two stages have seeds of their own (with the same one, a stage
 begins with the very photos of another) and learning rates that fall to 0; the very last sees mostly
 heads and shoulders, and more drawn portraits, some of them in vests.
-The dense network, which is the teacher, was asked once, by scripts/label.py, and not in every step.
+The teacher is the dense network; it ran once, in scripts/label.py, and not in every step.
 --config.model.from_scratch=True takes the widths alone.
 
 The mean of what :320 (one part) and :portraits (three) leave ships (scripts/average.py). Of it

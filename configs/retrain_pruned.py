@@ -3,9 +3,10 @@
 python scripts/train.py --config configs/retrain_pruned.py --workdir runs/retrained \
     --config.model.checkpoint=PRUNED --config.loss.teacher=DENSE --config.dataset.root=DIR
 
-DIR holds train|test/image|mask; --config.dataset.kind names another of README's layouts.
+DIR holds train|test/image|mask; --config.dataset.kind names another layout of those that
+configs/README.md lists.
 
-Not run to its end here, the comparison of the four neither: on two cores each would take days.
+Not run to its end here, and the four ways were not compared: on two cores each would take days.
 
 One of four: configs/retrain_pruned.py:finetune (the default), :finetune_frozen, :scratch,
 :scratch_frozen. The dense network is the teacher of them all; photos without masks will do with
@@ -43,7 +44,7 @@ def get_config(way: str = 'finetune') -> ConfigDict:
 
     config.loss.supervised = 0.5
     config.loss.distillation = 1.0
-    # Stages of the backbone and the low-resolution branch: of other widths than the teacher's, so
-    # that attention maps are compared.
+    # Stages of the backbone and of the low-resolution branch: attention maps can be compared though
+    # their widths differ from the teacher's.
     config.loss.features = ('backbone/features_6', 'backbone/features_18', 'lr_branch/conv_lr8x')
     return config

@@ -11,14 +11,16 @@ from ml_collections import ConfigDict
 
 from mattingjax.config import train_config
 
+WIDTHS = {'mmnet': 0.5, 'modnet': 0.25}  # width multipliers: narrow networks train quickly
+
 
 def get_config(network: str = 'mmnet') -> ConfigDict:
-    if network not in ('mmnet', 'modnet'):
-        raise ValueError(f'expected mmnet or modnet, got {network!r}')
+    if network not in WIDTHS:
+        raise ValueError(f'expected {" or ".join(WIDTHS)}, got {network!r}')
     config = train_config(network)
     config.steps = 80
     config.batch_size = 8
-    config.model.width_multiplier = 0.5 if network == 'mmnet' else 0.25
+    config.model.width_multiplier = WIDTHS[network]
     config.model.input_size = 96
 
     config.dataset.kind = 'synthetic'

@@ -4,7 +4,7 @@ python scripts/train.py --config configs/soc.py --workdir runs/adapted \
     --config.model.checkpoint=MODNET --config.dataset.root=PHOTOS --config.validation.root=PHOTOS
 
 Not run to its end here: there were no photos that the published network is bad at. Checked are a
-step (tests/training/test_steps.py) and the losses against the original program's (tests/losses).
+step (tests/training/test_steps.py) and the losses against the original program's (tests/networks).
 
 Normalisation stays as it is; a copy of the network keeps the borders from getting worse. last/ is
 the result: without labels nothing says which network is best.

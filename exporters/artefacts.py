@@ -1,4 +1,4 @@
-"""What an export consists of: each kind of file, written, described, and how it is opened again."""
+"""The files of an export: each kind is written and described here, and says what reads it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from exporters import openvino_ir
-from exporters.ascend import kit as ascend_kit
+from exporters.ascend import kit
 from exporters.ascend.op_check import check_ops
 from exporters.frozen_graph import count_ops
 from exporters.onnx_graph import conversion
 from mattingjax.errors import MattingError
-from mattingjax.files import hash_file
 from mattingjax.inference.sessions import METADATA_KEY
 from mattingjax.inference.signature import Signature
-from mattingjax.networks import Preprocessing
+from mattingjax.process.files import hash_file
 
 # Largest absolute differences to the JAX network's alpha.
 TOLERANCES = {'fp32': 1e-4, 'fp16': 5e-3}
@@ -28,12 +27,12 @@ class Artefact:
     """One network file of an export.
 
     Attributes:
-      path: Where it lies.
-      kind: What it is, in words.
-      precision: Of its weights: 'fp32' or 'fp16'.
+      path: The file.
+      kind: Its kind in words, for the manifest.
+      precision: Precision of its weights, 'fp32' or 'fp16'.
       signature: How to feed it.
-      runtimes: What it is verified with.
-      details: What else the manifest says of it.
+      runtimes: The runtimes in which it is verified.
+      details: Further entries of the manifest, JSON types.
     """
 
     path: Path
@@ -44,7 +43,11 @@ class Artefact:
     details: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
 
     def describe(self, parities: dict[str, dict[str, Any]] | None) -> dict[str, Any]:
-        """Its entry in the manifest, JSON types, with what verification measured."""
+        """Its entry in the manifest, JSON types.
+
+        Args:
+          parities: Runtime → case → `verify.Parity`; None if the export is not verified.
+        """
         signature = self.signature
         batch, height, width = (size or 'any' for size in signature.shape[:3])
         network = (
@@ -77,20 +80,21 @@ class Artefact:
 
 
 def write_frozen_graph(
-    folder: Path, graph: Any, signature: Signature, preprocessing: Preprocessing
+    folder: Path, graph: Any, signature: Signature
 ) -> tuple[Artefact, list[Path]]:
-    """model.pb, and the kit for ATC beside it."""
+    """Writes model.pb, and the kit for ATC beside it.
+
+    Args:
+      folder: The folder of the export.
+      graph: A `tf.compat.v1.GraphDef`.
+      signature: How the graph is fed.
+
+    Returns:
+      The artefact, and the files of the kit.
+    """
     path = folder / 'model.pb'
     path.write_bytes(graph.SerializeToString(deterministic=True))
-    kit = ascend_kit.write_ascend_kit(
-        folder,
-        pb_name=path.name,
-        input_name=signature.input_name,
-        input_shape=signature.shape,
-        output_name=signature.output_name,
-        preprocessing=preprocessing,
-        scaling_inside=signature.scaling_inside,
-    )
+    kit_files = kit.write_ascend_kit(folder, path.name, signature)
     ops = count_ops(graph)
     details = {
         'nodes': sum(ops.values()),
@@ -99,26 +103,47 @@ def write_frozen_graph(
     }
     runtimes = ('tensorflow', 'openvino')
     kind = 'TensorFlow frozen graph'
-    return Artefact(path, kind, 'fp32', signature, runtimes, details), kit
+    return Artefact(path, kind, 'fp32', signature, runtimes, details), kit_files
 
 
-def run_atc(folder: Path, kit: list[Path], soc_version: str | None) -> dict[str, Any]:
-    """Runs ATC where it is asked for and there is one; says what became of it."""
-    notes: dict[str, Any] = {'files': [path.name for path in kit]}
+def convert_with_atc(
+    folder: Path, kit_files: list[Path], soc_version: str | None
+) -> dict[str, Any]:
+    """Runs ATC if a chip is given and ATC is installed.
+
+    Args:
+      folder: The folder of the export.
+      kit_files: The files of the kit in it.
+      soc_version: The chip, such as 'Ascend310P3'; None does not run ATC.
+
+    Returns:
+      What the manifest says of the kit and the model, JSON types.
+
+    Raises:
+      MattingError: ATC failed.
+    """
+    notes: dict[str, Any] = {'files': [path.name for path in kit_files]}
     command = f'bash atc.sh {soc_version or "SOC_VERSION"}'
     if soc_version is None:
         return notes | {'om': f'not made: {command} makes it where ATC is installed'}
-    if ascend_kit.find_atc() is None:
+    if kit.find_atc() is None:
         return notes | {'om': f'not made: atc is not on PATH; {command} makes it where it is'}
     try:
-        om = ascend_kit.run_atc(folder, soc_version)
+        om = kit.run_atc(folder, soc_version)
     except MattingError as error:  # the folder is a temporary one
         raise MattingError(str(error).replace(f'{folder}/', '')) from error
     return notes | {'om': {'file': om.name, 'sha256': hash_file(om)}}
 
 
 def write_onnx(folder: Path, model: Any, signature: Signature, network: dict) -> list[Artefact]:
-    """model.onnx, of its size, and model_dynamic.onnx, of any size."""
+    """Writes model.onnx, of one size, and model_dynamic.onnx, of any size.
+
+    Args:
+      folder: The folder of the export.
+      model: An `onnx.ModelProto`.
+      signature: How the model of one size is fed.
+      network: What the metadata say of the network, JSON types.
+    """
     free = dataclasses.replace(signature, shape=(0, 0, 0, 3))
     artefacts = []
     for name, kind, made, what in (
@@ -142,23 +167,23 @@ def write_openvino(
     precisions: tuple[str, ...],
     measure: Callable[[Any], float] | None,
 ) -> list[Artefact]:
-    """model.xml and model_fp16.xml, as asked for.
+    """Writes model.xml ('fp32') and model_fp16.xml ('fp16').
 
     Args:
-      folder: Where they go.
-      model: The ONNX model.
-      signature: How they are fed.
-      network: What the metadata say of the network.
+      folder: The folder of the export.
+      model: An `onnx.ModelProto`.
+      signature: How both are fed.
+      network: What the metadata say of the network, JSON types.
       precisions: 'fp32', 'fp16' or both.
-      measure: How far an `openvino.Model` is from the JAX network; needed for 'fp16': only so many
-        weights are compressed as half of what verification tolerates allows.
+      measure: Returns the largest difference of an `openvino.Model`'s alpha from the JAX network's;
+        needed for 'fp16', which compresses as many weights as half of the tolerance allows.
     """
     whole = openvino_ir.convert_onnx(conversion.finish_onnx(conversion.fix_size(model), {}))
     artefacts = []
     for precision in precisions:
         ir, share, name = whole, 0.0, 'model.xml'
         if precision == 'fp16':
-            assert measure is not None, 'see ExportOptions'
+            assert measure is not None, 'ExportOptions demands verification for fp16'
             name = 'model_fp16.xml'
             limit = TOLERANCES['fp16'] / 2
             ir, share = openvino_ir.compress_within(whole, measure, limit)
@@ -172,7 +197,15 @@ def write_openvino(
 def write_openvino_uint8(
     folder: Path, model: Any, signature: Signature, network: dict[str, Any], colour_order: str
 ) -> Artefact:
-    """model_uint8.xml: FP32, takes uint8 frames of any size in this order of colours."""
+    """Writes model_uint8.xml, FP32, which takes uint8 frames of any size.
+
+    Args:
+      folder: The folder of the export.
+      model: An `onnx.ModelProto`.
+      signature: How the ONNX model is fed.
+      network: What the metadata say of the network, JSON types.
+      colour_order: Order of the frames' colours, 'RGB' or 'BGR'.
+    """
     content = conversion.finish_onnx(conversion.fix_size(model), {})
     ir = openvino_ir.embed_preprocessing(openvino_ir.convert_onnx(content), colour_order)
     batch = signature.shape[0]

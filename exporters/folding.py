@@ -1,4 +1,4 @@
-"""Constants into kernels: batch normalisation, and MMNet's scaling of the photo.
+"""Folds constants into kernels: batch normalisation, and the scaling of the photo.
 
 Pure functions over a configuration and its variables; the network computes the same as before.
 """
@@ -19,8 +19,8 @@ def fold_batch_norm(config: ModelConfig, variables: Variables) -> Variables:
     """Moves every batch normalisation into the convolution before it.
 
     With s = scale / sqrt(var + epsilon) the kernel becomes kernel · s, and what is left of the
-    normalisation adds bias − mean · s. Where the convolution has a bias of its own (MODNet's
-    branches), that takes it all up: bias · s + (…). IBNorm's convolution is folded in its
+    normalisation adds bias − mean · s. If the convolution has a bias of its own (MODNet's
+    branches), that takes up the rest: bias · s + (…). IBNorm's convolution is folded in its
     batch-normed channels only.
 
     Args:
@@ -76,17 +76,17 @@ def _fold_layer(
 
 
 def fold_scaling(config: ModelConfig, variables: Variables) -> tuple[ModelConfig, Variables]:
-    """Moves the division of the photo into the first convolution, where it can take it in.
+    """Moves the division of the photo into the first convolution, if the network allows it.
 
-    MMNet's can. MODNet stays as it is: its photo has a mean to subtract, and zero padding comes
-    after that.
+    MMNet does. MODNet stays as it is: it subtracts a mean from the photo before zero padding, which
+    no kernel can do.
 
     Args:
       config: The network.
       variables: `params` and `batch_stats`; they are not changed.
 
     Returns:
-      The configuration, whose preprocessing no longer scales, and the variables that go with it.
+      The configuration, whose preprocessing no longer scales, and its variables.
     """
     layer = find_network(config.network).scaling_layer
     if not layer or any(config.preprocessing.mean):
@@ -101,6 +101,6 @@ def fold_scaling(config: ModelConfig, variables: Variables) -> tuple[ModelConfig
 
 
 def without_scaling(config: ModelConfig) -> ModelConfig:
-    """The network that takes images which are normalised already."""
+    """The configuration for images that are normalised already."""
     identity = dataclasses.replace(config.preprocessing, mean=(0.0,) * 3, std=(1.0,) * 3)
     return dataclasses.replace(config, preprocessing=identity)

@@ -8,11 +8,11 @@ from typing import Any
 from exporters import tf_operations
 from mattingjax.errors import MattingError, missing_package
 from mattingjax.inference.screening.frozen_graph import ALLOWED_OPS
-from mattingjax.networks import ModelConfig, Variables, apply_model
-from mattingjax.networks.operations import replace_operations
+from mattingjax.networks import ModelConfig, Variables, apply_model, create_model
+from mattingjax.networks.replacement import replace_operations
 from mattingjax.process.packages import import_tensorflow
 
-# What tracing leaves behind and inference does not need: each passes its first input through.
+# Nodes that tracing leaves behind and inference does not need: each passes its first input on.
 _PASS_THROUGH = ('EnsureShape', 'Identity', 'IdentityN', 'PreventGradient', 'StopGradient')
 LAST_JAX = (0, 7, 1)
 
@@ -22,10 +22,7 @@ class ToolsError(MattingError):
 
 
 def check_tools() -> None:
-    """Raises ToolsError unless JAX can write graphs of plain TensorFlow ops and the rest is there.
-
-    Quick: nothing of it is imported.
-    """
+    """Raises ToolsError unless the installed packages can export; quick, as it imports none."""
     import importlib.util
 
     import jax
@@ -53,8 +50,8 @@ def create_frozen_graph(
 
     Args:
       config: The network.
-      variables: Folded ones, NumPy arrays (see `folding`).
-      input_shape: [N, H, W, 3], static.
+      variables: Folded by `folding.fold_batch_norm`, NumPy arrays.
+      input_shape: [N, H, W, 3] in pixels.
       input_name: Name of the placeholder.
       output_name: Name of the last node: alpha [N, H, W, 1] in [0, 1].
 
@@ -62,7 +59,7 @@ def create_frozen_graph(
       A `tf.compat.v1.GraphDef` without functions, control flow or training ops.
 
     Raises:
-      MattingError: There is an op in it that `mattingjax.inference.screening` would refuse to load.
+      MattingError: It has an op that `mattingjax.inference.screening` would refuse to load.
     """
     tf = import_tensorflow()
     from jax.experimental import jax2tf
@@ -88,7 +85,7 @@ def create_frozen_graph(
 
 
 def _strip(graph: Any, last: str, output_name: str) -> Any:
-    """Removes the pass-through nodes and lets a node `output_name` be the end."""
+    """Removes the pass-through nodes and ends the graph with a node `output_name`."""
     import tensorflow as tf
 
     targets = {node.name: node.input[0] for node in graph.node if node.op in _PASS_THROUGH}
@@ -112,7 +109,7 @@ def _strip(graph: Any, last: str, output_name: str) -> Any:
 
 
 def _fold_constants(graph: Any, output_name: str) -> Any:
-    """Grappler's constant folding; what leads nowhere is pruned."""
+    """Runs Grappler's constant folding, and drops nodes that lead nowhere."""
     from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
     from tensorflow.python.grappler import tf_optimizer
 
@@ -127,8 +124,8 @@ def _fold_constants(graph: Any, output_name: str) -> Any:
 
 
 def _name_nodes(graph: Any, kept: set[str], config: ModelConfig) -> Any:
-    """Names that say where in the network a node is, without the tracer's own prefixes."""
-    prefix = type(config.architecture).__name__.removesuffix('Config')
+    """Names nodes by their place in the network, without the tracer's own prefixes."""
+    prefix = type(create_model(config)).__name__  # Flax's outermost scope
     names: dict[str, str] = {}
     for node in graph.node:
         _, found, path = node.name.partition(f'/{prefix}/')
@@ -145,7 +142,7 @@ def _name_nodes(graph: Any, kept: set[str], config: ModelConfig) -> Any:
             ':'.join([names[name.split(':')[0]], *name.split(':')[1:]]) for name in node.input
         ]
         for attribute in [name for name in node.attr if name.startswith('_')]:
-            del node.attr[attribute]  # notes of the tracer's
+            del node.attr[attribute]  # the tracer's notes
     return graph
 
 

@@ -1,30 +1,39 @@
-"""How fast a network runs in OpenVINO on this machine, whatever its weights."""
+"""How fast networks run in OpenVINO on this machine, whatever their weights."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from exporters.export import export_checkpoint
 from exporters.options import ExportOptions
+from exporters.pipeline import export_checkpoint
 from mattingjax.checkpoints import Checkpoint, save_checkpoint
-from mattingjax.files import scratch_folder
 from mattingjax.inference.sessions import OpenVinoSession
 from mattingjax.networks import ModelConfig, init_variables
+from mattingjax.process.files import scratch_folder
 from mattingjax.process.timing import time_in_turn
+
+_ROUNDS = 20
 
 
 @contextlib.contextmanager
 def latency_beside(
     dense: ModelConfig, rounds: int = 30
 ) -> Iterator[Callable[[ModelConfig], float]]:
-    """Times networks that are made of one, each in turn with that one.
+    """Times pruned networks, each in turn with the dense one.
 
-    What else the machine does changes from one measurement to the next, and both alike: what is
-    yielded gives milliseconds as on a machine that is as busy as when the dense network was timed
-    first. They are for one image of the network's input size, medians of so many rounds.
+    Other work of the machine changes between measurements and slows both networks alike: the ratio
+    of the two, times the dense network's first time, is comparable between measurements.
+
+    Args:
+      dense: The dense network.
+      rounds: The number of timed runs of each network.
+
+    Yields:
+      A function from a network to the milliseconds that it takes for one image of its input size,
+      the median of the runs.
 
     Raises:
       ImportError: The extra `export` is not installed.
@@ -43,9 +52,35 @@ def latency_beside(
         yield measure
 
 
+def time_exported(configs: Mapping[str, ModelConfig]) -> dict[str, float]:
+    """Times networks in OpenVINO, all of them in turn.
+
+    Args:
+      configs: Name → network, each for one image of its input size.
+
+    Returns:
+      Name of each network → the median of 20 runs in seconds.
+
+    Raises:
+      ImportError: The extra `export` is not installed.
+      MattingError: The export fails.
+    """
+    with contextlib.ExitStack() as stack:
+        runs = {
+            name: stack.enter_context(open_exported(config)) for name, config in configs.items()
+        }
+        return time_in_turn(runs, _ROUNDS)
+
+
 @contextlib.contextmanager
 def open_exported(config: ModelConfig) -> Iterator[Callable[[], object]]:
-    """Exports a network with random weights; yields what runs it in OpenVINO on one image.
+    """Exports a network with random weights for one image of its input size.
+
+    Args:
+      config: The network.
+
+    Yields:
+      A function that runs it in OpenVINO.
 
     Raises:
       ImportError: The extra `export` is not installed.

@@ -1,4 +1,4 @@
-"""What manifest.json says beside the artefacts: the network, the tools."""
+"""The manifest of an export: the network, the artefacts, the tools that made them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _TOOLS = (
 
 
 def describe_network(checkpoint: Checkpoint) -> dict[str, Any]:
-    """The network and where its variables come from: JSON types."""
+    """The network and the hash of its variables, JSON types."""
     return {**checkpoint.config.to_dict(), 'sha256': hash_checkpoint(checkpoint)}
 
 
 def tool_versions() -> dict[str, str]:
-    """Versions of Python and of every package that takes part in an export."""
+    """Versions of Python and of every package that an export uses."""
     versions = {package: importlib.metadata.version(package) for package in _TOOLS}
     return {'python': platform.python_version(), **versions}
 
@@ -36,9 +36,9 @@ def create_manifest(
     """The content of manifest.json.
 
     Args:
-      checkpoint: What was exported.
-      artefacts: File → its entry.
-      notes: What else there is to say.
+      checkpoint: The network that was exported.
+      artefacts: Name of each file → its entry.
+      notes: Further entries, JSON types.
     """
     return {
         'format': FORMAT,
@@ -50,7 +50,7 @@ def create_manifest(
 
 
 def list_files(manifest: Any) -> set[str]:
-    """Names of the files that an export of this manifest wrote; none if it is another's."""
+    """Names of the files that an export wrote; none if the manifest is another program's."""
     if not isinstance(manifest, dict) or not isinstance(manifest.get('artefacts'), dict):
         return set()
     files = {MANIFEST_FILE, 'verification.png', *manifest['artefacts']}
@@ -62,7 +62,7 @@ def list_files(manifest: Any) -> set[str]:
 
 
 def spare_other_files(output: Path) -> None:
-    """Raises OutputError if the folder holds what no export wrote: it would be lost."""
+    """Raises OutputError if the folder holds a file that no export wrote and that would be lost."""
     if not (output / MANIFEST_FILE).is_file():
         return
     written = list_files(read_json(output / MANIFEST_FILE))

@@ -1,4 +1,4 @@
-"""ONNX → OpenVINO IR, FP32 or FP16 weights, with preprocessing embedded if wanted."""
+"""From ONNX to OpenVINO IR, with weights in FP32 or FP16, and preprocessing inside if wanted."""
 
 from __future__ import annotations
 
@@ -12,23 +12,21 @@ import numpy as np
 from mattingjax.inference.sessions import METADATA_KEY
 from mattingjax.process.packages import import_openvino
 
-COLOUR_ORDERS = ('RGB', 'BGR')
-
 
 def convert_onnx(model: bytes) -> Any:
-    """An ONNX model as an `openvino.Model`, simplified as OpenVINO's converter does it."""
+    """Converts an ONNX model to an `openvino.Model` with OpenVINO's converter."""
     return import_openvino().convert_model(io.BytesIO(model))
 
 
 def embed_preprocessing(model: Any, colour_order: str) -> Any:
-    """Lets a model of fixed size take camera frames: uint8 [1, H, W, 3] of any size.
+    """Makes a model of fixed size take camera frames: uint8 [1, H, W, 3] of any size.
 
     Resizing (bilinear, antialiased as Pillow's) and the order of the colours become part of the
     graph.
 
     Args:
       model: An `openvino.Model`: float32 RGB [1, H, W, 3] in [0, 255] → alpha.
-      colour_order: 'RGB' or 'BGR', of the frames.
+      colour_order: Order of the frames' colours, 'RGB' or 'BGR'.
     """
     ov = import_openvino()
     from openvino.preprocess import ColorFormat, PrePostProcessor, ResizeAlgorithm
@@ -52,10 +50,10 @@ def compress_largest(model: Any, count: int) -> tuple[Any, float]:
 
     Args:
       model: An `openvino.Model`.
-      count: How many; at most `count_constants`.
+      count: How many constants; at most `count_constants(model)`.
 
     Returns:
-      A copy whose constants are converted back to float32 where they are read, and the share of the
+      A copy that converts the constants back to float32 where they are read, and the share of the
       weights that it stores in half precision, in [0, 1].
     """
     ov = import_openvino()
@@ -91,16 +89,16 @@ def compress_within(model: Any, measure: Callable[[Any], float], limit: float) -
     """Stores as many of the largest constants in half precision as a limit allows.
 
     Half precision moves MODNet's alpha by 0.1 in single pixels if its first layers' few thousand
-    weights are rounded too; the large layers bear it. Searched by halves: more compressed constants
-    are taken to be further off.
+    weights are rounded too; the large layers bear it. A binary search, which assumes that the
+    difference grows with the number of constants.
 
     Args:
       model: An `openvino.Model`.
-      measure: How far a model is from what it should be.
-      limit: The largest distance wanted.
+      measure: Returns the largest difference of a model's alpha from what it should be.
+      limit: The largest difference allowed.
 
     Returns:
-      What `compress_largest` gives.
+      The compressed copy and its share, as `compress_largest` returns them.
     """
     low, high = 0, count_constants(model)
     if measure(compress_largest(model, high)[0]) <= limit:
@@ -115,13 +113,13 @@ def compress_within(model: Any, measure: Callable[[Any], float], limit: float) -
 
 
 def write_openvino(model: Any, path: Path, *, metadata: str) -> None:
-    """Writes `path` (.xml) and the weights beside it (.bin), in the precision they have.
+    """Writes an IR, the network (.xml) and the weights beside it (.bin), in their precision.
 
     Args:
       model: An `openvino.Model`.
-      path: The .xml.
-      metadata: JSON, kept in the model's runtime information (see `inference.signature`).
+      path: The .xml file.
+      metadata: JSON with the signature, kept in the model's runtime information.
     """
     ov = import_openvino()
     model.set_rt_info(metadata, [METADATA_KEY])
-    ov.save_model(model, path, compress_to_fp16=False)  # by default it would be, unasked
+    ov.save_model(model, path, compress_to_fp16=False)  # the default would compress

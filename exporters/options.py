@@ -1,4 +1,4 @@
-"""What is exported, and how."""
+"""The options of an export."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from exporters.artefacts import TOLERANCES
 from mattingjax.errors import MattingError
 from mattingjax.inference.screening import MAX_PIXELS
+from mattingjax.inference.signature import COLOUR_ORDERS
 
 _NAME = re.compile('[A-Za-z][A-Za-z0-9_]*')
 FORMATS = ('pb', 'onnx', 'openvino')
@@ -20,17 +21,17 @@ class ExportOptions:
 
     Attributes:
       formats: Some of 'pb', 'onnx', 'openvino'.
-      height, width: Pixels; the network's input size if None.
-      batch_size: Images at once.
-      precisions: Weights of the IR: 'fp32' (model.xml), 'fp16' (model_fp16.xml) or both.
+      height, width: Size of the input in pixels; the network's input size if None.
+      batch_size: The number of images that an artefact takes at once.
+      precisions: Those of the IR's weights: 'fp32' (model.xml), 'fp16' (model_fp16.xml) or both.
       scaling_inside: Whether the graph takes [0, 255] and scales itself; else its input must be
         normalised before (by Ascend's AIPP, say).
-      embed_preprocessing: None, or 'RGB' or 'BGR': also writes model_uint8.xml, which takes uint8
+      embed_preprocessing: With 'RGB' or 'BGR', model_uint8.xml is written too, which takes uint8
         frames of any size in that order of colours.
-      input_name, output_name: Names of the graph's ends.
+      input_name, output_name: Names of the input and output nodes.
       verify: Whether every artefact is compared with the JAX network.
       photos: Pictures to compare on; two of scikit-image's if empty.
-      soc_version: The Ascend chip to run ATC for, if it is on PATH; None to leave that.
+      soc_version: The Ascend chip to convert for, if ATC is on PATH; None does not run ATC.
     """
 
     formats: tuple[str, ...] = FORMATS
@@ -83,6 +84,11 @@ class ExportOptions:
                 f'soc_version: expected a chip as Ascend310P3, and pb among the formats, got '
                 f'{self.soc_version!r}'
             )
+        if self.embed_preprocessing not in (None, *COLOUR_ORDERS):
+            raise MattingError(
+                f'embed_preprocessing: expected one of {", ".join(COLOUR_ORDERS)}, got '
+                f'{self.embed_preprocessing!r}'
+            )
         if self.embed_preprocessing is not None and 'openvino' not in self.formats:
             raise MattingError('embed_preprocessing: expected openvino among the formats')
         if self.embed_preprocessing is not None and self.batch_size != 1:
@@ -92,7 +98,7 @@ class ExportOptions:
 
 
 def check_pixels(batch_size: int, height: int, width: int) -> None:
-    """Raises MattingError where an artefact's input would be larger than any is loaded with."""
+    """Raises MattingError for an input with more pixels than `MAX_PIXELS`, which nothing loads."""
     if batch_size * height * width > MAX_PIXELS:
         raise MattingError(
             f'batch_size, height, width: expected at most {MAX_PIXELS} pixels together, got '

@@ -1,4 +1,4 @@
-"""Other people's exports, loaded so that ours can be timed against them on equal terms."""
+"""Loads other people's exports, so that ours can be timed against them on equal terms."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from mattingjax.errors import ArtefactError, MattingError
-from mattingjax.files import scratch_folder
 from mattingjax.inference.sessions import (
     OnnxSession,
     OpenVinoSession,
@@ -16,6 +15,7 @@ from mattingjax.inference.sessions import (
     create_session,
     find_ends,
 )
+from mattingjax.process.files import scratch_folder
 from mattingjax.process.packages import import_openvino, import_tensorflow
 
 _CAPABILITIES = {'f32': 'FP32', 'bf16': 'BF16', 'f16': 'FP16'}
@@ -37,13 +37,13 @@ def can_compute(precision: str) -> bool:
 def load_peer(
     path: Path, runtime: str, size: tuple[int, int], precision: str = 'f32'
 ) -> tuple[Session, tuple[int, ...]]:
-    """Loads any matting network of one photo in, NHWC or NCHW, fixed to one size.
+    """Loads any matting network with an input of photos, NHWC or NCHW, fixed to one size.
 
     Args:
-      path: A `.xml`, `.onnx` or `.pb`.
+      path: A `.xml`, `.onnx` or `.pb` file.
       runtime: 'openvino' or 'onnxruntime', which gets a `.pb` as tf2onnx converts it.
       size: Height and width, where the network leaves them free.
-      precision: OpenVINO's inference precision.
+      precision: OpenVINO's inference precision, 'f32', 'bf16' or 'f16'.
 
     Returns:
       The network, and the shape of its input.
@@ -60,7 +60,7 @@ def load_peer(
 
 
 def _fix(path: Path, shape: Shape, size: tuple[int, int]) -> tuple[int, ...]:
-    """One photo, and `size` where the shape is free; the colours say which axes those are."""
+    """Fixes a shape to one photo, and free sides to `size`; 3 tells the axis of the colours."""
     if len(shape) != 4 or 3 not in (shape[1], shape[3]):
         raise ArtefactError(
             f'{path}: expected an input of photos, [N, H, W, 3] or [N, 3, H, W], found {shape}'
@@ -73,7 +73,7 @@ def _convert(path: Path) -> Session:
     tf = import_tensorflow()
     import tf2onnx
 
-    create_session(path)  # a damaged one is told here
+    create_session(path)  # raises for a damaged file
     graph: Any = tf.compat.v1.GraphDef()
     graph.ParseFromString(path.read_bytes())
     inputs, outputs = ([f'{name}:0' for name in ends] for ends in find_ends(graph))

@@ -1,8 +1,8 @@
 """The networks' operations as TensorFlow's own ops, for tracing through jax2tf.
 
-jax2tf would write each of them in several small ones (a resize as matrix products, relu6 as a
-minimum of a maximum with broadcast constants), and none of the graph's readers could put them
-together again. Each function here has the signature of its namesake in `networks.operations`, takes
+jax2tf would write each of them as several small ops (a resize as matrix products, relu6 as a
+minimum of a maximum with broadcast constants), which none of the graph's readers could put together
+again. Each function here has the signature of its namesake in `networks.operations`, takes
 JAX tracers and NumPy constants, and adds one op or a few. Variables must be folded.
 """
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from mattingjax.networks import Preprocessing, operations
 from mattingjax.networks.operations import Padding, explicit_padding, spatial_padding
+from mattingjax.networks.replacement import Replacements
 
 
 def _call(function: Callable[..., Any], *arrays: jax.Array) -> jax.Array:
@@ -53,10 +54,10 @@ def spatial_mean(x: jax.Array, square: int = 1) -> jax.Array:
 
 
 def _mean(x: Any, square: int) -> Any:
-    """The mean over height and width, over squares first.
+    """The mean over height and width, taken over squares first.
 
-    Runtimes add up one pixel after another in single precision (an NPU in half): over a quarter of
-    a million of them that is off by enough to move the alpha by 1e-3.
+    Runtimes add up one pixel after another in single precision, NPUs in half: over a quarter of a
+    million pixels the error moves the alpha by 1e-3.
     """
     import tensorflow as tf
 
@@ -73,7 +74,7 @@ def batch_norm(
     bias: np.ndarray,
     epsilon: float,
 ) -> jax.Array:
-    """A folded one: what is left is its bias, or nothing."""
+    """Adds the bias, which is all that folding leaves of a batch normalisation."""
     if np.any(mean != 0) or np.any(scale != 1) or not np.allclose(variance + epsilon, 1):
         raise ValueError('batch normalisation: expected a folded one (see fold_batch_norm)')
     return add_bias(x, bias) if np.any(bias) else x
@@ -95,7 +96,7 @@ def ib_norm(
     del normalise_batch
     channels = x.shape[-1]
     mask = (np.arange(channels) >= batch_channels).astype(np.float32)
-    offset = np.where(mask, np.float32(1e-5), np.float32(1))
+    offset = np.where(mask, np.float32(operations.INSTANCE_NORM_EPSILON), np.float32(1))
 
     def normalise(x: Any) -> Any:
         centred = x - _mean(x, square) * mask
@@ -144,7 +145,7 @@ def _convolve(
     dilation: int,
     padding: Padding,
 ) -> jax.Array:
-    """The op with 'SAME' where that pads alike, else an explicit Pad and 'VALID'.
+    """Convolves with 'SAME' where that pads equally, else with an explicit Pad and 'VALID'.
 
     EXPLICIT padding would be one op, but depthwise convolutions with it crash TensorFlow's shape
     inference and OpenVINO's reader.
@@ -196,7 +197,7 @@ def _resize(x: jax.Array, height: int, width: int, half_pixel: bool) -> jax.Arra
 
 
 def normalise(preprocessing: Preprocessing, images: jax.Array) -> jax.Array:
-    """Images · (1 / std) − mean / std, without the parts that do nothing."""
+    """Computes images · (1 / std) − mean / std, without the parts that change nothing."""
     import tensorflow as tf
 
     std = np.asarray(preprocessing.std, np.float64)
@@ -227,13 +228,13 @@ _AVERAGING = (ib_norm, spatial_mean)
 _LARGEST_SQUARE = 8  # pixels; Ascend's pooling windows end at 255 of them
 
 
-def create_replacements(height: int, multiple: int) -> operations.Replacements:
-    """What `replace_operations` takes.
+def create_replacements(height: int, multiple: int) -> Replacements:
+    """The argument of `replace_operations`.
 
     Args:
-      height: Of the network's input.
-      multiple: What height and width of the input are multiples of, at any size: a map of 1 / s of
-        its height is averaged over squares of at most `multiple` / s pixels, which divide it.
+      height: Height of the network's input in pixels.
+      multiple: Height and width of the input are multiples of it at any size. So a map of 1 / s of
+        the input's height can be averaged over squares of `multiple` / s pixels a side.
     """
 
     def over_squares(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:

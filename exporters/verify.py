@@ -1,4 +1,4 @@
-"""Proof that an artefact computes what the JAX network computes, on photos and on noise."""
+"""Proves on photos and on noise that artefacts compute what the JAX network computes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from exporters.artefacts import TOLERANCES, Artefact
 from mattingjax import Checkpoint
 from mattingjax.errors import MattingError
 from mattingjax.images import load_image, resize
-from mattingjax.images.compositing import make_sheet, to_uint8
+from mattingjax.images.compositing import to_uint8
+from mattingjax.images.sheets import make_sheet, shrink
 from mattingjax.inference.sessions import OpenVinoSession, Session, create_session
 from mattingjax.inference.signature import Signature
 from mattingjax.networks import apply_compiled
@@ -30,10 +31,10 @@ class VerificationError(MattingError):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Case:
-    """Images and what the JAX network makes of them.
+    """Images and the JAX network's alpha of them.
 
     Attributes:
-      name: Of the photo, or 'noise'.
+      name: Name of the photo, or 'noise'.
       images: float32 [N, H, W, 3] RGB in [0, 255].
       alpha: float32 [N, H, W, 1] in [0, 1].
     """
@@ -43,7 +44,7 @@ class Case:
     alpha: np.ndarray
 
 
-Cases = dict[tuple[int, int, int], list[Case]]  # images at once, height, width → cases
+Cases = dict[tuple[int, int, int], list[Case]]  # batch size, height, width → cases
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,9 +54,10 @@ class Parity:
     Attributes:
       max: Largest absolute difference to the JAX network's alpha.
       mean: Mean absolute difference to it.
-      from_float64: Largest difference to the network computed in float64, and
-      jax_from_float64: that of the JAX network itself in float32, over all cases; only where `max`
-        is over the tolerance.
+      from_float64: Largest difference to the network computed in float64; None if `max` is within
+        the tolerance.
+      jax_from_float64: Largest difference, over all cases, between the JAX network in float32 and
+        in float64; None if `max` is within the tolerance.
     """
 
     max: float
@@ -65,7 +67,14 @@ class Parity:
 
 
 def load_photos(paths: Sequence[Path]) -> dict[str, np.ndarray]:
-    """The first `MAX_PHOTOS`, name → uint8 [H, W, 3]; scikit-image's if there are no paths."""
+    """Loads photos to compare on.
+
+    Args:
+      paths: The files, of which the first `MAX_PHOTOS` are loaded; two of scikit-image's if empty.
+
+    Returns:
+      Name of each photo → uint8 [H, W, 3].
+    """
     if paths:
         return {str(path): load_image(path) for path in paths[:MAX_PHOTOS]}
     import skimage.data
@@ -76,12 +85,12 @@ def load_photos(paths: Sequence[Path]) -> dict[str, np.ndarray]:
 def create_cases(
     checkpoint: Checkpoint, photos: dict[str, np.ndarray], shape: tuple[int, int, int]
 ) -> Cases:
-    """Cases at the size of an export, and at two of the network's own, one of batch size 2.
+    """Makes cases at the size of an export, and at two other sizes, one of batch size 2.
 
     Args:
-      checkpoint: The network.
-      photos: uint8 [H, W, 3] each; the first alone is used at the other sizes.
-      shape: Images at once, height, width.
+      checkpoint: The network and its variables.
+      photos: Name of each → uint8 [H, W, 3]; the other sizes use the first alone.
+      shape: Batch size, height and width of the export, in pixels.
 
     Returns:
       Size → its cases; the size of the export is the first.
@@ -104,12 +113,12 @@ def create_cases(
 def _cases_at(
     checkpoint: Checkpoint, photos: dict[str, np.ndarray], shape: tuple[int, int, int]
 ) -> list[Case]:
-    """The photos at one size, and uniform noise, in whole numbers."""
+    """The photos at one size, and uniform noise, both with integer values as pixels have."""
     batch, height, width = shape
     inputs = {}
     for name, photo in photos.items():
         picture = np.clip(np.round(resize(photo.astype(np.float32), height, width)), 0, 255)
-        # The rest of a batch is the mirrored photo: a mix-up of images shows.
+        # Every second image of a batch is mirrored, so that a mix-up of images shows.
         inputs[name] = np.stack([picture[:, :: (-1) ** i] for i in range(batch)])
     rng = np.random.default_rng(0)
     inputs[NOISE] = rng.integers(0, 256, (batch, height, width, 3)).astype(np.float32)
@@ -121,7 +130,7 @@ def _cases_at(
 
 
 def run_artefact(session: Session, case: Case, signature: Signature) -> np.ndarray:
-    """Feeds an artefact with a case as its signature says; returns its alpha, [N, H, W, 1]."""
+    """Feeds a case to an artefact as its signature says; returns its alpha, [N, H, W, 1]."""
     return session(signature.encoding().encode(case.images))
 
 
@@ -132,17 +141,23 @@ def measure_parity(alpha: np.ndarray, case: Case) -> Parity:
 
 
 def worst_difference(model: Any, cases: Sequence[Case], signature: Signature) -> float:
-    """The largest difference of an `openvino.Model` to the JAX network, over all cases."""
+    """The largest difference between the alphas of an OpenVINO model and of the JAX network.
+
+    Args:
+      model: An `openvino.Model`.
+      cases: All cases on which it is compared.
+      signature: How the model is fed.
+    """
     session = OpenVinoSession(model)
     return max(measure_parity(run_artefact(session, case, signature), case).max for case in cases)
 
 
 class Verifier:
-    """Compares artefacts with a checkpoint; see `check` for what is allowed.
+    """Compares artefacts with a checkpoint.
 
     Args:
-      checkpoint: The network.
-      cases: All that it is compared on.
+      checkpoint: The network and its variables.
+      cases: All cases on which artefacts are compared.
     """
 
     def __init__(self, checkpoint: Checkpoint, cases: Sequence[Case]):
@@ -151,12 +166,19 @@ class Verifier:
         self._exact: dict[int, np.ndarray] = {}
 
     def check(self, name: str, precision: str, alpha: np.ndarray, case: Case) -> Parity:
-        """Measures an artefact's alpha of a case.
+        """Measures an artefact's alpha of a case, and checks that it is near enough.
 
         FP32 artefacts may differ by 1e-4 from the JAX network. A network with random weights, or
         pruned and not yet retrained, may amplify rounding so much that float32 does not determine
         its alpha to 1e-4. Then an artefact may be twice as far from the network in float64 as the
-        JAX network in float32 is on the worst of the cases, and as far as half precision at most.
+        JAX network in float32 is on the worst of the cases, but never further than half precision
+        may be.
+
+        Args:
+          name: What messages call the artefact.
+          precision: Precision of its weights, 'fp32' or 'fp16'.
+          alpha: Its alpha of the case, [N, H, W, 1].
+          case: One of the cases.
 
         Raises:
           VerificationError: It differs by more.
@@ -199,7 +221,7 @@ def _largest_difference(alpha: np.ndarray, exact: np.ndarray) -> float:
 
 
 def describe_case(case: Case) -> str:
-    """'astronaut 1x512x512', say."""
+    """A case's name and size, such as 'astronaut 1x512x512'."""
     return f'{case.name} {"x".join(map(str, case.alpha.shape[:3]))}'
 
 
@@ -211,16 +233,16 @@ def verify_artefacts(
     """Compares every artefact with the JAX network, in each runtime that should read it.
 
     Args:
-      checkpoint: The network.
+      checkpoint: The network and its variables.
       artefacts: The files of an export.
-      cases: Those of `create_cases`; an artefact of any size is compared at every size.
+      cases: The result of `create_cases`; artefacts of any size are compared at every size.
 
     Returns:
-      Name of an artefact → runtime → case → parity, and a picture of it.
+      Name of each artefact → runtime → case → parity, and a picture of the differences.
 
     Raises:
-      VerificationError: One differs by more than it may.
-      ArtefactError: A runtime cannot read one.
+      VerificationError: An artefact differs by more than it may.
+      ArtefactError: A runtime cannot read an artefact.
     """
     at_size, *_ = cases.values()
     at_all = [case for group in cases.values() for case in group]
@@ -248,7 +270,7 @@ def make_verification_sheet(case: Case, alphas: dict[str, np.ndarray]) -> np.nda
     """Photo, the network's alpha, and each artefact's difference from it ×1000; for a person.
 
     Args:
-      case: A photo.
+      case: The photo to show.
       alphas: Name of an artefact → its alpha of the case's first image, [H, W].
 
     Returns:
@@ -258,6 +280,4 @@ def make_verification_sheet(case: Case, alphas: dict[str, np.ndarray]) -> np.nda
     row = [case.images[0].astype(np.uint8), to_uint8(alpha)]
     titles = ['photo', 'alpha by JAX', *(f'{name}: difference x1000' for name in alphas)]
     row += [to_uint8(0.5 + 1000 * (values - alpha)) for values in alphas.values()]
-    scale = min(1, 256 / max(alpha.shape))
-    height, width = (max(1, round(side * scale)) for side in alpha.shape)
-    return make_sheet([[resize(picture, height, width) for picture in row]], titles)
+    return make_sheet([[shrink(picture, 256) for picture in row]], titles)

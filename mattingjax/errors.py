@@ -1,27 +1,27 @@
-"""What this project raises for bad input: one clear line that names the value."""
+"""The errors that this project raises for bad input: one clear line that names the value."""
 
 from __future__ import annotations
 
 MAX_LINE = 300  # characters of a line for people, whatever is in it
-_READ = 4  # times the characters that are shown are looked at: a message may have megabytes
-_SHORTEST_WORD = 60  # what a long word is cut to before the line itself is
+_READ = 4  # only so many times the shown length is looked at: a message may have megabytes
+_SHORTEST_WORD = 60  # long words are cut to this before the line itself is cut
 
 
 class MattingError(ValueError):
-    """Bad input; the message is one line: what came, from where, what was expected.
+    """Bad input; the message is one line: what was found, where, and what was expected.
 
-    A name out of a hostile file may hold line breaks, a terminal's control characters or megabytes:
-    see `one_line`.
+    `one_line` makes it harmless: a name from a hostile file may hold line breaks, a terminal's
+    control characters or megabytes.
     """
 
-    max_length = MAX_LINE - len('skipped: ')  # the longest that is put before a message
+    max_length = MAX_LINE - len('skipped: ')  # the longest prefix of a message
 
     def __init__(self, message: str):
         super().__init__(one_line(message, self.max_length))
 
 
 class ImageError(MattingError):
-    """A photo that cannot be read, or that no matte can be made of."""
+    """A photo that cannot be read, or of which no matte can be made."""
 
 
 class OutputError(MattingError):
@@ -45,12 +45,12 @@ class ArtefactError(MattingError):
 
 
 def missing_package(what: str, package: str, extra: str, otherwise: str = '') -> ImportError:
-    """The error for a package that an extra of ours brings.
+    """The error for a missing package that one of this project's extras installs.
 
     Args:
-      what: What needs it: a file, a setting.
+      what: What needs the package, such as a file or a setting.
       package: The package that is not installed.
-      extra: The extra that installs it, by a name that works in a clone and outside of one.
+      extra: The extra that installs it.
       otherwise: What can be done instead, if anything.
     """
     instead = f', or {otherwise}' if otherwise else ''
@@ -69,7 +69,7 @@ def one_line(text: str, limit: int = MAX_LINE) -> str:
     What is far too long loses its middle at once.
 
     Args:
-      text: What to say.
+      text: The text.
       limit: The most characters that the line may have.
     """
     text = _without_middle(text, _READ * limit)
@@ -88,7 +88,7 @@ def one_line(text: str, limit: int = MAX_LINE) -> str:
 
 
 def unwrapped(text: str) -> str:
-    """A message of others, of any length, with a space for every line break and indentation."""
+    """A message of another library, of any length, without its line breaks and indentation."""
     return ' '.join(_without_middle(text, _READ * MAX_LINE).split())
 
 

@@ -14,7 +14,7 @@ from mattingjax.process import command_line
 _CHECKPOINTS = flags.DEFINE_list(
     'checkpoints', None, 'Two or more checkpoint directories or names.', required=True
 )
-_WEIGHTS = flags.DEFINE_list('weights', None, 'A number each, 0 or more. Default: all alike.')
+_WEIGHTS = flags.DEFINE_list('weights', None, 'A number of 0 or more each. Default: all equal.')
 _OUTPUT = flags.DEFINE_string('output', None, 'Checkpoint directory to make.', required=True)
 _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace a checkpoint that lies there.')
 

@@ -1,14 +1,13 @@
-"""Times exported networks against each other, run by run in one process.
+"""Times exported networks against each other, in turn in one process.
 
   python scripts/benchmark.py --models modnet_photographic.onnx,export/model.xml --size 512x512
   python scripts/benchmark.py --models published.onnx,export/model.onnx --runtime onnxruntime
 
-What counts is the ratio of the medians to the first model's; milliseconds depend on the machine. A
-model of free size is fixed to --size; ONNX Runtime gets a frozen graph as tf2onnx converts it.
+Compare the ratios of the medians to the first model's; milliseconds depend on the machine. A model
+of free size is fixed to --size; ONNX Runtime gets a frozen graph as tf2onnx converts it.
 """
 
 import functools
-import re
 
 from absl import flags
 
@@ -20,7 +19,9 @@ _MODELS = flags.DEFINE_list(
 )  # fmt: skip
 _RUNTIME = flags.DEFINE_enum('runtime', 'openvino', ['openvino', 'onnxruntime'], 'What runs them.')
 _PRECISIONS = flags.DEFINE_list(
-    'precisions', ['f32', 'bf16'], "OpenVINO's; bf16 is left out where the CPU has none."
+    'precisions',
+    ['f32', 'bf16'],
+    "OpenVINO's; one that the CPU does not compute in is left out.",
 )
 _SIZE = flags.DEFINE_string('size', '512x512', 'HEIGHTxWIDTH for models of free size.')
 _ROUNDS = flags.DEFINE_integer('rounds', 30, 'Timed runs of each.', lower_bound=1)
@@ -32,13 +33,10 @@ def main() -> None:
     import numpy as np
 
     from exporters.peers import can_compute, load_peer
-    from mattingjax.errors import MattingError
+    from mattingjax.evaluation import parse_size
     from mattingjax.process.timing import time_in_turn
 
-    found = re.fullmatch(r'([1-9][0-9]{0,4})x([1-9][0-9]{0,4})', _SIZE.value)
-    if not found:
-        raise MattingError(f'--size: expected HEIGHTxWIDTH in pixels, got {_SIZE.value!r}')
-    size = int(found[1]), int(found[2])
+    size = parse_size(_SIZE.value, 'size')
     is_openvino = _RUNTIME.value == 'openvino'
     for precision in _PRECISIONS.value if is_openvino else ['f32']:
         if is_openvino and not can_compute(precision):

@@ -5,8 +5,8 @@
   python scripts/benchmark_data.py --step_images_per_second 900
 
 Each run starts the pipeline anew, passes over the batches that were made ahead, and counts images
-for some seconds. The last column is their share of what the training step takes, where that is
-given: from 1 on the accelerator never waits for data.
+for some seconds. The last column, if --step_images_per_second is given, divides them by what the
+training step takes: from 1 on the accelerator never waits for data.
 """
 
 import statistics
@@ -16,17 +16,17 @@ from absl import flags
 
 from mattingjax.process import command_line
 
-_KIND = flags.DEFINE_string('kind', 'synthetic', "As `dataset.kind` of a training's settings.")
-_ROOT = flags.DEFINE_string('root', '', 'Where the data lies; synthetic portraits need nothing.')
+_KIND = flags.DEFINE_string('kind', 'synthetic', 'Kind of dataset, as config.dataset.kind.')
+_ROOT = flags.DEFINE_string('root', '', 'Folder of the data; synthetic portraits need none.')
 _BACKGROUNDS = flags.DEFINE_string('backgrounds', None, 'Folder of photos for new compositions.')
-_TRANSFORMS = flags.DEFINE_list('transforms', ['mmnet', 'strong'], 'Which chains.')
+_TRANSFORMS = flags.DEFINE_list('transforms', ['mmnet', 'strong'], 'Transforms to time.')
 _SIZE = flags.DEFINE_integer('size', 256, 'Side of the examples in pixels.', lower_bound=16)
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 32, 'Examples in a batch.', lower_bound=1)
 _WORKERS = flags.DEFINE_list('workers', ['0', '2'], 'Numbers of worker processes.')
-_ROUNDS = flags.DEFINE_integer('rounds', 3, 'Runs of each; their median is told.', lower_bound=1)
+_ROUNDS = flags.DEFINE_integer('rounds', 3, 'Runs of each; the median is printed.', lower_bound=1)
 _SECONDS = flags.DEFINE_float('seconds', 5.0, 'Length of a run.', lower_bound=0.1)
 _STEP = flags.DEFINE_float(
-    'step_images_per_second', None, 'What the training step takes, to compare with.', lower_bound=0
+    'step_images_per_second', None, 'Images that the training step takes a second.', lower_bound=0
 )
 
 

@@ -2,12 +2,12 @@
 
   python scripts/benchmark_depthwise.py
 
-For each network, inference on one image and a gradient step are timed in turn, run by run in one
-process, so that what else the machine does falls on both alike; what counts is the ratio of the
-medians (below 1: the shifted form is faster).
+For each network, inference on one image and a gradient step are timed in turn in one process, so
+that other work of the machine slows both forms alike. Compare the ratios of the medians: below 1,
+the shifted form is faster.
 
-Compiling the eight programs comes first and takes longest: about six minutes on two cores, of which
-the gradients of MODNet take most. The next start loads what this one has compiled.
+Compiling the eight programs comes first and takes longest: about six minutes on two cores, most of
+them for the gradients of MODNet. The next start loads what this one has compiled.
 """
 
 import sys
@@ -23,11 +23,12 @@ command_line.define_compilation_cache()
 def main() -> None:
     import jax
 
+    from mattingjax.networks import network_names
     from mattingjax.process.timing import time_in_turn
 
     print(f'JAX {jax.__version__}, {jax.default_backend()}, {_ROUNDS.value} rounds')
     print(f'{"":28}{"shifted":>12}{"grouped":>12}{"ratio":>8}')
-    for network in ('modnet', 'mmnet'):
+    for network in network_names():
         for task in ('inference', 'gradient'):
             runs = {}
             for form in ('shifted', 'grouped'):
@@ -44,6 +45,7 @@ def _compile(network: str, task: str, form: str):
     import numpy as np
 
     from mattingjax.networks import create_model, create_model_config, init_variables, operations
+    from mattingjax.networks.replacement import replace_operations
 
     config = create_model_config(network)
     model, variables = create_model(config), init_variables(config, seed=0)
@@ -67,7 +69,7 @@ def _compile(network: str, task: str, form: str):
         'grouped': operations.depthwise_conv.plain,
     }
     replacements = {operations.depthwise_conv: forms[form]}
-    with operations.replace_operations(replacements):
+    with replace_operations(replacements):
         compiled = jax.jit(function).lower(argument).compile()
     return lambda: jax.block_until_ready(compiled(argument))
 

@@ -20,13 +20,14 @@ _IMAGES = flags.DEFINE_string('images', None, 'Folder of photos.', required=True
 _ALPHAS = flags.DEFINE_string('alphas', None, 'Folder of their mattes.', required=True)
 _FOREGROUNDS = flags.DEFINE_string('foregrounds', None, 'Folder of cut-outs.', required=True)
 _BACKGROUNDS = flags.DEFINE_string('backgrounds', None, 'Folder of backgrounds.', required=True)
-_TRAIN_IMAGES = flags.DEFINE_string('train_images', None, 'Other photos.', required=True)
-_TRAIN_ALPHAS = flags.DEFINE_string('train_alphas', None, 'Their mattes.', required=True)
+_TRAIN_IMAGES = flags.DEFINE_string('train_images', None, 'Folder of other photos.', required=True)
+_TRAIN_ALPHAS = flags.DEFINE_string('train_alphas', None, 'Folder of their mattes.', required=True)
 _ALPHA_VALUES = flags.DEFINE_string('alpha_values', 'auto', command_line.ALPHA_VALUES_HELP)
 _PHOTOS = flags.DEFINE_integer('photos', 16, 'Photos of each folder.', lower_bound=1)
 _GRADIENTS = flags.DEFINE_integer('gradients', 8, "Photos for Taylor's gradients.", lower_bound=1)
 
-# How much goes: for the reference rule, whose widths follow from the weights, what comes nearest.
+# How much is pruned: a target, and for the reference rule, whose widths follow from the weights,
+# the settings that come nearest to it.
 _AMOUNTS = {
     '80 % of the MACs': ({'target_macs': '0.8x'}, {'ratio': 0.1, 'threshold': 0.1}),
     '1.34 M, 4.4 G': (
@@ -54,10 +55,15 @@ def main() -> None:
     from mattingjax import pruning
     from mattingjax.checkpoints import load_checkpoint
     from mattingjax.evaluation import Folders
-    from mattingjax.evaluation.pruning import compare_pruning, format_comparison, square_pair
-    from mattingjax.files import check_folder, write_file
-    from mattingjax.images import encode_png, resize
-    from mattingjax.images.compositing import make_sheet, to_uint8
+    from mattingjax.evaluation.pruning import (
+        compare_pruning,
+        draw_comparison,
+        format_comparison,
+        load_squares,
+    )
+    from mattingjax.images import encode_png
+    from mattingjax.images.sheets import make_sheet
+    from mattingjax.process.files import check_folder, write_file
 
     check_folder(Path(_OUTPUT.value))
     checkpoint = load_checkpoint(_CHECKPOINT.value)
@@ -71,12 +77,10 @@ def main() -> None:
             images=Path(_IMAGES.value), alphas=Path(_ALPHAS.value), alpha_values=values
         ),
     }
-    sets = {}
-    for name, dataset in ((name, given.open()) for name, given in folders.items()):
-        records = (dataset[i] for i in range(0, len(dataset), -(-len(dataset) // _PHOTOS.value)))
-        sets[name] = [
-            square_pair(record['image'], record['alpha'], config.input_size) for record in records
-        ]
+    sets = {
+        name: load_squares(given.open(), config.input_size, _PHOTOS.value)
+        for name, given in folders.items()
+    }
     batches = list(
         pruning.load_batches(config, pruning.choose_photos(_TRAIN_IMAGES.value, _PHOTOS.value))
     )
@@ -98,11 +102,7 @@ def main() -> None:
         }
         outcomes = compare_pruning(checkpoint, options, sets, batches, gradients)
         print(f'\n{amount}\n\n{format_comparison(outcomes)}', flush=True)
-        for key, pictures in sets.items():
-            image, true_alpha = pictures[0]
-            alphas = [true_alpha, *(outcome.alphas[key] for outcome in outcomes.values())]
-            row = [image, *map(to_uint8, alphas)]
-            rows.append([resize(picture, 192, 192) for picture in row])
+        rows += draw_comparison(outcomes, sets)
     titles = ['photo', 'true alpha', *outcomes]
     picture = Path(_OUTPUT.value) / 'pruning.png'
     write_file(picture, encode_png(make_sheet(rows, titles)))

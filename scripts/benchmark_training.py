@@ -7,10 +7,10 @@ A step is the loss and the gradient of every parameter, with statistics of the b
 are run in turn in one process, each on all cores; printed are the medians in seconds and their
 ratios to that of PyTorch's faster memory format. 'plain' is what automatic differentiation makes of
 our operations, 'ours' uses `cpu_operations`. PyTorch (no dependency of this package) gets our
-parameters, and the script stops where its loss is another. 'in training' is ours as
-scripts/train.py runs it: with the network's own losses, Adam's update and the state's memory given
-away, which PyTorch's step has not. All forms keep freed memory, as scripts/train.py does, unless
---nokeep_memory is given.
+parameters, and the script stops if its loss differs. 'in training' is our step as scripts/train.py
+runs it: with the network's own losses, Adam's update and the state's memory donated, none of which
+PyTorch's step has. All forms keep freed memory, as scripts/train.py does, unless --nokeep_memory is
+given.
 """
 
 import functools
@@ -24,7 +24,7 @@ _CASES = flags.DEFINE_list(
 )
 _ROUNDS = flags.DEFINE_integer('rounds', 10, 'Timed steps of each.', lower_bound=1)
 _KEEP_MEMORY = flags.DEFINE_bool(
-    'keep_memory', True, 'Whether freed memory stays with the process; see training/memory.py.'
+    'keep_memory', True, 'Whether freed memory stays with the process, as training/memory.py does.'
 )
 _PLAIN = flags.DEFINE_bool('plain', True, 'Whether the plain operations are timed too.')
 
@@ -35,14 +35,16 @@ def main() -> None:
     import jax
 
     from mattingjax.errors import MattingError
+    from mattingjax.networks import find_network
     from mattingjax.process.timing import time_in_turn
     from mattingjax.training.memory import keep_freed_memory
 
     if _KEEP_MEMORY.value:
         keep_freed_memory()
     for case in _CASES.value:
-        if not re.fullmatch(r'(modnet|mmnet):[1-9][0-9]{0,3}:[1-9][0-9]{0,3}', case):
+        if not re.fullmatch(r'\w+:[1-9][0-9]{0,3}:[1-9][0-9]{0,3}', case):
             raise MattingError(f'--cases: expected NETWORK:BATCH:SIZE, got {case!r}')
+        find_network(case.split(':')[0])
     print(f'JAX {jax.__version__}, {jax.default_backend()}, {_torch_name()}')
     for case in _CASES.value:
         network, batch, size = case.split(':')
@@ -70,22 +72,23 @@ def _torch_name() -> str:
 
 
 def _compile(network: str, batch: int, size: int):
-    """Form → a function that runs one step and returns the loss."""
+    """Name of each form → a function that runs one step and returns the loss."""
     import time
 
     import jax
     import jax.numpy as jnp
     import numpy as np
 
-    from mattingjax.networks import create_model, create_model_config, init_variables, operations
+    from mattingjax.networks import create_model, create_model_config, init_variables
     from mattingjax.networks.cpu_operations import TRAINING
+    from mattingjax.networks.replacement import replace_operations
 
     config = create_model_config(network)
     model, variables = create_model(config), init_variables(config, seed=0)
     image = np.random.default_rng(0).uniform(0, 1, (batch, size, size, 3)).astype(np.float32)
 
     def loss(params, batch_stats, image, replacements):
-        with operations.replace_operations(replacements):
+        with replace_operations(replacements):
             outputs, updates = model.apply(
                 {'params': params, 'batch_stats': batch_stats},
                 image,
@@ -119,7 +122,7 @@ def _training_step(network: str, batch: int, size: int):
     import numpy as np
     import optax
 
-    from mattingjax.networks import create_model_config, init_variables
+    from mattingjax.networks import create_model_config, find_network, init_variables
     from mattingjax.training.objective import Objective
     from mattingjax.training.state import create_state
     from mattingjax.training.steps import StepInputs, StepOptions, create_train_step
@@ -133,7 +136,7 @@ def _training_step(network: str, batch: int, size: int):
         'alpha': alpha,
         'trimap': np.where(abs(alpha - 0.5) < 0.2, 0.5, alpha.round()).astype(np.float32),
     }
-    if network == 'mmnet':
+    if not find_network(network).needs_trimap:
         del photos['trimap']
     step = create_train_step(config, Objective(network), optax.adam, StepOptions())
     compiled = jax.jit(step, donate_argnums=0)

@@ -14,7 +14,9 @@ from absl import flags
 from mattingjax.process import command_line
 
 _CHECKPOINT = flags.DEFINE_string('checkpoint', None, 'Checkpoint directory or shipped name.')
-_NETWORK = flags.DEFINE_enum('network', None, ['modnet', 'mmnet'], 'A network as published.')
+_NETWORK = flags.DEFINE_string(
+    'network', None, 'A network with its published widths, such as modnet or mmnet.'
+)
 _MULTIPLIER = flags.DEFINE_float(
     'width_multiplier', None, 'Of MMNet; published: 0.5, 0.75, 1.0 (default), 1.4.'
 )
@@ -26,20 +28,20 @@ _JSON = flags.DEFINE_bool('json', False, 'Print JSON instead of a table.')
 def main() -> None:
     from mattingjax.checkpoints import load_config
     from mattingjax.errors import MattingError
-    from mattingjax.networks import MMNetConfig, create_model_config
-    from mattingjax.networks.complexity import format_complexity, measure_complexity
+    from mattingjax.networks.complexity import (
+        create_published_config,
+        format_complexity,
+        measure_complexity,
+    )
 
     if (_CHECKPOINT.value is None) == (_NETWORK.value is None):
         raise MattingError('expected one of --checkpoint and --network')
-    if _MULTIPLIER.value is not None and _NETWORK.value != 'mmnet':
-        raise MattingError('--width_multiplier: only with --network=mmnet')
-    if _CHECKPOINT.value is not None:
-        config = load_config(_CHECKPOINT.value)
-    elif _NETWORK.value == 'mmnet':
-        multiplier = 1.0 if _MULTIPLIER.value is None else _MULTIPLIER.value
-        config = create_model_config('mmnet', MMNetConfig.from_multiplier(multiplier))
+    if _NETWORK.value is not None:
+        config = create_published_config(_NETWORK.value, _MULTIPLIER.value)
+    elif _MULTIPLIER.value is not None:
+        raise MattingError('--width_multiplier: only with --network')
     else:
-        config = create_model_config('modnet')
+        config = load_config(_CHECKPOINT.value)
     complexity = measure_complexity(config, _HEIGHT.value, _WIDTH.value)
     print(json.dumps(complexity, indent=1) if _JSON.value else format_complexity(complexity))
 

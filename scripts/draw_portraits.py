@@ -1,10 +1,10 @@
-"""Draws synthetic portraits into a folder, to train on them without drawing each anew every time.
+"""Draws synthetic portraits into a folder, so that a training need not draw them in every epoch.
 
   python scripts/draw_portraits.py --count 4000 --size 256 --output drawn
 
-drawn/cutout holds the people (--config.dataset.kind=rgba), drawn/background what was behind them
-(--config.data.backgrounds), and drawn/overview.png shows some of them. They are those of the
-dataset 'synthetic' of the same size and seed.
+drawn/cutout holds the people (--config.dataset.kind=rgba), drawn/background their backgrounds
+(--config.data.backgrounds), and drawn/overview.png shows some of them. The dataset 'synthetic' of
+the same size and seed has the same portraits.
 """
 
 from pathlib import Path
@@ -13,10 +13,10 @@ from absl import flags
 
 from mattingjax.process import command_line
 
-_COUNT = flags.DEFINE_integer('count', 1000, 'How many.', lower_bound=1)
+_COUNT = flags.DEFINE_integer('count', 1000, 'Number of portraits.', lower_bound=1)
 _SIZE = flags.DEFINE_integer('size', 256, 'Side in pixels.', lower_bound=32, upper_bound=2048)
-_SEED = flags.DEFINE_integer('seed', 0, 'Which ones.', lower_bound=0)
-_WORKERS = flags.DEFINE_integer('workers', 2, 'Processes that draw.', lower_bound=1)
+_SEED = flags.DEFINE_integer('seed', 0, 'Random seed.', lower_bound=0)
+_WORKERS = flags.DEFINE_integer('workers', 2, 'Number of processes that draw.', lower_bound=1)
 _OUTPUT = flags.DEFINE_string('output', None, 'Folder to make.', required=True)
 _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace portraits that lie there.')
 

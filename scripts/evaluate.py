@@ -1,13 +1,13 @@
-"""Measures a network's mattes, or mattes in a folder, against the true ones.
+"""Compares the mattes of a network, or mattes in a folder, with the true alphas.
 
   python scripts/evaluate.py --checkpoint CKPT --images photos --alphas mattes --output report.json
   python scripts/evaluate.py --checkpoint model.onnx --foregrounds cutouts --backgrounds places
   python scripts/evaluate.py --predictions results --alphas mattes --output report.json
 
 Prints MAD and MSE (means), SAD, gradient and connectivity error (sums in thousands) and MMNet's own
-gradient error (mean_gradient) of the whole images and of the unknown region, and what exactly they
-are. With --output they are also written as JSON; beside it come a .csv of every photo and a
-_worst.png. Pictures belong together by their names, extensions aside.
+gradient error (mean_gradient) of the whole images and of the unknown region, with the definitions.
+--output also writes them as JSON, and beside it a .csv with every photo and a _worst.png. Pictures
+are matched by their names without extension.
 """
 
 from pathlib import Path
@@ -27,21 +27,26 @@ _CHECKPOINT = flags.DEFINE_string(
     'Checkpoint directory, the name of weights that ship, or an artefact (.xml, .onnx, .pb).',
 )
 _FOLDERS = [
-    _define_folder('predictions', 'Folder of mattes to measure instead (NAME or NAME_alpha).'),
+    _define_folder(
+        'predictions', "Folder of mattes to compare instead of a network's (NAME or NAME_alpha)."
+    ),
     _define_folder('images', 'Folder of photos, searched recursively.'),
-    _define_folder('alphas', 'Folder of their true alphas; with --predictions enough alone.'),
-    _define_folder('foregrounds', 'Folder of cut-outs (transparent pictures), instead of those.'),
+    _define_folder('alphas', 'Folder of their true alphas. With --predictions it is enough alone.'),
+    _define_folder('foregrounds', 'Folder of cut-outs (transparent pictures), instead of photos.'),
     _define_folder('backgrounds', 'Folder of pictures that the cut-outs are put on.'),
     _define_folder(
-        'trimaps', 'Folder of trimaps, whose grey is the unknown region. Default: made.'
+        'trimaps',
+        'Folder of trimaps, whose grey is the unknown region. Default: made of the alphas.',
     ),
 ]
 _ALPHA_VALUES = flags.DEFINE_string('alpha_values', 'auto', command_line.ALPHA_VALUES_HELP)
 _PREDICTION_VALUES = flags.DEFINE_string(
-    'prediction_values', 'auto', 'Likewise in --predictions, which are greys by default.'
+    'prediction_values', 'auto', 'What the numbers in --predictions mean. Default: greys.'
 )
-_SEED = flags.DEFINE_integer('seed', 0, 'Which cut-out gets which background.', lower_bound=0)
-_OUTPUT = flags.DEFINE_string('output', None, 'A .json to write.')
+_SEED = flags.DEFINE_integer(
+    'seed', 0, 'Random seed that decides which cut-out gets which background.', lower_bound=0
+)
+_OUTPUT = flags.DEFINE_string('output', None, 'The report to write, a .json file.')
 _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace a report that lies there.')
 _METRICS = flags.DEFINE_list(
     'metrics',
@@ -49,18 +54,22 @@ _METRICS = flags.DEFINE_list(
     'Some of mad, mse, sad, gradient, mean_gradient, connectivity; photos are ranked by the first. '
     'Default: all.',
 )
-_REGIONS = flags.DEFINE_list('regions', ['whole', 'unknown'], 'Where errors count.')
+_REGIONS = flags.DEFINE_list(
+    'regions', ['whole', 'unknown'], 'Regions where errors count: whole, unknown, or both.'
+)
 _SIZE = flags.DEFINE_string(
     'size',
     'photo',
-    'What mattes are compared at: photo (its own size), network (what the network sees), or height '
-    'x width, as 800x600.',
+    'Size at which alphas are compared: photo (its own size), network (the size of its input), or '
+    'height x width, as 800x600.',
 )
 _KERNEL = flags.DEFINE_integer(
-    'trimap_kernel', 3, 'Trimaps: diameter in pixels of the ellipse that widens the soft part.'
+    'trimap_kernel', 3, 'Diameter in pixels of the kernel that makes trimaps of alphas.'
 )
-_ITERATIONS = flags.DEFINE_integer('trimap_iterations', 10, 'Trimaps: how often it does.')
-_WORST = flags.DEFINE_integer('worst', 8, 'How many photos the picture shows.', lower_bound=0)
+_ITERATIONS = flags.DEFINE_integer(
+    'trimap_iterations', 10, 'Number of erosions and dilations that make trimaps of alphas.'
+)
+_WORST = flags.DEFINE_integer('worst', 8, 'Number of photos in _worst.png.', lower_bound=0)
 _ALLOW_UNMATCHED = flags.DEFINE_bool(
     'allow_unmatched', False, 'Leave out pictures without a counterpart.'
 )
@@ -71,30 +80,21 @@ _RUNTIME = flags.DEFINE_enum(
     'runtime',
     None,
     ['jax', 'openvino', 'onnxruntime', 'tensorflow'],
-    'What runs the network. Default: what suits it.',
+    'Runtime of the network. Default: the one that suits it.',
 )
 command_line.define_compilation_cache()
 
 
 def main() -> None:
     # Imported here, so that --help and wrong flags answer at once.
-    from mattingjax.evaluation import (
-        EvaluationOptions,
-        Folders,
-        check_report,
-        evaluate_folders,
-        format_protocol,
-        format_table,
-        parse_size,
-        write_report,
-    )
+    from mattingjax.evaluation import EvaluationOptions, Folders, parse_size, report_folders
     from mattingjax.evaluation.metrics import check_metrics
 
     size, words = _SIZE.value, ('photo', 'network')
     options = EvaluationOptions(
         metrics=check_metrics(_METRICS.value),
         regions=tuple(_REGIONS.value),
-        size=size if size in words else parse_size(size, '--size', words),
+        size=size if size in words else parse_size(size, 'size', words),
         trimap_kernel=_KERNEL.value,
         trimap_iterations=_ITERATIONS.value,
     )
@@ -105,22 +105,18 @@ def main() -> None:
         alpha_values=_ALPHA_VALUES.value,
         prediction_values=_PREDICTION_VALUES.value,
     )
-    output = Path(_OUTPUT.value) if _OUTPUT.value else None
-    if output:
-        check_report(output, '--output', overwrite=_OVERWRITE.value)
-        folders.check_outside(output)
-    report, about = evaluate_folders(
+    for text in report_folders(
         folders,
         options,
+        output=Path(_OUTPUT.value) if _OUTPUT.value else None,
+        overwrite=_OVERWRITE.value,
+        worst=_WORST.value,
         network=_CHECKPOINT.value,
         runtime=_RUNTIME.value,
         allow_unmatched=_ALLOW_UNMATCHED.value,
         skip_damaged=_SKIP_DAMAGED.value,
-        worst=_WORST.value if output else 0,
-    )
-    print(format_protocol(report, about), format_table(report), sep='\n\n')
-    if output:
-        print(*write_report(output, report, about), sep='\n')
+    ):
+        print(text)
 
 
 if __name__ == '__main__':

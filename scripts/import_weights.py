@@ -17,7 +17,7 @@ _SOURCE = flags.DEFINE_string(
     'source', None, 'The file with the weights, or hf://OWNER/REPO/FILE.', required=True
 )
 _PRUNE_INFO = flags.DEFINE_string('prune_info', None, "The pruner's JSON of a pruned MODNet.")
-_SHA256 = flags.DEFINE_string('sha256', None, 'What a file from the Hub must have.')
+_SHA256 = flags.DEFINE_string('sha256', None, 'The SHA-256 that a file from the Hub must have.')
 _OUTPUT = flags.DEFINE_string('output', None, 'The checkpoint directory to make.', required=True)
 _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace a checkpoint that lies there.')
 

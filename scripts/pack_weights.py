@@ -1,10 +1,10 @@
-r"""Makes a trained checkpoint one that ships: small, of the size it is used at, with its card.
+r"""Makes a trained checkpoint ready to ship: small, at the size of its use, with its card.
 
   python scripts/pack_weights.py --checkpoint runs/modnet_384/last --input_size 384 --card CARD.md \
     --output mattingjax/weights/modnet_p
 
-Kernels become float16, which halves the files; how much the alphas of --images differ by that is
-printed. The provenance stays, without the folders that files lay in.
+Kernels become float16, which halves the files; the script prints how much that changes the alphas
+of --images. The provenance stays, without the folders of its files.
 """
 
 from absl import flags
@@ -20,7 +20,7 @@ _CARD = flags.DEFINE_string(
 _INPUT_SIZE = flags.DEFINE_integer(
     'input_size',
     None,
-    'Pixels of a side at which it is used, if it was trained at another size.',
+    'Input size in pixels at which it will be used, if it was trained at another.',
     lower_bound=1,
 )
 _IMAGES = flags.DEFINE_string('images', None, 'Folder of photos to compare the alphas on.')
@@ -31,9 +31,10 @@ def main() -> None:
     from pathlib import Path
 
     from mattingjax.checkpoints import check_target, load_checkpoint, save_checkpoint
-    from mattingjax.checkpoints.packing import compare_alphas, pack_checkpoint
+    from mattingjax.checkpoints.packing import pack_checkpoint
     from mattingjax.data.folders import open_images
-    from mattingjax.files import read_file
+    from mattingjax.inference.predictor import compare_alphas
+    from mattingjax.process.files import read_file
 
     check_target(_OUTPUT.value, overwrite=_OVERWRITE.value)
     card = read_file(Path(_CARD.value))

@@ -24,7 +24,7 @@ _CHECKPOINT = flags.DEFINE_string(
 _INPUT = flags.DEFINE_string(
     'input', None, 'A photo, a folder (searched recursively), or - for stdin.', required=True
 )
-_OUTPUT = flags.DEFINE_string('output', None, 'Folder of the results; with --input=- not needed.')
+_OUTPUT = flags.DEFINE_string('output', None, 'Folder of the results; not for --input=-.')
 _BACKGROUND = flags.DEFINE_string(
     'background', None, "A colour ('white', '#00b140') or a picture; makes composites too."
 )
@@ -42,7 +42,7 @@ _RUNTIME = flags.DEFINE_enum(
     None,
     ['jax', 'openvino', 'onnxruntime', 'tensorflow'],
     'What runs the network: jax for a checkpoint; openvino, onnxruntime or tensorflow for an '
-    'artefact. Default: what suits it.',
+    'artefact. Default: the one that suits it.',
 )
 command_line.define_compilation_cache()
 
@@ -50,9 +50,9 @@ command_line.define_compilation_cache()
 def main() -> int:
     # Imported here, so that --help and wrong flags answer at once.
     from mattingjax.errors import MattingError
-    from mattingjax.files import check_folder
     from mattingjax.images.compositing import Background
     from mattingjax.inference import create_predictor, folders
+    from mattingjax.process.files import check_folder
 
     source = _INPUT.value
     if source == '-' and _OUTPUT.value:

@@ -1,11 +1,12 @@
-"""Makes a network's mattes more decided, or less, by dividing what its last layer gives.
+"""Makes a network's mattes more decided, or less, by dividing the output of its last layer.
 
   python scripts/temperature.py --checkpoint runs/mmnet/last --images photos --alphas alphas
   python scripts/temperature.py --checkpoint runs/mmnet/last --temperatures 0.67 --output runs/sharp
 
-The first compares --temperatures on photos whose alphas are known, best ones that it was not
-trained on: errors are means over their pixels, in [0, 1]. The second writes the network with one
-temperature. With photos and --output, the one with the least mean absolute error is written.
+The first command compares --temperatures on photos with known alphas, preferably photos that the
+network was not trained on: errors are means over the pixels. The second command writes the network
+with one temperature. With photos and --output, the temperature with the least mean absolute error
+is written.
 """
 
 from absl import flags
@@ -18,7 +19,7 @@ _CHECKPOINT = flags.DEFINE_string(
 _TEMPERATURES = flags.DEFINE_list(
     'temperatures',
     ['1', '0.8', '0.67', '0.5', '0.33'],
-    'Numbers from 0.05 to 20; below 1: more decided.',
+    'Numbers from 0.05 to 20. Mattes are more decided with numbers below 1.',
 )
 _IMAGES = flags.DEFINE_string('images', None, 'Folder of photos.')
 _ALPHAS = flags.DEFINE_string('alphas', None, 'Folder of their alphas, of the same names.')
@@ -30,39 +31,18 @@ command_line.define_compilation_cache()
 
 def main() -> None:
     # Imported here, so that --help and wrong flags answer at once.
-    from pathlib import Path
+    from mattingjax.evaluation.temperature import rescale
 
-    from mattingjax.checkpoints import check_target, load_checkpoint, save_checkpoint
-    from mattingjax.errors import MattingError
-    from mattingjax.evaluation import Folders, temperature
-
-    try:
-        temperatures = [float(number) for number in _TEMPERATURES.value]
-    except ValueError as error:
-        raise MattingError(
-            f'--temperatures: expected numbers, got {",".join(_TEMPERATURES.value)}'
-        ) from error
-    output, images, alphas = _OUTPUT.value, _IMAGES.value, _ALPHAS.value
-    if bool(images) != bool(alphas):
-        raise MattingError('--images, --alphas: expected both or neither')
-    if not images and (not output or len(temperatures) != 1):
-        raise MattingError('expected --images and --alphas, or --output and one --temperatures')
-    if not temperatures:
-        raise MattingError('--temperatures: expected at least one number, got none')
-    if output:
-        check_target(output, overwrite=_OVERWRITE.value)
-    checkpoint = load_checkpoint(_CHECKPOINT.value)
-    chosen = temperatures[0]
-    if images:
-        folders = Folders(Path(images), Path(alphas), alpha_values=_ALPHA_VALUES.value)
-        records = folders.open()
-        errors = temperature.compare_temperatures(checkpoint, records, temperatures)
-        print(temperature.format_temperatures(errors))
-        chosen = temperature.best_temperature(errors)
-    if output:
-        scaled = temperature.with_temperature(checkpoint, chosen)
-        save_checkpoint(output, scaled, overwrite=_OVERWRITE.value)
-        print(f'{output}: temperature {chosen:g}')
+    for text in rescale(
+        _CHECKPOINT.value,
+        _TEMPERATURES.value,
+        images=_IMAGES.value,
+        alphas=_ALPHAS.value,
+        alpha_values=_ALPHA_VALUES.value,
+        output=_OUTPUT.value,
+        overwrite=_OVERWRITE.value,
+    ):
+        print(text)
 
 
 if __name__ == '__main__':

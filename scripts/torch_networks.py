@@ -1,4 +1,4 @@
-"""MODNet and MMNet in PyTorch, for timing ours against; the names of the parts are our variables'.
+"""MODNet and MMNet in PyTorch, to time ours against; parts have the names of our variables.
 
 Nothing but `benchmark_training.py` uses it: PyTorch is no dependency of this package.
 """
@@ -15,11 +15,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mattingjax.networks import MMNetConfig, ModelConfig, MODNetConfig, mmnet, mobilenet_v2
+from mattingjax.networks import MMNetConfig, ModelConfig, MODNetConfig, mobilenet_v2
+from mattingjax.networks.mmnet import module as mmnet
 
 
 def create_module(config: ModelConfig, params: dict[str, Any]) -> nn.Module:
-    """The network of a configuration in training mode, with our parameters."""
+    """Makes the network of a configuration, in training mode, with our parameters.
+
+    Args:
+      config: The network.
+      params: Our `params`, NumPy arrays.
+    """
     kind = {'modnet': MODNet, 'mmnet': MMNet}[config.network]
     module = kind(config.architecture)
     _load(module, params)
@@ -47,7 +53,7 @@ def shrink(x: Tensor, factor: int) -> Tensor:
 
 
 def enlarge_legacy(x: Tensor) -> Tensor:
-    """TensorFlow 1's: aligned corners do the same where the last row and column are repeated."""
+    """Doubles a map as TensorFlow 1 does: with aligned corners, once its border is repeated."""
     height, width = x.shape[2:]
     x = functional.pad(x, (0, 1, 0, 1), mode='replicate')
     x = functional.interpolate(

@@ -3,8 +3,9 @@
   python scripts/train.py --config configs/smoke.py --workdir runs/smoke
   python scripts/train.py --config configs/mmnet.py --workdir runs/mmnet --config.dataset.root=DIR
 
-The folder gets best/ and last/, checkpoints like any other; metrics.csv and curves.png; mattes.png;
-and states/, from which the same command goes on after it was stopped or killed. Ctrl-C (exit status
+The folder gets best/ and last/, which are checkpoints like any other; metrics.csv, curves.png and
+mattes.png; and states/, from which the same command resumes a training that was stopped or killed.
+Ctrl-C (exit status
 130) and SIGTERM (143) save after the step and stop; a second Ctrl-C, or one before the first step,
 stops at once. The step is compiled first, once, which takes a minute or two.
 """

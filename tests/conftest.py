@@ -2,10 +2,11 @@
 
 import os
 import pickle
+import re
 import signal
 import subprocess
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,6 +31,12 @@ from mattingjax.process.compilation import keep_compiled
 from tests import forked
 from tests.forked import ROOT
 
+_ABOUT_NETWORKS = (
+    'checkpoints', 'config', 'evaluation', 'inference', 'networks', 'pruning', 'toy', 'training'
+)  # fmt: skip
+_NETWORKS = {'modnet', 'mmnet', 'toy', 'modnet_path', 'mmnet_path'}
+_IMPORTS_JAX = re.compile(r'^ *(?:import|from) (?:jax|flax|optax|orbax)\b', re.M)
+
 
 def pytest_configure() -> None:
     """Has Ctrl-C heard, and compiled programs shared, by test processes and scripts they run.
@@ -50,9 +57,36 @@ def pytest_configure() -> None:
         os.environ[name.upper()] = str(value)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        '--jax_only', action='store_true', help='Only what depends on JAX: see depends_on_jax.'
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The longest tests first, so that no process is left alone with them in the end."""
     items.sort(key=lambda item: 'training' not in item.path.parts)
+    if config.getoption('jax_only'):
+        chosen = [item for item in items if depends_on_jax(item.path, item.fixturenames)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+        items[:] = chosen
+
+
+def depends_on_jax(path: Path, fixtures: Iterable[str] = ()) -> bool:
+    """Whether a test could fail on another version of JAX.
+
+    Its folder is about networks, its file imports JAX or what is built on it, or it is given a
+    network.
+
+    Args:
+      path: The file of the test.
+      fixtures: The names of its fixtures.
+    """
+    return (
+        path.relative_to(ROOT / 'tests').parts[0] in _ABOUT_NETWORKS
+        or not _NETWORKS.isdisjoint(fixtures)
+        or _IMPORTS_JAX.search(path.read_text()) is not None
+    )
 
 
 @pytest.fixture(scope='session')
@@ -259,3 +293,11 @@ def write_state_dict(path: Path, tensors: dict[str, np.ndarray]) -> None:
         for key, (name, tensor) in zip(storages, tensors.items(), strict=True)
     }
     write_torch_file(path, content, storages)
+
+
+@pytest.fixture(scope='session')
+def toy() -> Checkpoint:
+    """A checkpoint of the network of three layers that tests/toy holds."""
+    from tests.toy import TOY
+
+    return random_checkpoint(create_model_config(TOY.name, input_size=64))

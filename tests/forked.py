@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 # No JAX backend is started by them: its threads would not come along.
 PRELOADED = (
@@ -136,10 +138,14 @@ def _forking_from(preload: tuple[str, ...]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _usual_start() -> Iterator[None]:
-    """In the repository, without JAX's settings: a test may have changed them for its processes."""
+    """In the repository, without JAX's settings: a test may have changed them for its processes.
+
+    TensorFlow, which scripts import quietly, is told to be quiet by its own setting.
+    """
     settings = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith('JAX_')}
     try:
-        with contextlib.chdir(ROOT):
+        with contextlib.chdir(ROOT), pytest.MonkeyPatch.context() as patch:
+            patch.setenv('TF_CPP_MIN_LOG_LEVEL', '3')
             yield
     finally:
         os.environ.update(settings)

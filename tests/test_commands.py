@@ -13,10 +13,12 @@ from tests.forked import run_script
 _DOCUMENTS = [
     ROOT / 'README.md',
     ROOT / 'CONTRIBUTING.md',
+    *(ROOT / name / 'README.md' for name in ('mattingjax', 'configs', 'scripts', 'exporters')),
     *sorted((ROOT / 'mattingjax' / 'weights').glob('*/README.md')),
     *sorted((ROOT / 'configs').glob('*.py')),
     *sorted((ROOT / 'scripts').glob('*.py')),
-    *sorted((ROOT / 'exporters').glob('*.py')),
+    *sorted((ROOT / 'exporters').rglob('*.py')),
+    *sorted((ROOT / 'exporters' / 'ascend').rglob('*.md')),
 ]
 _COMMAND = re.compile(r'^[ >`$]*(?:\w+=\S+ )*python (scripts/\S+\.py|-m exporters\.\w+)(.*)$', re.M)
 

@@ -1,18 +1,18 @@
 """Lower layers never import higher ones, and heavy packages load only where they are used."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, depends_on_jax
 
-# DESIGN: lower never imports higher. Packages of one layer may import each other.
+# Lower never imports higher. Packages of one layer may import each other, but not in a circle.
 LAYERS = {
     'errors': 0,
     'process': 0,
-    'files': 0,
     'config': 0,
     'images': 1,
     'networks': 1,
@@ -67,6 +67,26 @@ def test_imports_go_down(path):
             assert (own, imported) != ('inference', 'data')
 
 
+def test_no_import_goes_in_a_circle():
+    """Neither among packages nor among modules; graphlib names the circle."""
+    modules = {
+        '.'.join(path.relative_to(ROOT).with_suffix('').parts).removesuffix('.__init__'): path
+        for path in SOURCES
+    }
+    packages: dict[str, set[str]] = {}
+    graph = {}
+    for module, path in modules.items():
+        names = imports(ast.parse(path.read_text()))
+        found = {name if name in modules else name.rpartition('.')[0] for name in names}
+        graph[module] = (found & set(modules)) - {module}
+        own = component(module)
+        if own != 'mattingjax':
+            others = {component(other) for other in graph[module]}
+            packages.setdefault(own, set()).update(others - {own, 'mattingjax'})
+    for edges in (graph, packages):
+        assert list(graphlib.TopologicalSorter(edges).static_order())
+
+
 @pytest.mark.parametrize('path', SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_heavy_packages_are_imported_inside_functions(path):
     tree = ast.parse(path.read_text())
@@ -94,3 +114,11 @@ def test_public_names_are_few_and_documented():
 
     assert len(mattingjax.__all__) <= 15
     assert all(getattr(mattingjax, name).__doc__ for name in mattingjax.__all__)
+
+
+def test_what_depends_on_jax_is_found():
+    tests = ROOT / 'tests'
+    assert depends_on_jax(tests / 'training' / 'test_thinning.py')
+    assert depends_on_jax(tests / 'data' / 'test_prefetch.py')  # it imports JAX
+    assert not depends_on_jax(tests / 'data' / 'test_trimaps.py')
+    assert depends_on_jax(tests / 'data' / 'test_trimaps.py', ['tmp_path', 'mmnet_path'])

@@ -1,1 +1,1 @@
-"""The road to Ascend cards: the kit that ATC is given, and the check of its operators."""
+"""The road to Ascend cards: the kit for ATC, and the check of a graph's operators."""

@@ -1,6 +1,6 @@
 """Finds what Ascend's ATC would not take in a frozen TensorFlow graph.
 
-The rules are data: `atc_ops.json`, which also says where they come from and what is not certain.
+The rules are in `atc_ops.json`, which also says where they come from and what is uncertain.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def check_ops(graph_def: Any) -> list[str]:
       graph_def: A `tf.compat.v1.GraphDef`.
 
     Returns:
-      A line for each problem, empty if there is none: the node's name, its op, and where it is an
-      attribute, the value found and what was expected.
+      A line for each problem: the node's name, its op, and for an attribute the value found and
+      what was expected.
     """
     rules = load_supported_ops()
     problems = [
@@ -68,7 +68,7 @@ def _check_attributes(node: Any, rule: dict[str, Any], types: dict[str, list[str
 
 
 def _mismatch(value: Any, accepted: Any, types: dict[str, list[str]]) -> str | None:
-    """What was expected instead, or None if the value is accepted; see the notes in the file."""
+    """What was expected instead, or None if the value is accepted by a rule of `atc_ops.json`."""
     if accepted == 'any':
         return None
     if accepted == 'static':

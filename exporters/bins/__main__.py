@@ -1,4 +1,4 @@
-r"""The loop of Ascend's msame: photos to .bin files, a network run on them, what came out measured.
+r"""The loop of Ascend's msame: photos to .bin files, a network run on them, its outputs measured.
 
   python -m exporters.bins prepare --artefact export/model.pb --images photos --alphas mattes \
     --output bins
@@ -9,7 +9,7 @@ Where there is an Ascend card, msame takes the place of `run`:
 
   ./msame --model export/model.om --input bins/images --output outputs
 
-The first argument is one of these verbs; `python -m exporters.bins VERB --help` tells its flags.
+The first argument is one of these verbs; `python -m exporters.bins VERB --help` lists its flags.
 """
 
 import difflib
@@ -22,9 +22,8 @@ from absl import flags
 
 from mattingjax.process import command_line
 
-# Of each verb, one function defines the flags, and its description is what --help shows; another
-# does what they ask for. The libraries are imported there, so that --help and wrong flags answer at
-# once.
+# For each verb, one function defines the flags, and its docstring is what --help shows; another
+# does the work. Libraries are imported there, so that --help and wrong flags answer at once.
 
 
 def define_prepare() -> None:
@@ -40,28 +39,34 @@ def define_prepare() -> None:
     [1, H, W, 3] without a header), masks/NAME.bin (float32 [1, H, W, 1] in [0, 1]), index.json and
     preview.png; it is written whole or not at all.
     """
-    _define_path('artefact', '.pb, .onnx or .xml; its manifest or metadata tells what it wants.')
+    _define_path('artefact', '.pb, .onnx or .xml; its manifest or metadata tells its input.')
     flags.DEFINE_integer(
-        'height', None, 'Of the input, in pixels; needed without --artefact, or if it takes any.'
+        'height',
+        None,
+        'Height of the input in pixels; needed without --artefact, or if that takes any size.',
     )
-    flags.DEFINE_integer('width', None, 'Likewise.')
+    flags.DEFINE_integer(
+        'width',
+        None,
+        'Width of the input in pixels; needed without --artefact, or if that takes any size.',
+    )
     flags.DEFINE_enum(
         'dtype',
         None,
         ['float32', 'uint8'],
-        "Of the input. Default: the artefact's, or float32. uint8, for a model with AIPP, is never "
-        'normalised.',
+        "Type of the input. Default: the artefact's, or float32. uint8, for a model with AIPP, is "
+        'never normalised.',
     )
     _define_path('images', 'Folder of photos.')
     _define_path('alphas', 'Folder of their alphas.')
     flags.DEFINE_string('alpha_values', 'auto', command_line.ALPHA_VALUES_HELP)
     _define_path('foregrounds', 'Folder of cut-outs, instead of photos and alphas.')
-    _define_path('backgrounds', 'Folder of what cut-outs are put on.')
-    flags.DEFINE_integer('seed', 0, 'Which cut-out gets which background.', lower_bound=0)
+    _define_path('backgrounds', 'Folder of backgrounds for the cut-outs.')
+    flags.DEFINE_integer('seed', 0, 'Random seed for the choice of backgrounds.', lower_bound=0)
     flags.DEFINE_string(
         'mask_size',
         None,
-        'Height x width of the masks, to which outputs will be resized: 800x600, say. Default: the '
+        'Height x width of the masks, such as 800x600, to which outputs are resized. Default: the '
         "input's.",
     )
     _define_path('output', 'Folder to make.', required=True)
@@ -84,7 +89,7 @@ def prepare() -> None:
         height=values.height,
         width=values.width,
         dtype=values.dtype,
-        mask_size=parse_size(values.mask_size, '--mask_size') if values.mask_size else None,
+        mask_size=parse_size(values.mask_size, 'mask_size') if values.mask_size else None,
     )
     output = Path(values.output)
     folders.check_outside(output)
@@ -106,16 +111,16 @@ def define_run() -> None:
     """
     _define_path('model', '.pb, .onnx or .xml.', required=True)
     _define_path('input', 'Folder of .bin files, or one file. Default: zeros, to measure the time.')
-    _define_path('output', 'Folder in which that of the results is made.', required=True)
+    _define_path('output', 'Folder in which the folder of the results is made.', required=True)
     flags.DEFINE_enum(
-        'outfmt', 'BIN', ['BIN', 'TXT'], 'What the results are written as.', case_sensitive=False
+        'outfmt', 'BIN', ['BIN', 'TXT'], 'Format of the results.', case_sensitive=False
     )
     flags.DEFINE_integer('loop', 1, 'How often each file is run.', lower_bound=1)
     flags.DEFINE_enum(
         'runtime',
         None,
         ['openvino', 'onnxruntime', 'tensorflow'],
-        'What runs it. Default: what suits the file.',
+        'What runs the artefact. Default: what suits the file.',
     )
 
 
@@ -140,18 +145,23 @@ def define_evaluate() -> None:
       python -m exporters.bins evaluate --output outputs --index bins --report report.json
 
     Prints MAD and MSE (means), SAD, gradient and connectivity error (sums in thousands) and MMNet's
-    own gradient error (mean_gradient) of the worst photos, and the means of all. How results are
-    stored is told by their size; where it is not, --channels or --outdtype must.
+    own gradient error (mean_gradient) of the worst photos, and the means of all. The size of the
+    results tells how they are stored; if it does not, --channels or --outdtype must.
     """
     _define_path('output', "The run's --output.", required=True)
     _define_path('index', 'Folder that prepare wrote.', required=True)
     flags.DEFINE_string(
-        'timestamp', None, 'Folder of the results in it (. if they lie there). Default: the newest.'
+        'timestamp',
+        None,
+        'Name of the folder of results in --output, or . for --output itself. Default: the newest.',
     )
     flags.DEFINE_enum(
-        'channels', None, ['1', '2'], "Of the results; 2 as MMNet's softmax, whose last is alpha."
+        'channels',
+        None,
+        ['1', '2'],
+        "Channels of the results; 2 as MMNet's softmax has, whose last is the alpha.",
     )
-    flags.DEFINE_enum('outdtype', None, ['float16', 'float32'], 'Of results written as BIN.')
+    flags.DEFINE_enum('outdtype', None, ['float16', 'float32'], 'Type of results in .bin files.')
     _define_path('report', 'A .json to write; beside it a .csv of every photo and a _worst.png.')
 
 
@@ -164,7 +174,7 @@ def evaluate() -> None:
     values = flags.FLAGS
     path = Path(values.report) if values.report else None
     if path:
-        check_report(path, '--report', overwrite=True)
+        check_report(path, 'report', overwrite=True)
     prepared = Path(values.index)
     index = read_index(prepared)
     results = find_outputs(Path(values.output), values.timestamp)

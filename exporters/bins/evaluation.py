@@ -1,4 +1,4 @@
-"""How far a run's outputs are from the masks."""
+"""Measures how far a run's outputs are from the masks."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _WORST = 5
 
 
 class BinEvaluation(NamedTuple):
-    """What came of an evaluation.
+    """The result of an evaluation.
 
     Attributes:
-      report: The errors.
-      encoding: How outputs are stored.
+      report: The errors of every photo.
+      encoding: How the outputs are stored.
     """
 
     report: EvaluationReport
@@ -30,7 +30,7 @@ class BinEvaluation(NamedTuple):
 
 
 class _BinRecords:
-    """Inputs, masks and outputs as the records that `mattingjax.evaluation` takes."""
+    """Inputs, masks and outputs as records for `mattingjax.evaluation`."""
 
     def __init__(
         self, outputs: Sequence[Path], prepared: Path, index: Index, channels: int | None,
@@ -73,16 +73,16 @@ def evaluate_bins(
     Progress goes to standard error.
 
     Args:
-      folder: The outputs: NAME_output_0.bin or .txt, one for each photo.
-      prepared: The folder that `prepare` wrote.
-      index: Its index.
-      channels: Of the outputs; if None, what the index says of the artefact, or what their size
-        tells.
-      dtype: 'float16' or 'float32', of .bin files; what their size tells if None.
+      folder: The folder of the outputs: NAME_output_0.bin or .txt, one for each photo.
+      prepared: The folder that `prepare_bins` wrote.
+      index: The index of that folder.
+      channels: Channels of the outputs, 1 or 2; if None, those of the artefact in the index, or
+        what the size of the outputs tells.
+      dtype: Type of .bin files, 'float16' or 'float32'; if None, what their size tells.
 
     Raises:
-      MattingError: Names, counts or sizes do not match, a file is damaged, or the size does not
-        tell how it is to be read.
+      MattingError: Names, counts or sizes do not match, a file is damaged, or its size does not
+        tell how to read it.
     """
     outputs = list(match_outputs(folder, index).values())
     records = _BinRecords(outputs, prepared, index, channels, dtype)
@@ -91,7 +91,13 @@ def evaluate_bins(
 
 
 def describe_bins(folder: Path, index: Index, encoding: Encoding) -> dict[str, Any]:
-    """What was evaluated, for the report: JSON types."""
+    """Describes what was evaluated, for the report, as JSON types.
+
+    Args:
+      folder: The folder of the outputs.
+      index: The index of the inputs and masks.
+      encoding: How the outputs are stored.
+    """
     return {
         'artefact': index.layout.artefact,
         'artefact_sha256': index.layout.artefact_sha256,

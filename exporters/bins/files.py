@@ -1,4 +1,4 @@
-"""The .bin files of a preparation: read, and known to be what was written."""
+"""Reads the .bin files of a preparation, and checks that they are what was written."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 
 from exporters.bins.index import INDEX_FILE, Item, Layout
 from mattingjax.errors import MattingError
-from mattingjax.files import read_file
+from mattingjax.process.files import read_file
 
 
 def load_input(folder: Path, item: Item, layout: Layout) -> np.ndarray:
-    """An input, [1, H, W, 3] of the layout's type; raises MattingError unless it is undamaged."""
+    """Reads an input, [1, H, W, 3] of the layout's type; raises MattingError if it is damaged."""
     return _load(
         folder / item.image_file, item.image_sha256, layout.input_shape, layout.input_dtype
     )
 
 
 def load_mask(folder: Path, item: Item, layout: Layout) -> np.ndarray:
-    """A mask, float32 [1, H, W, 1]; raises MattingError unless it is undamaged."""
+    """Reads a mask, float32 [1, H, W, 1] in [0, 1]; raises MattingError if it is damaged."""
     path = folder / item.mask_file
     mask = _load(path, item.mask_sha256, layout.mask_shape, 'float32')
     if mask.min() < 0 or mask.max() > 1:
@@ -38,14 +38,14 @@ def _load(path: Path, sha256: str, shape: tuple[int, ...], dtype: str) -> np.nda
 def read_values(
     path: Path, shape: tuple[int, ...], dtype: np.dtype, origin: str, sha256: str | None = None
 ) -> np.ndarray:
-    """The content of a .bin file.
+    """Reads a .bin file.
 
     Args:
       path: The file.
-      shape: What it holds.
-      dtype: Likewise.
+      shape: Shape of its values.
+      dtype: Type of its values.
       origin: Where shape and type come from, for messages.
-      sha256: What was written to it, if that is known.
+      sha256: SHA-256 of what was written to it; None if that is unknown.
 
     Raises:
       MattingError: It cannot be read, has another size or other content, or holds NaN or infinity.
@@ -73,5 +73,5 @@ def read_values(
 
 
 def input_as_photo(values: np.ndarray, layout: Layout) -> np.ndarray:
-    """An input, [1, H, W, 3], as the photo that it shows, uint8 [H, W, 3]."""
+    """Makes a photo, uint8 [H, W, 3], of an input, [1, H, W, 3]."""
     return layout.encoding.decode(values[0])

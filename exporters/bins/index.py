@@ -1,8 +1,8 @@
-"""What lies in a folder of .bin files for an artefact: its index, and how it is read.
+"""The index of a folder of .bin files for an artefact.
 
 DIR/index.json          what each file is made of, its shape and type
 DIR/images/NAME.bin     the network's input, ready to be fed, without a header
-DIR/masks/NAME.bin      the true alpha, likewise
+DIR/masks/NAME.bin      the true alpha, without a header
 DIR/preview.png         some of both, for a person to look at
 """
 
@@ -15,10 +15,16 @@ from pathlib import Path
 
 from mattingjax.config.schema import Schema, from_json, read_json
 from mattingjax.errors import ArtefactError, ConfigError, MattingError
-from mattingjax.files import hash_file
 from mattingjax.inference.screening import MAX_PIXELS
 from mattingjax.inference.sessions import check_artefact, create_session
-from mattingjax.inference.signature import InputEncoding, Signature, read_signature
+from mattingjax.inference.signature import (
+    COLOUR_ORDERS,
+    DTYPES,
+    InputEncoding,
+    Signature,
+    read_signature,
+)
+from mattingjax.process.files import hash_file
 
 INDEX_FILE, PREVIEW_FILE = 'index.json', 'preview.png'
 IMAGES_FOLDER, MASKS_FOLDER = 'images', 'masks'
@@ -29,18 +35,18 @@ _SHA256 = re.compile('[0-9a-f]{64}')
 
 @dataclasses.dataclass(frozen=True)
 class Layout(Schema):
-    """What is in every .bin file.
+    """The shape and type of every .bin file.
 
     Attributes:
-      artefact: Name of the artefact that the inputs are for, None if any that takes them.
+      artefact: Name of the artefact that the inputs are for; None if they are for no special one.
       artefact_sha256: Name of each of its files → SHA-256.
-      input_shape: [1, H, W, 3].
-      input_dtype: 'float32' or 'uint8'.
-      colour_order: 'RGB' or 'BGR'.
-      mean: Subtracted from red, green and blue in [0, 255]; 0 where the artefact does it.
-      std: What the difference was divided by; 1 where the artefact does it.
-      mask_shape: [1, H, W, 1], float32 in [0, 1].
-      output_channels: Of the artefact; None if that is not known.
+      input_shape: Shape of the inputs, [1, H, W, 3].
+      input_dtype: Type of the inputs, 'float32' or 'uint8'.
+      colour_order: Order of their channels, 'RGB' or 'BGR'.
+      mean: Subtracted from red, green and blue in [0, 255]; zeros where the artefact does it.
+      std: Divisors of the differences; ones where the artefact does it.
+      mask_shape: Shape of the masks, [1, H, W, 1]; they are float32 in [0, 1].
+      output_channels: Channels of the artefact's output, 1 or 2; None if that is unknown.
     """
 
     artefact: str | None
@@ -63,10 +69,8 @@ class Layout(Schema):
                 f'{MAX_PIXELS} pixels at most'
             )
             self.require(possible and (shape[0], shape[3]) == (1, channels), field, expected)
-        self.require(
-            self.input_dtype in ('float32', 'uint8'), 'input_dtype', "'float32' or 'uint8'"
-        )
-        self.require(self.colour_order in ('RGB', 'BGR'), 'colour_order', "'RGB' or 'BGR'")
+        self.require(self.input_dtype in DTYPES, 'input_dtype', "'float32' or 'uint8'")
+        self.require(self.colour_order in COLOUR_ORDERS, 'colour_order', "'RGB' or 'BGR'")
         self.require(all(abs(value) <= 1e6 for value in self.mean), 'mean', 'at most 1e6 each')
         self.require(all(1e-3 <= value <= 1e6 for value in self.std), 'std', '1e-3 to 1e6 each')
         self.require(
@@ -88,12 +92,12 @@ class Item(Schema):
 
     Attributes:
       name: The stem of its files.
-      sources: The files it was made of: what each is → its path.
+      sources: Part of the record, such as 'image' → path of the file that it was read from.
       size: Height and width of the photo before it was resized, in pixels.
-      image_file: Its input, below the index's folder.
-      image_sha256: Of that file.
-      mask_file: Its mask, likewise.
-      mask_sha256: Of that file.
+      image_file: Path of its input below the index's folder.
+      image_sha256: SHA-256 of its input.
+      mask_file: Path of its mask below the index's folder.
+      mask_sha256: SHA-256 of its mask.
     """
 
     name: str
@@ -127,7 +131,12 @@ def _is_sha256(value: object) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Index(Schema):
-    """The layout of all files, and the photos."""
+    """The content of index.json.
+
+    Attributes:
+      layout: The shape and type of every .bin file.
+      items: The photos.
+    """
 
     layout: Layout
     items: tuple[Item, ...]
@@ -161,19 +170,20 @@ def create_layout(
     dtype: str | None = None,
     mask_size: tuple[int, int] | None = None,
 ) -> Layout:
-    """What an artefact wants in its .bin files.
+    """Makes the layout that an artefact needs.
 
     Args:
-      artefact: A `.pb`, `.onnx` or `.xml`, its manifest beside it or its signature in itself. If
-        None, the inputs are RGB values in [0, 255].
-      height: Of the input in pixels; needed where no artefact or one of any size is given.
-      width: Likewise.
-      dtype: 'float32' or 'uint8'; the artefact's if None, or 'float32'. 'uint8' are always plain
-        RGB values: where the graph leaves scaling out, Ascend's AIPP does it.
-      mask_size: Height and width of the masks; the input's if None.
+      artefact: A `.pb`, `.onnx` or `.xml` file with its manifest beside it, or with its signature
+        in its metadata. If None, the inputs are RGB values in [0, 255].
+      height: Height of the input in pixels; needed if the artefact is None or takes any size.
+      width: Width of the input in pixels; needed if the artefact is None or takes any size.
+      dtype: Type of the input, 'float32' or 'uint8'; the artefact's if None, or 'float32'. 'uint8'
+        inputs are plain RGB values: where the graph leaves scaling out, Ascend's AIPP does it.
+      mask_size: Height and width of the masks in pixels; the input's if None.
 
     Raises:
-      ArtefactError: The artefact is missing or damaged, or has no static size of its own choice.
+      ArtefactError: The artefact is missing or damaged, takes several photos at once, or resizes
+        them itself.
       MattingError: The sizes are missing, impossible or not the artefact's.
     """
     signature = None if artefact is None else _load_signature(artefact)

@@ -1,10 +1,10 @@
 """Runs an artefact on .bin files as Ascend's msame runs an OM model on a card.
 
-What msame does: the files of the input folder are read in the order of their names, each must have
-as many bytes as the model's input, and its output goes to TIMESTAMP/STEM_output_0.bin or .txt below
-the output folder. Without inputs the model runs on zeros, to measure the time alone; then, and for
-a single file, the output is named after the model. A .txt holds the values in reading order, a
-blank after each, a hundred to a line; msame gives six digits, we nine, which lose nothing.
+msame reads the files of the input folder in the order of their names. Each must have as many bytes
+as the model's input, and its output goes to TIMESTAMP/STEM_output_0.bin or .txt below the output
+folder. Without inputs the model runs on zeros, to measure the time alone; then, and for a single
+file, the output is named after the model. A .txt holds the values in reading order, a blank after
+each, a hundred to a line; msame writes six digits, we nine, which lose nothing.
 
 References:
   https://gitee.com/ascend/tools, folder msame.
@@ -24,16 +24,21 @@ from exporters.bins.files import read_values
 from exporters.bins.index import IMAGES_FOLDER, INDEX_FILE, Index, Layout, read_index
 from exporters.bins.outputs import OUTPUT_SUFFIX, check_name
 from mattingjax.errors import ArtefactError, MattingError
-from mattingjax.files import SCRATCH_FILE, check_folder, scratch_folder
 from mattingjax.inference.sessions import READERS, Session, create_session
 from mattingjax.inference.signature import check_numbers, read_signature
+from mattingjax.process.files import SCRATCH_FILE, check_folder, scratch_folder
 
 FORMATS = ('BIN', 'TXT')
 _VALUES_PER_LINE = 100
 
 
 class Summary(NamedTuple):
-    """What a run gave: the folder of the results, and the milliseconds of each inference."""
+    """The result of a run.
+
+    Attributes:
+      folder: The folder of the outputs.
+      milliseconds: Duration of each inference.
+    """
 
     folder: Path
     milliseconds: list[float]
@@ -48,23 +53,26 @@ def run_bins(
     loop: int = 1,
     runtime: str | None = None,
 ) -> Summary:
-    """Runs an artefact on .bin files; tells of it on standard output in msame's words.
+    """Runs an artefact on .bin files; writes of it to standard output in msame's words.
 
     Args:
-      model: A `.pb`, `.onnx` or `.xml` of one input and one output.
-      source: A folder of .bin files, one such file, or None for zeros. Files that `prepare` wrote
-        must still be what its index tells of.
-      output: Folder in which that of the results is made, named by the time. It appears when it is
-        complete.
-      outfmt: 'BIN' or 'TXT'.
-      loop: How often each file is run.
-      runtime: See `mattingjax.inference.sessions.create_session`.
+      model: A `.pb`, `.onnx` or `.xml` file of one input and one output.
+      source: A folder of .bin files, one such file, or None for zeros. Files that `prepare_bins`
+        wrote must still agree with its index.
+      output: The folder in which the folder of the results is made, which is named by the time and
+        appears when it is complete.
+      outfmt: Format of the results, 'BIN' or 'TXT'.
+      loop: How often each file is run, at least 1.
+      runtime: 'openvino', 'onnxruntime' or 'tensorflow'; the default for the kind of file if None.
 
     Raises:
       ArtefactError: The artefact is missing, damaged or cannot be run.
-      MattingError: There are no inputs, or one is damaged or of another size.
+      MattingError: The format is unknown, there are no inputs, or an input is damaged or of
+        another size.
       OutputError: The results cannot be written.
     """
+    if outfmt not in FORMATS:
+        raise MattingError(f'outfmt: expected one of {", ".join(FORMATS)}, got {outfmt!r}')
     check_folder(output)
     files, index = _find_inputs(source), _find_index(source)
     for path in files:
@@ -75,22 +83,19 @@ def run_bins(
     if index is not None:
         _check_layout(model, session, index.layout)
     for _ in _load_inputs(files, shape, session.input_dtype, index):
-        pass  # a bad file shows before hours of inference, not after them
+        pass  # so that a bad file shows before hours of inference, not after them
     print(f'[INFO] load model {model} success')
     print(f'[INFO] device {_name_device(model, runtime)}')
-    milliseconds: list[float] = []
     stamp = time.strftime('%Y%m%d_%H%M%S')
+    milliseconds: list[float] = []
     output.mkdir(parents=True, exist_ok=True)
     with scratch_folder(SCRATCH_FILE, output) as scratch:
         results = scratch / stamp
         results.mkdir()
         for file, values in _load_inputs(files, shape, session.input_dtype, index):
             print(f'[INFO] start to process file:{file}' if file else '[INFO] input all zeros')
-            for _ in range(loop):
-                start = time.perf_counter()
-                outcome = session(values)
-                milliseconds.append((time.perf_counter() - start) * 1e3)
-                print(f'Inference time: {milliseconds[-1]:.3f}ms', flush=True)
+            outcome, taken = _infer(session, values, loop)
+            milliseconds += taken
             check_numbers(model, outcome)
             stem = file.stem if file and source != file else model.stem
             _write_output(results, f'{stem}{OUTPUT_SUFFIX}', outcome, outfmt)
@@ -102,8 +107,19 @@ def run_bins(
     return Summary(folder, milliseconds)
 
 
+def _infer(session: Session, values: np.ndarray, loop: int) -> tuple[np.ndarray, list[float]]:
+    """Runs one input several times; returns the last output, and the milliseconds of each run."""
+    milliseconds = []
+    for _ in range(loop):
+        start = time.perf_counter()
+        outcome = session(values)
+        milliseconds.append((time.perf_counter() - start) * 1e3)
+        print(f'Inference time: {milliseconds[-1]:.3f}ms', flush=True)
+    return outcome, milliseconds
+
+
 def format_values(values: np.ndarray) -> str:
-    """Floats as msame's TXT, with as many digits as it takes to read the same values back."""
+    """Formats floats as msame's TXT, with enough digits to read the same values back."""
     words = [f'{value:.9g} ' for value in values.ravel().tolist()]
     lines = (words[i : i + _VALUES_PER_LINE] for i in range(0, len(words), _VALUES_PER_LINE))
     return ''.join(''.join(line) + '\n' for line in lines)
@@ -127,7 +143,7 @@ def _find_inputs(source: Path | None) -> list[Path]:
 
 
 def _find_index(source: Path | None) -> Index | None:
-    """The index of the folder that `prepare` wrote the inputs to, if it was that."""
+    """The index of the inputs, if `prepare_bins` wrote them."""
     if source is None:
         return None
     folder = (source.parent if source.is_file() else source).absolute()
@@ -164,7 +180,7 @@ def _check_layout(model: Path, session: Session, layout: Layout) -> None:
     try:
         signature = read_signature(model, session.metadata)
     except ArtefactError:
-        return  # an artefact of others; its manifest is not needed to run it
+        return  # other programs' artefacts have none, and can be run without it
     wanted, given = signature.encoding(layout.input_dtype), layout.encoding
     if given != wanted:
         raise ArtefactError(
@@ -177,7 +193,7 @@ def _check_layout(model: Path, session: Session, layout: Layout) -> None:
 def _load_inputs(
     files: list[Path], shape: tuple[int, ...], dtype: np.dtype, index: Index | None
 ) -> Iterator[tuple[Path | None, np.ndarray]]:
-    """Each file with its values, checked; or zeros if there is none."""
+    """Each file with its values, which are checked; or zeros if there are no files."""
     if not files:
         yield None, np.zeros(shape, dtype)
     hashes = (
@@ -208,7 +224,7 @@ def _write_output(folder: Path, stem: str, values: np.ndarray, outfmt: str) -> N
 
 
 def _rename(results: Path, output: Path) -> Path:
-    """Moves the results to the output folder; a number is added if another run was as early."""
+    """Moves the results to the output folder; adds a number if another run had the same time."""
     for count in itertools.count():
         folder = output / (f'{results.name}_{count}' if count else results.name)
         if not folder.exists():

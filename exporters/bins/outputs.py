@@ -1,4 +1,4 @@
-"""What msame, or our `run`, wrote: found, and read as alphas without a guess."""
+"""Finds the outputs of msame, or of our `run`, and reads them as alphas without guessing."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy as np
 from exporters.bins.index import Index
 from mattingjax.data.folders import list_some
 from mattingjax.errors import MattingError, OutputError
-from mattingjax.files import LONGEST_NAME, read_file
 from mattingjax.images import name_key
 from mattingjax.inference.signature import TOLERANCE
+from mattingjax.process.files import LONGEST_NAME, read_file
 
 DTYPES = ('float16', 'float32')
-_MAX_DIGITS = 32  # bytes of a value in a .txt and its blank; msame writes 9 digits, NumPy 18
+_MAX_DIGITS = 32  # bytes of a value in a .txt, with the blank after it; 9 suffice msame, 18 NumPy
 OUTPUT_SUFFIX = '_output_0'
 _TIMESTAMP = re.compile(r'(\d{8}_\d{6})(?:_(\d+))?')
 
@@ -26,8 +26,8 @@ class Encoding(NamedTuple):
     """How an output is stored.
 
     Attributes:
-      channels: 1, or 2 as MMNet's softmax has, whose last is alpha.
-      dtype: 'float16' or 'float32', or 'text'.
+      channels: 1, or 2 as MMNet's softmax has, whose last is the alpha.
+      dtype: 'float16', 'float32' or 'text'.
     """
 
     channels: int
@@ -38,7 +38,7 @@ class Encoding(NamedTuple):
 
 
 def check_name(stem: str) -> None:
-    """Raises OutputError if a photo's name leaves no room for what an output's has more."""
+    """Raises OutputError if a photo's name is too long for the longer name of its output."""
     longest = LONGEST_NAME - len(f'{OUTPUT_SUFFIX}.bin')
     if (length := len(os.fsencode(stem))) > longest:
         raise OutputError(
@@ -48,11 +48,11 @@ def check_name(stem: str) -> None:
 
 
 def find_outputs(output: Path, timestamp: str | None = None) -> Path:
-    """The folder of a run's results.
+    """Finds the folder of a run's results.
 
     Args:
       output: The run's output folder.
-      timestamp: Name of the folder in it; the newest, as the names tell, if None.
+      timestamp: Name of the folder of results in it; if None, the newest by its name.
 
     Raises:
       MattingError: There is none.
@@ -75,7 +75,18 @@ def find_outputs(output: Path, timestamp: str | None = None) -> Path:
 
 
 def match_outputs(folder: Path, index: Index) -> dict[str, Path]:
-    """Name of each photo of the index → its output; raises MattingError unless they match."""
+    """Finds the output of each photo.
+
+    Args:
+      folder: The folder of a run's results.
+      index: The index of the inputs.
+
+    Returns:
+      Name of each photo → the file of its output.
+
+    Raises:
+      MattingError: An output is missing, unknown or there twice.
+    """
     files = sorted([*folder.glob('[!.]*.bin'), *folder.glob('[!.]*.txt')])
     found: dict[str, Path] = {}
     for path in files:
@@ -101,17 +112,17 @@ def load_output(
     """Reads an output.
 
     Args:
-      path: The .bin, or a .txt of values in reading order.
-      size: Height and width of the alpha.
-      channels: See `Encoding`; if None, what the number of bytes or values tells.
-      dtype: 'float16' or 'float32', of a .bin; if None, what its bytes tell.
+      path: The .bin file, or a .txt file of values in reading order.
+      size: Height and width of the alpha in pixels.
+      channels: Channels of the output, 1 or 2; if None, what the number of values or bytes tells.
+      dtype: Type of a .bin file, 'float16' or 'float32'; if None, what its number of bytes tells.
 
     Returns:
       The alpha, float32 [H, W] in [0, 1], and how it was stored.
 
     Raises:
       MattingError: The file is damaged or of another size, its values are no alphas, or its size
-        does not tell how to read it; then `channels` or `dtype` must.
+        does not tell how to read it, so that `channels` or `dtype` must.
     """
     content = _read(path, (channels or 2) * size[0] * size[1] * _MAX_DIGITS)
     if path.suffix == '.txt':
@@ -142,7 +153,7 @@ def _read(path: Path, limit: int) -> bytes:
 
 
 def _count_words(path: Path, content: bytes) -> int:
-    # Each value is followed by a blank: one that is not has lost its end.
+    # A blank follows each value; without it, the last value has lost its end.
     if content[-1:].strip():
         raise MattingError(f'{path}: ends within a value: cut off')
     blank = np.frombuffer(content, np.uint8) <= ord(' ')
@@ -150,7 +161,7 @@ def _count_words(path: Path, content: bytes) -> int:
 
 
 def _parse(path: Path, content: bytes, count: int) -> np.ndarray:
-    # Without a list of words, which would take ten times the file.
+    # NumPy makes no list of words, which would take ten times the memory of the file.
     try:
         values = np.fromstring(content, np.float32, sep=' ')
     except ValueError as error:

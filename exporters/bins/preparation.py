@@ -1,4 +1,4 @@
-"""Photos → .bin files, exactly as an artefact wants them."""
+"""Writes photos as .bin files, exactly as an artefact wants them."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ from exporters.bins.outputs import check_name
 from mattingjax.data.folders import FileDataset, describe_clash
 from mattingjax.data.records import Record
 from mattingjax.errors import MattingError, OutputError
-from mattingjax.files import check_new_folder, new_folder
 from mattingjax.images import encode_png, name_key, resize
-from mattingjax.images.compositing import checkerboard, composite, make_sheet, to_uint8
+from mattingjax.images.sheets import make_row, make_sheet, shrink
+from mattingjax.inference.predictor import resize_photo
+from mattingjax.process.files import check_new_folder, new_folder
 from mattingjax.process.progress import show_progress
 
 _PREVIEWED, _PREVIEW_SIDE = 6, 320
@@ -38,21 +39,21 @@ _KIND = ('a preparation', INDEX_FILE)
 def prepare_bins(
     dataset: FileDataset, layout: Layout, output: Path, *, overwrite: bool = False
 ) -> Index:
-    """Writes the folder that `bin_index` describes, or nothing at all.
+    """Writes the folder that the module `index` describes, or nothing at all.
 
     Progress goes to standard error.
 
     Args:
       dataset: The photos with their alphas.
-      layout: What the artefact wants.
+      layout: The shape and type of the .bin files.
       output: The folder to make.
       overwrite: Whether an earlier preparation that lies there is replaced, with all that has been
         added to it (the results of a run, say).
 
     Raises:
-      MattingError: A photo or alpha is damaged, the two do not fit together, or two photos have one
-        name.
-      OutputError: Something else lies there, it cannot be written, or a name is too long.
+      MattingError: A photo or alpha is damaged, the two do not fit together, or two photos have the
+        same name.
+      OutputError: Something else lies there, the folder cannot be written, or a name is too long.
     """
     names = _name_records(dataset)
     _check_target(output, dataset, names, overwrite)
@@ -71,19 +72,19 @@ def prepare_bins(
 
 
 def encode_input(image: np.ndarray, layout: Layout) -> np.ndarray:
-    """A photo, uint8 [H, W, 3], as the network's input: resized as `mattingjax.Predictor` does."""
-    pixels = resize(image.astype(np.float32), *layout.input_shape[1:3], enlarge=cv2.INTER_AREA)
+    """A photo, uint8 [H, W, 3], as the network's input, [1, H, W, 3] of the layout's type."""
+    pixels = resize_photo(image, *layout.input_shape[1:3])
     return layout.encoding.encode(pixels[None])
 
 
 def encode_mask(alpha: np.ndarray, layout: Layout) -> np.ndarray:
-    """An alpha, float32 [H, W] in [0, 1], as a mask: resized likewise."""
+    """An alpha, float32 [H, W] in [0, 1], as a mask, [1, H, W, 1]; resized as photos are."""
     mask = resize(alpha, *layout.mask_shape[1:3], enlarge=cv2.INTER_AREA)
     return np.clip(mask, 0, 1)[None, ..., None]
 
 
 def _name_records(dataset: FileDataset) -> list[str]:
-    """Names for the files of records; raises MattingError where two would have one."""
+    """Names for the files of each record; raises MattingError if two would be the same."""
     seen: dict[str, Path] = {}
     for path in (entry.photo for entry in dataset.entries):
         name = name_key(path.stem)
@@ -118,17 +119,6 @@ def _write_record(
     )
 
 
-def draw_row(image: np.ndarray, *alphas: np.ndarray) -> list[np.ndarray]:
-    """A photo, uint8 [H, W, 3], and alphas, float32 [H, W] in [0, 1]: a row for `make_sheet`.
-
-    Each is at most 320 pixels high and wide.
-    """
-    height, width = image.shape[:2]
-    scale = min(1.0, _PREVIEW_SIDE / max(height, width))
-    size = max(1, round(height * scale)), max(1, round(width * scale))
-    return [resize(picture, *size) for picture in (image, *map(to_uint8, alphas))]
-
-
 def _draw_preview(folder: Path, index: Index) -> np.ndarray:
     """Input, mask and cut-out of a few photos from the first to the last, as they were written."""
     count = min(_PREVIEWED, len(index.items))
@@ -137,18 +127,17 @@ def _draw_preview(folder: Path, index: Index) -> np.ndarray:
         image = input_as_photo(load_input(folder, index.items[i], layout), layout)
         mask = load_mask(folder, index.items[i], layout)[0, ..., 0]
         mask = np.clip(resize(mask, *image.shape[:2]), 0, 1)
-        cutout = composite(image, mask, checkerboard(*mask.shape))
-        rows.append([*draw_row(image, mask), *draw_row(cutout)])
+        rows.append([shrink(picture, _PREVIEW_SIDE) for picture in make_row(image, mask)])
     return make_sheet(rows)
 
 
 def _check_target(
     output: Path, dataset: FileDataset, names: Sequence[str], overwrite: bool
 ) -> None:
-    """Raises MattingError where more than an earlier preparation would be lost."""
+    """Raises MattingError if more than an earlier preparation would be lost."""
     check_new_folder(output, *_KIND, overwrite=overwrite)
     if (output / INDEX_FILE).is_file():
-        read_index(output)  # others write files of that name, too
+        read_index(output)  # other programs write files of that name, too
     for path in (path for entry in dataset.entries for path in entry.files.values()):
         if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(output)):
             raise OutputError(f'{output}: would be replaced, but {path} lies in it')

@@ -1,1 +1,1 @@
-"""Frozen TensorFlow graphs as ONNX: the conversion, and passes that clean what comes of it."""
+"""Frozen TensorFlow graphs as ONNX: the conversion, and passes that clean up the result."""

@@ -1,4 +1,4 @@
-"""Frozen TensorFlow graph → ONNX through tf2onnx, of a fixed size and of any size."""
+"""From a frozen TensorFlow graph to ONNX with tf2onnx, of a fixed size and of any size."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ DIMENSIONS = ('batch', 'height', 'width')
 
 
 def create_onnx(graph: Any, input_name: str, output_name: str) -> Any:
-    """Converts a frozen graph; the result does not depend on the graph's size but for its input.
+    """Converts a frozen graph; only the input of the result depends on the graph's size.
 
     Args:
       graph: A `tf.compat.v1.GraphDef`, NHWC.
-      input_name: Its placeholder; the ONNX input has the same name.
-      output_name: Its last node, likewise.
+      input_name: Name of its placeholder, which the ONNX input keeps.
+      output_name: Name of its last node, which the ONNX output keeps.
 
     Returns:
       An `onnx.ModelProto`, NCHW inside, NHWC at both ends.
@@ -78,6 +78,10 @@ def free_size(model: Any) -> Any:
 
 def finish_onnx(model: Any, metadata: dict[str, str]) -> bytes:
     """Adds shapes and metadata, checks the model and serialises it.
+
+    Args:
+      model: An `onnx.ModelProto`, which is not changed.
+      metadata: Key → value of the model's own metadata.
 
     Raises:
       MattingError: ONNX's checker or strict shape inference refuses it.

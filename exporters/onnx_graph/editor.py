@@ -1,4 +1,4 @@
-"""A view of an ONNX model for rewriting it: shapes, constants, who makes and who reads what."""
+"""A view of an ONNX model for rewriting it: shapes, constants, producers and consumers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class OnnxEditor:
         self._producers = {name: node for node in self.nodes for name in node.output}
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Sizes of a tensor; 0 where one is free, () where it is not known."""
+        """Sizes of a tensor's sides; 0 for a free one, () if they are unknown."""
         return self._shapes.get(name, ())
 
     def constant(self, name: str) -> np.ndarray | None:
@@ -42,7 +42,7 @@ class OnnxEditor:
         return None if tensor is None else self._to_array(tensor)
 
     def producer(self, name: str, *ops: str) -> Any | None:
-        """The node that makes a tensor, if it is one of these ops and nobody else reads it."""
+        """The node that makes a tensor, if it is one of these ops and has one reader; else None."""
         node = self._producers.get(name)
         if node is None or node.op_type not in ops or len(self.consumers(name)) != 1:
             return None
@@ -53,16 +53,16 @@ class OnnxEditor:
         return [node for node in self.nodes if name in node.input]
 
     def add_constant(self, name: str, value: np.ndarray) -> str:
-        """Adds a constant; returns its name."""
+        """Adds a constant of this name and value; returns the name."""
         self.model.graph.initializer.append(self._to_tensor(np.ascontiguousarray(value), name))
         return name
 
     def rewrite(self, replacements: dict[int, list[Any]], aliases: dict[str, str]) -> None:
-        """Puts other nodes in the place of some, and drops what nobody reads any more.
+        """Puts other nodes in the place of some, and drops nodes that nothing reads any more.
 
         Args:
           replacements: `id` of a node → the nodes that take its place.
-          aliases: Tensor → the one that is read instead of it.
+          aliases: Name of a tensor → name of the tensor that is read instead.
         """
         nodes = [new for node in self.nodes for new in replacements.get(id(node), [node])]
         for node in nodes:

@@ -1,7 +1,7 @@
-"""Rewriting passes over an ONNX model: cleaner, or faster on a CPU; never another result.
+"""Passes that make an ONNX model cleaner, or faster on a CPU, and never change its result.
 
-Each takes the model (NCHW inside) and changes it in place. All but the last two keep it free of its
-size.
+Each takes the model, an `onnx.ModelProto` (NCHW inside), and changes it in place. All but the last
+two keep the model independent of its input's size.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ NARROW = 4  # channels
 
 
 def drop_reshapes(model: Any) -> None:
-    """Removes reshapes that change nothing; that of one channel NCHW → NHWC becomes a transpose.
+    """Removes reshapes that change nothing; from one channel NCHW to NHWC they become transposes.
 
     tf2onnx writes them for transposes of tensors with one channel or one pixel, and with constant
     sizes, which would tie the model to its size.
@@ -42,7 +42,7 @@ def drop_reshapes(model: Any) -> None:
 
 
 def trim_slices(model: Any) -> None:
-    """Slices only along the axes that are cut; the others' ends would tie the model to its size."""
+    """Slices only along axes that are cut; ends of others would tie the model to its size."""
     from onnx import helper
 
     editor = OnnxEditor(model)
@@ -95,10 +95,10 @@ def fold_pads(model: Any) -> None:
 
 
 def split_narrow_inputs(model: Any) -> None:
-    """Convolves a joined photo (3 channels) apart from the features it is joined to, and adds.
+    """Convolves a concatenated photo (3 channels) apart from its features, and adds the results.
 
-    CPU kernels work on blocks of 8 or 16 channels: 32 + 3 cost as much as 48. The photo alone has
-    kernels of its own, and there is less to copy together.
+    CPU kernels work on blocks of 8 or 16 channels: 32 + 3 cost as much as 48. Runtimes have special
+    kernels for the photo alone, and less is copied for the concatenation.
     """
     from onnx import helper
 
@@ -150,7 +150,7 @@ def interpolation_matrix(size: int, *, half_pixel: bool) -> np.ndarray:
 
 
 def _doubling(editor: OnnxEditor, node: Any) -> bool | None:
-    """Whether a bilinear resize that doubles height and width is half-pixel; None for others."""
+    """Whether a bilinear doubling of height and width is half-pixel; None for other nodes."""
     if node is None or node.op_type != 'Resize':
         return None
     before, after = editor.shape(node.input[0]), editor.shape(node.output[0])
@@ -164,7 +164,7 @@ def _doubling(editor: OnnxEditor, node: Any) -> bool | None:
 
 
 def multiply_narrow_resizes(model: Any) -> None:
-    """Enlarges few channels by two matrix products; the kernels of resizes vectorise over many.
+    """Enlarges maps of few channels by two matrix products; resize kernels vectorise over many.
 
     With U the interpolation matrix of an axis, the enlarged map is U_h · X · U_wᵀ. Resizes in a row
     become one such product.
@@ -247,7 +247,7 @@ def _low_resolution_convolution(
     taps = kernel.transpose(0, 2, 3, 1).reshape(features * size**2, channels, 1, 1)
 
     def shifted(length: int) -> np.ndarray:
-        """[2 · length, size · length]: one interpolation matrix per tap, side by side."""
+        """One interpolation matrix per tap, side by side: [2 · length, size · length]."""
         matrix = interpolation_matrix(length, half_pixel=half_pixel)
         padded = np.pad(matrix, ((size // 2, size // 2), (0, 0)))
         parts = [padded[tap : tap + 2 * length] for tap in range(size)]

@@ -22,16 +22,17 @@ def average_checkpoints(
     mean is useless.
 
     Args:
-      checkpoints: Two or more of one architecture and preprocessing.
-      weights: One number each, 0 or more; they are divided by their sum. None: all alike.
+      checkpoints: Two or more networks of one architecture and preprocessing.
+      weights: A number of 0 or more for each; they are divided by their sum. If None, all weigh
+        the same.
 
     Returns:
       A checkpoint with the configuration of the last; its provenance lists the weights and the
       hashes of all.
 
     Raises:
-      CheckpointError: There are less than two, they are different networks, or the weights are
-        none.
+      CheckpointError: There are fewer than two, they are different networks, or the weights are
+        too few, negative or all 0.
 
     References:
       Wortsman et al., Robust Fine-Tuning of Zero-Shot Models (https://arxiv.org/abs/2109.01903).

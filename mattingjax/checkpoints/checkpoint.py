@@ -22,7 +22,7 @@ class Checkpoint:
     Attributes:
       config: The network: everything needed to build and feed it.
       variables: `params` and `batch_stats`, as NumPy or JAX arrays.
-      origin: What it was read from; empty where it was made in memory.
+      origin: The path or name that it was loaded from; empty if it was made in memory.
     """
 
     config: ModelConfig
@@ -42,9 +42,9 @@ class Checkpoint:
         """Runs the network in inference mode, every head included; compiled once per shape.
 
         Args:
-          images: [N, H, W, 3] RGB, float32 in [0, 255]; H and W are multiples of 32 (MODNet) or
-            16 (MMNet). Fractions whose values are all in [0, 1], or negative ones, are taken as
-            they are, with a warning.
+          images: [N, H, W, 3] RGB, float32 in [0, 255]; H and W are multiples of the network's
+            stride, `config.preprocessing.multiple_of`. A warning tells of floating-point images
+            that were scaled already, all in [0, 1] or with negative values; they are not changed.
 
         Returns:
           `alpha` [N, H, W, 1] in [0, 1]. MODNet also `semantic` [N, H/16, W/16, 1] and `detail`
@@ -66,7 +66,7 @@ class Checkpoint:
 
 
 def _warn_of_range(images: jax.Array | np.ndarray) -> None:
-    """Warns of photos that were scaled already; while JAX traces, nothing is known of values."""
+    """Warns of photos that were scaled already; values are unknown while JAX traces."""
     if isinstance(images, jax.core.Tracer) or images.dtype.kind != 'f' or not images.size:
         return
     least, most = float(images.min()), float(images.max())

@@ -20,11 +20,11 @@ from mattingjax.checkpoints.checkpoint import Checkpoint
 from mattingjax.checkpoints.variables import explain_failure, load_variables, save_variables
 from mattingjax.config.schema import read_json
 from mattingjax.errors import CheckpointError, MattingError, OutputError
-from mattingjax.files import check_new_folder, new_folder
 from mattingjax.networks import ModelConfig, Variables
+from mattingjax.process.files import check_new_folder, new_folder
 
 CONFIG_FILE, VARIABLES_FOLDER = 'config.json', 'variables'
-DEFAULT_WEIGHTS = 'modnet_p'  # of those that ship: the best mattes
+DEFAULT_WEIGHTS = 'modnet_p'  # the weights with the best mattes
 _KIND = ('a checkpoint', CONFIG_FILE)
 _SHIPPED = Path(__file__).parents[1] / 'weights'
 
@@ -45,9 +45,9 @@ def save_checkpoint(
 
     Args:
       path: The directory to make.
-      checkpoint: What to write.
+      checkpoint: The network and its variables.
       overwrite: Whether a checkpoint that lies there already is replaced.
-      files: Name → content of what else goes into the directory.
+      files: Name → content of each further file in the directory.
 
     Raises:
       CheckpointError: Something lies at `path` already, or it cannot be written.
@@ -73,7 +73,7 @@ def save_checkpoint(
 
 
 def _read_back(folder: Path, config: ModelConfig, variables: Variables) -> None:
-    """Raises CheckpointError unless what was written can be read, and is what was to be written."""
+    """Raises CheckpointError unless a checkpoint that was just written reads back the same."""
     read = load_variables(folder / VARIABLES_FOLDER, config)
     same = jax.tree.map(
         lambda one, other: np.array_equal(np.asarray(one, np.float32), other), variables, read
@@ -83,7 +83,12 @@ def _read_back(folder: Path, config: ModelConfig, variables: Variables) -> None:
 
 
 def check_target(path: Path | str, *, overwrite: bool = False) -> None:
-    """Raises CheckpointError unless `save_checkpoint` may write there; nothing is written."""
+    """Raises CheckpointError unless `save_checkpoint` may write there; nothing is written.
+
+    Args:
+      path: The directory to make.
+      overwrite: Whether a checkpoint that lies there already is replaced.
+    """
     try:
         check_new_folder(Path(path), *_KIND, overwrite=overwrite)
     except OutputError as error:
@@ -109,7 +114,14 @@ def load_checkpoint(path_or_name: Path | str) -> Checkpoint:
 
 
 def load_config(path_or_name: Path | str) -> ModelConfig:
-    """The configuration alone; arguments and errors as `load_checkpoint`'s."""
+    """Loads the configuration alone of what `load_checkpoint` would load.
+
+    Args:
+      path_or_name: The directory, or a name from `list_weights()`.
+
+    Raises:
+      CheckpointError: There is none of that name, or its configuration is damaged.
+    """
     file = find_checkpoint(path_or_name) / CONFIG_FILE
     try:
         return ModelConfig.from_dict(read_json(file))

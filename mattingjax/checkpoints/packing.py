@@ -1,10 +1,9 @@
-"""Checkpoints made ready to ship: half the size, and nothing in them about where they were made."""
+"""Checkpoints made ready to ship: half the size, and without paths of where they were made."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Any
 
@@ -13,8 +12,6 @@ import numpy as np
 
 from mattingjax.checkpoints import Checkpoint
 from mattingjax.errors import CheckpointError
-from mattingjax.inference import Predictor
-from mattingjax.inference.runtimes import JaxRuntime
 
 _OUTSIDE = re.compile(r'(~[^/]*|\.\.)?/')
 _OUTSIDE_IN_TEXT = re.compile(r'(?<![^\s=\'"(])(~[^/\s]*|\.\.)?(/[^/\s\'")]+){2,}')
@@ -23,12 +20,12 @@ _OUTSIDE_IN_TEXT = re.compile(r'(?<![^\s=\'"(])(~[^/\s]*|\.\.)?(/[^/\s\'")]+){2,
 def pack_checkpoint(checkpoint: Checkpoint, input_size: int | None = None) -> Checkpoint:
     """The checkpoint with its kernels as float16 and no paths of the machine that made it.
 
-    Loading makes float32 of them again. Normalisation, biases and statistics are a few numbers and
+    Loading turns them into float32 again. Normalisation, biases and statistics are few numbers and
     stay float32.
 
     Args:
-      checkpoint: A network and its variables.
-      input_size: Pixels of a side at which it is used; None: as it was trained.
+      checkpoint: The network and its variables.
+      input_size: The input size in pixels at which it will be used; that of its training if None.
 
     Returns:
       The checkpoint to save.
@@ -45,28 +42,6 @@ def pack_checkpoint(checkpoint: Checkpoint, input_size: int | None = None) -> Ch
     return Checkpoint(config, variables)
 
 
-def compare_alphas(
-    checkpoint: Checkpoint, packed: Checkpoint, images: Iterable[np.ndarray]
-) -> tuple[float, float]:
-    """How far the two networks' alphas differ, both at the size of the packed one.
-
-    Args:
-      checkpoint: As it was.
-      packed: What `pack_checkpoint` made of it.
-      images: Photos, uint8 [H, W, 3].
-
-    Returns:
-      The mean absolute difference over all photos, and the largest, in [0, 1].
-    """
-    before, after = (
-        Predictor(JaxRuntime(Checkpoint(packed.config, jax.tree.map(np.float32, one.variables))))
-        for one in (checkpoint, packed)
-    )
-    differences = [np.abs(before(image) - after(image)) for image in images]
-    means, largest = ([f(one) for one in differences] for f in (np.mean, np.max))
-    return float(np.mean(means)), float(max(largest))
-
-
 def _pack_leaf(path: tuple[Any, ...], leaf: Any) -> np.ndarray:
     values = np.asarray(leaf, np.float32)
     if values.ndim < 2:
@@ -78,10 +53,10 @@ def _pack_leaf(path: tuple[Any, ...], leaf: Any) -> np.ndarray:
 
 
 def drop_folders(value: Any) -> Any:
-    """A tree of JSON types; paths out of the working directory keep their last two parts.
+    """Shortens paths outside the working directory in a tree of JSON types.
 
-    Two, as 'best' alone would not say of which training. Such paths begin with a slash, `~` or
-    `..`; within a text they end at the first space.
+    They keep their last two parts, as 'best' alone would not say of which training. Such paths
+    begin with a slash, `~` or `..`; within a longer text they end at the first space.
     """
     if isinstance(value, dict):
         return {drop_folders(name): drop_folders(branch) for name, branch in value.items()}

@@ -13,21 +13,21 @@ import jax
 import numpy as np
 
 from mattingjax.errors import CheckpointError, unwrapped
-from mattingjax.files import plainly_named
 from mattingjax.networks import ModelConfig, Variables, find_bad_value, variable_shapes
+from mattingjax.process.files import plainly_named
 
-_MAX_UNFOLDING = 100  # what files may take in memory, times their size
-_FREE_BYTES = 2**26  # what they always may
+_MAX_UNFOLDING = 100  # files may take so many times their size in memory
+_FREE_BYTES = 2**26  # small files may take so much whatever their size
 _MAX_TREE = 2**24  # bytes of Orbax's list of the variables; MODNet's has 100 kB
 
 
 def save_variables(folder: Path, variables: Variables) -> None:
-    """Writes variables to a folder that is not there yet; raises whatever Orbax does."""
+    """Writes variables to a folder that does not exist yet; raises whatever Orbax raises."""
     import orbax.checkpoint as ocp
 
     with plainly_named(folder.parent) as parent, ocp.PyTreeCheckpointer() as checkpointer:
         checkpointer.save(parent / folder.name, variables)
-    # Orbax's sign of success names the folder, which is renamed; that it is there says as much.
+    # Orbax's mark of success names the folder, which is renamed later; existing is mark enough.
     (folder / 'commit_success.txt').unlink(missing_ok=True)
 
 
@@ -35,11 +35,11 @@ def load_variables(folder: Path, config: ModelConfig) -> Variables:
     """Reads the variables of a network.
 
     Args:
-      folder: Where they lie.
-      config: The network.
+      folder: The folder that `save_variables` wrote.
+      config: The network that they belong to.
 
     Returns:
-      NumPy float32 arrays.
+      The tree of `variable_shapes(config)`, as NumPy float32 arrays.
 
     Raises:
       CheckpointError: They are missing, damaged, or another network's.
@@ -54,8 +54,8 @@ def load_variables(folder: Path, config: ModelConfig) -> Variables:
         handler = ocp.PyTreeCheckpointHandler()
         with plainly_named(folder) as plain, ocp.Checkpointer(handler) as checkpointer:
             _check_tree_file(plain)
-            # Of a damaged store this fails once; Orbax asks for all variables at a time, and those
-            # that fail after the first complain of a closed event loop.
+            # A damaged store fails here once. Orbax would ask for all variables at a time, and
+            # those that fail after the first would complain of a closed event loop.
             store = {'driver': 'ocdbt', 'base': {'driver': 'file', 'path': f'{plain}/'}}
             has_store = json.loads((plain / '_METADATA').read_bytes()).get('use_ocdbt', True)
             if has_store and not tensorstore.KvStore.open(store).result().list().result():
@@ -76,22 +76,22 @@ def load_variables(folder: Path, config: ModelConfig) -> Variables:
 
 
 def _check_tree_file(folder: Path) -> None:
-    """Raises CheckpointError where Orbax's list of the variables is too long to be one."""
+    """Raises CheckpointError if Orbax's list of the variables is too long for any network."""
     size = (folder / '_METADATA').stat().st_size
     if size > _MAX_TREE:
         raise CheckpointError(f'{folder}: its list of variables has {size} bytes')
 
 
 def _check_declared(folder: Path, declared: Any, expected: Mapping[str, Any]) -> None:
-    """Raises CheckpointError unless the variables that lie there are those of the network.
+    """Raises CheckpointError unless the declared variables are those of the network.
 
-    Nothing has been read of them yet but their names, shapes and types: what does not fit, or
-    would take far more memory than its files have bytes, is not read at all.
+    Only names, shapes and types have been read so far: variables that do not fit, or would take far
+    more memory than their files have bytes, are not read at all.
 
     Args:
-      folder: Where they lie.
-      declared: Tree of what Orbax knows of each.
-      expected: Path → `jax.ShapeDtypeStruct`.
+      folder: The folder of the variables.
+      declared: Tree of Orbax's metadata, one leaf for each variable.
+      expected: Path of each variable → its `jax.ShapeDtypeStruct`.
     """
     if not isinstance(declared, dict):
         raise CheckpointError(
@@ -123,7 +123,7 @@ def _check_declared(folder: Path, declared: Any, expected: Mapping[str, Any]) ->
 
 
 def explain_failure(error: Exception) -> str:
-    """What Orbax or TensorStore raised, as a part of a line."""
-    # TensorStore ends with everything that it was asked for.
+    """An error of Orbax or TensorStore as a part of a line."""
+    # TensorStore's messages end with the whole request.
     text = str(error).split(' [tensorstore_spec=')[0]
     return f'{type(error).__name__}: {unwrapped(text)}'

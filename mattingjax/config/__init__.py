@@ -5,228 +5,220 @@ from __future__ import annotations
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
-HELD_OUT = 'held_out'  # of `validation.kind`: a part of the dataset
+from mattingjax.config.pruning import PruneOptions, prune_config
+
+__all__ = ['HELD_OUT', 'dataset_config', 'prune_config', 'train_config']
+
+HELD_OUT = 'held_out'  # the value of `validation.kind` for a part of the dataset
 
 
 def dataset_config(kind: str = 'synthetic') -> ConfigDict:
-    """Settings of one dataset; `data.datasets.open_dataset` says what kinds there are."""
+    """Makes the settings of one dataset; `data.datasets.open_dataset` describes its kinds."""
     config = ConfigDict()
     # 'mmnet' and 'ppm100' (the originals' layouts), 'folders', 'rgba' (cut-outs), 'csv',
     # 'unlabelled', 'synthetic'.
     config.kind = kind
-    # The folder, or the CSV file.
+    # The folder of the dataset, or its CSV file.
     config.root = ''
-    # For 'mmnet' and 'ppm100': the folder in it.
+    # For 'mmnet' and 'ppm100': the folder of the split in root.
     config.split = 'train'
-    # For 'folders': those of the images and of the alphas, relative to root.
+    # For 'folders': the folders of the images and of the alphas, relative to root.
     config.images = 'image'
     config.alphas = 'alpha'
-    # Leave out images without an alpha, and the reverse, instead of stopping.
+    # Leave out images without an alpha and alphas without an image, instead of raising an error.
     config.allow_unmatched = False
-    # What the numbers in alphas mean: 'auto' (they tell it, or are refused), 'grey' (from black to
-    # white), 'grey:100' (to 100), or of label maps 'labels:15' (15 is the person).
+    # What the values in alphas mean: 'grey' (from black to white), 'grey:100' (from 0 to 100),
+    # 'labels:15' (label maps, in which 15 is the person), or 'auto' (the values themselves tell, or
+    # the alpha is refused).
     config.alpha_values = 'auto'
-    # For 'synthetic': how many portraits, pixels of a side, and which ones.
+    # For 'synthetic': the number of portraits, their side in pixels, and their random seed.
     config.count = 1000
     config.size = 512
     config.seed = 0
-    # How often its photos come compared with those of the other datasets.
+    # How often its photos are drawn, compared with those of the other datasets.
     config.weight = 1.0
     return config
 
 
 def train_config(network: str | None = None) -> ConfigDict:
-    """Settings of a training; what is set here is MMNet as the original trains it.
+    """Makes the settings of a training; the defaults train MMNet as the original does.
 
-    Some are left unset, with None for a value: they follow the network that is trained and the
-    dataset, and `training.settings.complete_settings` fills them in.
+    Some settings are unset, which is None: they depend on the network that is trained and on the
+    dataset, and `training.settings.complete_settings` sets them.
 
     Args:
-      network: 'mmnet' or 'modnet'; a checkpoint of another one is refused. None: the network of
-        `model.checkpoint`, MMNet without one.
+      network: The name of the network, such as 'mmnet' or 'modnet'; a checkpoint of another one is
+        refused. None takes the network of `model.checkpoint`, or MMNet if there is no checkpoint.
     """
     config = ConfigDict()
-    # Of the variables' start, the order of the data, augmentation and dropout.
+    # The random seed of the first variables, the order of the data, augmentation and dropout.
     config.seed = 0
-    # Steps of the whole training; a step is one batch.
+    # The number of steps of the whole training; a step takes one batch.
     config.steps = 100_000
-    # Instead of steps: how often all photos come; 0: steps count.
+    # The number of epochs, which wins over steps if it is not 0.
     config.epochs = 0.0
-    # Photos in a batch, over all devices.
+    # The number of photos in a batch, over all devices.
     config.batch_size = 32
     # Arithmetic of the layers: 'float32' or 'bfloat16'; parameters and losses are float32 always.
     config.dtype = 'float32'
 
-    config.model = ConfigDict()
-    # 'mmnet' or 'modnet'. Unset: the checkpoint's.
-    config.model.network = placeholder(str)
-    if network is not None:
-        config.model.network = network
-    # MMNet's, such as 0.5, 0.75, 1.0, 1.4. MODNet's is 1.0, or less for a narrow one.
-    config.model.width_multiplier = 1.0
-    # Share of values that MMNet drops after each encoder block.
-    config.model.dropout = 0.0
-    # Pixels of a side; 0: the network's own, 256 for MMNet and 512 for MODNet.
-    config.model.input_size = 0
-    # A checkpoint to start from; it decides the widths. Empty: random variables.
-    config.model.checkpoint = ''
-    # With a checkpoint: take its widths only, and draw the variables anew, but for those that stay
-    # as they are.
-    config.model.from_scratch = False
-    # Parameters that stay as they are: patterns of paths, such as 'backbone/*' or '*/bn/*'. Frozen
-    # batch normalisation uses its running statistics.
-    config.model.freeze = ()
-
-    # The photos to train on, and others beside them: {'name': dataset_config(...)}.
+    # Which network is trained, and what it starts from.
+    config.model = _model_config(network)
+    # The photos to train on, and further datasets by name, each made by `dataset_config`.
     config.dataset = dataset_config('mmnet')
     config.more_datasets = ConfigDict()
-    config.data = ConfigDict()
-    # How photos are varied: 'mmnet', 'modnet', 'strong' or 'evaluation' (not at all). Unset: as
-    # the network's original does.
-    config.data.transform = placeholder(str)
-    # With 'strong': keep the photos' proportions, as MODNet sees them, instead of squeezing them to
-    # a square, as MMNet does. Unset: as the network does.
-    config.data.keep_aspect = placeholder(bool)
-    # With 'strong': probability that a photo of a whole person becomes one of the head and some
-    # more.
-    config.data.close_ups = 0.0
-    # Range of what is left then, as a share of the person's height; head and shoulders have about
-    # a quarter of it.
-    config.data.close_up_scale = (0.2, 0.7)
-    # Folder of backgrounds for cut-outs and for re-composition.
-    config.data.backgrounds = ''
-    # Probability that a photo gets a new background, where there is that folder.
-    config.data.recomposition = 0.5
-    # Processes that prepare photos; 0: the training's own.
-    config.data.workers = 0
-    # Photos that cannot be read: 'skip' (counted and replaced by others) or 'raise'.
-    config.data.on_error = 'skip'
-    # Write data.json with the SHA-256 of every file, and compare it before a training goes on.
-    config.data.manifest = True
+    # How batches are made of the photos.
+    config.data = _data_config()
+    # The photos to validate on. If root is empty, root, images, alphas, allow_unmatched and
+    # alpha_values are those of the dataset, unless they are set here.
+    config.validation = _validation_config()
+    config.optimizer = _optimizer_config()
+    config.loss = _loss_config()
+    # Gradual pruning during the training.
+    config.pruning = _pruning_config()
 
-    # Photos to validate on. An empty root is the dataset's own, and so is then what else says where
-    # its files lie and what alphas mean, unless it is set here.
-    config.validation = dataset_config()
-    # One of the dataset's kinds, or 'held_out': a tenth of the dataset, at most `photos`, which is
-    # then not trained on (of synthetic portraits others of the same kind). Unset: where root is
-    # set, what lies there, else the dataset's kind. Without a root it is the dataset's kind if that
-    # has splits, else 'held_out'.
-    config.validation.kind = placeholder(str)
-    # Unset: 'val' for 'ppm100', else 'test'.
-    config.validation.split = placeholder(str)
-    # How many of them, evenly chosen; every how many steps.
-    config.validation.photos = 200
-    config.validation.every_steps = 500
-    # Which figure decides what is best: 'mad', 'mse' or 'mean_gradient'; see `metrics`.
-    config.validation.best = 'mad'
-
-    config.optimizer = ConfigDict()
-    # 'adam', 'adamw' or 'sgd'.
-    config.optimizer.name = 'adam'
-    config.optimizer.learning_rate = 1e-4
-    # 'constant', 'step' (times decay_factor at `decays` equal distances) or 'cosine' (to 0).
-    config.optimizer.schedule = 'constant'
-    config.optimizer.decays = 3
-    config.optimizer.decay_factor = 0.1
-    # Steps in which the learning rate rises from 0.
-    config.optimizer.warmup_steps = 0
-    config.optimizer.b1 = 0.9
-    config.optimizer.b2 = 0.999
-    # Of 'sgd'.
-    config.optimizer.momentum = 0.9
-    # Of 'adamw'.
-    config.optimizer.weight_decay = 0.0
-    # Largest norm of the gradients; 0: any.
-    config.optimizer.clip_norm = 0.0
-    # Batches whose gradients are averaged for one update.
-    config.optimizer.accumulate_steps = 1
-    # Decay of running averages of the parameters, which are then what is validated and kept; 0:
-    # none.
-    config.optimizer.ema_decay = 0.0
-
-    config.loss = ConfigDict()
-    # Weights of the network's own loss, of the distance to a teacher, and of MODNet's
-    # sub-objectives consistency (photos without labels).
-    config.loss.supervised = 1.0
-    config.loss.distillation = 0.0
-    config.loss.soc = 0.0
-    # Times half the sum of squares of the convolutions' kernels. Unset: 4e-7 for MMNet, 0 for
-    # MODNet.
-    config.loss.l2 = placeholder(float)
-    # MMNet's composition loss as the original program has it, 1/255 of the paper's.
-    config.loss.divide_twice = False
-    # The teacher: a checkpoint, and layers whose attention maps are compared
-    # ('lr_branch/conv_lr8x').
-    config.loss.teacher = ''
-    config.loss.features = ()
-
-    # Channels that go in the course of the training.
-    config.pruning = ConfigDict()
-    # Set to a share in [0, 1) to prune: that much of each group is gone in the end.
-    config.pruning.ratio = 0.0
-    # 'cubic' (most at first) or 'linear', from one step to the other, every so many steps. The last
-    # cut comes after end_step, which is below the training's steps: what is left must recover.
-    config.pruning.schedule = 'cubic'
-    config.pruning.begin_step = 0
-    config.pruning.end_step = 10_000
-    config.pruning.every_steps = 1_000
-    # As in `prune_config`.
-    config.pruning.method = 'l1'
-    config.pruning.round_to = 8
-    config.pruning.min_channels = 8
-
-    # States to resume from: every how many steps, and how many are kept.
+    # States to resume from: the number of steps between two of them, and how many are kept.
     config.save_every_steps = 500
     config.keep = 3
-    # Every how many steps TensorBoard gets a point; False: it gets none. metrics.csv has all steps.
+    # The number of steps between two points in TensorBoard, and whether it is written at all.
+    # metrics.csv has every step.
     config.log_every_steps = 10
     config.tensorboard = True
     return config
 
 
-def prune_config() -> ConfigDict:
-    """Settings of pruning, the fields of `pruning.PruneOptions`."""
+def _model_config(network: str | None) -> ConfigDict:
+    """Makes the settings of the network that is trained."""
     config = ConfigDict()
+    # The network's name, such as 'mmnet' or 'modnet'. Unset: the network of the checkpoint.
+    config.network = placeholder(str)
+    if network is not None:
+        config.network = network
+    # The width multiplier: for MMNet such as 0.5, 0.75, 1.0 or 1.4; for MODNet at most 1.0.
+    config.width_multiplier = 1.0
+    # The share of values that are dropped at random (in MMNet after each encoder block).
+    config.dropout = 0.0
+    # The side of the input in pixels; 0: the network's own, 256 for MMNet and 512 for MODNet.
+    config.input_size = 0
+    # A checkpoint to start from; it decides the widths. Empty: random variables.
+    config.checkpoint = ''
+    # With a checkpoint: take only its widths and the parameters that are frozen, and draw the other
+    # variables at random.
+    config.from_scratch = False
+    # Patterns of the paths of parameters that are frozen, which means not trained, such as
+    # 'backbone/*' or '*/bn/*'. Frozen batch normalisation uses its running statistics.
+    config.freeze = ()
+    return config
 
-    # How widths are chosen: 'uniform' (the same share of each group), 'global' (the least important
-    # channels wherever they are) or 'reference' (the original pruner's rule for MODNet).
-    config.selection = 'uniform'
-    # Share of the channels that goes, in [0, 1); instead of the targets. With 'reference': of the
-    # high-resolution and fusion branches.
-    config.ratio = placeholder(float)
-    # With 'reference': the backbone's threshold in [0, 1]; the higher, the less stays.
-    config.threshold = placeholder(float)
-    # With 'reference': keep shortcuts that the original would drop.
-    config.keep_shortcuts = False
 
-    # Budgets: numbers (k, M, G) or shares of the dense network ('0.5x'). The least pruning that
-    # meets all of them. MACs count the training heads too, as published figures do.
-    config.target_params = placeholder(str)
-    config.target_macs = placeholder(str)
-    # Milliseconds of OpenVINO on this machine, or a share; exports a network for each trial.
-    config.target_latency = placeholder(str)
+def _data_config() -> ConfigDict:
+    """Makes the settings of how batches are made of photos."""
+    config = ConfigDict()
+    # How photos are varied: 'mmnet', 'modnet', 'strong' or 'evaluation' (not at all). Unset: as
+    # the network's original does.
+    config.transform = placeholder(str)
+    # With 'strong': keep the photos' proportions, as MODNet sees them, instead of squeezing them to
+    # a square, as MMNet does. Unset: as the network does.
+    config.keep_aspect = placeholder(bool)
+    # With 'strong': the probability that a photo of a whole person is cropped to a close-up.
+    config.close_ups = 0.0
+    # The range of the share of the person's height that a close-up keeps; head and shoulders are
+    # about a quarter.
+    config.close_up_scale = (0.2, 0.7)
+    # The folder of backgrounds for cut-outs and for recomposition.
+    config.backgrounds = ''
+    # The probability that a photo gets a new background, if that folder is set.
+    config.recomposition = 0.5
+    # The number of processes that prepare photos; 0: the training's own process does.
+    config.workers = 0
+    # Photos that cannot be read: 'skip' (counted and replaced by others) or 'raise'.
+    config.on_error = 'skip'
+    # Write data.json with the SHA-256 of every file, and compare it before a training goes on.
+    config.manifest = True
+    return config
 
-    # Widths are multiples of this, which SIMD units and NPUs like.
-    config.round_to = 8
-    # The least that a group keeps.
-    config.min_channels = 8
-    # The largest share that a group loses.
-    config.max_ratio = 0.9
-    # Groups that stay as they are: names from --dry_run, * and ? allowed.
-    config.ignore = ()
-    # Groups with ratios of their own, 'conv_hr*=0.25'; of several that fit, the last counts.
-    config.group_ratios = ()
 
-    # What makes a channel important: 'l1', 'l2', 'bn_scale', 'fpgm', 'taylor', 'random'.
-    config.method = 'l1'
-    # How kernels that compute a group together combine: 'mean', 'sum', 'max'.
-    config.aggregate = 'mean'
-    # Divide each kernel's importance by its mean, so that groups compare.
-    config.normalise = True
-    # Count a channel by its kernel with batch normalisation folded in, times the weights that read
-    # it: the published MODNet's backbone comes folded, where plain norms mislead.
-    config.scale_invariant = True
-    # Of method 'random'.
-    config.seed = 0
+def _validation_config() -> ConfigDict:
+    """Makes the settings of the photos to validate on, which include those of any dataset."""
+    config = dataset_config()
+    # One of the dataset's kinds, or 'held_out': a tenth of the dataset, at most `photos`, which is
+    # then not trained on (of synthetic portraits others of the same kind). Unset: where root is
+    # set, what lies there, else the dataset's kind. Without a root it is the dataset's kind if that
+    # has splits, else 'held_out'.
+    config.kind = placeholder(str)
+    # Unset: 'val' for 'ppm100', else 'test'.
+    config.split = placeholder(str)
+    # The largest number of photos, which are chosen evenly, and the steps between two validations.
+    config.photos = 200
+    config.every_steps = 500
+    # The figure by which the best network is chosen: 'mad', 'mse' or 'mean_gradient', which are
+    # functions of `evaluation.metrics`.
+    config.best = 'mad'
+    return config
 
+
+def _optimizer_config() -> ConfigDict:
+    """Makes the settings of the optimizer and of the learning rate."""
+    config = ConfigDict()
+    # 'adam', 'adamw' or 'sgd'.
+    config.name = 'adam'
+    config.learning_rate = 1e-4
+    # 'constant', 'step' (times decay_factor at `decays` equal distances) or 'cosine' (to 0).
+    config.schedule = 'constant'
+    config.decays = 3
+    config.decay_factor = 0.1
+    # The number of updates in which the learning rate rises linearly from 0.
+    config.warmup_steps = 0
+    # The decays of the moment estimates of 'adam' and 'adamw'.
+    config.b1 = 0.9
+    config.b2 = 0.999
+    # For 'sgd'.
+    config.momentum = 0.9
+    # For 'adamw'.
+    config.weight_decay = 0.0
+    # The largest norm of the gradient, which is clipped to it; 0: any.
+    config.clip_norm = 0.0
+    # The number of batches whose gradients are averaged for one update.
+    config.accumulate_steps = 1
+    # The decay of moving averages of the parameters, which are then validated and kept; 0: none.
+    config.ema_decay = 0.0
+    return config
+
+
+def _loss_config() -> ConfigDict:
+    """Makes the settings of the loss that is minimised."""
+    config = ConfigDict()
+    # The weights of the network's own loss, of the distance to a teacher, and of MODNet's
+    # sub-objectives consistency (photos without labels).
+    config.supervised = 1.0
+    config.distillation = 0.0
+    config.soc = 0.0
+    # The factor of half the sum of squares of the kernels of convolutions that are not depthwise,
+    # which is weight decay. Unset: 4e-7 for MMNet, 0 for MODNet.
+    config.l2 = placeholder(float)
+    # Whether MMNet's composition loss is 1/255 of the paper's, as in the original program.
+    config.divide_twice = False
+    # The checkpoint of the teacher, and the paths of layers whose attention maps are compared, such
+    # as 'lr_branch/conv_lr8x'.
+    config.teacher = ''
+    config.features = ()
+    return config
+
+
+def _pruning_config() -> ConfigDict:
+    """Makes the settings of gradual pruning during a training."""
+    config = ConfigDict()
+    # The share of each group's channels that is removed in the end, in [0, 1); 0 prunes nothing.
+    config.ratio = 0.0
+    # Channels are removed between begin_step and end_step, every every_steps steps, by a 'cubic'
+    # schedule (most at first) or a 'linear' one. The last cut follows end_step, which must be below
+    # the training's steps so that the network recovers.
+    config.schedule = 'cubic'
+    config.begin_step = 0
+    config.end_step = 10_000
+    config.every_steps = 1_000
+    # As in `PruneOptions`, but without the method 'taylor', which needs gradients of its own.
+    config.method = PruneOptions.method
+    config.round_to = PruneOptions.round_to
+    config.min_channels = PruneOptions.min_channels
     return config

@@ -1,7 +1,7 @@
-"""The flag --config: which file it means, what that says, and what --config.NAME=VALUE may change.
+"""The flag --config: which file it means, what is in it, and what --config.NAME=VALUE may change.
 
-A config file is a program of its owner; what goes wrong in it is told in one line, with the line
-of the file.
+A config file is a program of its user; an error in it is reported in one line, with the number of
+the line in the file.
 """
 
 from __future__ import annotations
@@ -30,8 +30,14 @@ _PROJECT = Path(__file__).resolve().parents[2]
 def define_config(help_text: str) -> flags.FlagHolder[ConfigDict | None]:
     """Defines --config FILE[:WORD], whose settings --config.NAME=VALUE changes.
 
-    FILE is a path; where there is none, one relative to this project, or the name of a file in its
-    folder configs ('mmnet'). WORD goes to the file's `get_config`.
+    FILE is a path; if nothing lies there, a path relative to this project, or the name of a file in
+    its folder configs ('mmnet'). WORD is passed to the file's `get_config`.
+
+    Args:
+      help_text: What --help says of the flag.
+
+    Returns:
+      The holder of the settings, None if the flag is not given.
     """
     holder = config_flags.DEFINE_config_file('config', None, help_text)
     flags.FLAGS['config'].parser = _Parser()
@@ -39,7 +45,7 @@ def define_config(help_text: str) -> flags.FlagHolder[ConfigDict | None]:
 
 
 class _Parser(flags.ArgumentParser):
-    """From the flag's value to settings; raises MattingError."""
+    """Turns the flag's value into settings; raises MattingError."""
 
     def parse(self, argument: str) -> ConfigDict:
         config = load_config_file(argument)
@@ -55,10 +61,10 @@ def load_config_file(argument: str) -> ConfigDict:
     """What `get_config` of a config file returns.
 
     Args:
-      argument: FILE or FILE:WORD; see `define_config`.
+      argument: FILE or FILE:WORD, as `define_config` describes them.
 
     Raises:
-      MattingError: There is no such file, or it raises, or it returns something else.
+      MattingError: There is no such file, it raises an error, or it returns no settings.
     """
     path, *words = _find_file(argument)
     module = types.ModuleType('config_file')
@@ -106,11 +112,11 @@ def _find_file(argument: str) -> list[str]:
                 return [place, *rest]
     known = sorted(path.stem for path in (_PROJECT / _FOLDER).glob('*.py'))
     stem = os.path.basename(name).removesuffix('.py')
-    raise MattingError(f'--config {name}: not a file; {suggest(stem, known)}')
+    raise MattingError(f'config: {name}: not a file; {suggest(stem, known)}')
 
 
 def _describe(error: BaseException, path: str) -> str:
-    """One line about what a config file raised: its line, and what it was."""
+    """One line about an error in a config file: the line of the file, and the error."""
     lines = [
         frame.lineno
         for frame in traceback.extract_tb(error.__traceback__)
@@ -134,24 +140,34 @@ def _changed(arguments: Iterable[str]) -> Iterator[str]:
 
 
 def check_setting(config: ConfigDict, path: str) -> None:
-    """Raises MattingError, saying what there is, unless the settings have one of this path."""
+    """Raises MattingError, which lists the settings that exist, if there is none of this path.
+
+    Args:
+      config: All settings.
+      path: Names of sections and of the setting, with dots between them.
+    """
     if '' in path.split('.'):
-        raise MattingError(f'--config.{path}: expected --config.NAME=VALUE')
+        raise MattingError(f'config.{path}: expected config.NAME=VALUE')
     section: Any = config
     for i, name in enumerate(path.split('.')):
         # A dictionary's keys may also be written NAME['KEY']; those are ml_collections' affair.
         if '[' in name:
             return
         if not isinstance(section, ConfigDict):
-            raise MattingError(f'--config.{path}: {".".join(path.split(".")[:i])} holds a value')
+            raise MattingError(f'config.{path}: {".".join(path.split(".")[:i])} holds a value')
         if name not in section:
             where = '.'.join(['config', *path.split('.')[:i]])
-            raise MattingError(f'--config.{path}: no {name} in {where}; {suggest(name, section)}')
+            raise MattingError(f'config.{path}: no {name} in {where}; {suggest(name, section)}')
         section = section[name]
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Which name was meant and which there are, for a message about one that there is not."""
+    """A part of a message about an unknown name: the name that was meant, and those that exist.
+
+    Args:
+      name: The unknown name.
+      known: The names that exist.
+    """
     known = list(known)
     if not known:
         return 'there are none'

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any, Self
 
 from mattingjax.errors import ConfigError
-from mattingjax.files import read_file
+from mattingjax.process.files import read_file
 
 _MAX_WIDTH = 2**16
-_MAX_JSON, _MAX_DEPTH = 2**26, 64  # bytes; lists and objects in each other
+_MAX_JSON, _MAX_DEPTH = 2**26, 64  # bytes; lists and objects within each other
 _TOO_DEEP = f'expected JSON nested at most {_MAX_DEPTH} deep'
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file; raises ConfigError, without its name, where it is none."""
+    """The content of a JSON file; raises ConfigError, without the file's name, if it is none."""
     try:
         if (size := path.stat().st_size) > _MAX_JSON:
             raise ConfigError(
@@ -32,9 +32,9 @@ def read_json(path: Path) -> Any:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """What a JSON text says; raises ConfigError where it is none, or nested too deeply.
+    """The content of a JSON text; raises ConfigError if it is none, or nested too deeply.
 
-    Whatever comes of it can be walked, compared and printed without running out of stack.
+    The content can be walked, compared and printed without running out of stack.
     """
     try:
         content = json.loads(text if isinstance(text, str) else text.decode('utf-8-sig'))
@@ -67,7 +67,7 @@ class Schema:
         self.validate()
 
     def validate(self) -> None:
-        """Raises ConfigError where a value is impossible; subclasses say what is."""
+        """Raises ConfigError if a value is impossible; subclasses say which are."""
 
     def to_dict(self) -> dict[str, Any]:
         """The description as JSON types: dictionaries, lists, numbers, strings."""
@@ -77,7 +77,7 @@ class Schema:
 
     @classmethod
     def from_dict(cls, content: Any) -> Self:
-        """Builds the description from what `to_dict` gave (tuples may be lists).
+        """Builds the description from what `to_dict` returned; lists become tuples.
 
         Raises:
           ConfigError: A field is missing, unknown, of another type or impossible; it is named.
@@ -85,7 +85,13 @@ class Schema:
         return from_json(cls.__name__, content, cls)
 
     def require(self, condition: bool, field: str, expected: str) -> None:
-        """Raises ConfigError naming `field`, what was expected of it and its value."""
+        """Raises ConfigError, with the field's name and value, unless a condition holds.
+
+        Args:
+          condition: Whether the value is possible.
+          field: Name of the field; a dot leads to a field or an item of its value.
+          expected: What is possible, for the message.
+        """
         if not condition:
             value: Any = self
             for part in field.split('.'):
@@ -93,7 +99,7 @@ class Schema:
             raise ConfigError(f'{self._where(field)}: expected {expected}, got {value!r}')
 
     def require_widths(self, minimum: int, *fields: str) -> None:
-        """Raises ConfigError unless every width there is possible and at least `minimum`."""
+        """Raises ConfigError unless the widths in all of these fields are at least `minimum`."""
         for field in fields:
             value = getattr(self, field)
             widths = {field: value}
@@ -112,6 +118,20 @@ class Schema:
         return typing.get_type_hints(cls)
 
 
+def setting(default: Any, text: str, choices: tuple[str, ...] = ()) -> Any:
+    """A field of a schema that is also a setting of config files and a flag.
+
+    Args:
+      default: Its value where none is given; `dict` for an empty dictionary.
+      text: What it is, for people; the --help of its flag.
+      choices: The texts that it may be; empty where it may be others.
+    """
+    metadata = {'help': text, 'choices': choices}
+    if default is dict:
+        return dataclasses.field(default_factory=dict, hash=False, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
 def _to_json(value: Any) -> Any:
     if isinstance(value, Schema):
         return value.to_dict()
@@ -121,7 +141,16 @@ def _to_json(value: Any) -> Any:
 
 
 def from_json(where: str, content: Any, expected: Any) -> Any:
-    """`content` rebuilt as the type `expected`; types are checked by the dataclasses themselves."""
+    """Rebuilds a value from its JSON form; the dataclasses themselves check the types.
+
+    Args:
+      where: What messages call the value.
+      content: The JSON form.
+      expected: The type to rebuild.
+
+    Raises:
+      ConfigError: The content does not describe such a value.
+    """
     if isinstance(expected, type) and issubclass(expected, Schema):
         if not isinstance(content, dict):
             raise ConfigError(f'{where}: expected an object, got {content!r:.80}')
@@ -134,7 +163,7 @@ def from_json(where: str, content: Any, expected: Any) -> Any:
         try:
             return expected(**values)
         except ConfigError as error:
-            # The part does not know where in the whole it stands.
+            # The part does not know its place in the whole.
             raise ConfigError(where + str(error).removeprefix(expected.__name__)) from error
     if typing.get_origin(expected) is tuple and isinstance(content, list | tuple):
         item_types = typing.get_args(expected)

@@ -1,4 +1,4 @@
-"""The alphas of a dataset: what is read of its files, and what the numbers there mean."""
+"""Reads the alphas of a dataset, once it is known what the numbers in its files mean."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from mattingjax.data.alpha_values import (
 from mattingjax.data.records import choose_evenly
 from mattingjax.errors import ImageError, MattingError
 
-_MIDDLE = 64 / 255, 192 / 255  # the greys that a trimap may have for what is unknown
-_LOOKED_AT = 8  # files of a dataset, to know what their numbers mean
+_MIDDLE = 64 / 255, 192 / 255  # the range of the grey that marks the unknown region of a trimap
+_SAMPLE = 8  # files of a dataset that are read to guess what the numbers mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,11 +33,11 @@ class AlphaReader:
     """Reads the alphas of one dataset.
 
     Attributes:
-      values: What numbers mean; None if they have to tell it themselves.
-      usual: What they mean in the dataset's other files, if these agree.
-      predicted: Whether the alphas are a network's. Then a dark one remains dark: what could be a
-        mask of 0 and 1 may as well be a matte that is all but empty. It is not refused here, among
-        others that are grey beyond doubt; `create_alpha_reader` refuses where none is.
+      values: What the numbers mean; None to guess it from each file.
+      usual: What the numbers mean in the dataset's other files, if these agree.
+      predicted: Whether the alphas are predictions. Among these a file that could be a mask of 0
+        and 1 may as well be an almost empty matte, so it is read as grey where other files are
+        clearly grey; `create_alpha_reader` refuses the dataset where none is.
     """
 
     values: AlphaValues | None = None
@@ -47,10 +47,10 @@ class AlphaReader:
     def load(self, path: Path) -> np.ndarray:
         """Reads a matte or mask.
 
-        What counts is the transparency, unless it is the same all over and the grey is not, else
-        the grey: 8-bit, 16-bit, 1-bit, floating point in [0, 1], a palette of greys, or RGB with
-        three equal channels. Of label maps the grey counts before the transparency; those with a
-        palette of colours count by its indices.
+        The alpha is the picture's transparency, unless that is constant and the grey is not; else
+        it is the grey: of 1, 8 or 16 bits, floating point in [0, 1], a palette of greys, or RGB
+        with three equal channels. In label maps the grey has precedence over the transparency, and
+        a palette of colours counts by its indices.
 
         Args:
           path: A picture file.
@@ -65,7 +65,7 @@ class AlphaReader:
         return self._apply(read_numbers(path, self.values, self.setting), path)
 
     def load_cutout(self, path: Path) -> tuple[np.ndarray, np.ndarray]:
-        """Reads a transparent picture.
+        """Reads a cut-out, which is a transparent picture.
 
         Args:
           path: A picture file.
@@ -75,14 +75,14 @@ class AlphaReader:
 
         Raises:
           ImageError: The file is missing, damaged or no picture, has no transparency, or the
-            numbers of that do not tell what they mean.
+            numbers in that do not tell what they mean.
         """
         colours, stored = read_cutout(path)
         return colours, self._apply(stored, path)
 
     @property
     def setting(self) -> str:
-        """The name of what tells what numbers mean."""
+        """The name of the setting that says what the numbers mean."""
         return 'prediction_values' if self.predicted else 'alpha_values'
 
     def _apply(self, stored: Numbers, path: Path) -> np.ndarray:
@@ -90,7 +90,7 @@ class AlphaReader:
             return self._decide(stored).apply(stored.numbers, self.setting)
 
     def _decide(self, stored: Numbers) -> AlphaValues:
-        """The rule for a file; raises MattingError if there is none beyond doubt."""
+        """What the numbers of a file mean; raises MattingError where that is in doubt."""
         if self.values:
             if stored.has_colours and not self.values.labels:
                 raise MattingError('expected an alpha (a grey picture), found colours')
@@ -109,23 +109,29 @@ class AlphaReader:
         raise MattingError(_explain(stored, self.setting, self.usual))
 
     def _is_usual(self, stored: Numbers) -> bool:
-        """Whether what the dataset's other files are settles the doubt about one."""
+        """Whether the meaning of the dataset's other files fits this file."""
         numbers = stored.numbers
         if stored.has_colours:
             return False
         if self.usual == MASK:
-            return numbers.max() == 1  # the person all over, say
+            return numbers.max() == 1  # a mask that is 1 everywhere, for example
         if self.usual == EIGHT_BITS and numbers.dtype != np.uint8 and 0 <= numbers.max() <= 255:
             # Greys without areas of white.
             return self.predicted or guess_alpha_values(numbers.astype(np.uint8)) == GREY
         return False
 
 
-TRUE_ALPHAS, PREDICTIONS = AlphaReader(), AlphaReader(predicted=True)  # with nothing set
+TRUE_ALPHAS, PREDICTIONS = AlphaReader(), AlphaReader(predicted=True)  # without a setting
 
 
 def load_trimap(path: Path) -> np.ndarray:
-    """A picture of black, white and one middle grey as float32 [H, W]: 0, 1 and, unknown, 0.5.
+    """Reads a trimap, a picture of black, white and one middle grey for the unknown region.
+
+    Args:
+      path: A picture file.
+
+    Returns:
+      float32 [H, W] of 0, 1 and 0.5.
 
     Raises:
       ImageError: The file is missing or damaged, or holds other levels.
@@ -137,7 +143,7 @@ def load_trimap(path: Path) -> np.ndarray:
             f'{path}: expected a trimap (black, white and one grey), found {count} greys'
         )
     grey = levels[unknown].max(initial=0)
-    if count and not _MIDDLE[0] <= grey <= _MIDDLE[1]:  # of a mask of 0 and 1, say
+    if count and not _MIDDLE[0] <= grey <= _MIDDLE[1]:  # a mask of 0 and 1, for example
         raise ImageError(
             f'{path}: expected a trimap, its grey from 64 to 192 of 255, found {255 * grey:g}'
         )
@@ -147,16 +153,16 @@ def load_trimap(path: Path) -> np.ndarray:
 def create_alpha_reader(
     paths: Sequence[Path], values: str = 'auto', *, cutouts: bool = False, predicted: bool = False
 ) -> AlphaReader:
-    """What reads the alphas of a dataset, once a few of them have been looked at.
+    """Makes the reader of a dataset's alphas, after looking at a few of them.
 
     Args:
-      paths: The dataset's alphas or cut-outs. Files that cannot be read are passed over here.
-      values: The setting; see `parse_alpha_values`.
-      cutouts: Whether `load_cutout` will read them.
-      predicted: See `AlphaReader`.
+      paths: The files of the alphas, or of cut-outs. Files that cannot be read are ignored here.
+      values: What the numbers mean, as `parse_alpha_values` reads it.
+      cutouts: Whether the files are cut-outs.
+      predicted: Whether the alphas are predictions; see `AlphaReader`.
 
     Raises:
-      MattingError: The setting is none, names labels that no file holds, or the files' numbers do
+      MattingError: `values` is invalid or names labels that no file holds, or the files' numbers do
         not tell what they mean.
     """
     reader = AlphaReader(predicted=predicted)
@@ -166,11 +172,11 @@ def create_alpha_reader(
         return dataclasses.replace(reader, values=rule)
     clear: set[AlphaValues] = set()
     doubtful: dict[Path, Numbers] = {}
-    for path, stored in _look_at(paths, cutouts).items():
+    for path, stored in _read_all(_choose_sample(paths), cutouts, None):
         guess = stored.guess()
         if isinstance(guess, AlphaValues) and not (predicted and guess.labels):
             clear.add(guess)
-        # A prediction that is the same all over is no label map.
+        # A constant prediction is no label map.
         is_flat = predicted and stored.numbers.min() == stored.numbers.max()
         if guess in (MASK, Doubt.AMBIGUOUS) and not is_flat:
             doubtful[path] = stored
@@ -189,35 +195,34 @@ def create_alpha_reader(
     return dataclasses.replace(reader, usual=clear.pop() if len(clear) == 1 else None)
 
 
-def _look_at(paths: Sequence[Path], cutouts: bool) -> dict[Path, Numbers]:
-    """The numbers of a few files, evenly chosen."""
-    few = [paths[i] for i in choose_evenly(len(paths), _LOOKED_AT)]
-    return dict(_read_all(few, cutouts, None))
+def _choose_sample(paths: Sequence[Path]) -> list[Path]:
+    """A few files, evenly spread over all."""
+    return [paths[i] for i in choose_evenly(len(paths), _SAMPLE)]
 
 
 def _read_all(
     paths: Iterable[Path], cutouts: bool, rule: AlphaValues | None
 ) -> Iterator[tuple[Path, Numbers]]:
-    """Files and their numbers, one after the other; those that cannot be read are passed over."""
+    """Yields files with their numbers, without those that cannot be read."""
     for path in paths:
-        with contextlib.suppress(ImageError):  # told when it is its turn
+        with contextlib.suppress(ImageError):  # raised again when the record is read
             yield path, read_cutout(path)[1] if cutouts else read_numbers(path, rule)
 
 
 def _check_labels(rule: AlphaValues, paths: Sequence[Path], cutouts: bool, setting: str) -> None:
-    """Raises MattingError if no file holds any of the labels: all would be background."""
+    """Raises MattingError if no file holds any of the labels, so that all would be background."""
     labels = [number for number, _ in rule.labels]
     found: set[float] = set()
     first, count = None, 0
-    # A few first: mostly one of them tells.
-    few = [paths[i] for i in choose_evenly(len(paths), _LOOKED_AT)]
-    for path, stored in _read_all(dict.fromkeys([*few, *paths]), cutouts, rule):
+    # With the sample first, usually few files need to be read.
+    ordered = dict.fromkeys([*_choose_sample(paths), *paths])
+    for path, stored in _read_all(ordered, cutouts, rule):
         found |= set(np.unique(stored.numbers).tolist())
         if not found.isdisjoint(labels):
             return
         first, count = first or path, count + 1
-    if first is None or (setting == 'prediction_values' and not any(found)):  # there may be nobody
-        return
+    if first is None or (setting == 'prediction_values' and not any(found)):
+        return  # predictions may be empty
     raise MattingError(
         f'{first.parent}: {setting}={rule}: no such label in {count} of the files, found values '
         f'{list_numbers(np.array(sorted(found)))}'
@@ -225,7 +230,7 @@ def _check_labels(rule: AlphaValues, paths: Sequence[Path], cutouts: bool, setti
 
 
 def _explain(stored: Numbers, setting: str, usual: AlphaValues | None = None) -> str:
-    """The line about a file whose numbers do not tell what they mean."""
+    """The error message about a file whose numbers do not tell what they mean."""
     what = '16-bit values' if stored.numbers.dtype == np.uint16 else 'values'
     if stored.has_colours:
         what = 'indices of a palette of colours'
@@ -239,7 +244,7 @@ def _explain(stored: Numbers, setting: str, usual: AlphaValues | None = None) ->
 
 @contextlib.contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Lets the errors in it begin with the file."""
+    """Makes the messages of errors raised inside begin with the file."""
     try:
         yield
     except MattingError as error:

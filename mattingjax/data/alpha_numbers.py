@@ -1,4 +1,4 @@
-"""The numbers in alpha files of every kind: grey, 16-bit, palette, or a cut-out's transparency."""
+"""Reads the numbers of an alpha file: its grey, palette indices, or transparency."""
 
 from __future__ import annotations
 
@@ -14,23 +14,38 @@ from mattingjax.errors import ImageError
 from mattingjax.images import open_picture
 from mattingjax.images.decoding import SIXTEEN_BIT
 
-_COMPRESSION = 4  # what lossy formats make of equal channels differs by no more
-_TINY = 0.002  # as a share of the picture: what differs in no more of it is as good as the same
+_COMPRESSION = 4  # the largest difference that lossy compression leaves between equal channels
+_TINY = 0.002  # share of the pixels that may differ between pictures that count as equal
 
 
 class Numbers(NamedTuple):
-    """The numbers that a file holds, [H, W]; those of `has_colours` are indices of a palette."""
+    """The numbers that an alpha file holds.
+
+    Attributes:
+      numbers: uint8, uint16 or floating point [H, W].
+      has_colours: Whether the numbers are indices of a palette of colours.
+    """
 
     numbers: np.ndarray
     has_colours: bool = False
 
     def guess(self) -> AlphaValues | Doubt:
-        """See `guess_alpha_values`; indices tell nothing."""
+        """Guesses the meaning as `guess_alpha_values` does; that of indices is always in doubt."""
         return Doubt.AMBIGUOUS if self.has_colours else guess_alpha_values(self.numbers)
 
 
 def read_cutout(path: Path) -> tuple[np.ndarray, Numbers]:
-    """The colours of a transparent picture, and the numbers of its transparency."""
+    """Reads the colours of a transparent picture and the numbers of its transparency.
+
+    Args:
+      path: A picture file.
+
+    Returns:
+      The colours, uint8 [H, W, 3], and the numbers.
+
+    Raises:
+      ImageError: The file is missing, damaged or no picture, or has no transparency.
+    """
     image, _ = open_picture(path)
     if not image.has_transparency_data:
         raise ImageError(f'{path}: expected a transparent picture, found an opaque one')
@@ -42,14 +57,17 @@ def read_cutout(path: Path) -> tuple[np.ndarray, Numbers]:
 def read_numbers(
     path: Path, rule: AlphaValues | None = None, setting: str = 'alpha_values'
 ) -> Numbers:
-    """The numbers of a file that tell its alpha.
+    """Reads the numbers of a file that tell its alpha.
 
     Args:
       path: A picture file.
-      rule: What the numbers mean, if that is set. Of labels the grey counts before the
-        transparency, a palette of colours by its indices, and of two colours the second is 1; of
-        greys the transparency counts whatever lies below it.
-      setting: What sets the rule, for the error.
+      rule: What the numbers mean, if that is set. If they are labels, the grey has precedence over
+        the transparency, a palette counts by its indices, and 1-bit pictures hold 0 and 1. If they
+        are greys, the transparency counts, whatever the grey below it is.
+      setting: The name of the setting that gives the rule, for error messages.
+
+    Raises:
+      ImageError: The file is missing, damaged or no picture, has colours, or holds two mattes.
     """
     labels = bool(rule and rule.labels)
     image, _ = open_picture(path)
@@ -58,12 +76,12 @@ def read_numbers(
     if not image.has_transparency_data:
         return _read_grey(image, path)
     alpha = np.asarray(image.convert('RGBA'))[..., 3]
-    # A mask that was saved as RGBA by habit is opaque all over.
+    # A mask that was saved as RGBA by habit is opaque everywhere.
     if alpha.min() == 255:
         return _read_grey(image, path)
     try:
         grey = _read_grey(image, path)
-    except ImageError:  # it has colours: those of a cut-out
+    except ImageError:  # it has the colours of a cut-out
         grey = None
     if grey and labels and (grey.has_colours or grey.numbers.min() < grey.numbers.max()):
         return grey
@@ -82,26 +100,26 @@ def read_numbers(
 
 
 def _looks_like_matte(grey: np.ndarray, alpha: np.ndarray) -> bool:
-    """Whether the grey below a transparency is a matte, another one than that."""
+    """Whether the grey below a transparency is a matte of its own."""
     if _is_flat(grey) or _are_alike(grey, alpha):
         return False
     if _are_alike(grey, 255 - alpha):
         return True
-    # Where nothing is seen, colours are often black.
+    # Transparent pixels are often black whatever the picture shows.
     seen = grey[alpha > 0] if alpha.any() else grey
     low, high = seen.min(), seen.max()
-    # Photos are grey for the most part; mattes and label maps are not.
+    # Most pixels of a photo are neither dark nor bright; most of a matte or label map are.
     ends = (seen <= low + 0.1 * (high - low)) | (seen >= high - 0.1 * (high - low))
     return high > low and not _is_flat(seen) and bool(ends.mean() >= 0.7)
 
 
 def _are_alike(numbers: np.ndarray, others: np.ndarray) -> bool:
-    """Whether numbers of 8 bits differ by rounding alone, but for a few pixels."""
+    """Whether two uint8 arrays differ by no more than rounding, except in a few pixels."""
     return bool(np.mean(cv2.absdiff(numbers, others) > 8) < _TINY)
 
 
 def _is_flat(numbers: np.ndarray) -> bool:
-    """Whether numbers of 8 bits are the same all over, but for a few pixels."""
+    """Whether a uint8 array is constant, except in a few pixels."""
     return bool(np.bincount(numbers.ravel()).max() > (1 - _TINY) * numbers.size)
 
 
@@ -121,7 +139,7 @@ def _read_grey(image: Image.Image, path: Path) -> Numbers:
         return Numbers(np.ascontiguousarray(pixels[..., 0]))
     if image.mode == 'P':
         return Numbers(np.asarray(image), has_colours=True)
-    # Small differences in a dark picture may be codes: 1, 0, 0 for the person.
+    # Small differences in a dark picture may be label codes, such as (1, 0, 0) for the person.
     if pixels.max() <= 127 or np.ptp(pixels, axis=-1).max() > _COMPRESSION:
         raise ImageError(f'{path}: expected an alpha (a grey picture), found colours')
     return Numbers(np.round(pixels.mean(axis=-1)).astype(np.uint8))

@@ -1,4 +1,4 @@
-"""Datasets by the name of their layout, several as one, and what exactly they consist of.
+"""Datasets opened by the name of their layout, several as one, and the manifest of a dataset.
 
 Every dataset is a `Dataset`; reading a record may raise `RecordError`.
 """
@@ -6,20 +6,29 @@ Every dataset is a `Dataset`; reading a record may raise `RecordError`.
 from __future__ import annotations
 
 import bisect
+import csv
 import dataclasses
 import hashlib
+import io
 import itertools
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mattingjax.data.csv_list import open_csv
-from mattingjax.data.folders import FileDataset, open_cutouts, open_images, open_pairs
-from mattingjax.data.records import Dataset, Record, RecordError
+from mattingjax.data.folders import (
+    FileDataset,
+    list_some,
+    open_cutouts,
+    open_entries,
+    open_images,
+    open_pairs,
+)
+from mattingjax.data.records import Dataset, PhotoFiles, Record, RecordError
 from mattingjax.data.synthetic import SyntheticPortraits
 from mattingjax.errors import MattingError
-from mattingjax.files import hash_file
+from mattingjax.images import find_path, name_key
+from mattingjax.process.files import hash_file, read_file
 
 __all__ = [
     'KINDS',
@@ -30,14 +39,13 @@ __all__ = [
     'RecordError',
     'SyntheticPortraits',
     'create_manifest',
+    'open_csv',
     'open_dataset',
 ]
 
-# Folders of images and alphas below ROOT/SPLIT.
+# The folders of images and alphas below ROOT/SPLIT.
 LAYOUTS = {'mmnet': ('image', 'mask'), 'ppm100': ('fg', 'alpha')}
-# What lies in one folder or file.
-_OPENERS = {'rgba': open_cutouts, 'csv': open_csv}
-KINDS = (*LAYOUTS, 'folders', *_OPENERS, 'unlabelled', 'synthetic')
+KINDS = (*LAYOUTS, 'folders', 'rgba', 'csv', 'unlabelled', 'synthetic')
 
 
 def open_dataset(
@@ -53,27 +61,29 @@ def open_dataset(
     size: int = 512,
     seed: int = 0,
 ) -> Dataset:
-    """Opens a dataset; options that its kind does not know are passed over.
+    """Opens a dataset; arguments that do not concern its kind are ignored.
 
     Args:
-      kind: What lies where:
-        'mmnet': `ROOT/SPLIT/image` and `ROOT/SPLIT/mask`.
-        'ppm100': `ROOT/SPLIT/fg` and `ROOT/SPLIT/alpha`.
-        'folders': the folders `images` and `alphas`.
-        'rgba': cut-outs, transparent pictures in the folder `root`: records without `image`.
-        'csv': the file `root` with columns `image` and `alpha`, paths relative to it.
+      kind: The layout of the dataset:
+        'mmnet': images in `ROOT/SPLIT/image`, alphas in `ROOT/SPLIT/mask`.
+        'ppm100': images in `ROOT/SPLIT/fg`, alphas in `ROOT/SPLIT/alpha`.
+        'folders': images and alphas in the folders `images` and `alphas`.
+        'rgba': cut-outs, that is transparent pictures, in the folder `root`: records without
+          `image`.
+        'csv': a CSV file `root` that lists the files, as `open_csv` reads it.
         'unlabelled': pictures in the folder `root`: records without `alpha`.
-        'synthetic': see `SyntheticPortraits`.
-      root: Folder or CSV file.
-      split: Folder of the layouts: 'train', 'test', 'val' or another.
-      images: Folder of the images, relative to `root`.
-      alphas: Folder of the alphas, likewise.
-      allow_unmatched: Whether what has no counterpart is left out with a warning, and no error.
-      alpha_values: What the alphas' numbers mean; see
-        `mattingjax.data.alpha_values.parse_alpha_values`.
+        'synthetic': `SyntheticPortraits` of `count`, `size` and `seed`.
+      root: The dataset's folder or CSV file.
+      split: The sub-folder of 'mmnet' and 'ppm100': 'train', 'test', 'val' or another.
+      images: The folder of images of 'folders', relative to `root`.
+      alphas: The folder of alphas of 'folders', relative to `root`.
+      allow_unmatched: Whether an image without an alpha, or an alpha without an image, is left out
+        with a warning instead of being an error.
+      alpha_values: What the numbers in alpha files mean, as `alpha_values.parse_alpha_values`
+        reads it.
       count: Number of synthetic portraits.
-      size: Their side in pixels.
-      seed: Which ones.
+      size: Side of the synthetic portraits in pixels.
+      seed: Random seed of the synthetic portraits.
 
     Raises:
       MattingError: The kind is unknown, a folder or file is missing or holds nothing, images and
@@ -88,12 +98,61 @@ def open_dataset(
     root = Path(root)
     if kind == 'unlabelled':
         return open_images(root)
-    if kind in _OPENERS:
-        return _OPENERS[kind](root, alpha_values)
+    if kind == 'rgba':
+        return open_cutouts(root, alpha_values)
+    if kind == 'csv':
+        return open_csv(root, alpha_values)
     if kind in LAYOUTS:
         root /= split
         images, alphas = LAYOUTS[kind]
     return open_pairs(root / images, root / alphas, allow_unmatched, alpha_values)
+
+
+def open_csv(path: Path, alpha_values: str = 'auto') -> FileDataset:
+    """Reads a list with a header line: columns `image` and, unless unlabelled, `alpha`.
+
+    Paths are relative to the CSV file. Other columns are ignored. Records come in the order of the
+    lines and have the names of the images.
+
+    Args:
+      path: A CSV file, comma-separated, UTF-8.
+      alpha_values: What the numbers in alpha files mean, as `alpha_values.parse_alpha_values`
+        reads it.
+
+    Raises:
+      MattingError: The file cannot be read, has no column `image` or no line, a line lacks a value,
+        files are missing, or the alphas' numbers do not tell what they mean.
+    """
+    try:
+        with io.StringIO(read_file(path).decode('utf-8-sig'), newline='') as file:
+            reader = csv.DictReader(file)
+            columns = reader.fieldnames or []
+            if 'image' not in columns:
+                found = list_some(columns) or 'nothing'
+                raise MattingError(f'{path}: expected columns image and alpha, found {found}')
+            has_alpha = 'alpha' in columns
+            entries = tuple(_read_line(row, reader, has_alpha, path) for row in reader)
+    except OSError as error:
+        raise MattingError(f'{path}: cannot be read ({error.strerror})') from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise MattingError(f'{path}: expected a CSV file in UTF-8 ({error})') from error
+    if not entries:
+        raise MattingError(f'{path}: lists no image')
+    missing = [
+        file for entry in entries for file in entry.files.values() if not os.path.isfile(file)
+    ]
+    if missing:
+        raise MattingError(f'{path}: {len(missing)} files are missing ({list_some(missing)})')
+    return open_entries(entries, alpha_values)
+
+
+def _read_line(row: dict, reader: csv.DictReader, has_alpha: bool, path: Path) -> PhotoFiles:
+    files = {}
+    for column in ('image', 'alpha') if has_alpha else ('image',):
+        if not row[column]:
+            raise MattingError(f'{path}: line {reader.line_num} has no {column}')
+        files[column] = find_path(path.parent / row[column])
+    return PhotoFiles(name_key(files['image'].stem), files)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +172,11 @@ class ConcatDataset:
 
 
 def describe_records(dataset: Dataset) -> tuple[bool, bool]:
-    """Whether any record lacks an alpha, and whether any is a cut-out without a background."""
+    """Tells whether any record lacks an alpha, and whether any is a cut-out without a background.
+
+    Args:
+      dataset: Any dataset of this package.
+    """
     if isinstance(dataset, ConcatDataset):
         parts = [describe_records(part) for part in dataset.parts]
         lacks_alpha, has_cutouts = (any(found) for found in zip(*parts, strict=True))
@@ -125,14 +188,14 @@ def describe_records(dataset: Dataset) -> tuple[bool, bool]:
 
 
 def create_manifest(dataset: Dataset) -> dict[str, Any]:
-    """What a dataset consists of, so that a run can be repeated on the same data.
+    """Describes a dataset so that a training can be repeated on the same data.
 
     Args:
-      dataset: Of this module.
+      dataset: Any dataset of this package.
 
     Returns:
-      JSON types: `kind` and number of `records`; of files their common folder `root`, the `sha256`
-      of each and `digest`, one of all of them, their names and the order in which they make
+      JSON types: `kind` and the number of `records`; for datasets of files also their common folder
+      `root`, the `sha256` of each file, and a `digest` of all hashes, names and the order of the
       records, which does not depend on `root`.
 
     Raises:

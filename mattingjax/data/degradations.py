@@ -1,4 +1,4 @@
-"""What light, lenses, sensors and compression do to a photo; the alpha changes only with blur."""
+"""Degradations of photos by light, lens, sensor and compression; only blur changes the alpha."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ _LEVELS = np.arange(256) / 255
 
 @dataclasses.dataclass(frozen=True)
 class ColourJitter:
-    """Changes the colours, each pixel alike: one matrix, then one curve per channel.
+    """Changes the colours of all pixels by one matrix, then by one curve per channel.
+
+    All changes are drawn uniformly.
 
     Attributes:
-      hue: The largest turn about the grey axis, as a share of the full circle.
-      saturation: The factor on the distance to grey is in [1 − saturation, 1 + saturation].
-      gain: So is each channel's own factor: the white balance.
-      brightness: So is the factor on all.
-      contrast: So is the factor on the distance to mid-grey.
-      gamma: The exponent is in [1 / (1 + gamma), 1 + gamma], drawn evenly in its logarithm.
+      hue: The largest rotation about the grey axis, as a share of the full circle.
+      saturation: The distance to grey is multiplied by 1 − saturation to 1 + saturation.
+      gain: Each channel is multiplied by 1 − gain to 1 + gain, which changes the white balance.
+      brightness: All channels are multiplied by 1 − brightness to 1 + brightness.
+      contrast: The distance to mid-grey is multiplied by 1 − contrast to 1 + contrast.
+      gamma: The exponent is 1 / (1 + gamma) to 1 + gamma, its logarithm drawn uniformly.
     """
 
     hue: float = 0.02
@@ -54,10 +56,10 @@ class ColourJitter:
 
 @dataclasses.dataclass(frozen=True)
 class LightGradient:
-    """Light that falls off across the picture, in any direction.
+    """Multiplies the colours by a linear gradient of light, in a random direction.
 
     Attributes:
-      strength: The largest change of the factor on the colours between centre and border.
+      strength: The largest change of the factor between the centre, where it is 1, and a side.
     """
 
     strength: float = 0.2
@@ -78,7 +80,7 @@ class LightGradient:
 
 @dataclasses.dataclass(frozen=True)
 class DefocusBlur:
-    """A Gaussian blur of the photo; its true alpha is blurred with it.
+    """Blurs the photo and its true alpha with a Gaussian.
 
     Attributes:
       sigma: The largest standard deviation, as a share of the shorter side.
@@ -98,10 +100,10 @@ class DefocusBlur:
 
 @dataclasses.dataclass(frozen=True)
 class MotionBlur:
-    """The camera moves along a straight line; the true alpha is blurred with the photo.
+    """Blurs the photo and its true alpha along a straight line, as a moving camera does.
 
     Attributes:
-      length: The longest way, as a share of the shorter side.
+      length: The largest length of the line, as a share of the shorter side.
     """
 
     length: float = 0.03
@@ -119,14 +121,15 @@ class MotionBlur:
 
 @dataclasses.dataclass(frozen=True)
 class CameraNoise:
-    """Photon and read-out noise of a sensor.
+    """Adds the shot and read noise of a sensor.
 
-    In linear light x in [0, 1] the variance is shot · x + read. The noise is carried over to the
-    sRGB values to first order: its deviation is multiplied by the slope of the sRGB curve.
+    In linear light x in [0, 1] the variance is shot · x + read. It is converted to sRGB values to
+    first order: the standard deviation is multiplied by the slope of the sRGB curve.
 
     Attributes:
-      shot: Range of the shot noise, drawn evenly in its logarithm. The read noise follows from it
-        as in real cameras: log read = 2.18 log shot + 1.20, give or take a normal of 0.26.
+      shot: Range of the shot noise, whose logarithm is drawn uniformly. The read noise follows from
+        it as in real cameras: log read is normally distributed with mean 2.18 log shot + 1.20 and
+        standard deviation 0.26.
 
     References:
       Brooks et al., Unprocessing Images for Learned Raw Denoising
@@ -138,7 +141,7 @@ class CameraNoise:
     def __call__(self, record: Record, rng: np.random.Generator) -> Record:
         log_shot = rng.uniform(*np.log(self.shot))
         read = math.exp(2.18 * log_shot + 1.20 + rng.normal(0, 0.26))
-        dark = _LEVELS <= 0.04045  # where the sRGB curve is straight
+        dark = _LEVELS <= 0.04045  # where the sRGB curve is linear
         linear = np.where(dark, _LEVELS / 12.92, ((_LEVELS + 0.055) / 1.055) ** 2.4)
         slope = 1.055 / 2.4 * np.maximum(linear, 1e-3) ** (1 / 2.4 - 1)
         slope = np.where(dark, 12.92, slope)
@@ -157,7 +160,7 @@ class JpegCompression:
     """Compresses the photo as JPEG and decodes it again.
 
     Attributes:
-      quality: Range of the quality, from 1 to 100, both ends included.
+      quality: Range of the JPEG quality, within 1 to 100, both ends included.
     """
 
     quality: tuple[int, int] = (40, 95)
@@ -177,7 +180,7 @@ class JpegCompression:
 def _change(
     record: Record, function: Callable[[np.ndarray], np.ndarray], with_alpha: bool = False
 ) -> Record:
-    """Applies a function to the image; the true foreground is then no longer known."""
+    """Applies a function to the image, after which the true foreground is no longer known."""
     if 'image' not in record:
         raise MattingError(f'{record.get("name", "record")}: a cut-out needs a background first')
     changed = {name: value for name, value in record.items() if name != 'foreground'}
@@ -195,9 +198,9 @@ def _turn_hue(angle: float) -> np.ndarray:
 
 
 def _line(length: float, angle: float) -> np.ndarray:
-    """A line through the centre as a kernel of sum 1: float32, its side odd."""
+    """Makes a kernel of a line through the centre, of sum 1 and odd side: float32 [n, n]."""
     radius = math.ceil(length / 2)
-    # Points along the line, each shared out among the four pixels around it.
+    # Each point of the line is distributed over the four pixels around it.
     points = np.linspace(-length / 2, length / 2, 4 * radius + 1)
     x, y = radius + points * math.cos(angle), radius + points * math.sin(angle)
     grid = np.arange(2 * radius + 1)[:, None]

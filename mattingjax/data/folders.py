@@ -1,4 +1,4 @@
-"""Datasets that lie in files: images, their alphas beside them, or transparent cut-outs."""
+"""Datasets of files: images with or without alphas, and transparent cut-outs."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from mattingjax.images.compositing import Background, composite
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class FileDataset:
-    """Records that lie in files, opened when they are asked for.
+    """A dataset of files, which are opened when their record is asked for.
 
-    A record has `name`, and of `image`, `alpha`, `pred_alpha` (float32 [H, W] in [0, 1]) and
-    `trimap` (float32 [H, W] of 0, 0.5 and 1) what it has files of. A cut-out with a background has
-    `image` and `alpha`, one without has `foreground` and `alpha`.
+    A record has a `name` and, as far as there are files, `image`, `alpha`, `pred_alpha` (float32
+    [H, W] in [0, 1]) and `trimap` (float32 [H, W] of 0, 0.5 and 1). A cut-out has `foreground` and
+    `alpha`, or `image` and `alpha` if it has a background.
 
     Attributes:
-      entries: The records' files.
-      alphas: How the true alphas are read, those of cut-outs too.
-      predictions: How the predicted ones are.
+      entries: The files of each record.
+      alphas: Reads the true alphas, also those of cut-outs.
+      predictions: Reads the predicted alphas.
     """
 
     entries: tuple[PhotoFiles, ...]
@@ -60,7 +60,7 @@ class FileDataset:
             raise RecordError(str(error)) from error
 
     def __repr__(self) -> str:
-        # The folder may have moved since.
+        # Without the folders, which may have moved when a training resumes.
         names = '\n'.join(file.name for entry in self.entries for file in entry.files.values())
         digest = hashlib.sha256(names.encode(errors='surrogateescape')).hexdigest()
         return f'FileDataset({len(self)} records, names {digest[:12]})'
@@ -95,14 +95,24 @@ class FileDataset:
 
 
 def check_size(path: Path, size: tuple[int, int], other: Path, expected: tuple[int, int]) -> None:
-    """Raises ImageError unless a picture has the size (height, width) of the other."""
+    """Raises ImageError unless two pictures have the same size.
+
+    Args:
+      path: The picture that the error is about.
+      size: Its height and width in pixels.
+      other: The picture whose size is expected.
+      expected: Height and width of `other` in pixels.
+    """
     if size != expected:
         found, wanted = (f'{width}x{height}' for height, width in (size, expected))
         raise ImageError(f'{path}: expected the size of {other}, {wanted}, got {found}')
 
 
 def open_images(folder: Path) -> FileDataset:
-    """Every picture in a folder and below it, without alphas: unlabelled photos, or backgrounds.
+    """Opens all pictures in a folder and below it as photos without alphas, or as backgrounds.
+
+    Args:
+      folder: The folder of the pictures.
 
     Raises:
       MattingError: The folder is missing or holds no picture.
@@ -113,12 +123,12 @@ def open_images(folder: Path) -> FileDataset:
 
 
 def open_cutouts(folder: Path, alpha_values: str = 'auto') -> FileDataset:
-    """Every picture in a folder and below it as a cut-out: its colours and its transparency.
+    """Opens all pictures in a folder and below it as cut-outs.
 
     Args:
-      folder: Where they lie.
-      alpha_values: What the transparency's numbers mean; see
-        `mattingjax.data.alpha_values.parse_alpha_values`.
+      folder: The folder of transparent pictures.
+      alpha_values: What the numbers in the transparency mean, as `alpha_values.parse_alpha_values`
+        reads it.
 
     Raises:
       MattingError: The folder is missing or holds no picture, or the numbers do not tell what they
@@ -132,15 +142,15 @@ def open_cutouts(folder: Path, alpha_values: str = 'auto') -> FileDataset:
 def open_pairs(
     images: Path, alphas: Path, allow_unmatched: bool = False, alpha_values: str = 'auto'
 ) -> FileDataset:
-    """Images and alphas of the same names; see `match_pairs`.
+    """Opens images and alphas that have the same names, as `match_pairs` matches them.
 
     Args:
       images: Folder of the images.
       alphas: Folder of their alphas.
-      allow_unmatched: Whether a picture without its counterpart is left out, with a warning,
-        instead of being an error.
-      alpha_values: What the alphas' numbers mean; see
-        `mattingjax.data.alpha_values.parse_alpha_values`.
+      allow_unmatched: Whether an image without an alpha, or an alpha without an image, is left out
+        with a warning instead of being an error.
+      alpha_values: What the numbers in alpha files mean, as `alpha_values.parse_alpha_values`
+        reads it.
 
     Raises:
       MattingError: The folders do not match, or the alphas' numbers do not tell what they mean.
@@ -152,16 +162,16 @@ def open_pairs(
 def open_entries(
     entries: Sequence[PhotoFiles], alpha_values: str = 'auto', prediction_values: str = 'auto'
 ) -> FileDataset:
-    """The dataset of such records.
+    """Opens a dataset of given files.
 
     Args:
-      entries: The records' files.
-      alpha_values: What the true alphas' numbers mean; see
-        `mattingjax.data.alpha_values.parse_alpha_values`.
-      prediction_values: What the predicted ones' numbers mean; with 'auto' they are greys.
+      entries: The files of each record.
+      alpha_values: What the numbers in true alphas mean, as `alpha_values.parse_alpha_values`
+        reads it.
+      prediction_values: What the numbers in predicted alphas mean; with 'auto' they are greys.
 
     Raises:
-      MattingError: A setting is none, or the alphas' numbers do not tell what they mean.
+      MattingError: A setting is invalid, or the alphas' numbers do not tell what they mean.
     """
 
     def list_files(what: str) -> list[Path]:
@@ -176,17 +186,21 @@ def open_entries(
 
 
 def match_pairs(images: Path, alphas: Path, allow_unmatched: bool = False) -> list[PhotoFiles]:
-    """Images and alphas of the same names, extensions aside; both folders with all below them.
+    """Matches images and alphas, in two folders and below them, by their names without extension.
 
-    Names are those of the files; where two files of a folder share one, the path below the folder.
+    Where two files of a folder have the same name, files are matched by their paths in the folder.
 
     Args:
       images: Folder of the images.
       alphas: Folder of their alphas.
-      allow_unmatched: See `open_pairs`.
+      allow_unmatched: Whether an image without an alpha, or an alpha without an image, is left out
+        with a warning instead of being an error.
+
+    Returns:
+      The files of each record, sorted by name.
 
     Raises:
-      MattingError: A folder is missing or holds no picture, two pictures have one name, or a
+      MattingError: A folder is missing or holds no picture, two pictures have the same name, or a
         picture has no counterpart.
     """
     image_files, alpha_files = _find(images, alphas), _find(alphas, images)
@@ -203,7 +217,7 @@ def match_pairs(images: Path, alphas: Path, allow_unmatched: bool = False) -> li
 
 
 def describe_clash(path: Path, other: Path) -> str:
-    """The line about two pictures that have one name."""
+    """The error message about two pictures that have the same name."""
     aside = 'extensions aside'
     if name_key(path.stem) == name_key(other.stem) and path.stem != other.stem:
         aside = 'extensions and how Unicode composes letters aside'
@@ -211,7 +225,12 @@ def describe_clash(path: Path, other: Path) -> str:
 
 
 def list_some(items: Iterable[object], limit: int = 3) -> str:
-    """The first few of many, for a message of one line."""
+    """Lists the first items of many in a message: 'a, b, c and 5 more'.
+
+    Args:
+      items: The items; their texts are listed.
+      limit: How many are named.
+    """
     names = [str(item) for item in items]
     more = f' and {len(names) - limit} more' if len(names) > limit else ''
     return ', '.join(names[:limit]) + more
@@ -249,7 +268,7 @@ def _by_name(paths: list[Path], folder: Path, by_path: bool) -> dict[str, Path]:
 def _describe_unmatched(
     images: Path, alphas: Path, first: dict[str, Path], second: dict[str, Path]
 ) -> str:
-    """One line about what has no counterpart; empty if everything has."""
+    """The error message about pictures without a counterpart; '' if there are none."""
     parts = []
     for kind, other, folder, own, others in (
         ('images', 'alpha', images, first, second),

@@ -1,4 +1,4 @@
-"""Geometric transforms: image, alpha and foreground of a record always move together."""
+"""Geometric transforms, which move image, alpha and foreground of a record together."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ from mattingjax.errors import MattingError
 from mattingjax.images import resize
 from mattingjax.images.compositing import to_uint8
 
-Picture = Callable[[np.ndarray], np.ndarray]
+_PixelFunction = Callable[[np.ndarray], np.ndarray]
 
 _FIELDS = ('image', 'alpha', 'foreground')
-# A person's width at the lower border over the largest: more than shoes that touch it.
+# A person is cut off by the lower border if their width there is at least this share of their
+# largest width; shoes that touch the border are narrower.
 _CUT = 0.3
-_VISIBLE = 2 / 255  # an alpha up to this may go on beyond the border
+_VISIBLE = 2 / 255  # where an alpha at the border is higher, the border cuts the person off
 
 
 def record_size(record: Record) -> tuple[int, int]:
-    """Height and width in pixels of a record, be it a photo or a cut-out."""
+    """The height and width of a record, a photo or a cut-out, in pixels."""
     return record['image' if 'image' in record else 'foreground'].shape[:2]
 
 
 @dataclasses.dataclass(frozen=True)
 class RandomResize:
-    """Resizes to about a square, or so that it covers one.
+    """Resizes to `size` times a random factor.
 
     Attributes:
-      size: Side of the square in pixels.
-      scale: Range of the factor on it, at least 1 if a crop of the size is to follow.
-      step: The factor is a whole number of these away from the least; None for any factor.
-      keep_aspect: Whether the short side gets the size and the long one follows; otherwise both
-        sides do, each with a factor of its own.
+      size: Size before the factor, in pixels.
+      scale: Range of the factor; its lower end is at least 1 if a crop of `size` follows.
+      step: The factor is the lower end plus a random multiple of `step`; None allows any factor.
+      keep_aspect: Whether the short side gets the new size and the long side follows. Otherwise
+        both sides get it, with a factor for each.
     """
 
     size: int
@@ -63,7 +64,11 @@ class RandomResize:
 
 @dataclasses.dataclass(frozen=True)
 class RandomCrop:
-    """Cuts out a square of `size` pixels, anywhere."""
+    """Cuts out a square at a random place.
+
+    Attributes:
+      size: Side of the square in pixels.
+    """
 
     size: int
 
@@ -76,17 +81,17 @@ class RandomCrop:
 
 
 def flip(record: Record, rng: np.random.Generator) -> Record:
-    """Left becomes right."""
+    """Mirrors a record, so that left becomes right."""
     del rng
     return _select(record, lambda picture: cv2.flip(picture, 1))
 
 
 @dataclasses.dataclass(frozen=True)
 class RandomRotation:
-    """Turns the picture about its centre and enlarges it until no corner is empty.
+    """Rotates about the centre and enlarges until no corner is empty.
 
     Attributes:
-      degrees: The largest angle, to either side.
+      degrees: The largest angle in degrees, in either direction.
     """
 
     degrees: float = 15.0
@@ -104,13 +109,14 @@ class RandomRotation:
 class CloseUp:
     """Cuts out the head and some of what is below it, as a portrait shows it.
 
-    The crown is where the alpha begins. Records without alpha, and empty ones, stay as they are,
-    and so do people whom the lower border cuts off, not only touches: how long they are is not
-    known, and of a portrait a forehead would be left.
+    The top of the head is where the alpha begins. A record without an alpha, or with an empty one,
+    stays as it is. So does one whose person the lower border cuts off: their full height is not
+    known, and a portrait would be cut down to the forehead.
 
     Attributes:
-      scale: Range of the cut's height, as a share of the person's; drawn evenly in its logarithm.
-      aspect: Range of its width over its height, likewise.
+      scale: Range of the close-up's height, as a share of the person's; its logarithm is drawn
+        uniformly.
+      aspect: Range of the close-up's width over its height; its logarithm is drawn uniformly.
     """
 
     scale: tuple[float, float] = (0.2, 0.7)
@@ -145,19 +151,19 @@ class CloseUp:
 
 @dataclasses.dataclass(frozen=True)
 class RandomAffine:
-    """Scale, rotation, shear and translation in one step, straight to the size asked for.
+    """Scales, rotates, shears and moves in one step, and resamples to the final size.
 
-    No pixel is invented. Of a photo nothing beyond its border is ever seen: it is enlarged as far
-    as that needs. A cut-out may lie free, but not so that the cut through a person at its border
-    is seen.
+    The square never shows anything beyond the border of a photo, which is enlarged as far as that
+    takes. It may show what is beyond a cut-out, which is transparent, except at a border that cuts
+    the person off.
 
     Attributes:
       size: Side of the square that comes out, in pixels.
-      scale: Range of the factor, drawn evenly in its logarithm. At 1 the square holds the whole
-        picture; with `keep_aspect` as much of it as a square can.
-      degrees: The largest rotation, to either side.
+      scale: Range of the scale, whose logarithm is drawn uniformly. At 1 the square holds the whole
+        picture, or with `keep_aspect` the largest square in it.
+      degrees: The largest rotation in degrees, in either direction.
       shear: The largest shear along either axis, as a tangent.
-      keep_aspect: Whether the picture keeps its proportions; otherwise it is squeezed to a square.
+      keep_aspect: Whether the picture keeps its aspect ratio instead of being resized to a square.
     """
 
     size: int
@@ -177,7 +183,7 @@ class RandomAffine:
         matrix = np.diag(view / scale / self.size) @ turn
 
         starts, ends = _closed_sides(record)
-        # Half of what the square shows at most, along x and y.
+        # Half the width and height of the square's bounding box in the picture.
         reach = np.abs(matrix).sum(1) * self.size / 2
         excess = np.where(starts & ends, 2 * reach / sides, 0).max()
         if excess > 1:
@@ -189,14 +195,20 @@ class RandomAffine:
 
 
 def resize_record(record: Record, height: int, width: int) -> Record:
-    """Resizes as `mattingjax.inference.Predictor` does: by area both ways."""
+    """Resizes a record as `mattingjax.inference.Predictor` resizes a photo: by area both ways.
+
+    Args:
+      record: A photo or a cut-out.
+      height: New height in pixels.
+      width: New width in pixels.
+    """
     if record_size(record) == (height, width):
         return record
     return _resample(record, lambda picture: resize(picture, height, width, cv2.INTER_AREA))
 
 
 def _clip(start: float, length: float, end: int) -> tuple[int, int]:
-    """Whole numbers from start on, at least 16 of them where there are as many, within [0, end]."""
+    """The bounds of a range within [0, end], widened to at least 16 pixels where that fits."""
     first = min(max(0, round(start)), max(0, end - 16))
     return first, min(end, max(round(start + length), first + 16))
 
@@ -206,7 +218,7 @@ def _rotation(angle: float) -> np.ndarray:
 
 
 def _closed_sides(record: Record) -> tuple[np.ndarray, np.ndarray]:
-    """Beyond which sides nothing may be seen: (left, upper) and (right, lower), two bools each."""
+    """Whether nothing may be shown beyond the left and upper, and the right and lower, sides."""
     if 'image' in record:
         return np.array([True, True]), np.array([True, True])
     alpha = record['alpha'] > _VISIBLE
@@ -217,17 +229,23 @@ def _closed_sides(record: Record) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _warp(record: Record, matrix: np.ndarray, offset: np.ndarray, size: tuple[int, int]) -> Record:
-    """Fills a picture of `size` (height, width): its point p is the record's matrix · p + offset.
+    """Warps a record so that its point matrix · p + offset becomes the point p of the result.
 
-    Points are (x, y) in pixels from the upper left corner. Where the record has more pixels than
-    the result, it is first reduced by area: the warp alone would leave most of them out.
+    Where the record has more pixels than the result, it is first reduced by area, because the warp
+    alone would skip most of them.
+
+    Args:
+      record: A photo or a cut-out.
+      matrix: [2, 2], for points (x, y) in pixels from the upper left corner.
+      offset: [2], in pixels.
+      size: Height and width of the result in pixels.
     """
     height, width = record_size(record)
     sides = np.array([width, height])
     reduced = np.maximum(1, np.round(sides / np.maximum(1, np.hypot(*matrix.T)))).astype(int)
     scale = reduced / sides
     matrix, offset = matrix * scale[:, None], offset * scale
-    offset = offset + matrix.sum(1) / 2 - 0.5  # OpenCV counts from the centre of the first pixel.
+    offset = offset + matrix.sum(1) / 2 - 0.5  # OpenCV counts from the first pixel's centre
     coefficients = np.column_stack([matrix, offset])
 
     def warp(picture: np.ndarray) -> np.ndarray:
@@ -242,15 +260,15 @@ def _warp(record: Record, matrix: np.ndarray, offset: np.ndarray, size: tuple[in
     return _resample(record, warp)
 
 
-def _select(record: Record, function: Picture) -> Record:
-    """Applies what only picks pixels."""
+def _select(record: Record, function: _PixelFunction) -> Record:
+    """Applies a function that only picks pixels."""
     return record | {name: function(record[name]) for name in _FIELDS if name in record}
 
 
-def _resample(record: Record, function: Picture) -> Record:
-    """Applies what averages pixels, the colours of a cut-out weighted by its alpha.
+def _resample(record: Record, function: _PixelFunction) -> Record:
+    """Applies a function that averages pixels, the colours of a cut-out weighted by its alpha.
 
-    Else the colours of transparent pixels, which may be anything, would bleed into its edges.
+    Unweighted, the arbitrary colours of transparent pixels would bleed into the edges.
     """
     moved = dict(record)
     if 'image' in record:

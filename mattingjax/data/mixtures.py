@@ -1,4 +1,4 @@
-"""Which record comes when: shuffled anew in each epoch, and from several datasets in proportion."""
+"""The order of the records in training: shuffled in each epoch, or mixed from several datasets."""
 
 from __future__ import annotations
 
@@ -17,23 +17,25 @@ from mattingjax.errors import MattingError
 
 @dataclasses.dataclass(frozen=True)
 class MixedDataset(ConcatDataset):
-    """Several datasets of which a pipeline draws in given proportions.
+    """Several datasets from which a pipeline draws in given proportions.
 
-    By number it is the one after another. In a pipeline each is shuffled and repeated by itself;
-    an epoch has as many examples as all have records.
+    Indexed, it is a `ConcatDataset`. In a pipeline each part is shuffled and repeated on its own.
 
     Attributes:
-      weights: One for each part, over 0; only their ratios count.
+      weights: How often records of each part come, over 0; only the ratios count.
     """
 
     weights: tuple[float, ...]
 
 
 def mix_datasets(parts: Sequence[tuple[Dataset, float]]) -> MixedDataset:
-    """Datasets with their weights, as one that `create_pipeline` draws from in proportion.
+    """Makes one dataset of several, from which `create_pipeline` draws in proportion.
+
+    Args:
+      parts: Each dataset with its weight, over 0; only the ratios of the weights count.
 
     Raises:
-      MattingError: There is no part, or one has no records or a weight that is not over 0.
+      MattingError: There is no part, or a part has no records or a weight that is not over 0.
     """
     if not parts:
         raise MattingError('mixture: expected at least one dataset, got none')
@@ -46,17 +48,15 @@ def mix_datasets(parts: Sequence[tuple[Dataset, float]]) -> MixedDataset:
     return MixedDataset(datasets, weights)
 
 
-def create_order(dataset: Dataset, seed: int, shuffle: bool, epochs: int | None) -> Any:
-    """The numbers of the records in the order in which they come.
+def create_order(dataset: Dataset, seed: int) -> Any:
+    """Draws the order in which the records come, epoch after epoch without an end.
 
     Args:
-      dataset: One dataset, or several from `mix_datasets`.
-      seed: Of the order, at least 0.
-      shuffle: Whether it is random.
-      epochs: How often each record comes, in a mixture on average; None for no end.
+      dataset: Any dataset; one of `mix_datasets` is drawn from in proportion.
+      seed: Random seed of the order, at least 0.
 
     Returns:
-      A `grain.MapDataset` of integers.
+      A `grain.MapDataset` of the records' numbers.
     """
     grain = import_grain()
     parts = dataset.parts if isinstance(dataset, MixedDataset) else (dataset,)
@@ -65,16 +65,15 @@ def create_order(dataset: Dataset, seed: int, shuffle: bool, epochs: int | None)
     for part, part_seed in zip(parts, seeds, strict=True):
         order = grain.MapDataset.range(start, start + len(part))
         start += len(part)
-        # Not the seed itself: Grain's epoch 1 of seed 0 has the order of epoch 0 of seed 1.
-        orders.append(order.shuffle(int(part_seed)) if shuffle else order)
+        # Not `seed` itself: Grain's epoch 1 of seed 0 has the order of epoch 0 of seed 1.
+        orders.append(order.shuffle(int(part_seed)).repeat())
     if not isinstance(dataset, MixedDataset):
-        return orders[0].repeat(epochs)
-    mixture = grain.MapDataset.mix([order.repeat() for order in orders], dataset.weights)
-    return mixture if epochs is None else mixture[: epochs * len(dataset)]
+        return orders[0]
+    return grain.MapDataset.mix(orders, dataset.weights)
 
 
 def import_grain() -> ModuleType:
-    """The package grain, without its remark on the profiler of older versions of jaxlib."""
+    """Imports the package grain without its warning about the profiler of older jaxlibs."""
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)
     try:

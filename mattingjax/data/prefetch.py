@@ -1,4 +1,4 @@
-"""Batches on their way to the accelerator."""
+"""Sends batches to the accelerator before they are needed."""
 
 from __future__ import annotations
 
@@ -9,52 +9,43 @@ import jax
 
 from mattingjax.data.pipeline import PIXELS, Batch, Pipeline
 
+_AHEAD = 2  # batches that are on the accelerator or on their way there
+
 
 class DevicePrefetch(Iterator[Batch]):
     """Sends the next batches to the accelerator while it works on this one.
 
     Args:
-      pipeline: Where they come from.
-      sharding: How the pixels are laid out over devices, which share out a batch evenly; None for
-        the default device. On several hosts a batch is made of the part that each one has.
-      size: How many batches are on their way or there.
+      pipeline: The batches.
+      sharding: How the examples of a batch are distributed over devices; None puts them all on the
+        default device. With several hosts, each contributes its part of a batch.
     """
 
-    def __init__(
-        self, pipeline: Pipeline, sharding: jax.sharding.Sharding | None = None, size: int = 2
-    ):
-        self._pipeline, self._sharding, self._size = pipeline, sharding, size
+    def __init__(self, pipeline: Pipeline, sharding: jax.sharding.Sharding | None):
+        self._pipeline, self._sharding = pipeline, sharding
         self._sent: collections.deque[tuple[Batch, dict[str, int]]] = collections.deque()
         self._state = pipeline.get_state()
-        self.steps = pipeline.steps
 
     def __next__(self) -> Batch:
         """The next batch; `image`, `alpha` and `trimap` are arrays of JAX."""
         self.fill()
-        if not self._sent:
-            raise StopIteration
         batch, self._state = self._sent.popleft()
         return batch
 
     def peek(self) -> Batch:
-        """The batch that `__next__` will give; StopIteration if there is none."""
+        """The batch that `__next__` will return."""
         self.fill()
-        if not self._sent:
-            raise StopIteration
         return self._sent[0][0]
 
     def fill(self) -> None:
-        """Sends the next batches; `__next__` does so itself. Raises what reading them raises."""
-        while len(self._sent) < self._size:
-            try:
-                batch = next(self._pipeline)
-            except StopIteration:
-                break
+        """Sends the next batches, as `__next__` does itself; raises what reading them raises."""
+        while len(self._sent) < _AHEAD:
+            batch = next(self._pipeline)
             self._sent.append((self._send(batch), self._pipeline.get_state()))
 
     @property
     def unreadable(self) -> list[str]:
-        """As the pipeline's, batches that are on their way included."""
+        """Error messages of the pipeline's unreadable records, also in batches not returned yet."""
         return self._pipeline.unreadable
 
     def _send(self, batch: Batch) -> Batch:
@@ -67,15 +58,15 @@ class DevicePrefetch(Iterator[Batch]):
         }
 
     def get_state(self) -> dict[str, int]:
-        """As the pipeline's, after the last batch that was given out, not sent."""
+        """The pipeline's state after the last batch that was returned here, not sent ahead."""
         return self._state
 
     def set_state(self, state: dict[str, int]) -> None:
-        """As the pipeline's."""
+        """Continues where another pipeline was; see `Pipeline.set_state`."""
         self._pipeline.set_state(state)
         self._sent.clear()
         self._state = self._pipeline.get_state()
 
     def close(self) -> None:
-        """As the pipeline's; batches on their way are dropped."""
+        """Ends the pipeline's workers and drops the batches that were sent ahead."""
         self.set_state(self._state)

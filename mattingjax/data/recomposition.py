@@ -1,9 +1,8 @@
-"""People on other backgrounds: foreground colours, new light, a random background."""
+"""Recomposition: the person of a photo before a random background, in another light."""
 
 from __future__ import annotations
 
 import dataclasses
-import threading
 
 import cv2
 import numpy as np
@@ -12,12 +11,7 @@ from mattingjax.data.degradations import ColourJitter, LightGradient
 from mattingjax.data.records import Dataset, Record
 from mattingjax.errors import MattingError
 from mattingjax.images import resize
-from mattingjax.images.compositing import composite, estimate_foreground, to_uint8
-
-ESTIMATIONS = ('blur_fusion', 'multilevel', 'none')
-
-# pymatting's loops are parallel; not every threading layer of Numba may be entered twice.
-_ONE_AT_A_TIME = threading.Lock()
+from mattingjax.images.compositing import composite, to_uint8
 
 _JITTER = ColourJitter(
     hue=0.01, saturation=0.2, gain=0.06, brightness=0.15, contrast=0.15, gamma=0.15
@@ -27,33 +21,27 @@ _LIGHT = LightGradient(0.2)
 
 @dataclasses.dataclass(frozen=True)
 class Recompose:
-    """Puts the person on a random part of a random background, in light of its own.
+    """Puts the person before a random part of a random background.
 
-    A cut-out (a record without an image) always gets a background, a photo with the probability
-    given. A photo without alpha stays as it is.
+    A cut-out (a record without an image) always gets a background, a photo with the given
+    probability. A photo without an alpha stays as it is. Foreground colours that the record does
+    not know are estimated by `blur_fusion`.
 
     Attributes:
-      backgrounds: Records with an `image`.
-      probability: That a photo gets a new background.
-      estimation: Where the person's colours come from if the record does not know them:
-        'blur_fusion' (fast), 'multilevel' (pymatting's, better where much is transparent) or 'none'
-        (the photo's own, which carry the old background in the hair).
-      blur: The largest standard deviation of the background's defocus, as a share of the shorter
-        side. Every other background stays sharp.
-      relight: Whether the person's colours are changed a little, apart from the background's.
+      backgrounds: Records with an `image`, at least one.
+      probability: The probability that a photo gets a new background, in [0, 1].
+      blur: The largest standard deviation of the background's defocus blur, as a share of the
+        shorter side. Half of the backgrounds, chosen at random, stay sharp.
+      relight: Whether the light on the person is varied a little, independently of the
+        background's.
     """
 
     backgrounds: Dataset
     probability: float = 0.5
-    estimation: str = 'blur_fusion'
     blur: float = 0.015
     relight: bool = True
 
     def __post_init__(self) -> None:
-        if self.estimation not in ESTIMATIONS:
-            raise MattingError(
-                f'estimation: expected one of {", ".join(ESTIMATIONS)}, got {self.estimation!r}'
-            )
         if not 0 <= self.probability <= 1:
             raise MattingError(f'recomposition: expected 0 to 1, got {self.probability}')
         if not len(self.backgrounds):
@@ -74,13 +62,7 @@ class Recompose:
     def _foreground(self, record: Record) -> np.ndarray:
         if 'foreground' in record:
             return record['foreground']
-        image, alpha = record['image'], record['alpha']
-        if self.estimation == 'none':
-            return image
-        if self.estimation == 'blur_fusion':
-            return blur_fusion(image, alpha)
-        with _ONE_AT_A_TIME:
-            return estimate_foreground(image, alpha)
+        return blur_fusion(record['image'], record['alpha'])
 
     def _background(self, size: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         height, width = size
@@ -100,11 +82,12 @@ class Recompose:
 
 
 def blur_fusion(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Estimates the colours of the person alone from blurred colours, in a few milliseconds.
+    """Estimates the foreground colours from local means, in a few milliseconds.
 
-    Foreground and background are first taken from wide means, weighted by alpha, then from narrow
-    ones of the result; each time the foreground is corrected by what the composite of the two
-    lacks of the photo. The means are of pictures of half the size, the last correction is whole.
+    Foreground and background are first means over wide windows, weighted by alpha and 1 − alpha,
+    then means of these over narrow windows. After each step the foreground is corrected by the
+    difference between the photo and the composite of the two. The means are taken at half the
+    size, the last correction at full size.
 
     Args:
       image: uint8 [H, W, 3].
@@ -136,7 +119,7 @@ def blur_fusion(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 def _weighted_means(
     foreground: np.ndarray, background: np.ndarray, alpha: np.ndarray, window: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Means over a square window, weighted by alpha and by the rest: float32 [H, W, 3] each."""
+    """Means over a square window, weighted by alpha and 1 − alpha: float32 [H, W, 3] each."""
 
     def mean(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
         total = cv2.blur(weight, (window, window))[..., None]

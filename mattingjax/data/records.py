@@ -1,4 +1,4 @@
-"""What every dataset yields, and what it raises where a record cannot be read."""
+"""Records, which every dataset yields, and the files that a record is read from."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 
 from mattingjax.errors import MattingError
 
-# One example as it lies on disk: `name`, and of these what is known: `image` and `foreground` (the
-# person's true colours), uint8 [H, W, 3] RGB; `alpha`, float32 [H, W] in [0, 1].
+# A photo as it lies on disk: its `name`, and what is known of `image` and `foreground` (the
+# person's true colours), uint8 [H, W, 3] RGB, and `alpha`, float32 [H, W] in [0, 1].
 Record = dict[str, Any]
 
 
 class RecordError(MattingError):
-    """One record of a dataset cannot be read; the message names its file."""
+    """A record that cannot be read; the message names its file."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,10 +24,10 @@ class PhotoFiles:
     """The files of one record.
 
     Attributes:
-      name: What the record is called.
-      files: What each file is → its path, the photo first: 'image' and perhaps 'alpha'; or
-        'foreground', a cut-out, and perhaps the 'background' that it is put on; or 'alpha' alone.
-        Beside them perhaps 'pred_alpha', a matte to compare, and 'trimap'.
+      name: The record's name.
+      files: Paths by content, the photo's first: an 'image' and perhaps its 'alpha'; or a
+        'foreground', which is a cut-out, and perhaps a 'background' for it; or an 'alpha' alone.
+        There may also be a 'pred_alpha' to compare with the alpha, and a 'trimap'.
     """
 
     name: str
@@ -35,20 +35,25 @@ class PhotoFiles:
 
     @property
     def photo(self) -> Path:
-        """The file whose size the photo has: itself, its cut-out, or else its alpha."""
+        """The first file, whose size all others have: the photo, the cut-out, or the alpha."""
         return next(iter(self.files.values()))
 
 
 def choose_evenly(total: int, count: int) -> list[int]:
-    """`count` of the numbers 0 to `total` - 1, first and last too; all if fewer."""
+    """Chooses `count` of the numbers 0 to `total` − 1, the first and the last included.
+
+    Args:
+      total: How many numbers there are, at least 1.
+      count: How many to choose; all are chosen if there are fewer.
+    """
     return np.linspace(0, total - 1, min(count, total)).astype(int).tolist()
 
 
 class Dataset(Protocol):
-    """Records by number; Grain calls this a random-access data source.
+    """A sequence of records, which Grain calls a random-access data source.
 
-    It can be pickled, and opens files only when their record is asked for. Its `repr` is short and
-    tells one set of records from another: Grain compares it before it resumes.
+    A dataset can be pickled, and opens files only when their record is asked for. Its `repr` is
+    short and differs between datasets: Grain compares it when a training resumes.
     """
 
     def __len__(self) -> int: ...

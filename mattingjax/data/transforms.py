@@ -1,7 +1,7 @@
 """Chains of transforms, from a record as it lies on disk to an example that a network trains on.
 
-A transform is called with a record and a random generator, from which alone its lots come, and
-returns another record; the one it got stays as it was.
+A transform takes a record and a random generator, its only source of randomness, and returns a
+changed copy of the record.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ TRANSFORMS = ('mmnet', 'modnet', 'strong', 'evaluation')
 
 @dataclasses.dataclass(frozen=True)
 class Chain:
-    """One transform after another."""
+    """Applies one transform after another."""
 
     transforms: tuple[Transform, ...]
 
@@ -52,11 +52,11 @@ class Chain:
 
 @dataclasses.dataclass(frozen=True)
 class Maybe:
-    """A transform that is left out by lot.
+    """Applies a transform with some probability.
 
     Attributes:
-      transform: What may be done.
-      probability: That it is.
+      transform: The transform.
+      probability: The probability that it is applied, in [0, 1].
     """
 
     transform: Transform
@@ -68,14 +68,14 @@ class Maybe:
 
 @dataclasses.dataclass(frozen=True)
 class ToExample:
-    """The last of a chain: the record at the network's size, in the shapes that it trains on.
+    """Makes the example of a record, as the last transform of a chain.
 
-    A record that has another size is squeezed to it, as prediction does for networks of a fixed
-    input size.
+    A record of another size is resized without keeping its aspect ratio, as prediction does for
+    networks of a fixed input size.
 
     Attributes:
-      size: Side in pixels.
-      trimap: Whether the example gets one, drawn as MODNet's are.
+      size: Side S of the example in pixels.
+      trimap: Whether the example gets a random trimap, as MODNet's training makes them.
     """
 
     size: int
@@ -85,11 +85,11 @@ class ToExample:
         """Makes an example.
 
         Returns:
-          `image`, uint8 [S, S, 3]; if the record has an alpha, `alpha`, float32 [S, S, 1] in
-          [0, 1], and if asked for `trimap`, float32 [S, S, 1] of 0, 0.5 and 1; `name`.
+          `name` and `image`, uint8 [S, S, 3]; for a record with an alpha also `alpha`, float32
+          [S, S, 1] in [0, 1], and on request `trimap`, float32 [S, S, 1] of 0, 0.5 and 1.
 
         Raises:
-          MattingError: The record is a cut-out.
+          MattingError: The record is a cut-out, which no earlier transform gave a background.
         """
         name = record.get('name', '')
         if 'image' not in record:
@@ -110,31 +110,28 @@ def create_transform(
     *,
     backgrounds: Dataset | None = None,
     recomposition: float = 0.5,
-    estimation: str = 'blur_fusion',
     trimap: bool = False,
     keep_aspect: bool = False,
     close_ups: float = 0.0,
     close_up_scale: tuple[float, float] = CloseUp.scale,
 ) -> Transform:
-    """A ready chain.
+    """Makes the chain of transforms of a training.
 
     Args:
-      name: 'mmnet' or 'modnet' for the originals' augmentations, 'strong' for those and all that
-        befalls photos in the field, 'evaluation' for none.
-      size: Side of the examples in pixels.
-      backgrounds: Pictures without people, for new compositions; cut-outs need them.
-      recomposition: Probability that a photo gets a new background, if there are backgrounds.
-        In evaluation it never does.
-      estimation: How its foreground colours are estimated; see `Recompose`.
+      name: The augmentations: 'mmnet' and 'modnet' are those of the originals, 'strong' is random
+        affine maps and all degradations, and 'evaluation' is none.
+      size: Side of the examples in pixels, at least 1.
+      backgrounds: Pictures without people, for recomposition; cut-outs need them.
+      recomposition: Probability that a photo gets a new background, if there are backgrounds, in
+        [0, 1]. With 'evaluation' it is 0.
       trimap: Whether examples get trimaps, for the losses that need them.
-      keep_aspect: Of 'strong': whether photos keep their proportions, as MODNet sees them, instead
-        of being squeezed to a square, as MMNet does.
-      close_ups: Of 'strong': probability that a photo is cut down to the head and some more,
-        unless it shows no more; see `CloseUp`.
-      close_up_scale: Range of the height of what is left then, as a share of the person's.
+      keep_aspect: With 'strong', whether photos keep their aspect ratio, as MODNet's input does,
+        instead of being resized to a square, as MMNet's input is.
+      close_ups: With 'strong', the probability of a `CloseUp`, in [0, 1].
+      close_up_scale: Range of the height of a close-up, as a share of the person's.
 
     Raises:
-      MattingError: The name or a value is not among those above.
+      MattingError: There is no such name, or a value is out of range.
     """
     if name not in TRANSFORMS:
         raise MattingError(f'transform: expected one of {", ".join(TRANSFORMS)}, got {name!r}')
@@ -145,9 +142,9 @@ def create_transform(
     recompose: tuple[Transform, ...] = ()
     if backgrounds is not None:
         if name == 'evaluation':
-            recompose = (Recompose(backgrounds, 0.0, estimation, relight=False),)
+            recompose = (Recompose(backgrounds, 0.0, relight=False),)
         else:
-            recompose = (Recompose(backgrounds, recomposition, estimation),)
+            recompose = (Recompose(backgrounds, recomposition),)
     geometry: dict[str, tuple[Transform, ...]] = {
         'mmnet': mmnet_geometry(size),
         'modnet': modnet_geometry(size),
@@ -159,7 +156,10 @@ def create_transform(
 
 
 def mmnet_geometry(size: int) -> tuple[Transform, ...]:
-    """MMNet's own: scale 1–1.15 per axis, crop, flip, every other time a rotation by up to 15°.
+    """MMNet's augmentation: a scale for each axis, a crop, and at random a flip and a rotation.
+
+    Args:
+      size: Side of the square that comes out, in pixels.
 
     References:
       The training code of Seo et al., https://arxiv.org/abs/1904.03816.
@@ -173,7 +173,11 @@ def mmnet_geometry(size: int) -> tuple[Transform, ...]:
 
 
 def modnet_geometry(size: int) -> tuple[Transform, ...]:
-    """MODNet's: the short side is brought to the size, or a little over, and a square cut out."""
+    """MODNet's augmentation: the short side is resized, and a square is cropped and maybe flipped.
+
+    Args:
+      size: Side of the square that comes out, in pixels.
+    """
     return RandomResize(size, (1.0, 1.25), keep_aspect=True), RandomCrop(size), Maybe(flip)
 
 
@@ -183,13 +187,13 @@ def strong_geometry(
     close_ups: float = 0.0,
     close_up_scale: tuple[float, float] = CloseUp.scale,
 ) -> tuple[Transform, ...]:
-    """Close-ups, and every affine map within reason; see `CloseUp` and `RandomAffine`."""
+    """The geometric part of 'strong'; see `create_transform` for the arguments."""
     nearer = (Maybe(CloseUp(close_up_scale), close_ups),) if close_ups else ()
     return *nearer, RandomAffine(size, keep_aspect=keep_aspect), Maybe(flip)
 
 
 def field_degradations() -> tuple[Transform, ...]:
-    """Colours, light, blur, noise and compression, in the order in which they come about."""
+    """Light, blur, noise, colours and compression, in the order in which a camera adds them."""
     return (
         Maybe(LightGradient(), 0.3),
         Maybe(DefocusBlur(), 0.2),

@@ -1,4 +1,4 @@
-"""Trimaps of known alphas: what is surely person, surely background, and the unknown between."""
+"""Trimaps of known alphas: foreground, background, and the unknown region between them."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ import numpy as np
 
 from mattingjax.errors import MattingError
 
-# Half a level of an 8-bit alpha away from its ends: whatever rounds to 0 or 255 counts as such.
+# Alphas that round to 0 or 255 in 8 bits count as fully transparent or opaque.
 _LOWEST, _HIGHEST = 0.5 / 255, 254.5 / 255
 
 # The ranges that `random_trimap` draws from, both ends included; MODNet's at 512×512.
 _KERNEL_SIZES = (2, 4)
 _ITERATIONS = (5, 14)
 
-_TOLERANCE = 1e-6  # rounding that an alpha in [0, 1] is allowed
+_TOLERANCE = 1e-6  # rounding errors by which an alpha may exceed [0, 1]
 
 
 def make_trimap(alpha: np.ndarray, kernel_size: int, iterations: int) -> np.ndarray:
-    """Widens the soft part of an alpha by repeated erosion and dilation with an ellipse.
+    """Makes a trimap by repeated erosion and dilation of an alpha with an elliptic kernel.
 
-    A kernel of even size has no middle: with 2 pixels the unknown part grows inwards at the
-    person's upper and left side and outwards at the lower and right one.
+    A kernel of even size has no centre pixel: with 2 pixels the unknown region grows inwards at the
+    person's upper and left side and outwards at the lower and right side.
 
     Args:
       alpha: float32 [H, W] in [0, 1].
-      kernel_size: Diameter of the ellipse in pixels, at least 1.
-      iterations: How often it is applied, at least 1.
+      kernel_size: Diameter of the kernel in pixels, at least 1.
+      iterations: Number of erosions and of dilations, at least 1.
 
     Returns:
       float32 [H, W]: 1 where the eroded alpha is over 254.5 / 255, 0 where the dilated one is under
       0.5 / 255, exactly 0.5 elsewhere.
 
     Raises:
-      MattingError: The alpha has another type, shape or range, or a number is too small.
+      MattingError: The alpha has another type, shape or range, or a number is less than 1.
 
     References:
       Ke et al., MODNet (https://arxiv.org/abs/2011.11961); thresholds as in its training code.
@@ -42,21 +42,21 @@ def make_trimap(alpha: np.ndarray, kernel_size: int, iterations: int) -> np.ndar
     _check_count(kernel_size, 'kernel_size')
     _check_count(iterations, 'iterations')
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (kernel_size, kernel_size))
-    # Thresholds first: it is the same as of the eroded and dilated alpha, and faster in 8 bits.
+    # Thresholding first gives the same result as thresholding last, and is faster in 8 bits.
     opaque = cv2.erode((alpha > _HIGHEST).astype(np.uint8), kernel, iterations=iterations)
     visible = cv2.dilate((alpha >= _LOWEST).astype(np.uint8), kernel, iterations=iterations)
     return (opaque + visible).astype(np.float32) / 2
 
 
 def random_trimap(alpha: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A trimap as MODNet is trained with: kernel of 2 to 4 pixels, 5 to 14 iterations.
+    """Makes a random trimap as MODNet's training does.
 
     Args:
-      alpha: float32 [H, W] in [0, 1], at the size that the network sees.
-      rng: Draws the two numbers, each uniformly.
+      alpha: float32 [H, W] in [0, 1], at the network's input size.
+      rng: Draws the kernel size, 2 to 4 pixels, and the number of iterations, 5 to 14, uniformly.
 
     Returns:
-      float32 [H, W] of 0, 0.5 and 1; see `make_trimap`.
+      float32 [H, W] of 0, 0.5 and 1, as `make_trimap` returns it.
 
     Raises:
       MattingError: The alpha has another type, shape or range.

@@ -1,4 +1,4 @@
-"""Measures predicted mattes against true ones: figures, tables, and the worst photos to look at.
+"""Compares predicted alphas with true ones: figures, tables, and pictures of the worst photos.
 
 report = evaluate(predictor, records)
 report.means['mad']
@@ -13,7 +13,7 @@ from mattingjax.evaluation.report import (
     format_table,
     write_report,
 )
-from mattingjax.evaluation.run import Folders, describe_network, evaluate_folders
+from mattingjax.evaluation.run import Folders, describe_network, evaluate_folders, report_folders
 
 __all__ = [
     'EvaluationOptions',
@@ -28,5 +28,6 @@ __all__ = [
     'format_protocol',
     'format_table',
     'parse_size',
+    'report_folders',
     'write_report',
 ]

@@ -1,4 +1,4 @@
-"""Predicted mattes against true ones, photo by photo."""
+"""Compares predicted alphas with true ones, photo by photo."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from mattingjax.process.progress import say, show_progress
 Predict = Callable[[np.ndarray], np.ndarray]
 NetworkSize = Callable[[int, int], tuple[int, int]]
 
-_THREADS = 2  # one loads or measures a photo while the network has another
+_THREADS = 2  # one loads or measures a photo while the network works on another
 
 
 class Records(Protocol):
-    """What is evaluated: a list of records, or a dataset of `mattingjax.data`.
+    """The records to evaluate: a list, or a dataset of `mattingjax.data`.
 
-    A record holds `alpha`, float [H, W] in [0, 1], and `image`, uint8 [H, W, 3], or `pred_alpha`,
-    float [h, w] in [0, 1]; a `trimap` of 0, 0.5 and 1, [H, W], if it has its own; and a `name`,
-    else its number is its name. Alphas and trimaps may have a last axis of size 1.
+    A record holds `alpha`, float [H, W] in [0, 1], and either `image`, uint8 [H, W, 3], or
+    `pred_alpha`, float [h, w] in [0, 1]. It may hold its own `trimap`, [H, W] of 0, 0.5 and 1, and
+    a `name`; without one its number is its name. Alphas and trimaps may have a last axis of size 1.
     """
 
     def __len__(self) -> int: ...
@@ -41,14 +41,15 @@ class Records(Protocol):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class EvaluationReport:
-    """What came of an evaluation.
+    """The result of an evaluation.
 
     Attributes:
-      options: How it was done.
+      options: How predicted alphas were compared with true ones.
       errors: Name of each photo → name of each figure (see `EvaluationOptions.columns`) → its
         value; NaN where the region has no pixel.
-      skipped: Why photos could not be evaluated, one line each.
-      pictures: Of the worst photos, the worst first: name → title → picture, see `draw_row`.
+      skipped: The reason, in one line, for each photo that could not be evaluated.
+      pictures: Name of each of the worst photos, the worst first → title → picture, as
+        `panel.draw_row` draws them.
     """
 
     options: EvaluationOptions
@@ -68,7 +69,7 @@ class EvaluationReport:
 
     @property
     def ranking(self) -> list[str]:
-        """The photos, the worst first by the first figure."""
+        """The names of the photos, those with the largest first figure first."""
         return sorted(self.errors, key=lambda name: _badness(self.errors[name]), reverse=True)
 
     def _aggregate(self, function: Callable[[list[float]], Any]) -> dict[str, float]:
@@ -80,7 +81,7 @@ class EvaluationReport:
 
 
 class _Result(NamedTuple):
-    """Of one photo; fields as in `EvaluationReport`."""
+    """The result for one photo; its fields are described in `EvaluationReport`."""
 
     name: str
     errors: dict[str, float]
@@ -101,19 +102,21 @@ def evaluate(
     Progress goes to standard error.
 
     Args:
-      predict: A photo, uint8 [H, W, 3] → its alpha, float [h, w] in [0, 1], of any size; a
-        `mattingjax.Predictor`, say. Not asked about records that bring `pred_alpha`; None if all
-        do. It is called by several threads, but never twice at a time.
-      records: What is evaluated.
-      options: How; all metrics, whole and unknown region at the photos' own size if None.
-      network_size: Height and width of a photo → those that the network sees; needed where
-        `options.size` is 'network'.
-      worst: Of how many photos, the worst by the first figure, pictures are kept.
-      skip_damaged: Whether records that raise a `MattingError` are noted and passed over.
+      predict: Takes a photo, uint8 [H, W, 3], and returns its alpha, float [h, w] in [0, 1], of any
+        size, as a `mattingjax.Predictor` does. It is not called for records with a `pred_alpha`,
+        and may be None if all have one. Several threads call it, but never two at a time.
+      records: The records to evaluate.
+      options: How alphas are compared; by default with all metrics in the whole image and in the
+        unknown region, at the photo's own size.
+      network_size: Takes height and width of a photo in pixels and returns those of the network's
+        input; needed where `options.size` is 'network'.
+      worst: Number of photos, the worst by the first figure, whose pictures are kept.
+      skip_damaged: Whether a record that raises a `MattingError` is listed as skipped, instead of
+        ending the evaluation.
 
     Raises:
-      MattingError: There is no record, two have one name, or one cannot be loaded or compared; it
-        is named.
+      MattingError: There is no record, two have the same name, or one cannot be loaded or compared;
+        the message names it.
     """
     compare = _Comparison(predict, options or EvaluationOptions(), network_size, draws=worst > 0)
 
@@ -147,7 +150,7 @@ def evaluate(
 
 
 class _Comparison:
-    """Compares one record; arguments as those of `evaluate`."""
+    """Compares one record; the arguments are described at `evaluate`."""
 
     def __init__(
         self,
@@ -194,7 +197,7 @@ class _Comparison:
             return self._predict(record['image'])
 
     def _find_unknown(self, record: Mapping[str, Any], true_alpha: np.ndarray) -> np.ndarray:
-        """bool, of the true alpha's shape."""
+        """The unknown region, a bool array of the true alpha's shape."""
         if 'trimap' in record:
             trimap = _fit_trimap(record['trimap'], true_alpha.shape)
         else:
@@ -210,7 +213,7 @@ def _true_alpha(record: Mapping[str, Any]) -> np.ndarray:
 
 
 def _resize_record(record: Mapping[str, Any], network_size: NetworkSize) -> Mapping[str, Any]:
-    """A record at the size that the network sees."""
+    """Resizes a record to the size of the network's input."""
     true_alpha = _true_alpha(record)
     size = network_size(*true_alpha.shape)
     resized = {**record, 'alpha': _fit(true_alpha, size, 'true_alpha')}
@@ -222,10 +225,10 @@ def _resize_record(record: Mapping[str, Any], network_size: NetworkSize) -> Mapp
 
 
 def _fit(alpha: np.ndarray, size: tuple[int, ...], name: str) -> np.ndarray:
-    """An alpha at another size, resized as `mattingjax.Predictor` does."""
+    """Resizes an alpha as `mattingjax.Predictor` does; `name` is its name in error messages."""
     if alpha.shape == size:
         return alpha
-    check_alpha(alpha, name)  # before values beyond [0, 1] are cut off as cubic overshoot is
+    check_alpha(alpha, name)  # the clipping below would hide values beyond [0, 1]
     return np.clip(resize(alpha, *size), 0, 1)
 
 
@@ -234,11 +237,11 @@ def _fit_trimap(trimap: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
 
 
 def _as_plane(values: np.ndarray) -> np.ndarray:
-    """[H, W], also of the [H, W, 1] that networks give."""
+    """Removes the last axis from an array [H, W, 1], as networks return it."""
     return values[..., 0] if values.ndim == 3 and values.shape[-1] == 1 else values
 
 
 def _badness(errors: Mapping[str, float]) -> float:
-    """The first figure; photos that have none come last."""
+    """The first figure, by which photos are ranked; those without one come last."""
     first = next(iter(errors.values()))
     return -math.inf if math.isnan(first) else first

@@ -1,4 +1,4 @@
-"""How mattes are compared with the true ones: in which measures and regions, at which size."""
+"""How predicted alphas are compared with true ones: by which metrics, where, and at which size."""
 
 from __future__ import annotations
 
@@ -15,17 +15,20 @@ _MAX_SIDE = 2**14
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationOptions:
-    """How mattes are compared with the true ones.
+    """How predicted alphas are compared with true ones.
+
+    The defaults of the trimaps are the middle of the ranges in MODNet's training.
 
     Attributes:
       metrics: Names from `mattingjax.evaluation.metrics.METRICS`. Photos are ranked by the first.
-      regions: Some of 'whole' (every pixel) and 'unknown' (where a trimap is 0.5). Of photos that
-        bring no trimap, one is made of the true alpha by `mattingjax.data.trimaps.make_trimap`.
-      size: What both alphas are resized to: 'photo' leaves the true alpha as it is, 'network' is
-        the size that the network sees, to which the photo is resized before; or height and width.
-      trimap_kernel: Diameter of the ellipse that makes trimaps, in pixels of that size.
-      trimap_iterations: How often it is applied. The defaults are the middle of the ranges that
-        MODNet is trained with.
+      regions: One or both of 'whole' (every pixel) and 'unknown' (where the trimap is 0.5). If a
+        record has no trimap, `mattingjax.data.trimaps.make_trimap` makes one of its true alpha.
+      size: The size that both alphas are resized to: 'photo' is that of the true alpha; 'network'
+        is that of the network's input, to which the photo is resized first; or height and width in
+        pixels.
+      trimap_kernel: Diameter of the elliptic kernel that makes trimaps, in pixels of that size, at
+        least 1.
+      trimap_iterations: Number of erosions and of dilations that make trimaps, at least 1.
     """
 
     metrics: tuple[str, ...] = tuple(METRICS)
@@ -58,7 +61,7 @@ class EvaluationOptions:
 
     @property
     def columns(self) -> dict[str, tuple[str, str]]:
-        """Name of each figure in reports → its region and metric: 'mad', 'mad_unknown'."""
+        """Name of each figure in reports, such as 'mad' or 'mad_unknown' → region and metric."""
         return {
             metric if region == 'whole' else f'{metric}_{region}': (region, metric)
             for region in self.regions
@@ -66,7 +69,7 @@ class EvaluationOptions:
         }
 
     def describe_size(self) -> str:
-        """The size in words."""
+        """Describes the size in words."""
         if self.size == 'photo':
             return "the photo's own size"
         if self.size == 'network':
@@ -74,7 +77,7 @@ class EvaluationOptions:
         return f'{self.size[0]} by {self.size[1]} pixels (height by width)'
 
     def describe_region(self, region: str) -> str:
-        """One of `regions` in words."""
+        """Describes one of `regions` in words."""
         if region == 'whole':
             return 'every pixel'
         return (
@@ -84,7 +87,7 @@ class EvaluationOptions:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything that someone else needs to compare in the same way: JSON types."""
+        """The protocol of the evaluation, for others who want to follow it: JSON types."""
         return {
             'metrics': {name: METRICS[name].definition for name in self.metrics},
             'regions': {region: self.describe_region(region) for region in self.regions},
@@ -99,12 +102,18 @@ class EvaluationOptions:
 
 
 def parse_size(text: str, name: str, instead: tuple[str, ...] = ()) -> tuple[int, int]:
-    """'800x600' → (800, 600), height and width; raises MattingError for anything else.
+    """Reads a size of the form '800x600'.
 
     Args:
-      text: The size.
-      name: What messages call it: '--size', say.
-      instead: Which words are taken, too.
+      text: Height and width in pixels.
+      name: The name of the caller's argument, for the error message.
+      instead: The words that the caller accepts instead, for the error message.
+
+    Returns:
+      Height and width in pixels.
+
+    Raises:
+      MattingError: The text is no size.
     """
     if not (found := re.fullmatch(r'([1-9]\d{0,4})x([1-9]\d{0,4})', text)):
         words = f'{", ".join(instead)} or ' if instead else ''

@@ -1,4 +1,4 @@
-"""An evaluation for people and programs: a table, JSON, CSV, and a picture of the worst photos."""
+"""Reports of an evaluation: a table, JSON, CSV, and a picture of the worst photos."""
 
 from __future__ import annotations
 
@@ -19,16 +19,21 @@ from mattingjax.errors import MattingError, OutputError, one_line
 from mattingjax.evaluation.comparison import EvaluationReport
 from mattingjax.evaluation.metrics import METRICS
 from mattingjax.evaluation.panel import draw_panel
-from mattingjax.files import check_folder, write_file
 from mattingjax.images import encode_png
+from mattingjax.process.files import check_folder, write_file
 
 _TOOLS = ('mattingjax', 'jax', 'numpy', 'scipy', 'opencv-python-headless', 'pillow')
-_WIDEST = 48  # of the column of names
+_WIDEST = 48  # characters of a name in the table
 _TITLES = {'whole': 'whole image', 'unknown': 'unknown region'}
 
 
 def format_table(report: EvaluationReport, worst: int = 5) -> str:
-    """Each region's figures in columns: the worst photos, the median and the mean of all."""
+    """Formats a table for each region: figures of the worst photos, median and mean of all.
+
+    Args:
+      report: The evaluation.
+      worst: Number of photos that are listed, at least 0.
+    """
     named = report.ranking[:worst]
     tables = []
     if len(named) < len(report.errors):
@@ -57,7 +62,12 @@ def format_table(report: EvaluationReport, worst: int = 5) -> str:
 
 
 def format_protocol(report: EvaluationReport, about: Mapping[str, Any]) -> str:
-    """What the table's figures mean: network, photos, size, regions, definitions, one a line."""
+    """Formats what the figures mean: network, photos, size, regions and definitions, line by line.
+
+    Args:
+      report: The evaluation.
+      about: What was evaluated, as JSON types; each entry gets a line.
+    """
     lines = [f'{what}: {words}' for what, entry in about.items() if (words := _in_words(entry))]
     if report.skipped:
         count = len(report.errors)
@@ -73,14 +83,14 @@ def format_protocol(report: EvaluationReport, about: Mapping[str, Any]) -> str:
 
 
 def format_figure(metric: str, value: float) -> str:
-    """Means with six decimals, sums with four; a dash where there is none."""
+    """Formats the value of a metric: a mean with six decimals, a sum with four, NaN as a dash."""
     if math.isnan(value):
         return '–'
     return f'{value:.6f}' if METRICS[metric].is_mean else f'{value:.4f}'
 
 
 def draw_worst(report: EvaluationReport) -> np.ndarray:
-    """The photos whose pictures the report has, uint8 [h, w, 3]; see `draw_panel`."""
+    """Draws the worst photos, whose pictures the report has: uint8 [h, w, 3]."""
     captions = {
         name: _format_caption(report, rank, name)
         for rank, name in enumerate(report.pictures, start=1)
@@ -89,12 +99,12 @@ def draw_worst(report: EvaluationReport) -> np.ndarray:
 
 
 def check_report(path: Path, name: str, *, overwrite: bool = False) -> None:
-    """Raises MattingError unless `write_report` may write there; nothing is written.
+    """Raises MattingError unless `write_report` may write to a path; writes nothing itself.
 
     Args:
-      path: See `write_report`.
-      name: What messages call it: '--output', say.
-      overwrite: Whether a report that lies there is replaced.
+      path: The report, NAME.json.
+      name: The name of the caller's argument, for the error message.
+      overwrite: Whether a report that lies there may be replaced.
     """
     if path.suffix != '.json':
         raise MattingError(f'{name}: expected a name that ends in .json, got {path}')
@@ -110,28 +120,30 @@ def write_report(path: Path, report: EvaluationReport, about: Mapping[str, Any])
     """Writes a report as JSON, and beside it the figures as CSV and the worst photos as PNG.
 
     Args:
-      path: NAME.json; beside it come NAME.csv, and NAME_worst.png if the report has pictures.
-      report: What to report.
-      about: What was evaluated, on what: JSON types, written before the figures.
+      path: The report, NAME.json; NAME.csv is written beside it, and NAME_worst.png if the report
+        has pictures.
+      report: The evaluation.
+      about: What was evaluated, as JSON types; it is written before the figures.
 
     Returns:
       The files written.
 
     Raises:
-      OutputError: One cannot be written.
+      OutputError: A file cannot be written.
     """
     json_file, csv_file, panel_file = _name_files(path)
     contents = {csv_file: _format_csv(report)}
     if report.pictures:
         contents[panel_file] = encode_png(draw_worst(report))
-    contents[json_file] = _format_json(report, about)  # last: where it is, the others are
+    # Written last, so that a JSON file means a complete report.
+    contents[json_file] = _format_json(report, about)
     for file, content in contents.items():
         write_file(file, content)
     return list(contents)
 
 
 def _in_words(entry: Any) -> str:
-    """An entry of the report on one line; how many there are of a list, '' if none."""
+    """Formats an entry of a report on one line; of a list the length, '' if it is empty."""
     if isinstance(entry, dict):
         facts = [f'{key} {_in_words(value)}' for key, value in entry.items() if value is not None]
         return ', '.join(facts)
@@ -175,7 +187,7 @@ def _format_csv(report: EvaluationReport) -> bytes:
 
 
 def _format_caption(report: EvaluationReport, rank: int, name: str) -> list[str]:
-    """The photo's name, and a line of figures for each region."""
+    """Formats the photo's rank and name, and a line of figures for each region."""
     lines = [f'{rank}. {name}']
     for region in report.options.regions:
         figures = [

@@ -1,9 +1,10 @@
-"""Evaluation of a network or a folder of mattes, as scripts/evaluate.py does it."""
+"""Evaluates a network or a folder of mattes on folders of pictures, for scripts/evaluate.py."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ from mattingjax.evaluation.datasets import (
     list_composites,
 )
 from mattingjax.evaluation.options import EvaluationOptions
-from mattingjax.files import check_outside, hash_file
+from mattingjax.evaluation.report import check_report, format_protocol, format_table, write_report
 from mattingjax.images import find_images
 from mattingjax.inference import create_predictor
 from mattingjax.inference.sessions import READERS
+from mattingjax.process.files import check_outside, hash_file
 
 _COMPOSITION = (
     'backgrounds, sorted by path and shuffled by numpy.random.default_rng(seed).permutation, dealt '
@@ -31,19 +33,19 @@ _COMPOSITION = (
 
 @dataclasses.dataclass(frozen=True)
 class Folders:
-    """Where the pictures are: photos and alphas, or cut-outs and backgrounds.
+    """The folders of an evaluation: photos and alphas, or cut-outs and backgrounds.
 
     Attributes:
-      images: Photos.
-      alphas: Their alphas, of the same names; with predictions enough alone.
-      foregrounds: Cut-outs, each to be put on one of `backgrounds`; see `list_composites`.
-      backgrounds: What they are put on.
-      seed: Which cut-out gets which background.
-      predictions: Mattes to compare instead of a network's, of the same names.
-      trimaps: Trimaps of the same names; None if they are to be made of the alphas.
-      alpha_values: What the numbers in true alphas mean; see
-        `mattingjax.data.alpha_values.parse_alpha_values`.
-      prediction_values: Likewise in predictions; with 'auto' they are greys.
+      images: Folder of photos.
+      alphas: Folder of their alphas, of the same names. With predictions it is enough alone.
+      foregrounds: Folder of cut-outs, each of which `list_composites` puts on a background.
+      backgrounds: Folder of the backgrounds.
+      seed: Random seed that decides which cut-out gets which background, at least 0.
+      predictions: Folder of mattes of the same names, which are compared instead of a network's.
+      trimaps: Folder of trimaps of the same names; None to make them of the alphas.
+      alpha_values: What the numbers in true alphas mean, as
+        `mattingjax.data.alpha_values.parse_alpha_values` reads it.
+      prediction_values: What the numbers in predictions mean; with 'auto' they are greys.
     """
 
     images: Path | None = None
@@ -74,38 +76,38 @@ class Folders:
         return [name for name, value in vars(self).items() if isinstance(value, Path)]
 
     def count(self) -> int:
-        """How many photos there are, or cut-outs, or else alphas: with a counterpart or without."""
+        """Counts photos, cut-outs or else alphas, including those without a counterpart."""
         folder = self.images or self.foregrounds or self.alphas
         return len(find_images(folder)) if folder else 0
 
     def open(self, *, allow_unmatched: bool = False) -> FileDataset:
-        """The records.
+        """Opens the pictures as a dataset.
 
         Args:
-          allow_unmatched: Whether what has no counterpart is left out, with a warning, instead of
-            being an error.
+          allow_unmatched: Whether pictures without a counterpart are left out with a warning
+            instead of being an error.
 
         Raises:
           MattingError: A folder is missing or holds no picture, the names do not match, or the
             alphas' numbers do not tell what they mean.
         """
         if self.foregrounds and self.backgrounds:
-            items = list_composites(self.foregrounds, self.backgrounds, self.seed)
+            entries = list_composites(self.foregrounds, self.backgrounds, self.seed)
         elif self.images and self.alphas:
-            items = match_pairs(self.images, self.alphas, allow_unmatched)
+            entries = match_pairs(self.images, self.alphas, allow_unmatched)
         elif self.alphas:
-            items = list_alphas(self.alphas)
+            entries = list_alphas(self.alphas)
         for what, folder in (('pred_alpha', self.predictions), ('trimap', self.trimaps)):
             if folder:
-                items = add_pictures(items, what, folder, allow_unmatched=allow_unmatched)
-        return open_entries(items, self.alpha_values, self.prediction_values)
+                entries = add_pictures(entries, what, folder, allow_unmatched=allow_unmatched)
+        return open_entries(entries, self.alpha_values, self.prediction_values)
 
     def check_outside(self, output: Path) -> None:
-        """Raises MattingError if pictures written to or beside `output` would lie among these."""
+        """Raises MattingError if files written to or beside `output` would lie in these folders."""
         check_outside(output, [value for value in vars(self).values() if isinstance(value, Path)])
 
     def to_dict(self) -> dict[str, Any]:
-        """The folders given, and how photos are composed of them: JSON types."""
+        """The given folders and how photos are composed of their pictures, as JSON types."""
         content: dict[str, Any] = {name: str(getattr(self, name)) for name in self._given}
         for name in ('alpha_values', 'prediction_values'):
             if (value := getattr(self, name)) != 'auto':
@@ -128,17 +130,18 @@ def evaluate_folders(
     """Evaluates a network, or a folder of mattes.
 
     Args:
-      folders: Where the pictures are.
-      options: How mattes are compared.
+      folders: The folders of the pictures.
+      options: How predicted alphas are compared with true ones.
       network: A checkpoint, the name of weights that ship, or an artefact; None if
         `folders.predictions` holds the mattes.
-      runtime: See `mattingjax.create_predictor`.
-      allow_unmatched: See `Folders.open`.
-      skip_damaged: See `evaluate`.
-      worst: See `evaluate`.
+      runtime: The name of the runtime of `mattingjax.create_predictor`; None for its default.
+      allow_unmatched: Whether pictures without a counterpart are left out with a warning instead
+        of being an error.
+      skip_damaged: Whether damaged pictures are listed as skipped instead of being an error.
+      worst: Number of photos, the worst by the first figure, whose pictures are kept.
 
     Returns:
-      The report, and what it is about: JSON types, for `write_report`.
+      The report, and as JSON types what was evaluated, for `write_report`.
 
     Raises:
       MattingError: The network or a picture is missing, damaged or does not fit.
@@ -173,8 +176,52 @@ def evaluate_folders(
     return report, about
 
 
+def report_folders(
+    folders: Folders,
+    options: EvaluationOptions,
+    *,
+    output: Path | None,
+    overwrite: bool,
+    worst: int,
+    **arguments: Any,
+) -> Iterator[str]:
+    """Evaluates as `evaluate_folders` does, and writes the report.
+
+    Args:
+      folders: The folders of the pictures.
+      options: How predicted alphas are compared with true ones.
+      output: The report to write, NAME.json; None writes nothing.
+      overwrite: Whether a report that lies there is replaced.
+      worst: Number of photos, the worst by the first figure, whose pictures are written.
+      **arguments: Further arguments of `evaluate_folders`.
+
+    Yields:
+      Texts for the user: protocol and table before the report is written, its files afterwards.
+
+    Raises:
+      MattingError: The report cannot be written there, or the network or a picture is missing,
+        damaged or does not fit.
+    """
+    if output:
+        check_report(output, 'output', overwrite=overwrite)
+        folders.check_outside(output)
+    worst = worst if output else 0
+    report, about = evaluate_folders(folders, options, worst=worst, **arguments)
+    yield f'{format_protocol(report, about)}\n\n{format_table(report)}'
+    if output:
+        yield '\n'.join(map(str, write_report(output, report, about)))
+
+
 def describe_network(path_or_name: str, runtime: str | None = None) -> dict[str, Any]:
-    """A checkpoint or artefact, the SHA-256 of what is in it, and what runs it: JSON types."""
+    """Describes a network in a report.
+
+    Args:
+      path_or_name: A checkpoint, the name of weights that ship, or an artefact.
+      runtime: The name of the runtime that runs it; None for the default of its kind.
+
+    Returns:
+      JSON types: the path, the SHA-256 of the content, and the runtime.
+    """
     path = Path(path_or_name)
     if path.suffix in READERS and path.is_file():
         weights = path.with_suffix('.bin')

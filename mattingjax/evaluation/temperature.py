@@ -1,50 +1,113 @@
-"""Temperature scaling: how decided a network's mattes are, changed after its training.
+"""Temperature scaling, which makes a trained network's mattes more decided, or less.
 
-A cross-entropy, which MMNet's loss has, is least where an alpha is the one to be expected: what is
-doubtful in training stays grey, on easy photos too. A temperature below 1 makes such mattes more
-decided. Down to some temperature that lowers the mean absolute error; the mean square error mostly
-rises.
+A cross-entropy, as in MMNet's loss, is least where the alpha is the expected one. So pixels that
+are ambiguous in training stay grey, on easy photos too. A temperature below 1 makes alphas more
+decided. Down to some temperature that lowers the mean absolute error; the mean squared error
+usually rises.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from mattingjax.checkpoints import Checkpoint, hash_checkpoint
+from mattingjax.checkpoints import (
+    Checkpoint,
+    check_target,
+    hash_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
 from mattingjax.errors import MattingError
-from mattingjax.evaluation import EvaluationOptions, Records, evaluate
+from mattingjax.evaluation import EvaluationOptions, Folders, Records, evaluate
 from mattingjax.inference import Predictor
 from mattingjax.inference.runtimes import JaxRuntime
 from mattingjax.networks import find_network
 
 FIGURES = ('mad', 'mse', 'mean_gradient')
-LEAST, MOST = 0.05, 20.0
+_LEAST, _MOST = 0.05, 20.0
+
+
+def rescale(
+    checkpoint: str,
+    temperatures: Sequence[float | str],
+    *,
+    images: str | None,
+    alphas: str | None,
+    alpha_values: str,
+    output: str | None,
+    overwrite: bool,
+) -> Iterator[str]:
+    """Compares temperatures on photos, and writes the network with the best one, or with one given.
+
+    Args:
+      checkpoint: A checkpoint directory, or the name of weights that ship.
+      temperatures: The temperatures, from 0.05 to 20; without photos exactly one.
+      images: Folder of photos; None compares nothing.
+      alphas: Folder of their alphas, of the same names.
+      alpha_values: What the numbers in alphas mean, as
+        `mattingjax.data.alpha_values.parse_alpha_values` reads it.
+      output: The checkpoint directory to make; None writes nothing.
+      overwrite: Whether a checkpoint that lies there is replaced.
+
+    Yields:
+      Texts for the user: the table of errors before the checkpoint is written, its temperature
+      afterwards.
+
+    Raises:
+      MattingError: Arguments are missing or out of range, or a file cannot be read or written.
+    """
+    try:
+        numbers = [float(number) for number in temperatures]
+    except ValueError as error:
+        listed = ','.join(map(str, temperatures))
+        raise MattingError(f'temperatures: expected numbers, got {listed}') from error
+    if bool(images) != bool(alphas):
+        raise MattingError('images, alphas: expected both or neither')
+    if not images and (not output or len(numbers) != 1):
+        raise MattingError(
+            'images, alphas, output: expected photos and alphas, or an output and one temperature'
+        )
+    if not numbers:
+        raise MattingError('temperatures: expected at least one number, got none')
+    if output:
+        check_target(output, overwrite=overwrite)
+    network = load_checkpoint(checkpoint)
+    chosen = numbers[0]
+    if images and alphas:
+        records = Folders(Path(images), Path(alphas), alpha_values=alpha_values).open()
+        errors = compare_temperatures(network, records, numbers)
+        yield _format_errors(errors)
+        chosen = min(errors, key=lambda temperature: errors[temperature]['mad'])
+    if output:
+        save_checkpoint(output, with_temperature(network, chosen), overwrite=overwrite)
+        yield f'{output}: temperature {chosen:g}'
 
 
 def with_temperature(checkpoint: Checkpoint, temperature: float) -> Checkpoint:
-    """The network whose alpha is sigmoid(z / temperature), where it was sigmoid(z).
+    """Changes the alpha of a network from sigmoid(z) to sigmoid(z / temperature).
 
-    The last layer takes it in: nothing is added to the network. Other outputs stay as they are, but
-    for MMNet's `logits`.
+    The weights of the last layer are divided, so that no operation is added. Of the other outputs
+    only MMNet's `logits` change.
 
     Args:
       checkpoint: The network.
-      temperature: From 0.05 to 20; below 1 alphas move away from a half, above 1 towards it.
+      temperature: A number from 0.05 to 20; alphas move away from 0.5 below 1, towards 0.5 above.
 
     Returns:
-      A checkpoint; its provenance lists the temperatures, one after the other where there are
-      several, each with the hash of the network that it was applied to.
+      A checkpoint whose provenance lists all temperatures that were applied, in order, each with
+      the hash of the network before.
 
     Raises:
       MattingError: The temperature is out of range.
 
     References:
       Guo et al., On Calibration of Modern Neural Networks (https://arxiv.org/abs/1706.04599),
-      section 4.2, which chooses it by another measure.
+      section 4.2, which chooses the temperature by the likelihood.
     """
     _check(temperature)
     provenance = checkpoint.config.provenance
@@ -59,15 +122,15 @@ def with_temperature(checkpoint: Checkpoint, temperature: float) -> Checkpoint:
 def compare_temperatures(
     checkpoint: Checkpoint, records: Records, temperatures: Sequence[float]
 ) -> dict[float, dict[str, float]]:
-    """The errors of a network at several temperatures.
+    """Measures the errors of a network at several temperatures.
 
     Args:
       checkpoint: The network.
-      records: Photos with alphas; see `evaluation.evaluate`.
-      temperatures: See `with_temperature`.
+      records: Photos with alphas, as `evaluation.evaluate` takes them.
+      temperatures: Numbers from 0.05 to 20.
 
     Returns:
-      Temperature → mean over the photos of each of `FIGURES`, all means over the pixels.
+      Temperature → name of each of `FIGURES`, which are means over pixels → mean over the photos.
 
     Raises:
       MattingError: A temperature is out of range, or a photo cannot be read.
@@ -83,13 +146,8 @@ def compare_temperatures(
     return errors
 
 
-def best_temperature(errors: Mapping[float, Mapping[str, float]]) -> float:
-    """Of what `compare_temperatures` returns, the one with the least mean absolute error."""
-    return min(errors, key=lambda temperature: errors[temperature]['mad'])
-
-
-def format_temperatures(errors: Mapping[float, Mapping[str, float]]) -> str:
-    """What `compare_temperatures` returns as a table, a line for each."""
+def _format_errors(errors: Mapping[float, Mapping[str, float]]) -> str:
+    """Formats what `compare_temperatures` returns as a table, a line for each temperature."""
     lines = [' '.join(['temperature', *(f'{name:>13}' for name in FIGURES)])]
     for temperature, means in errors.items():
         figures = (f'{means[name]:13.5f}' for name in FIGURES)
@@ -98,8 +156,8 @@ def format_temperatures(errors: Mapping[float, Mapping[str, float]]) -> str:
 
 
 def _check(temperature: float) -> None:
-    if not LEAST <= temperature <= MOST:
-        raise MattingError(f'temperature: expected {LEAST:g} to {MOST:g}, got {temperature:g}')
+    if not _LEAST <= temperature <= _MOST:
+        raise MattingError(f'temperature: expected {_LEAST:g} to {_MOST:g}, got {temperature:g}')
 
 
 def _divide_last_layer(checkpoint: Checkpoint, temperature: float) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Photos in, pictures out: every common format to RGB, and what a folder holds of them."""
+"""Reads photos of every common format as RGB arrays, lists folders of them, encodes results."""
 
 from mattingjax.images.decoding import (
     Photo,

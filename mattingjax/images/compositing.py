@@ -1,4 +1,4 @@
-"""What a matte is for: cut-outs, composites, and panels that a person can judge it by."""
+"""What mattes are made for: foreground colours, cut-outs and composites."""
 
 from __future__ import annotations
 
@@ -7,31 +7,30 @@ import importlib.util
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from PIL import Image, ImageColor, ImageDraw
+from PIL import ImageColor
 
 from mattingjax.errors import ImageError
 from mattingjax.images import as_image, check_alpha, resize
 from mattingjax.images.decoding import Array, Source
 from mattingjax.process.progress import say
 
-_PANEL_HEIGHT = 640
-_ONE_AT_A_TIME = threading.Lock()  # Numba's simplest threads, where there are no others, need it
+_ONE_AT_A_TIME = threading.Lock()  # not all of Numba's threading layers may be entered twice
 
 
 def to_uint8(values: np.ndarray) -> np.ndarray:
-    """[0, 1] → [0, 255], rounded."""
+    """Converts values in [0, 1] to uint8 in [0, 255], clipped and rounded."""
     return np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
 
 
 def estimate_foreground(image: Source, alpha: Array) -> np.ndarray:
-    """The colours of the person alone, also where hair lets the background through.
+    """Estimates the foreground colours, which a photo mixes with the background in hair and edges.
 
     Args:
       image: uint8 [H, W, 3], or anything else that `load_image` takes.
@@ -42,10 +41,11 @@ def estimate_foreground(image: Source, alpha: Array) -> np.ndarray:
 
     Raises:
       ImageError: An array has another type or shape.
+      ImportError: The package pymatting is not installed.
 
     References:
-      Germer et al., Fast Multi-Level Foreground Estimation (https://arxiv.org/abs/2006.14970), as
-      pymatting has it.
+      Germer et al., Fast Multi-Level Foreground Estimation (https://arxiv.org/abs/2006.14970), in
+      the implementation of pymatting.
     """
     image = as_image(image)
     alpha = _as_alpha(alpha, image)
@@ -58,9 +58,9 @@ def estimate_foreground(image: Source, alpha: Array) -> np.ndarray:
 
 @functools.cache
 def _load_pymatting() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """The `estimate_foreground_ml` of pymatting, which Numba compiles at the first import ever.
+    """Imports pymatting's `estimate_foreground_ml`, which Numba compiles at the very first import.
 
-    That module alone is imported: with the package around it all of pymatting would be compiled.
+    Only its module is imported, because importing the package would compile all of pymatting.
     """
     name = 'pymatting.foreground.estimate_foreground_ml'
     if name not in sys.modules:
@@ -72,7 +72,7 @@ def _load_pymatting() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
         path = Path(package.submodule_search_locations[0], 'foreground/estimate_foreground_ml.py')
         found = cast(ModuleSpec, importlib.util.spec_from_file_location(name, path))
         module = sys.modules[name] = importlib.util.module_from_spec(found)
-        import numba  # noqa: F401  before the clock starts
+        import numba  # noqa: F401  its own import is not part of the compilation timed below
 
         patience = threading.Timer(3, say, ['compiling pymatting, once for this installation ...'])
         patience.start()
@@ -87,7 +87,7 @@ def _load_pymatting() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
 
 
 def cut_out(foreground: Source, alpha: Array) -> np.ndarray:
-    """Makes a transparent picture, its colours not premultiplied.
+    """Makes a cut-out, a transparent picture whose colours are not premultiplied by alpha.
 
     Args:
       foreground: uint8 [H, W, 3], or anything else that `load_image` takes.
@@ -104,13 +104,13 @@ def cut_out(foreground: Source, alpha: Array) -> np.ndarray:
 
 
 def composite(foreground: Source, alpha: Array, background: Background | Source) -> np.ndarray:
-    """Alpha · foreground + (1 − alpha) · background.
+    """Composites a foreground on a background: alpha · foreground + (1 − alpha) · background.
 
     Args:
       foreground: uint8 [H, W, 3], or anything else that `load_image` takes.
       alpha: float32 [H, W] in [0, 1].
-      background: uint8 [H, W, 3], or what `Background` takes: a colour's name, a picture of any
-        size.
+      background: uint8 [H, W, 3], or anything else that `Background` takes, such as a colour or a
+        picture of any size.
 
     Returns:
       uint8 [H, W, 3].
@@ -129,21 +129,21 @@ def composite(foreground: Source, alpha: Array, background: Background | Source)
 
 
 def _as_alpha(alpha: Array, image: np.ndarray) -> np.ndarray:
-    """An alpha of that image as a NumPy array; raises ImageError if it is none."""
+    """Converts an alpha to a NumPy array; raises ImageError if it does not fit the image."""
     values: Any = np.asarray(alpha) if hasattr(alpha, '__array__') else alpha
     check_alpha(values, image)
     return values
 
 
 class Background:
-    """What a composite lies on: one colour, or a picture that covers the photo.
+    """The background of composites: one colour, or a picture that is cropped to cover the photo.
 
     Args:
-      colour_or_image: A colour as CSS writes it ('white', '#00b140', 'rgb(0, 177, 64)'), or a
-        picture: its path, or anything else that `load_image` takes.
+      colour_or_image: A colour as CSS writes it ('white', '#00b140', 'rgb(0, 177, 64)'), the path
+        of a picture, or anything else that `load_image` takes.
 
     Raises:
-      ImageError: It is neither.
+      ImageError: The argument is neither a colour nor a picture.
     """
 
     def __init__(self, colour_or_image: Source):
@@ -165,7 +165,15 @@ class Background:
         self._image = as_image(colour_or_image, 'background')
 
     def of_size(self, height: int, width: int) -> np.ndarray:
-        """uint8 [height, width, 3]; a picture is cropped about its centre."""
+        """Makes the background of a photo; a picture is cropped about its centre and resized.
+
+        Args:
+          height: Height of the photo in pixels.
+          width: Width of the photo in pixels.
+
+        Returns:
+          uint8 [height, width, 3].
+        """
         if self._image is None:
             return np.full((height, width, 3), self._colour, np.uint8)
         rows, columns = self._image.shape[:2]
@@ -174,58 +182,3 @@ class Background:
         top, left = (rows - tall) // 2, (columns - wide) // 2
         cropped = self._image[top : top + tall, left : left + wide]
         return resize(cropped, height, width)
-
-
-def checkerboard(height: int, width: int, square: int = 12) -> np.ndarray:
-    """The pattern that stands for transparency: uint8 [height, width, 3]."""
-    rows, columns = np.arange(height)[:, None] // square, np.arange(width) // square
-    grey = np.where((rows + columns) % 2, 204, 255).astype(np.uint8)
-    return np.repeat(grey[..., None], 3, axis=-1)
-
-
-def make_panel(image: np.ndarray, alpha: np.ndarray, foreground: np.ndarray) -> np.ndarray:
-    """Photo, alpha and cut-out side by side, for a person to look at.
-
-    Args:
-      image: uint8 [H, W, 3].
-      alpha: float32 [H, W] in [0, 1].
-      foreground: uint8 [H, W, 3].
-
-    Returns:
-      uint8 [h, w, 3], each picture at most 640 pixels high and wide.
-    """
-    scale = min(1.0, _PANEL_HEIGHT / max(image.shape[:2]))
-    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
-    image, alpha, foreground = (
-        resize(picture, height, width) for picture in (image, alpha, foreground)
-    )
-    cutout = composite(foreground, alpha, checkerboard(height, width))
-    return make_sheet([[image, to_uint8(alpha), cutout]])
-
-
-def make_sheet(rows: list[list[np.ndarray]], titles: Sequence[str] = ()) -> np.ndarray:
-    """Pictures in rows on white, 8 pixels apart.
-
-    Args:
-      rows: uint8 pictures, RGB [h, w, 3] or grey [h, w], of one height in each row.
-      titles: Written above the pictures of the first row.
-
-    Returns:
-      uint8 [h, w, 3].
-    """
-    gap = 8
-    top = gap + (12 if titles else 0)
-    height = sum(row[0].shape[0] + gap for row in rows) + top
-    width = max(sum(picture.shape[1] + gap for picture in row) for row in rows) + gap
-    canvas = Image.new('RGB', (width, height), 'white')
-    draw = ImageDraw.Draw(canvas)
-    for title, picture, i in zip(titles, rows[0], range(len(rows[0])), strict=False):
-        left = gap + sum(other.shape[1] + gap for other in rows[0][:i])
-        draw.text((left, 4), title[: picture.shape[1] // 6], fill='black')
-    for row in rows:
-        left = gap
-        for picture in row:
-            canvas.paste(Image.fromarray(picture), (left, top))
-            left += picture.shape[1] + gap
-        top += row[0].shape[0] + gap
-    return np.asarray(canvas)

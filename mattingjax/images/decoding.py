@@ -1,4 +1,4 @@
-"""Photos in: every common format, and what is a picture already, to RGB."""
+"""Decodes photos of every common format, and converts arrays and PIL images, to RGB."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from mattingjax.errors import ImageError
 from mattingjax.images.pixels import check_image
 
 _ORIENTATION = 0x0112  # the EXIF tag
-SIXTEEN_BIT = ('I;16', 'I;16L', 'I;16B', 'I;16N')  # modes of Pillow
+SIXTEEN_BIT = ('I;16', 'I;16L', 'I;16B', 'I;16N')  # Pillow's modes of 16-bit grey
 
 
 class Array(Protocol):
-    """What NumPy makes an array of, whoever made it."""
+    """Anything that NumPy can convert to an array, of whatever library."""
 
     def __array__(self) -> np.ndarray: ...
 
@@ -35,7 +35,7 @@ class Photo(NamedTuple):
 
     Attributes:
       pixels: uint8 [H, W, 3] RGB, upright.
-      icc_profile: The colour profile that the numbers are in, or None for sRGB.
+      icc_profile: The colour profile of the pixels, or None for sRGB.
     """
 
     pixels: np.ndarray
@@ -43,7 +43,7 @@ class Photo(NamedTuple):
 
 
 def load_image(source: Source) -> np.ndarray:
-    """A picture as pixels, whatever it is given as; see `load_photo`.
+    """Decodes a photo as `load_photo` does, and returns its pixels alone.
 
     Args:
       source: A file's path, the bytes of a file, an open file, a PIL image, or an array.
@@ -52,44 +52,44 @@ def load_image(source: Source) -> np.ndarray:
       uint8 [H, W, 3] RGB in [0, 255].
 
     Raises:
-      ImageError: The picture is missing, damaged, too large or none.
+      ImageError: The source is missing, damaged, too large or no picture.
     """
     return load_photo(source).pixels
 
 
 def as_image(image: Source, name: str = 'image') -> np.ndarray:
-    """The same as `load_image`, for an argument of that name.
+    """Decodes the image that a function got as an argument.
 
     Args:
       image: uint8 [H, W, 3], or anything else that `load_photo` takes.
-      name: What messages call it where it has no path.
+      name: The name of the argument, for error messages about an image without a path.
 
     Returns:
-      uint8 [H, W, 3] RGB in [0, 255]; such a NumPy array comes back as it is, not copied.
+      uint8 [H, W, 3] RGB in [0, 255]; such a NumPy array is returned itself, not copied.
 
     Raises:
-      ImageError: The picture is missing, damaged, too large or none.
+      ImageError: The image is missing, damaged, too large or no picture.
     """
     return load_photo(image, name).pixels
 
 
 def load_photo(source: Source, name: str = '') -> Photo:
-    """Decodes a photo and brings it upright.
+    """Decodes a photo and turns it upright.
 
-    Grey, palette, 1-bit, 16-bit and CMYK pictures become 8-bit RGB; a transparent picture is put
-    on white; of several frames the first counts. An RGB photo's pixels are not converted between
-    colour spaces: its profile comes along, for what is made of it.
+    Grey, palette, 1-bit, 16-bit and CMYK pictures become 8-bit RGB, a transparent picture is put
+    on white, and of several frames the first is taken. An RGB photo is not converted to another
+    colour space: its profile is returned, so that results can keep it.
 
     Args:
       source: A file's path; the bytes of a file; a file opened for reading bytes; a PIL image; or
-        what NumPy makes an array of (of JAX, say, or a PyTorch tensor on the CPU): uint8 in
-        [0, 255], RGB [H, W, 3], grey [H, W] or [H, W, 1], or with transparency as the last of 2 or
-        4 channels.
-      name: What messages call it where it has no path.
+        an array that NumPy can convert (of JAX, or a PyTorch tensor on the CPU): uint8 in [0, 255],
+        RGB [H, W, 3], grey [H, W] or [H, W, 1], or with transparency as the last of 2 or 4
+        channels.
+      name: The name of the argument, for error messages about a photo without a path.
 
     Raises:
-      ImageError: The picture is missing, damaged, too large or none, or an array has another type
-        or shape.
+      ImageError: The source is missing, damaged, too large or no picture, or an array of another
+        type or shape.
     """
     if hasattr(source, '__array__') and not isinstance(source, Image.Image):
         return Photo(_array_to_rgb(source, name or 'array'))
@@ -99,20 +99,20 @@ def load_photo(source: Source, name: str = '') -> Photo:
 
 
 def open_picture(source: Source, name: str = '') -> tuple[Image.Image, str]:
-    """Decodes a picture, brings it upright and leaves its colours and their depth as they are.
+    """Decodes a picture and turns it upright, without converting its colours or their depth.
 
-    A colour that the file declares transparent has become so, in every mode: Pillow alone misses
-    it in grey pictures of 2, 4 and 16 bits, which come as 'LA' where it occurs.
+    A colour that the file declares transparent is transparent in every mode. Pillow alone misses
+    it in grey pictures of 2, 4 and 16 bits; those of 16 bits with such a colour become mode 'LA'.
 
     Args:
-      source: See `load_photo`; no array.
-      name: What messages call it where it has no path.
+      source: What `load_photo` takes, except an array.
+      name: The name of the argument, for error messages about a picture without a path.
 
     Returns:
-      The picture, and what messages call it.
+      The picture, and its path or name for error messages.
 
     Raises:
-      ImageError: The picture is missing, damaged, too large or none.
+      ImageError: The source is missing, damaged, too large or no picture.
     """
     file, where = _describe(source, name)
     if isinstance(file, Image.Image):
@@ -120,14 +120,14 @@ def open_picture(source: Source, name: str = '') -> tuple[Image.Image, str]:
             file.load()
             return _upright(file), where
     with _decoding_errors(where), Image.open(file, formats=_formats()) as image:
-        # The depth that the file has; once it is loaded, only Pillow's mode is known.
+        # This holds the file's bit depth; after loading only Pillow's mode is known.
         raw_mode = str(image.tile[0].args) if image.tile else ''
         image.load()
         return _upright(_apply_transparent_colour(image, raw_mode)), where
 
 
 def _describe(source: Source, name: str) -> tuple[Any, str]:
-    """What Pillow takes, and what messages call it."""
+    """Returns what Pillow can open, and its path or name for error messages."""
     if isinstance(source, str | os.PathLike):
         path = os.fsdecode(source)
         if '\0' in path:
@@ -156,12 +156,12 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _apply_transparent_colour(image: Image.Image, raw_mode: str) -> Image.Image:
-    """Pillow compares the transparent colour, in the file's depth, with pixels in its own."""
+    """Repairs the transparent colour, whose bit depth may differ from that of Pillow's pixels."""
     colour = image.info.get('transparency')
     if raw_mode in ('L;2', 'L;4') and isinstance(colour, int):
         image.info['transparency'] = colour * 255 // (2 ** int(raw_mode[-1]) - 1)
     elif raw_mode == 'RGB;16B' and isinstance(colour, tuple):
-        # Of 16 bits Pillow keeps the upper 8, so that is all there is to compare.
+        # Pillow keeps only the upper 8 of 16 bits, so only they can be compared.
         image.info['transparency'] = tuple(value >> 8 for value in colour)
     elif image.mode in SIXTEEN_BIT and isinstance(colour, int):
         del image.info['transparency']
@@ -175,7 +175,10 @@ def _apply_transparent_colour(image: Image.Image, raw_mode: str) -> Image.Image:
 
 
 def read_size(path: Path | str) -> tuple[int, int]:
-    """Height and width in pixels of a photo as it will be decoded, from its header alone.
+    """Reads the height and width, in pixels, that a photo will have when decoded, from its header.
+
+    Args:
+      path: A picture file.
 
     Raises:
       ImageError: The file is missing, damaged or no picture.
@@ -192,7 +195,7 @@ def read_size(path: Path | str) -> tuple[int, int]:
 
 @functools.cache
 def _formats() -> tuple[str, ...]:
-    """Pillow's readers that may be asked; others, such as EPS, would run programs."""
+    """Pillow's formats that may be read; others, such as EPS, would run programs."""
     Image.init()
     wanted = ('JPEG', 'PNG', 'WEBP', 'TIFF', 'BMP', 'GIF', 'AVIF', 'PPM')
     return tuple(name for name in wanted if name in Image.OPEN)
@@ -207,8 +210,8 @@ def _ignoring_broken_exif() -> contextlib.AbstractContextManager:
 def _decoding_errors(where: str) -> Iterator[None]:
     try:
         with warnings.catch_warnings():
-            # Pillow warns of a decompression bomb from 89 Mpixel on and refuses from 179 on; photos
-            # of 108 Mpixel exist, so only the second is kept.
+            # Pillow warns of decompression bombs above 89 megapixels and refuses pictures above
+            # 179. Cameras of 108 megapixels exist, so the warning is silenced.
             warnings.simplefilter('ignore')
             yield
     except ImageError:
@@ -221,7 +224,7 @@ def _decoding_errors(where: str) -> Iterator[None]:
         raise ImageError(f'{where}: no such file') from error
     except OSError as error:
         raise ImageError(f'{where}: cannot be read ({error.strerror or error})') from error
-    except Exception as error:  # decoders of damaged files raise anything
+    except Exception as error:  # decoders raise all kinds of errors on damaged files
         raise ImageError(f'{where}: damaged picture ({type(error).__name__}: {error})') from error
 
 
@@ -258,7 +261,7 @@ def _grey_to_uint8(image: Image.Image, where: str) -> np.ndarray:
 def _array_to_rgb(source: Any, name: str) -> np.ndarray:
     try:
         pixels = np.asarray(source)
-    except Exception as error:  # whoever made it raises anything
+    except Exception as error:  # other libraries raise errors of their own
         raise ImageError(
             f'{name}: cannot be made a NumPy array ({type(error).__name__}: {error})'
         ) from error

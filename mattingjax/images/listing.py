@@ -1,4 +1,4 @@
-"""Which pictures a folder holds, and which names mean one file."""
+"""Lists the pictures in a folder, and finds files whose names differ only in Unicode form."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from mattingjax.errors import ImageError
 
+_NAMED = 4  # extensions that `describe_others` names; those of all other files are summed up
 EXTENSIONS = frozenset(
     [
         '.jpg',
@@ -30,11 +31,11 @@ EXTENSIONS = frozenset(
 
 
 class FolderContent(NamedTuple):
-    """What lies in a folder and below it, sorted.
+    """The files in a folder and below it, sorted.
 
     Attributes:
-      images: Files whose extension is that of a picture format that can be read.
-      others: All other files; `describe_others` makes a line of them.
+      images: Files with the extension of a picture format that can be read.
+      others: All other files; `describe_others` counts them for a message.
     """
 
     images: list[Path]
@@ -42,14 +43,14 @@ class FolderContent(NamedTuple):
 
 
 def list_folder(folder: Path, leave_out: Path | None = None) -> FolderContent:
-    """The files in a folder and below it; hidden files and folders are passed over.
+    """Lists the files in a folder and below it, except hidden files and folders.
 
     Args:
-      folder: Where to look.
-      leave_out: A folder that is not entered (where the results go, say).
+      folder: The folder to search.
+      leave_out: A folder that is not searched, such as the one for results.
 
     Raises:
-      ImageError: A folder cannot be read; it is named.
+      ImageError: A folder cannot be read; the message names it.
     """
 
     def stop(error: OSError) -> None:
@@ -70,43 +71,46 @@ def list_folder(folder: Path, leave_out: Path | None = None) -> FolderContent:
     return FolderContent(sorted(images), sorted(others))
 
 
-def find_images(folder: Path, leave_out: Path | None = None) -> list[Path]:
-    """The pictures in a folder and below it; see `list_folder`."""
-    return list_folder(folder, leave_out).images
+def find_images(folder: Path) -> list[Path]:
+    """Lists the pictures in a folder and below it, as `list_folder` does."""
+    return list_folder(folder).images
 
 
-def describe_others(others: Iterable[Path], limit: int = 4) -> str:
-    """Files of unknown formats counted by extension: '3 .heic, 1 .mp4', the most frequent first.
+def describe_others(others: Iterable[Path]) -> str:
+    """Counts files of unknown formats by extension, the most frequent first: '3 .heic, 1 .mp4'.
 
     Args:
-      others: Their paths.
-      limit: How many extensions are named; the files of all others are counted together.
+      others: The paths of the files.
 
     Returns:
-      A part of a line; empty if there is no file.
+      The counts of the four most frequent extensions and of all others together; '' without files.
     """
     counts = Counter(path.suffix.lower() or 'without extension' for path in others)
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    named = [f'{count} {suffix}' for suffix, count in ordered[:limit]]
-    if rest := sum(count for _, count in ordered[limit:]):
+    named = [f'{count} {suffix}' for suffix, count in ordered[:_NAMED]]
+    if rest := sum(count for _, count in ordered[_NAMED:]):
         named.append(f'{rest} of other kinds')
     return ', '.join(named)
 
 
 def name_key(name: str) -> str:
-    """A name as names are compared: macOS writes é as two characters, others as one (NFC)."""
+    """The form in which names are compared: macOS writes é as two characters, others as one (NFC).
+
+    Args:
+      name: The name of a file, or a path.
+    """
     return unicodedata.normalize('NFC', name)
 
 
 def find_path(path: Path) -> Path:
-    """The file or folder that a path from a list means.
+    """Finds the file or folder that a path in a list means.
 
     Args:
-      path: As it is written in the list.
+      path: The path as the list writes it.
 
     Returns:
-      The path itself if something lies there; else one whose parts have the same `name_key`; if
-      there is none either, the path itself.
+      The path itself if it exists; else an existing path whose parts have the same `name_key`; else
+      the path itself.
     """
     if os.path.lexists(path) or path.parent == path:
         return path

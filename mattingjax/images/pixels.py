@@ -1,4 +1,4 @@
-"""Arrays of pixels: resized, encoded, checked."""
+"""Resizes, encodes and checks arrays of pixels."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from mattingjax.errors import ImageError
 def resize(
     image: np.ndarray, height: int, width: int, enlarge: int = cv2.INTER_CUBIC
 ) -> np.ndarray:
-    """Resizes: the mean over each new pixel's area to shrink, cubic to enlarge.
+    """Resizes a picture, by area where a side shrinks and cubic where it grows.
 
     Args:
-      image: [H, W] or [H, W, C], float32 or uint8.
+      image: float32 or uint8, [H, W] or [H, W, C].
       height: New height in pixels.
       width: New width in pixels.
-      enlarge: OpenCV's interpolation where a side grows; cubic may overshoot the input's range.
+      enlarge: OpenCV's interpolation where a side grows; cubic may exceed the input's range.
 
     Returns:
-      [height, width] or [height, width, C], of the same type.
+      [height, width] or [height, width, C], of the same type; the array itself if it has that size.
     """
     if image.shape[:2] == (height, width):
         return image
@@ -36,7 +36,15 @@ def resize(
 
 
 def encode_png(image: np.ndarray, icc_profile: bytes | None = None) -> bytes:
-    """A uint8 picture, [H, W], [H, W, 3] or [H, W, 4], as the bytes of a PNG file."""
+    """Encodes a picture as PNG.
+
+    Args:
+      image: uint8 [H, W] grey, [H, W, 3] RGB or [H, W, 4] RGBA.
+      icc_profile: The colour profile of the pixels, or None for sRGB.
+
+    Returns:
+      The bytes of the file.
+    """
     buffer = io.BytesIO()
     options = {'icc_profile': icc_profile} if icc_profile else {}
     Image.fromarray(image).save(buffer, 'PNG', compress_level=3, **options)
@@ -44,7 +52,7 @@ def encode_png(image: np.ndarray, icc_profile: bytes | None = None) -> bytes:
 
 
 def check_image(image: object, name: str = 'image') -> None:
-    """Raises ImageError unless `image` is a uint8 array [H, W, 3]."""
+    """Raises ImageError unless `image` is a uint8 array [H, W, 3]; `name` is its name there."""
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
         found = getattr(image, 'dtype', type(image).__name__)
         raise ImageError(f'{name}: expected a uint8 array, got {found}')
@@ -53,7 +61,7 @@ def check_image(image: object, name: str = 'image') -> None:
 
 
 def check_alpha(alpha: object, image: np.ndarray) -> None:
-    """Raises ImageError unless `alpha` is a floating-point array of the image's size."""
+    """Raises ImageError unless `alpha` is a floating-point array with the size of `image`."""
     if not isinstance(alpha, np.ndarray) or not np.issubdtype(alpha.dtype, np.floating):
         found = getattr(alpha, 'dtype', type(alpha).__name__)
         raise ImageError(f'alpha: expected floating-point values in [0, 1], got {found}')

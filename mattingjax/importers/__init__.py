@@ -1,4 +1,4 @@
-"""Other people's weights: one call, the format recognised from the file."""
+"""Imports weights of the original networks; the format is recognised from the file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import numpy as np
 
 from mattingjax.checkpoints import Checkpoint
 from mattingjax.errors import WeightsError
-from mattingjax.files import hash_file
 from mattingjax.importers import hub, mmnet_tf, modnet_names, modnet_onnx, torch_file
 from mattingjax.importers.matching import Candidate, assemble
 from mattingjax.networks import (
@@ -23,6 +22,7 @@ from mattingjax.networks import (
     Variables,
     create_model_config,
 )
+from mattingjax.process.files import hash_file
 
 __all__ = ['import_weights']
 
@@ -33,19 +33,20 @@ _COUNTER = '.num_batches_tracked'
 def import_weights(
     source: Path | str, *, prune_info: Path | str | None = None, sha256: str | None = None
 ) -> Checkpoint:
-    """Reads foreign weights: PyTorch MODNet, TensorFlow 1 MMNet or MODNet ONNX.
+    """Imports weights of another format: PyTorch MODNet, TensorFlow 1 MMNet or MODNet ONNX.
 
-    Nothing in the file is executed, and every variable is accounted for: used, or listed in the
-    provenance of the result (`ignored`: training's counters; `initialised`: heads that an
-    inference export lacks).
+    Nothing in the file is executed. Every variable is either used or listed in the provenance of
+    the checkpoint: `ignored` are variables of training, such as counters, and `initialised` are
+    those of heads that an inference export lacks.
 
     Args:
-      source: A PyTorch `.ckpt` (official or pruner's naming), any part of a TensorFlow checkpoint
-        (`.index`, `.data-…` or their prefix), or an `.onnx` file; `hf://OWNER/REPO/FILE` for one
-        on the Hugging Face Hub.
-      prune_info: The pruner's JSON that belongs to a pruned MODNet. Without it the widths are
+      source: A PyTorch `.ckpt` (with the names of the original or of its pruner), any part of a
+        TensorFlow checkpoint (`.index`, `.data-…` or their prefix), or an `.onnx` file; or the
+        address `hf://OWNER/REPO/FILE` of such a file on the Hugging Face Hub.
+      prune_info: The JSON file that the pruner wrote for a pruned MODNet. Without it the widths are
         read from the tensors' shapes.
-      sha256: What a file from the Hub must have; see `hub.fetch_from_hub`.
+      sha256: The SHA-256 that a file from the Hub must have, in hexadecimal; None for the known one
+        of a known file.
 
     Returns:
       The checkpoint, in memory.
@@ -66,7 +67,7 @@ def import_weights(
         if prune_info is not None:
             raise WeightsError(f'{prune_info}: a prune_info belongs to MODNet, {source} is MMNet')
         return _import_mmnet(prefix)
-    # Unlike methods of Path, these functions take any name, however long.
+    # Unlike the methods of Path, these functions accept names of any length.
     if os.path.isdir(source):
         raise WeightsError(f'{source}: expected a weights file, got a folder')
     if not os.path.isfile(source):

@@ -1,4 +1,4 @@
-"""Weights on the Hugging Face Hub: hf://OWNER/REPO/FILE, or hf://OWNER/REPO@REVISION/FILE."""
+"""Fetches weights from the Hugging Face Hub: hf://OWNER/REPO/FILE or OWNER/REPO@REVISION/FILE."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 
 from mattingjax.errors import WeightsError, missing_package
-from mattingjax.files import hash_file
+from mattingjax.process.files import hash_file
 from mattingjax.process.progress import say
 
 SCHEME = 'hf://'
 
-# Known files: revision and SHA-256. The first is the published MODNet, in its ONNX form.
+# Known files with revision and SHA-256. The first is the published MODNet as ONNX.
 _KNOWN = {
     'hf://Xenova/modnet/onnx/model.onnx': (
         'fa2fa546052fba4c08921230a26cc69a333fca12',
@@ -24,21 +24,21 @@ _ADDRESS = re.compile(rf'hf://({_PART}/{_PART}?)(?:@({_PART}))?/({_PART}(?:/{_PA
 
 
 def fetch_from_hub(address: str, sha256: str | None = None) -> Path:
-    """Downloads a file, once: the Hub's own cache keeps it.
+    """Downloads a file, unless the Hub's cache on this machine already holds it.
 
     Args:
-      address: `hf://OWNER/REPO/FILE`; `REPO@REVISION` for another revision than the known one, or
-        the newest of files that are not known.
-      sha256: What the file must have, in hexadecimal; of known files it is known. Without either, a
-        warning tells the file's.
+      address: `hf://OWNER/REPO/FILE` for the known revision of a known file or the newest one of
+        another file; `hf://OWNER/REPO@REVISION/FILE` for a given revision.
+      sha256: The SHA-256 that the file must have, in hexadecimal; None for that of a known file. If
+        the file is not known either, a warning tells its SHA-256.
 
     Returns:
-      The file in the cache.
+      The path of the file in the cache.
 
     Raises:
-      WeightsError: It is no such address, the Hub cannot be reached or has no such file, or the
+      WeightsError: The address is invalid, the Hub cannot be reached or has no such file, or the
         file has another SHA-256.
-      ImportError: huggingface_hub is not installed.
+      ImportError: The package huggingface_hub is not installed.
     """
     match = _ADDRESS.fullmatch(address)
     if match is None:
@@ -52,11 +52,11 @@ def fetch_from_hub(address: str, sha256: str | None = None) -> Path:
     except ImportError as error:
         instead = f'download {_page(repository, revision, name)} and pass the file'
         raise missing_package(address, 'huggingface_hub', 'importers', instead) from error
-    logging.getLogger('huggingface_hub').setLevel(logging.ERROR)  # it tells of every retry
+    logging.getLogger('huggingface_hub').setLevel(logging.ERROR)  # it logs every retry
     say(f'asking the Hub for {address}; without a network it takes half a minute to give up')
     try:
         file = Path(hf_hub_download(repository, name, revision=revision))
-    except Exception as error:  # of the Hub, of the network, of the disk: types of many packages
+    except Exception as error:  # many packages raise their own errors here
         raise WeightsError(
             f'{address}: cannot be downloaded ({type(error).__name__}); download '
             f'{_page(repository, revision, name)} by hand and pass the file'

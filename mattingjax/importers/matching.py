@@ -1,4 +1,4 @@
-"""Puts foreign tensors into a network's variables: every one used, none missing, shapes equal."""
+"""Matches the tensors of a file with the variables of a network: none left over, none missing."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from mattingjax.networks import (
 )
 
 Shape = tuple[int, ...]
-_MAX_NAME = 200  # characters; MODNet's longest has 58
+_MAX_NAME = 200  # characters; the longest name in MODNet has 58
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Where one variable lies in a foreign file.
+    """The tensor of a file that a variable is read from.
 
     Attributes:
-      name: The tensor's name there.
-      axes: Its axes in our order, so that `tensor.transpose(axes)` has ours; None as it is.
-      pixel: Whether ours is a 1×1 convolution kernel and theirs a matrix.
+      name: The tensor's name in the file.
+      axes: The tensor's axes in the order of the variable, for `tensor.transpose(axes)`; None if
+        the order is the same.
+      pixel: Whether the tensor is a matrix and the variable a 1×1 convolution kernel.
     """
 
     name: str
@@ -37,14 +38,14 @@ class Source:
     pixel: bool = False
 
     def foreign_shape(self, shape: Shape) -> Shape:
-        """The shape that the tensor must have for ours to have `shape`."""
+        """The shape that the tensor must have for the variable to have `shape`."""
         shape = shape[2:] if self.pixel else shape
         if self.axes is None:
             return shape
         return tuple(shape[self.axes.index(axis)] for axis in range(len(shape)))
 
     def convert(self, tensor: np.ndarray) -> np.ndarray:
-        """The tensor as float32 in our layout."""
+        """Converts the tensor to float32 in the variable's layout."""
         tensor = tensor.transpose(self.axes) if self.axes else tensor
         return np.ascontiguousarray(tensor[None, None] if self.pixel else tensor, np.float32)
 
@@ -54,21 +55,21 @@ class Candidate:
     """A network that a file may hold.
 
     Attributes:
-      config: The network.
-      find_source: Variable path ('params/…/kernel') → where it lies in the file.
+      config: The configuration of the network.
+      find_source: Takes the path of a variable ('params/…/kernel') and returns its source.
     """
 
     config: ModelConfig
     find_source: Callable[[str], Source]
 
     def sources(self) -> dict[str, tuple[Source, Shape]]:
-        """Variable path → where it lies, and the shape it must have here."""
+        """The path of each variable → its source, and its shape."""
         flat = flax.traverse_util.flatten_dict(variable_shapes(self.config), sep='/')
         return {path: (self.find_source(path), leaf.shape) for path, leaf in flat.items()}
 
 
 def check_tensor_name(name: str) -> str:
-    """The name of a tensor in a file; raises WeightsError if no network has names so long."""
+    """Returns the name of a tensor; raises WeightsError if it is longer than any network's."""
     if len(name) > _MAX_NAME:
         found = f'{one_line(name, 60)}: a name of {len(name)} characters'
         raise WeightsError(f'{found}, expected at most {_MAX_NAME}')
@@ -78,12 +79,15 @@ def check_tensor_name(name: str) -> str:
 def find_problems(
     candidate: Candidate, shapes: Mapping[str, Shape], optional: tuple[str, ...] = ()
 ) -> list[str]:
-    """What stands between the tensors and the network, one line each; empty if they fit.
+    """Lists why the tensors of a file do not fit a network.
 
     Args:
       candidate: The network.
-      shapes: Shape of every tensor of the file, less those that were ignored on purpose.
+      shapes: Name → shape of every tensor in the file that was not ignored on purpose.
       optional: Prefixes of the names of tensors that may be absent.
+
+    Returns:
+      One line for each tensor that is missing, misshapen or unknown; empty if all fit.
     """
     problems, used = [], set()
     for source, shape in candidate.sources().values():
@@ -103,14 +107,14 @@ def find_problems(
 
 
 def _name_alike(candidate: Candidate, shapes: Mapping[str, Shape]) -> str:
-    """A name that the file lacks beside the most similar one that nothing uses, for a message."""
+    """Names a missing tensor and the most similar unknown one, as a part of an error message."""
     expected = [source.name for source, _ in candidate.sources().values()]
     absent = [name for name in expected if name not in shapes]
     unknown = sorted(set(shapes) - set(expected))
     if not absent or not unknown:
         return ''
     ours, theirs = absent[0], unknown[0]
-    for length in range(6, 0, -1):  # of equal ends
+    for length in range(6, 0, -1):  # number of equal parts at the end
         ends = {_end(name, length): name for name in reversed(unknown)}
         if alike := next((name for name in absent if _end(name, length) in ends), None):
             ours, theirs = alike, ends[_end(alike, length)]
@@ -119,7 +123,7 @@ def _name_alike(candidate: Candidate, shapes: Mapping[str, Shape]) -> str:
 
 
 def _end(name: str, length: int) -> tuple[str, ...]:
-    """The last parts of a name of PyTorch or TensorFlow."""
+    """The last `length` parts of a name of PyTorch or TensorFlow."""
     return tuple(re.split('[./]', name)[-length:])
 
 
@@ -130,12 +134,12 @@ def assemble(
     where: str,
     optional: tuple[str, ...] = (),
 ) -> tuple[ModelConfig, Variables, list[str]]:
-    """Builds the variables of the first of several networks that the tensors fit exactly.
+    """Makes the variables of the first of several networks that the tensors fit exactly.
 
     Args:
-      candidates: Networks the file may hold, the likeliest first.
-      tensors: Every tensor of the file, less those that were ignored on purpose.
-      where: The file, for error messages.
+      candidates: Networks that the file may hold, the most likely first.
+      tensors: Name → every tensor in the file that was not ignored on purpose.
+      where: The path of the file, for error messages.
       optional: Prefixes of the names of tensors that may be absent; their variables are
         initialised (seed 0).
 

@@ -1,4 +1,4 @@
-"""Reads MMNet's TensorFlow 1 checkpoint: its tensors, its names, the widths they imply."""
+"""Reads MMNet's TensorFlow 1 checkpoints: tensors, names, and the widths that shapes imply."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mattingjax.importers.tf_bundle import TensorBundle
 from mattingjax.networks import MMNetConfig
 from mattingjax.networks.mmnet.module import RATES, REFINEMENT_RATES, EncoderBlockConfig
 
-_HWCM = (0, 1, 3, 2)  # TensorFlow's depthwise kernels [h, w, channel, multiplier] → [h, w, 1, C]
+_HWCM = (0, 1, 3, 2)  # from TensorFlow's depthwise kernels [h, w, channel, multiplier]
 _LEAVES = {'scale': 'gamma', 'bias': 'beta', 'mean': 'moving_mean', 'var': 'moving_variance'}
 _UNITS = {
     'pointwise': 'pointwise_conv',
@@ -23,7 +23,7 @@ _UNITS = {
     'dilation': 'depthwise_conv_dilation',
     'depthwise': 'depthwise_conv',
 }
-# What training keeps beside the network: counters, optimizer slots, averages.
+# Names of the variables of training: counters, slots of optimizers, averages.
 _BOOKKEEPING = re.compile(
     r'global_step$|beta[12]_power|learning_rate|'
     r'/(Adam(_1)?|Momentum|RMSProp(_1)?|ExponentialMovingAverage)$'
@@ -31,7 +31,7 @@ _BOOKKEEPING = re.compile(
 
 
 def find_prefix(path: Path) -> Path | None:
-    """The prefix of the TensorFlow checkpoint that `path` is a part of, or None if it is not."""
+    """Returns the prefix of the TensorFlow checkpoint that a path is a part of, or else None."""
     name = re.sub(r'\.(index|meta|data-\d{5}-of-\d{5})$', '', path.name)
     index = path.parent / f'{name}.index'
     return path.parent / name if name and os.path.isfile(index) else None
@@ -41,10 +41,10 @@ def read_tensorflow_tensors(prefix: Path) -> tuple[dict[str, np.ndarray], list[s
     """Reads the tensors of a TensorFlow checkpoint.
 
     Args:
-      prefix: Its path without `.index` or `.data-…`.
+      prefix: The path of the checkpoint without `.index` or `.data-…`.
 
     Returns:
-      Tensor name → array, and the names of those that are training's bookkeeping and were left.
+      Name → tensor, and the names of the variables of training, which are not read.
 
     Raises:
       WeightsError: The checkpoint is damaged or incomplete.
@@ -63,14 +63,14 @@ def read_tensorflow_tensors(prefix: Path) -> tuple[dict[str, np.ndarray], list[s
 
 
 def find_tensorflow_source(path: str) -> Source:
-    """Where the variable at `path` ('params/enc_block0/…/kernel') lies in the checkpoint."""
+    """Returns the source, in the checkpoint, of the variable at 'params/enc_block0/…/kernel'."""
     _, block, *modules, leaf = path.split('/')
     depthwise = False
     if block in ('final_block', 'aux_block'):
         unit = 'pointwise_conv'
     elif block == 'init_block':
         unit = 'conv'
-    elif modules[0] in ('conv', 'bn'):  # dec_block4: one convolution
+    elif modules[0] in ('conv', 'bn'):  # dec_block4 is one convolution
         unit = 'pointwise_conv'
     elif modules[0] == 'merge':
         unit = 'merge/pointwise_conv'
@@ -91,7 +91,11 @@ def find_tensorflow_source(path: str) -> Source:
 
 
 def mmnet_config_from_shapes(shapes: Mapping[str, Shape]) -> MMNetConfig | None:
-    """The widths that the tensors' shapes imply, or None where a tensor is absent."""
+    """Returns the widths that the tensors' shapes imply, or None if a tensor is missing.
+
+    Args:
+      shapes: Name → shape of each tensor.
+    """
 
     def width(scope: str) -> int:
         return shapes[f'MMNet/{scope}/weights'][-1]

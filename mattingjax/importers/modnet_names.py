@@ -1,4 +1,4 @@
-"""MODNet's published variable names, and the widths that tensors or a pruner's JSON imply."""
+"""MODNet's published variable names, and the widths that shapes or a pruner's JSON imply."""
 
 from __future__ import annotations
 
@@ -20,20 +20,27 @@ from mattingjax.networks.mobilenet_v2 import (
     MobileNetV2Config,
 )
 
-_OIHW = (2, 3, 1, 0)  # PyTorch kernels [out, in, h, w] → [h, w, in, out]
+_OIHW = (2, 3, 1, 0)  # from PyTorch's kernels [out, in, h, w]
 _LEAVES = {'kernel': 'weight', 'scale': 'weight', 'mean': 'running_mean', 'var': 'running_var'}
-_MAX_WRAPPERS = 8  # prefixes, one within the other
+_MAX_WRAPPERS = 8  # prefixes of wrappers around wrappers
 _BRANCHES = ('backbone.', 'lr_branch.', 'hr_branch.', 'f_branch.')
-# Heads that only training needs: inference exports leave them out.
+# The heads that only training needs, which inference exports leave out.
 TRAINING_HEADS = ('lr_branch.conv_lr.', 'hr_branch.conv_hr.')
 
 
 def canonical_names(names: Iterable[str]) -> dict[str, str]:
-    """Names in a file → the published ones, without what wrappers put before and between.
+    """Maps the names in a file to the published names, without the parts that wrappers add.
 
-    A prefix that all names have (`module.` of data parallelism, `model.` or `net.` of training
-    frameworks, several of them) goes where more names begin as published without it; `module.`
-    goes where any name has it, `_orig_mod.` of compilation and the pruner's `.cbr.` everywhere.
+    Prefixes that all names have, such as `module.` of data parallelism and `model.` or `net.` of
+    training frameworks, are removed if more names begin as published without them. `module.` is
+    also removed from single names, and `_orig_mod.` of compilation and `.cbr.` of the pruner are
+    removed everywhere.
+
+    Args:
+      names: The names in the file.
+
+    Returns:
+      Name in the file → published name.
     """
     plain = {name: name.replace('_orig_mod.', '').replace('.cbr.', '.') for name in names}
     first = min(plain.values(), default='').split('.')
@@ -55,7 +62,12 @@ def canonical_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def find_torch_source(config: MODNetConfig, path: str) -> Source:
-    """Where the variable at `path` ('params/backbone/…/kernel') lies in a PyTorch checkpoint."""
+    """Returns the source, in a PyTorch checkpoint, of the variable at 'params/backbone/…/kernel'.
+
+    Args:
+      config: The architecture.
+      path: The path of the variable.
+    """
     _, branch, *modules, leaf = path.split('/')
     name = _LEAVES.get(leaf, leaf)
     if branch == 'backbone':
@@ -76,7 +88,7 @@ def _backbone_module(config: MobileNetV2Config, modules: list[str]) -> str:
     position = 0
     inside = ''
     if len(modules) == 3:
-        # Inside a block PyTorch counts: convolution, BatchNorm, ReLU6, convolution, ...
+        # PyTorch numbers the layers in a block: convolution, BatchNorm, ReLU6, convolution, ...
         units = ['expand', 'depthwise', 'project']
         if not config.blocks[index - 1].expand:
             units.remove('expand')
@@ -85,10 +97,13 @@ def _backbone_module(config: MobileNetV2Config, modules: list[str]) -> str:
 
 
 def modnet_config_from_shapes(shapes: Mapping[str, Shape]) -> MODNetConfig | None:
-    """The widths that the tensors' shapes imply, or None where a tensor that tells one is absent.
+    """Returns the widths that the tensors' shapes imply, or None if a tensor is missing.
 
-    Which blocks have a shortcut is in no shape: the original adds one exactly where the stride is
-    1 and the block's input and output have the same width, so that is what its files mean.
+    Shapes do not tell which blocks have a shortcut. The original adds one wherever the stride is 1
+    and the block's input and output have the same width, so its files mean that.
+
+    Args:
+      shapes: Published name → shape of each tensor.
     """
 
     def width(name: str) -> int:
@@ -117,7 +132,7 @@ def modnet_config_from_shapes(shapes: Mapping[str, Shape]) -> MODNetConfig | Non
             conv_enc4x=width(f'{high}.conv_enc4x.layers.0'),
             conv_hr4x=tuple(width(f'{high}.conv_hr4x.{i}.layers.0') for i in range(3)),  # type: ignore[arg-type]
             conv_hr2x=tuple(width(f'{high}.conv_hr2x.{i}.layers.0') for i in range(4)),  # type: ignore[arg-type]
-            # An inference export has no detail head: it gets the width of the features it reads.
+            # If an export lacks the detail head, the head gets the width of its input.
             conv_hr=width(
                 f'{high}.conv_hr.0.layers.0'
                 if f'{high}.conv_hr.0.layers.0.weight' in shapes
@@ -132,7 +147,7 @@ def modnet_config_from_shapes(shapes: Mapping[str, Shape]) -> MODNetConfig | Non
 
 
 def read_prune_info(path: Path | str) -> MODNetConfig:
-    """The network that a pruner's JSON describes.
+    """Reads the architecture that a pruner's JSON describes.
 
     Args:
       path: A file with `ratio`, `threshold`, `new_cfg` (19 widths), `new_expansion_cfg` (17),
@@ -140,7 +155,7 @@ def read_prune_info(path: Path | str) -> MODNetConfig:
         writes it.
 
     Raises:
-      WeightsError: The file is not such a JSON; the field is named.
+      WeightsError: The file is not such a JSON; the message names the field.
     """
     path = Path(path)
     try:
@@ -153,7 +168,14 @@ def read_prune_info(path: Path | str) -> MODNetConfig:
 
 
 def config_from_prune_info(info: dict[str, Any]) -> MODNetConfig:
-    """The network that the content of the pruner's JSON describes; errors as `read_prune_info`."""
+    """Makes the architecture that a pruner's JSON describes.
+
+    Args:
+      info: The content of the JSON.
+
+    Raises:
+      WeightsError: A field is missing, invalid or contradicts another; the message names it.
+    """
     widths = _integers(info, 'new_cfg', len(STRIDES) + 2)
     expansions = _integers(info, 'new_expansion_cfg', len(STRIDES))
     lr8x, lr16x = _integers(info, 'new_lr_channels', 2)
@@ -172,7 +194,7 @@ def config_from_prune_info(info: dict[str, Any]) -> MODNetConfig:
     for stride, expansion, inputs, features in zip(
         STRIDES, expansions, widths, widths[1:], strict=False
     ):
-        # The original builds its shortcuts on the new widths.
+        # The original decides on shortcuts by the new widths.
         shortcut = stride == 1 and inputs == features
         blocks.append(
             InvertedResidualConfig(inputs * expansion, features, expansion != 1, shortcut)

@@ -1,8 +1,8 @@
-"""Reads MODNet's tensors out of an ONNX export, under the names of the PyTorch checkpoint.
+"""Reads MODNet's tensors from an ONNX export, under the names of the PyTorch checkpoint.
 
 PyTorch's exporter folds the backbone's BatchNorm into its convolutions and renames their weights;
-the branches keep their names. Folded convolutions are recognised by their order in the graph, and
-given an identity BatchNorm that holds their bias, so that the network can be trained and pruned.
+the branches keep their names. Folded convolutions are identified by their order in the graph. They
+get an identity BatchNorm that holds their bias, so that the network can be trained and pruned.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from mattingjax.importers.modnet_names import canonical_names
 from mattingjax.inference.screening.protobuf import ONNX_DATA, check_structure
 from mattingjax.networks.mobilenet_v2 import EPSILON, STRIDES
 
-_MAX_BYTES = 2**26  # MODNet: 26 MB
+_MAX_BYTES = 2**26  # length of a file; MODNet's has 26 MB
 
 
 def is_onnx_file(path: Path) -> bool:
-    """Whether the file starts as a serialised ONNX model does (its IR version), or is named so."""
+    """Tells whether a file begins with the IR version of an ONNX model, or is named .onnx."""
     with path.open('rb') as file:
         head = file.read(2)
     return path.suffix.lower() == '.onnx' or (head[:1] == b'\x08' and 1 <= head[-1] <= 32)
@@ -32,14 +32,14 @@ def read_modnet_onnx(path: Path | str) -> dict[str, np.ndarray]:
     """Reads an exported MODNet.
 
     Args:
-      path: An ONNX file: the published one, or the pruner's export.
+      path: An ONNX file, such as the published one or an export of the pruner.
 
     Returns:
-      Published tensor name → array in PyTorch's layout.
+      Published name → tensor in PyTorch's layout.
 
     Raises:
-      WeightsError: The file is damaged, is no MODNet, or has a weight that nothing here uses.
-      ImportError: The package `onnx` is not installed; the message says how to get it.
+      WeightsError: The file is damaged, is no MODNet, or has a weight that no layer uses.
+      ImportError: The package onnx is not installed; the message says how to get it.
     """
     try:
         import onnx
@@ -57,7 +57,7 @@ def read_modnet_onnx(path: Path | str) -> dict[str, np.ndarray]:
             check_tensor_name(tensor.name)
     except OSError as error:
         raise WeightsError(f'{path}: cannot be read: {error.strerror or error}') from error
-    except Exception as error:  # protobuf raises its own types
+    except Exception as error:  # protobuf raises errors of its own
         raise WeightsError(f'{path}: damaged ONNX file ({error})') from error
     weights: dict[str, np.ndarray] = {}
     for tensor in graph.initializer:
@@ -77,7 +77,7 @@ def read_modnet_onnx(path: Path | str) -> dict[str, np.ndarray]:
 
 
 def _name_tensors(graph: Any, weights: dict[str, np.ndarray], path: Path) -> dict[str, np.ndarray]:
-    # A constant that feeds anything but a layer (sizes of Resize, bounds of Clip) is no variable.
+    # A constant that no layer reads (a size of Resize, a bound of Clip) is no variable.
     constants = {name for node in graph.node for name in node.input} - {
         name
         for node in graph.node
@@ -122,7 +122,7 @@ def _name_folded(folded: list[list[np.ndarray]], path: Path) -> dict[str, np.nda
     modules = ['features.0.0']
     remaining = iter(folded[1:])
     for i in range(1, len(STRIDES) + 1):
-        # A block starts with its expansion (1×1) unless it has none; then its 3×3 comes first.
+        # The first convolution of a block is its expansion (1×1), or without one the 3×3.
         first = next(remaining, None)
         expands = first is not None and first[0].shape[2:] == (1, 1)
         for _ in range(1 + expands):
@@ -140,7 +140,7 @@ def _name_folded(folded: list[list[np.ndarray]], path: Path) -> dict[str, np.nda
         norm = f'backbone.model.{stem}.{int(position) + 1}'
         tensors |= {
             f'backbone.model.{module}.weight': weight,
-            # Scale 1, mean 0 and variance 1 − epsilon: y = x + bias, exactly what was folded.
+            # With scale 1, mean 0 and variance 1 − epsilon, BatchNorm only adds the bias.
             f'{norm}.weight': np.ones_like(bias),
             f'{norm}.bias': bias,
             f'{norm}.running_mean': np.zeros_like(bias),

@@ -1,9 +1,8 @@
 """Reads a TensorFlow checkpoint, PREFIX.index and PREFIX.data-…, without TensorFlow.
 
-TensorFlow's own reader ends the process on a shape that is impossible and allocates whatever a
-shape says, so a damaged or hostile file cannot be given to it. The format is small: the index is a
-sorted table of LevelDB's form, name → a protocol buffer with type, shape and place; the data are
-the numbers in a row.
+TensorFlow's reader ends the process on an impossible shape and allocates memory for any shape, so
+it must not get a damaged or hostile file. The format is simple: the index is a sorted LevelDB table
+from names to protocol buffers with type, shape and position, and the data files hold the numbers.
 
 References:
   https://github.com/google/leveldb/blob/main/doc/table_format.md
@@ -25,11 +24,11 @@ from mattingjax.errors import WeightsError
 from mattingjax.inference.screening.protobuf import read_fields, read_varint
 
 _MAGIC, _FOOTER, _TRAILER = 0xDB4775248B80FB57, 48, 5
-_MAX_INDEX, _MAX_DATA = 2**24, 2**25  # bytes; MMNet of width 1.4 has 54 kB and 1.5 MB
+_MAX_INDEX, _MAX_DATA = 2**24, 2**25  # bytes; MMNet of width 1.4 takes 54 kB and 1.5 MB
 _MAX_ENTRIES, _MAX_NAME = 50_000, 1_000
 _MAX_DIMENSIONS, _MAX_SHARDS = 8, 1_000
 
-# By their numbers in tensorflow/core/framework/types.proto.
+# The types by their numbers in tensorflow/core/framework/types.proto.
 _DTYPES = {
     1: np.dtype(np.float32), 2: np.dtype(np.float64), 3: np.dtype(np.int32), 4: np.dtype(np.uint8),
     5: np.dtype(np.int16), 6: np.dtype(np.int8), 9: np.dtype(np.int64), 10: np.dtype(np.bool_),
@@ -39,15 +38,16 @@ _DTYPES = {
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """Where a tensor lies.
+    """The entry of a tensor in the index.
 
     Attributes:
-      dtype: TensorFlow's number of its type.
-      shape: Its shape.
-      shard: Which of the data files.
-      offset, size: Where in it, in bytes.
-      checksum: Masked CRC-32C of those bytes.
-      is_plain: Whether it is stored in one piece, of a shape that is known.
+      dtype: TensorFlow's number of the tensor's type.
+      shape: The tensor's shape.
+      shard: The number of the data file that holds it.
+      offset: Position of its first byte in the data file.
+      size: Its length in bytes.
+      checksum: Masked CRC-32C of its bytes.
+      is_plain: Whether it is stored in one piece and its shape is known.
     """
 
     dtype: int
@@ -60,17 +60,17 @@ class Entry:
 
 
 class TensorBundle:
-    """A checkpoint whose index has been read and found possible.
+    """A checkpoint whose index has been read and checked.
 
     Args:
-      prefix: Its path without `.index` or `.data-…`.
+      prefix: The path of the checkpoint without `.index` or `.data-…`.
 
     Attributes:
-      entries: Name → where the tensor lies.
+      entries: Name → entry of each tensor.
 
     Raises:
       WeightsError: The index is damaged; the message does not name the file.
-      OSError: It cannot be read.
+      OSError: The index cannot be read.
     """
 
     def __init__(self, prefix: Path) -> None:
@@ -94,11 +94,12 @@ class TensorBundle:
         self._prefix, self._shards, self._left = prefix, shards, _MAX_DATA
 
     def read(self, name: str) -> np.ndarray:
-        """The tensor of that name.
+        """Reads the tensor of a name.
 
         Raises:
-          WeightsError: It is none, or damaged, or all that were read take over 32 MB.
-          OSError: A data file cannot be read.
+          WeightsError: The entry is no plain tensor or is damaged, or all tensors read so far take
+            over 32 MB.
+          OSError: The data file cannot be read.
         """
         entry = self.entries[name]
         dtype = _DTYPES.get(entry.dtype)
@@ -111,7 +112,7 @@ class TensorBundle:
             raise WeightsError(
                 f'{name:.80}: shape {entry.shape} takes {expected} bytes, found {entry.size}'
             )
-        if not expected:  # the other sizes may be such that no array has
+        if not expected:  # one side is 0, and NumPy may refuse the others
             raise WeightsError(f'{name:.80}: an empty tensor, of shape {entry.shape}')
         self._left -= expected
         if self._left < 0:
@@ -132,7 +133,7 @@ class TensorBundle:
 
 
 def _read_table(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The keys and values of a table, in order."""
+    """Yields the keys and values of a table, in order."""
     footer = content[-_FOOTER:]
     if len(footer) < _FOOTER or struct.unpack('<Q', footer[-8:])[0] != _MAGIC:
         raise WeightsError('its index has not the end of one')
@@ -141,7 +142,7 @@ def _read_table(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     count = end = 0
     for _, handle in _read_block(content, offset, size):
         (offset, size), _ = _handle(handle, 0)
-        # A writer puts one after the other; blocks that overlap would be read without end.
+        # Blocks follow one another; reading blocks that overlap could take forever.
         if offset < end:
             raise WeightsError('its index has blocks that overlap')
         end = offset + size + _TRAILER
@@ -153,13 +154,14 @@ def _read_table(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _handle(content: bytes, position: int) -> tuple[tuple[int, int], int]:
+    """Reads the offset and size of a block, and returns the position after them, too."""
     offset, position = read_varint(content, position)
     size, position = read_varint(content, position)
     return (offset, size), position
 
 
 def _read_block(content: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
-    """The keys and values of one block, whose keys leave out what they share with the last."""
+    """Yields the keys and values of a block; a key omits the prefix it shares with the last."""
     block = content[offset : offset + size + _TRAILER]
     if len(block) != size + _TRAILER or size < 4:
         raise WeightsError('its index is cut off')
@@ -198,7 +200,7 @@ def _read_entry(content: bytes) -> Entry:
             (checksum,) = struct.unpack('<I', value)
         elif field == 7:
             is_plain = False
-    # Negative numbers are those over 2⁶³.
+    # Numbers of 2⁶³ and more stand for negative ones.
     if len(shape) > _MAX_DIMENSIONS or not all(
         isinstance(n, int) and 0 <= n < 2**63 for n in (*shape, *numbers.values())
     ):
@@ -219,7 +221,7 @@ _CRC_TABLE = _make_table()
 
 
 def masked_crc32c(content: bytes) -> int:
-    """CRC-32C (Castagnoli), masked as LevelDB masks it."""
+    """Computes the CRC-32C (Castagnoli) of bytes, masked as LevelDB does."""
     table, crc = _CRC_TABLE, 0xFFFFFFFF
     for byte in content:
         crc = table[(crc ^ byte) & 255] ^ crc >> 8

@@ -1,8 +1,8 @@
 """Reads the tensors of a PyTorch checkpoint without PyTorch, and without running anything in it.
 
-A PyTorch file is a pickle plus raw storages, so loading one with `pickle` would run whatever code
-it names; `torch_pickle` reads what it describes instead. Both layouts that `torch.save` has written
-are read: the zip archive (PyTorch 1.6 and later) and the older sequence of pickles.
+A PyTorch file is a pickle with raw storages. Loading it with `pickle` would run whatever code it
+names, so `torch_pickle` reads only descriptions. Both layouts of `torch.save` are read: the zip
+archive (PyTorch 1.6 and later) and the older sequence of pickles.
 """
 
 from __future__ import annotations
@@ -14,39 +14,28 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import ml_dtypes
 import numpy as np
 
 from mattingjax.errors import WeightsError, one_line
 from mattingjax.importers.matching import check_tensor_name
-from mattingjax.importers.torch_pickle import MAX_BYTES, StorageRecord, TensorRecord, read_pickle
+from mattingjax.importers.torch_pickle import MAX_BYTES, read_pickle
+from mattingjax.importers.torch_tensors import Storage, Tensor
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
-_MAX_UNFOLDING, _MAX_VALUES = 8, 2**29  # times the file's size; bytes; MODNet has 26 MB
-_MAX_MESSAGE = 160  # characters, beside the file's name
+# The tensors may take so many times the file's size, and so many bytes; MODNet's take 26 MB.
+_MAX_UNFOLDING, _MAX_VALUES = 8, 2**29
+_MAX_MESSAGE = 160  # characters of an error message after the file's name
 
-_STORAGE_DTYPES: dict[str, np.dtype] = {
-    'DoubleStorage': np.dtype(np.float64),
-    'FloatStorage': np.dtype(np.float32),
-    'HalfStorage': np.dtype(np.float16),
-    'BFloat16Storage': np.dtype(ml_dtypes.bfloat16),
-    'LongStorage': np.dtype(np.int64),
-    'IntStorage': np.dtype(np.int32),
-    'ShortStorage': np.dtype(np.int16),
-    'CharStorage': np.dtype(np.int8),
-    'ByteStorage': np.dtype(np.uint8),
-    'BoolStorage': np.dtype(np.bool_),
-}
-# A dictionary in a checkpoint that holds the tensors under one of these keys is a wrapper.
+# Keys under which a dictionary may hold the dictionary of tensors.
 _WRAPPER_KEYS = ('state_dict', 'model_state_dict', 'model')
 
 Order = Literal['<', '>']
-Storages = Mapping[StorageRecord, np.ndarray]
+Storages = Mapping[Storage, np.ndarray]
 
 
 def is_torch_file(path: Path) -> bool:
-    """Whether the file looks like one of PyTorch, whole or damaged, of any age."""
+    """Tells whether a file looks like one of PyTorch of any version, even if it is damaged."""
     with path.open('rb') as file:
         head = file.read(512)
     if head.startswith(b'PK'):
@@ -68,7 +57,7 @@ def read_torch_tensors(path: Path | str) -> dict[str, np.ndarray]:
     """Reads every tensor of a PyTorch state dict.
 
     Args:
-      path: A file written by `torch.save`: a state dict, or a dictionary that holds one under
+      path: A file of `torch.save` with a state dict, or with a dictionary that holds one under
         `state_dict`, `model_state_dict` or `model`.
 
     Returns:
@@ -76,7 +65,7 @@ def read_torch_tensors(path: Path | str) -> dict[str, np.ndarray]:
 
     Raises:
       WeightsError: The file is damaged, names something that is not a tensor (the message says
-        what), holds no state dict, or would take over eight times its size, or 512 MB, in memory.
+        what), holds no state dict, or would take over 8 times its size, or 512 MB, in memory.
     """
     path = Path(path)
     try:
@@ -106,7 +95,7 @@ def _read_zip(path: Path) -> dict[str, np.ndarray]:
         if twice := len(names) - len(set(names)):
             raise WeightsError(f'refused: {twice} names stand twice in the zip archive')
         root = pickles[0].removesuffix('data.pkl')
-        # In a zip archive members may overlap, and say that they are larger than all of it.
+        # Members of a zip archive may overlap, and may claim to be larger than the archive.
         bytes_left = path.stat().st_size
 
         def read(member: str) -> bytes:
@@ -125,14 +114,14 @@ def _read_zip(path: Path) -> dict[str, np.ndarray]:
         order: Order = '<'
         if root + 'byteorder' in names:
             order = '>' if read(root + 'byteorder') == b'big' else '<'
-        records = _find_state_dict(content)
+        tensors = _find_state_dict(content)
         storages = {}
-        for storage in _check_memory({record.storage: None for record in records.values()}):
-            member, expected = f'{root}data/{storage.key}', storage.numel * _dtype(storage).itemsize
+        for storage in _check_memory({tensor.storage: None for tensor in tensors.values()}):
+            member, expected = f'{root}data/{storage.key}', storage.numel * storage.dtype.itemsize
             if (found := archive.getinfo(member).file_size) != expected:
                 raise WeightsError(f'{member} has {found} bytes, expected {expected}')
             storages[storage] = _array(storage, read(member), order)
-        return _views(records, storages, path.stat().st_size)
+        return _read_tensors(tensors, storages, path.stat().st_size)
 
 
 def _read_legacy(path: Path) -> dict[str, np.ndarray]:
@@ -154,24 +143,24 @@ def _read_legacy(path: Path) -> dict[str, np.ndarray]:
                 raise WeightsError(f'not a PyTorch file ({name} {shown}, expected {expected})')
         order: Order = '<' if load().get('little_endian', True) else '>'
         described, keys = load(), load()
-        records = _find_state_dict(described)
+        tensors = _find_state_dict(described)
         declared = _check_memory(_declared_storages(described, keys))
         storages = _read_storages(content, position, declared, order)
-        return _views(records, storages, size)
+        return _read_tensors(tensors, storages, size)
 
 
-def _check_memory(storages: Collection[StorageRecord]) -> Collection[StorageRecord]:
-    """The storages, none of which is read yet; WeightsError if they are too large together."""
-    if sum(storage.numel * _dtype(storage).itemsize for storage in storages) > _MAX_VALUES:
+def _check_memory(storages: Collection[Storage]) -> Collection[Storage]:
+    """Returns the storages; raises WeightsError if together they take too much memory."""
+    if sum(storage.numel * storage.dtype.itemsize for storage in storages) > _MAX_VALUES:
         raise WeightsError(f'refused: its storages take over {_MAX_VALUES} bytes')
     return storages
 
 
-def _declared_storages(described: Any, keys: Any) -> list[StorageRecord]:
-    """The storages that follow, in the order in which they do."""
+def _declared_storages(described: Any, keys: Any) -> list[Storage]:
+    """The storages in the order in which they follow in the file."""
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
         raise WeightsError('expected a list of the names of its storages')
-    declared: dict[str, StorageRecord] = {}
+    declared: dict[str, Storage] = {}
     for storage in _find_storages(described):
         if declared.setdefault(storage.key, storage) != storage:
             raise WeightsError(f'storage {storage.key:.40} is declared twice, differently')
@@ -183,7 +172,7 @@ def _declared_storages(described: Any, keys: Any) -> list[StorageRecord]:
 
 
 def _read_storages(
-    content: mmap.mmap, position: int, declared: Iterable[StorageRecord], order: Order
+    content: mmap.mmap, position: int, declared: Iterable[Storage], order: Order
 ) -> Storages:
     storages = {}
     for storage in declared:
@@ -193,7 +182,7 @@ def _read_storages(
         if numel != storage.numel:
             raise WeightsError(f'{name} has {numel} elements, expected {storage.numel}')
         position += 8
-        length = numel * _dtype(storage).itemsize
+        length = numel * storage.dtype.itemsize
         data = content[position : position + length]
         if len(data) != length:
             raise WeightsError(f'{name} has {len(data)} bytes, expected {length}')
@@ -202,46 +191,42 @@ def _read_storages(
     return storages
 
 
-def _find_storages(described: Any) -> Iterator[StorageRecord]:
+def _find_storages(described: Any) -> Iterator[Storage]:
     """The storages of all tensors in a tree of dictionaries, lists and tuples."""
     seen, waiting = set(), [described]
     while waiting:
         value = waiting.pop()
-        if isinstance(value, TensorRecord | StorageRecord):
-            yield value.storage if isinstance(value, TensorRecord) else value
+        if isinstance(value, Tensor | Storage):
+            yield value.storage if isinstance(value, Tensor) else value
         elif isinstance(value, dict | list | tuple) and id(value) not in seen:
             seen.add(id(value))
             waiting.extend(value.values() if isinstance(value, dict) else value)
 
 
-def _dtype(storage: StorageRecord) -> np.dtype:
-    return _STORAGE_DTYPES[storage.kind]
-
-
-def _array(storage: StorageRecord, data: bytes, order: Order) -> np.ndarray:
-    dtype = _dtype(storage)
+def _array(storage: Storage, data: bytes, order: Order) -> np.ndarray:
+    dtype = storage.dtype
     # ml_dtypes' bfloat16 has no byte-swapped form; every machine that wrote one is little-endian.
     stored = dtype if dtype.kind == 'V' else dtype.newbyteorder(order)
     return np.frombuffer(data, stored).astype(dtype, copy=False)
 
 
-def _views(
-    records: Mapping[str, TensorRecord], storages: Storages, file_size: int
+def _read_tensors(
+    tensors: Mapping[str, Tensor], storages: Storages, file_size: int
 ) -> dict[str, np.ndarray]:
-    """The tensors in the storages, copied; bounds are checked first."""
-    # Tensors may share a storage, but a small file must not unfold into a large memory.
+    """Copies the tensors out of the storages, after checking that they lie inside."""
+    # Tensors may share a storage, but a small file must not take up a large memory.
     bytes_left = min(_MAX_UNFOLDING * file_size, _MAX_VALUES)
-    tensors = {}
-    for name, record in records.items():
-        storage = storages[record.storage]
-        count = math.prod(record.size)
-        last = record.offset + sum(
-            (n - 1) * step for n, step in zip(record.size, record.stride, strict=True)
+    arrays = {}
+    for name, tensor in tensors.items():
+        storage = storages[tensor.storage]
+        count = math.prod(tensor.size)
+        last = tensor.offset + sum(
+            (n - 1) * step for n, step in zip(tensor.size, tensor.stride, strict=True)
         )
         if count and (count > storage.size or last >= storage.size):
             raise WeightsError(
-                f'{name:.60}: a tensor of size {record.size}, stride {record.stride} at '
-                f'{record.offset} does not fit in its storage of {storage.size} elements'
+                f'{name:.60}: a tensor of size {tensor.size}, stride {tensor.stride} at '
+                f'{tensor.offset} does not fit in its storage of {storage.size} elements'
             )
         bytes_left -= count * storage.itemsize
         if bytes_left < 0:
@@ -250,17 +235,17 @@ def _views(
                 f'{_MAX_VALUES} bytes'
             )
         if not count:
-            tensors[name] = np.zeros(record.size, storage.dtype)
+            arrays[name] = np.zeros(tensor.size, storage.dtype)
             continue
-        strides = tuple(step * storage.itemsize for step in record.stride)
+        strides = tuple(step * storage.itemsize for step in tensor.stride)
         view = np.lib.stride_tricks.as_strided(
-            storage[record.offset :], record.size, strides, writeable=False
+            storage[tensor.offset :], tensor.size, strides, writeable=False
         )
-        tensors[name] = np.array(view)
-    return tensors
+        arrays[name] = np.array(view)
+    return arrays
 
 
-def _find_state_dict(content: Any) -> dict[str, TensorRecord]:
+def _find_state_dict(content: Any) -> dict[str, Tensor]:
     for key in _WRAPPER_KEYS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
@@ -269,7 +254,7 @@ def _find_state_dict(content: Any) -> dict[str, TensorRecord]:
     tensors = {
         check_tensor_name(name): value
         for name, value in content.items()
-        if isinstance(name, str) and isinstance(value, TensorRecord)
+        if isinstance(name, str) and isinstance(value, Tensor)
     }
     if not tensors:
         keys = [f'{key:.40}' for key in content if isinstance(key, str)]

@@ -1,10 +1,10 @@
-"""The part of the pickle language that `torch.save` writes, read into plain descriptions.
+"""Reads the pickles that `torch.save` writes into plain descriptions, without running them.
 
 A pickle is a program. Here its instructions are read one by one, and only those that describe
-tensors and the dictionaries around them do anything; any other one ends the reading with its name.
-Nothing that the file names is looked up, called or imported. What is built is small: every step
-counts against a limit, keys are texts or whole numbers, and numbers have at most 128 bits, so that
-no key's hash and no number's text takes long.
+tensors and the dictionaries around them are known; any other instruction is an error that names it.
+Nothing that the file names is looked up, called or imported. The result is small: every step counts
+against a limit, keys are texts or whole numbers, and numbers have at most 128 bits, so that no
+key's hash and no number's text takes long.
 """
 
 from __future__ import annotations
@@ -16,16 +16,12 @@ from collections.abc import Callable
 from typing import Any
 
 from mattingjax.errors import WeightsError
+from mattingjax.importers.torch_tensors import DTYPES, Storage, Tensor, check_tensor, kind_of
 
-MAX_BYTES = 2**24  # of one pickle; that of a MODNet has 130 kB
-_MAX_STEPS = 500_000  # instructions, and items copied by them; a MODNet takes 26,000
+MAX_BYTES = 2**24  # length of a pickle; MODNet's has 130 kB
+_MAX_STEPS = 500_000  # instructions and items that they copy; MODNet takes 26,000
 _MAX_INTEGER_BYTES = 16
-_MAX_DIMENSIONS = 8
 
-_STORAGES = frozenset({
-    'DoubleStorage', 'FloatStorage', 'HalfStorage', 'BFloat16Storage', 'LongStorage', 'IntStorage',
-    'ShortStorage', 'CharStorage', 'ByteStorage', 'BoolStorage',
-})  # fmt: skip
 _FUNCTIONS = frozenset({
     'collections.OrderedDict', 'torch.Size', 'torch._utils._rebuild_parameter',
     'torch._utils._rebuild_tensor_v2',
@@ -33,40 +29,8 @@ _FUNCTIONS = frozenset({
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class StorageRecord:
-    """Numbers in a row, somewhere else in the file.
-
-    Attributes:
-      kind: 'FloatStorage', say.
-      key: Its name in the file.
-      numel: How many numbers.
-    """
-
-    kind: str
-    key: str
-    numel: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class TensorRecord:
-    """A tensor, described.
-
-    Attributes:
-      storage: Where its numbers are.
-      offset: Of its first one in there.
-      size: Its shape.
-      stride: Along each axis the distance of neighbours, in numbers.
-    """
-
-    storage: StorageRecord
-    offset: int
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class _Name:
-    """Something in a module, which is not looked up."""
+    """A function or class that the pickle names, which is not looked up."""
 
     name: str
 
@@ -75,27 +39,27 @@ def read_pickle(content: bytes) -> tuple[Any, int]:
     """Reads one pickle.
 
     Args:
-      content: It, at the beginning of these bytes; at most `MAX_BYTES` of them are looked at.
+      content: Bytes that begin with the pickle; only the first `MAX_BYTES` are read.
 
     Returns:
-      What it describes: texts, numbers, lists, tuples, dictionaries and `TensorRecord`s; and its
-      length in bytes.
+      The content (texts, numbers, lists, tuples, dictionaries, `Storage`s and `Tensor`s), and the
+      length of the pickle in bytes.
 
     Raises:
-      WeightsError: It has an instruction that `torch.save` does not write, names something that is
-        no tensor, or describes too much. The message does not name the file.
-      Exception: It is damaged; the type depends on how.
+      WeightsError: The pickle has an instruction that `torch.save` does not write, names something
+        that is no tensor, or describes too much. The message does not name the file.
+      Exception: The pickle is damaged; the type of the error depends on the damage.
     """
     file = io.BytesIO(content[:MAX_BYTES])
     return _Reader().read(file), file.tell()
 
 
 class _Reader:
-    """The stack, the marks and the memo of one pickle."""
+    """Reads one pickle with the stack, the marks and the memo that the language defines."""
 
     def __init__(self) -> None:
         self._stack: list[Any] = []
-        self._below: list[list[Any]] = []  # what lies under each mark
+        self._below: list[list[Any]] = []  # the items of the stack below each mark
         self._memo: dict[int, Any] = {}
         self._steps_left = _MAX_STEPS
 
@@ -153,10 +117,10 @@ class _Reader:
         if len(items) % 2:
             raise ValueError('a key without a value')
         for key, value in zip(items[::2], items[1::2], strict=True):
-            # Larger numbers could be made to collide in the dictionary.
+            # Larger numbers could be chosen to collide in the dictionary, which would be slow.
             if not (isinstance(key, str) or (isinstance(key, int) and 0 <= key < 2**32)):
                 raise WeightsError(
-                    f'refused: a key of type {_kind(key)}; expected a text, or a whole number of '
+                    f'refused: a key of type {kind_of(key)}; expected a text, or a whole number of '
                     'at most 32 bits'
                 )
             target[key] = value
@@ -170,7 +134,7 @@ class _Reader:
         if not (isinstance(module, str) and isinstance(name, str)):
             raise ValueError('a name that is no text')
         full = f'{module}.{name}'
-        if full not in _FUNCTIONS and not (module == 'torch' and name in _STORAGES):
+        if full not in _FUNCTIONS and not (module == 'torch' and name in DTYPES):
             raise WeightsError(
                 f'refused: the pickle asks for {full:.80}, which is not a tensor; nothing was '
                 'executed'
@@ -187,8 +151,8 @@ class _Reader:
         self._spend(len(arguments))
         match function.name, arguments:
             case 'torch._utils._rebuild_tensor_v2', (storage, offset, size, stride, *_):
-                self._push(_tensor(storage, offset, size, stride))
-            case 'torch._utils._rebuild_parameter', (TensorRecord() as tensor, *_):
+                self._push(check_tensor(storage, offset, size, stride))
+            case 'torch._utils._rebuild_parameter', (Tensor() as tensor, *_):
                 self._push(tensor)
             case 'torch.Size', (tuple() as size,):
                 self._push(size)
@@ -205,7 +169,7 @@ class _Reader:
                 raise ValueError(f'impossible arguments of {name}')
 
     def _build(self, _: None) -> None:
-        # An OrderedDict's attributes: the versions of PyTorch's modules.
+        # The attributes of an OrderedDict, the versions of PyTorch's modules, are not needed.
         self._pop(1)
         self._top(dict)
 
@@ -217,20 +181,16 @@ class _Reader:
                 if view and view[0] is not None:
                     raise WeightsError('storage views of PyTorch before 0.4 are not read')
                 kind = kind.removeprefix('torch.')
-                if kind not in _STORAGES or not 0 <= numel < 2**63:
+                if kind not in DTYPES or not 0 <= numel < 2**63:
                     raise ValueError(f'a storage of {numel} numbers of type {kind}')
-                self._push(StorageRecord(kind, key, int(numel)))
+                self._push(Storage(kind, key, int(numel)))
             case _:
-                kind = pid[0] if isinstance(pid, tuple) and pid else _kind(pid)
-                kind = kind if isinstance(kind, str) else _kind(kind)
+                kind = pid[0] if isinstance(pid, tuple) and pid else kind_of(pid)
+                kind = kind if isinstance(kind, str) else kind_of(kind)
                 raise WeightsError(
                     f'refused: unknown persistent object {kind:.80}; expected a storage under a '
                     'key that is a text'
                 )
-
-
-def _kind(value: Any) -> str:
-    return type(value).__name__.removeprefix('_').removesuffix('Record').lower()
 
 
 def _check_literal(value: Any) -> Any:
@@ -240,23 +200,6 @@ def _check_literal(value: Any) -> Any:
             f'{8 * _MAX_INTEGER_BYTES}'
         )
     return value
-
-
-def _tensor(storage: Any, offset: Any, size: Any, stride: Any) -> TensorRecord:
-    if not isinstance(storage, StorageRecord):
-        raise ValueError(f'expected a storage for a tensor, found a {_kind(storage)}')
-    for name, value in (('size', size), ('stride', stride)):
-        if not isinstance(value, tuple):
-            raise ValueError(f'expected a tuple for the {name} of a tensor')
-        if len(value) > _MAX_DIMENSIONS:
-            raise WeightsError(f'refused: a tensor of {len(value)} dimensions')
-        if not all(isinstance(n, int) for n in value):
-            raise ValueError(f'expected whole numbers for the {name} of a tensor')
-    if not isinstance(offset, int) or len(size) != len(stride):
-        raise WeightsError(f'impossible tensor: {len(size)} sizes, {len(stride)} strides')
-    if not all(0 <= n < 2**63 for n in (offset, *size, *stride)):
-        raise WeightsError('impossible tensor: its offset, sizes or strides are out of range')
-    return TensorRecord(storage, int(offset), size, stride)
 
 
 _LITERALS = frozenset({
@@ -270,7 +213,7 @@ _STEPS: dict[str, Callable[[_Reader, Any], None]] = {
     'NONE': lambda reader, argument: reader._push(None),
     'NEWTRUE': lambda reader, argument: reader._push(True),
     'NEWFALSE': lambda reader, argument: reader._push(False),
-    # Texts of Python 2, which genops gives as Latin-1.
+    # Texts of Python 2, which genops decodes as Latin-1.
     'SHORT_BINSTRING': lambda reader, argument: reader._push(
         argument.encode('latin-1').decode('utf-8')
     ),

@@ -1,4 +1,4 @@
-"""Photos → alphas: predictors, what runs networks, and whole folders."""
+"""From photos to alphas: predictors, the runtimes under them, and whole folders."""
 
 from mattingjax.inference.predictor import Predictor, create_predictor, network_size
 

@@ -1,4 +1,4 @@
-"""Mattes whole files: one, a folder of them, or one from standard input to standard output."""
+"""Mattes files: one, a folder of them, or one from standard input to standard output."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 
 from mattingjax.errors import ImageError, MattingError, OutputError
-from mattingjax.files import LONGEST_NAME, check_folder, write_file
 from mattingjax.images import (
     Photo,
     describe_others,
@@ -28,10 +27,11 @@ from mattingjax.images.compositing import (
     composite,
     cut_out,
     estimate_foreground,
-    make_panel,
     to_uint8,
 )
+from mattingjax.images.sheets import make_panel
 from mattingjax.inference import Predictor
+from mattingjax.process.files import LONGEST_NAME, check_folder, write_file
 from mattingjax.process.progress import say, show_progress
 
 OUTPUTS = ('alpha', 'cutout', 'composite', 'panel')
@@ -41,11 +41,11 @@ _THREADS = 2  # one decodes or draws a photo while the network has another
 
 @dataclasses.dataclass(frozen=True)
 class Outputs:
-    """What is made of each photo.
+    """Which pictures are made of each photo.
 
     Attributes:
       kinds: Some of 'alpha' (grey PNG), 'cutout' (RGBA PNG), 'composite' and 'panel' (RGB PNG).
-      background: What composites lie on; needed for 'composite'.
+      background: The background of composites; 'composite' needs it.
       foreground: Whether cut-outs and composites get estimated foreground colours instead of the
         photo's own, so that hair carries no old background.
     """
@@ -66,13 +66,13 @@ class Outputs:
 
 
 class Summary(NamedTuple):
-    """What became of a folder.
+    """The outcome of matting a folder.
 
     Attributes:
-      matted: The photos matted.
-      skipped: (path, reason) of those that could not be.
-      others: Files whose extension is of no picture format that can be read; not opened.
-      seconds: How long it took.
+      matted: The photos that got a matte.
+      skipped: Path of each photo that could not be matted, and the reason.
+      others: Files whose extension belongs to no known picture format; they are not opened.
+      seconds: Duration of the run in seconds.
     """
 
     matted: list[Path]
@@ -92,12 +92,12 @@ def render(photo: Photo, alpha: np.ndarray, outputs: Outputs) -> dict[str, bytes
     """Makes the pictures of one photo.
 
     Args:
-      photo: The photo, [H, W].
-      alpha: float32 [H, W] in [0, 1].
-      outputs: Which ones.
+      photo: The photo, its pixels [H, W, 3].
+      alpha: Its alpha, float32 [H, W] in [0, 1].
+      outputs: Which pictures to make.
 
     Returns:
-      Kind → the bytes of a PNG file.
+      Kind of each picture → the bytes of a PNG file.
     """
     foreground = photo.pixels
     if outputs.foreground and set(outputs.kinds) != {'alpha'}:
@@ -119,7 +119,19 @@ def render(photo: Photo, alpha: np.ndarray, outputs: Outputs) -> dict[str, bytes
 
 
 def matte_bytes(predictor: Predictor, content: bytes, outputs: Outputs) -> dict[str, bytes]:
-    """Mattes the bytes of one picture file; returns kind → the bytes of a PNG file."""
+    """Mattes one picture file that is in memory.
+
+    Args:
+      predictor: What computes the alpha.
+      content: The bytes of the picture file.
+      outputs: Which pictures to make.
+
+    Returns:
+      Kind of each picture → the bytes of a PNG file.
+
+    Raises:
+      ImageError: The photo cannot be matted.
+    """
     photo = load_photo(content, 'standard input')
     try:
         alpha = predictor(photo.pixels)
@@ -132,10 +144,10 @@ def matte_file(predictor: Predictor, path: Path, target: Path, outputs: Outputs)
     """Mattes one photo.
 
     Args:
-      predictor: The network.
+      predictor: What computes the alpha.
       path: The photo.
-      target: Path and beginning of the name of the results: `_alpha.png` and so on is added.
-      outputs: What to make.
+      target: Path of the results without their endings, which are `_alpha.png` and so on.
+      outputs: Which pictures to make.
 
     Returns:
       The files written.
@@ -166,10 +178,13 @@ def matte_folder(predictor: Predictor, folder: Path, target: Path, outputs: Outp
     `target`. Progress goes to standard error.
 
     Args:
-      predictor: The network.
-      folder: Where the photos are.
-      target: Where the results go; it is not searched for photos.
-      outputs: What to make.
+      predictor: What computes the alphas.
+      folder: The folder of the photos.
+      target: The folder of the results; it is not searched for photos.
+      outputs: Which pictures to make of each photo.
+
+    Returns:
+      Which photos were matted and which were skipped.
 
     Raises:
       ImageError: The folder cannot be read, or holds no picture.
@@ -219,7 +234,7 @@ def matte_folder(predictor: Predictor, folder: Path, target: Path, outputs: Outp
 def _order_by_size(
     predictor: Predictor, paths: Iterable[Path], skip: Callable[[Path, ImageError], None]
 ) -> list[Path]:
-    """The photos that can be matted, by the size at which the network sees them."""
+    """Sorts the photos that can be matted by the size at which the network sees them."""
     sizes = {}
     for path in paths:
         try:

@@ -1,4 +1,4 @@
-"""Photo → alpha at the photo's own size, whatever runs the network."""
+"""From a photo to its alpha at the photo's own size, whatever runs the network."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
+import jax
 import numpy as np
 
-from mattingjax.checkpoints import DEFAULT_WEIGHTS
+from mattingjax.checkpoints import DEFAULT_WEIGHTS, Checkpoint
 from mattingjax.errors import ImageError, MattingError
 from mattingjax.images import as_image, read_size, resize
 from mattingjax.images.decoding import Source
-from mattingjax.inference.runtimes import Runtime, create_runtime
+from mattingjax.inference.runtimes import JaxRuntime, Runtime, create_runtime
 from mattingjax.networks import Preprocessing
 
 MIN_SIDE, MAX_ASPECT = 16, 16
@@ -33,10 +34,10 @@ def network_size(
     to a multiple of the network's stride.
 
     Args:
-      height: Of the photo, in pixels.
-      width: Of the photo, in pixels.
-      input_size: The network's, in pixels.
-      preprocessing: The network's.
+      height: The photo's height in pixels.
+      width: The photo's width in pixels.
+      input_size: The network's input size in pixels.
+      preprocessing: How the network wants photos to be resized.
 
     Returns:
       Height and width in pixels.
@@ -65,26 +66,44 @@ def network_size(
     return (new_short, new_long) if height <= width else (new_long, new_short)
 
 
+def resize_photo(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resizes a photo, [H, W, 3] in [0, 255], to the size in pixels at which a network sees it.
+
+    By area whether it shrinks or grows, as the original MODNet does it; returns float32.
+    """
+    return resize(image.astype(np.float32), height, width, enlarge=cv2.INTER_AREA)
+
+
 class Predictor:
     """Computes the alpha of photos of any size; threads may share one.
 
     Args:
-      runtime: What runs the network.
+      runtime: The loaded network.
     """
 
     def __init__(self, runtime: Runtime):
         self._runtime = runtime
-        self._one_at_a_time = threading.Lock()  # not every runtime may be asked twice at once
+        self._one_at_a_time = threading.Lock()  # not every runtime can run twice at a time
 
     def __repr__(self) -> str:
         runtime = self._runtime
         return f'Predictor({type(runtime).__name__}, input size {runtime.input_size})'
 
     def network_size(self, height: int, width: int) -> tuple[int, int]:
-        """The size at which the network sees such a photo; see `network_size`.
+        """The size at which the network sees a photo, by the rule of the function `network_size`.
 
-        An artefact of a fixed size sees every photo at that size, one that resizes for itself at
-        the photo's.
+        An artefact of a fixed size sees every photo at that size, one that resizes photos itself
+        at the photo's own.
+
+        Args:
+          height: The photo's height in pixels.
+          width: The photo's width in pixels.
+
+        Returns:
+          Height and width in pixels.
+
+        Raises:
+          ImageError: The photo is too small or too thin for a matte.
         """
         runtime = self._runtime
         size = network_size(height, width, runtime.input_size, runtime.preprocessing)
@@ -101,26 +120,24 @@ class Predictor:
           float32 [H, W] in [0, 1].
 
         Raises:
-          ImageError: `image` is missing, damaged or none, or too small or too thin.
+          ImageError: `image` is no readable picture, or is too small or too thin.
         """
         image = as_image(image)
         height, width = image.shape[:2]
-        # By area both ways, as in the original; the matte is enlarged smoothly.
-        size = self.network_size(height, width)
-        pixels = resize(image.astype(np.float32), *size, enlarge=cv2.INTER_AREA)
+        pixels = resize_photo(image, *self.network_size(height, width))
         with self._one_at_a_time:
             alpha = self._runtime(pixels[None])[0, :, :, 0]
         return np.clip(resize(alpha, height, width), 0, 1)
 
     @contextlib.contextmanager
     def preparing(self, paths: Iterable[Path]) -> Iterator[None]:
-        """Has the network ready for photos in time: JAX compiles once for each size it sees.
+        """Prepares the network for photos that will come: JAX compiles once for each size.
 
         While the block runs, another thread reads the sizes of the photos from their headers and
-        compiles for one after the other. A photo that cannot be read is passed over here.
+        compiles for one size after the other. It passes over photos that cannot be read.
 
         Args:
-          paths: The photos, in the order in which they will be asked for.
+          paths: The photos, in the order in which they will be matted.
         """
         stop = threading.Event()
 
@@ -148,14 +165,14 @@ def create_predictor(
       path_or_name: A checkpoint directory, the name of weights that ship with the package, or an
         artefact of `exporters.export` (`.xml`, `.onnx` or `.pb`); by default the best weights that
         ship.
-      runtime: What runs it: 'jax' for a checkpoint, 'openvino', 'onnxruntime' or 'tensorflow' for
-        an artefact; if None, the one that suits the path.
+      runtime: What runs the network: 'jax' for a checkpoint, 'openvino', 'onnxruntime' or
+        'tensorflow' for an artefact; if None, the one that suits the path.
 
     Returns:
       A callable: uint8 [H, W, 3] RGB → alpha, float32 [H, W] in [0, 1], at the photo's own size.
 
     Raises:
-      MattingError: `path_or_name` is no path, there is no such runtime, or it does not run that.
+      MattingError: `path_or_name` is no path, or the runtime is unknown or cannot run the file.
       ArtefactError: The artefact is missing or damaged, or nothing says how to feed it.
       CheckpointError: There is no such checkpoint, or it is damaged.
       ImportError: The runtime is not installed.
@@ -166,3 +183,25 @@ def create_predictor(
             f'artefact, got {path_or_name!r}'
         )
     return Predictor(create_runtime(path_or_name, runtime))
+
+
+def compare_alphas(
+    checkpoint: Checkpoint, packed: Checkpoint, images: Iterable[np.ndarray]
+) -> tuple[float, float]:
+    """How far the two networks' alphas differ, both at the size of the packed one.
+
+    Args:
+      checkpoint: The network before packing.
+      packed: The network that `pack_checkpoint` made of it.
+      images: Photos, uint8 [H, W, 3].
+
+    Returns:
+      The mean absolute difference over all photos, and the largest, in [0, 1].
+    """
+    before, after = (
+        Predictor(JaxRuntime(Checkpoint(packed.config, jax.tree.map(np.float32, one.variables))))
+        for one in (checkpoint, packed)
+    )
+    differences = [np.abs(before(image) - after(image)) for image in images]
+    means, largest = ([f(one) for one in differences] for f in (np.mean, np.max))
+    return float(np.mean(means)), float(max(largest))

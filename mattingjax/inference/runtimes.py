@@ -1,4 +1,4 @@
-"""What can run a network: JAX for checkpoints, other runtimes for exported artefacts."""
+"""Runtimes: JAX runs checkpoints, other libraries run exported artefacts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import numpy as np
 
 from mattingjax.checkpoints import Checkpoint, load_checkpoint
 from mattingjax.errors import ArtefactError, MattingError
-from mattingjax.importers.hub import SCHEME
 from mattingjax.inference.sessions import READERS, SESSIONS, create_session
 from mattingjax.inference.signature import MANIFEST_FILE, check_alpha, read_signature
 from mattingjax.networks import ModelConfig, Preprocessing, Variables, apply_compiled
@@ -22,12 +21,12 @@ RUNTIMES = ('jax', *SESSIONS)
 
 
 class Runtime(Protocol):
-    """What runs a network: photos in, alphas out.
+    """A loaded network: photos in, alphas out.
 
     Attributes:
       input_size: Pixels of the network's short side or of both sides (see `ModelConfig`).
       preprocessing: How a photo becomes the network's input.
-      fixed_size: Height and width if it takes only that size, else None.
+      fixed_size: Height and width in pixels if it takes only that size, else None.
       resizes: Whether it takes photos of any size, uint8, and resizes them itself.
     """
 
@@ -40,13 +39,16 @@ class Runtime(Protocol):
         """float32 [N, H, W, 3] RGB in [0, 255] → float32 [N, H, W, 1] in [0, 1]."""
 
     def prepare(self, height: int, width: int) -> None:
-        """Does what the first photo of a size would wait for; any thread may call it."""
+        """Compiles ahead for photos of a size in pixels; any thread may call it."""
 
 
 class JaxRuntime:
     """Runs a checkpoint with JAX; compiles once per image size.
 
     `mattingjax.process.compilation.keep_compiled` makes that once per machine.
+
+    Args:
+      checkpoint: The network and its variables.
     """
 
     fixed_size: tuple[int, int] | None = None
@@ -86,7 +88,7 @@ class _Programs:
             try:
                 future.set_result(_compile(config, variables, shape))
             except BaseException as error:
-                del self._futures[config, shape]  # the next to ask tries again
+                del self._futures[config, shape]  # the next call tries again
                 future.set_exception(error)
         return future.result()
 
@@ -105,7 +107,12 @@ def _compile(config: ModelConfig, variables: Variables, shape: tuple[int, ...]) 
 
 
 class ArtefactRuntime:
-    """Runs an exported network, one photo at a time."""
+    """Runs an exported network, one photo at a time.
+
+    Args:
+      path: The artefact, a `.xml`, `.onnx` or `.pb` file.
+      runtime: 'openvino', 'onnxruntime' or 'tensorflow'; the default for the kind of file if None.
+    """
 
     def __init__(self, path: Path | str, runtime: str | None = None):
         self._path = path
@@ -136,7 +143,7 @@ class ArtefactRuntime:
         return np.clip(alpha, 0, 1).astype(np.float32)
 
     def prepare(self, height: int, width: int) -> None:
-        """Nothing: what an artefact's runtime compiles, it has compiled."""
+        """Does nothing: the runtime compiled the artefact when it was loaded."""
 
 
 def create_runtime(path_or_name: Path | str, runtime: str | None = None) -> Runtime:
@@ -149,14 +156,14 @@ def create_runtime(path_or_name: Path | str, runtime: str | None = None) -> Runt
         If None, the one that suits the path.
 
     Raises:
-      MattingError: No such runtime, or it does not run that.
+      MattingError: The runtime is unknown or cannot run the file.
       ArtefactError: The artefact is missing or damaged, or nothing says how to feed it.
       CheckpointError: There is no such checkpoint, or it is damaged.
       ImportError: The runtime is not installed.
     """
     if runtime is not None and runtime not in RUNTIMES:
         raise MattingError(f'runtime: expected one of {", ".join(RUNTIMES)}, got {runtime!r}')
-    if str(path_or_name).startswith(SCHEME):
+    if '://' in str(path_or_name):
         raise MattingError(
             f'{path_or_name}: weights of another format; scripts/import_weights.py (or '
             'import_weights and save_checkpoint) makes a checkpoint of them'
@@ -168,7 +175,7 @@ def create_runtime(path_or_name: Path | str, runtime: str | None = None) -> Runt
                 + ' or '.join(READERS[Path(path_or_name).suffix])
             )
         return ArtefactRuntime(path_or_name, runtime)
-    _name_artefact(Path(path_or_name))
+    _refuse_parts(Path(path_or_name))
     if runtime not in (None, 'jax'):
         raise MattingError(
             f'{path_or_name}: expected an artefact ({", ".join(READERS)}) for the runtime '
@@ -177,8 +184,8 @@ def create_runtime(path_or_name: Path | str, runtime: str | None = None) -> Runt
     return JaxRuntime(load_checkpoint(path_or_name))
 
 
-def _name_artefact(path: Path) -> None:
-    """Raises ArtefactError for what lies beside an artefact, or around it; names the artefact."""
+def _refuse_parts(path: Path) -> None:
+    """Raises ArtefactError, which names the artefact, for its weights file and for its folder."""
     if path.suffix == '.bin' and os.path.isfile(path.with_suffix('.xml')):
         raise ArtefactError(
             f'{path}: the weights of an artefact; expected {path.with_suffix(".xml")}'

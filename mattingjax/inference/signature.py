@@ -14,19 +14,20 @@ from mattingjax.inference.screening import MAX_PIXELS
 from mattingjax.networks import Preprocessing
 
 MANIFEST_FILE = 'manifest.json'
+DTYPES, COLOUR_ORDERS = ('float32', 'uint8'), ('RGB', 'BGR')  # of inputs
 MAX_SIDE = math.isqrt(MAX_PIXELS)  # of a square input
 TOLERANCE = 5e-3  # how far half precision may stray beyond [0, 1]
 
 
 @dataclasses.dataclass(frozen=True)
 class InputEncoding:
-    """How photos become what an artefact is fed.
+    """How photos are encoded as the input of an artefact.
 
     Attributes:
-      dtype: 'float32' or 'uint8'.
-      colour_order: 'RGB' or 'BGR'.
-      mean: Subtracted from red, green and blue in [0, 255]; 0 where the artefact does it.
-      std: What the difference is divided by; 1 where the artefact does it.
+      dtype: Type of the input, 'float32' or 'uint8'.
+      colour_order: Order of its channels, 'RGB' or 'BGR'.
+      mean: Subtracted from red, green and blue in [0, 255]; zeros where the artefact does it.
+      std: Divisors of the differences; ones where the artefact does it.
     """
 
     dtype: str
@@ -39,7 +40,7 @@ class InputEncoding:
         return -1 if self.colour_order == 'BGR' else 1
 
     def encode(self, images: np.ndarray) -> np.ndarray:
-        """float32 [..., 3] RGB in [0, 255] → the same shape as the artefact takes it."""
+        """Encodes photos, float32 [..., 3] RGB in [0, 255], as the artefact takes them."""
         if any(self.mean) or set(self.std) != {1}:
             images = (images - np.asarray(self.mean)) / np.asarray(self.std)
         if self.dtype == 'uint8':
@@ -47,7 +48,7 @@ class InputEncoding:
         return np.ascontiguousarray(images[..., :: self._order], self.dtype)
 
     def decode(self, values: np.ndarray) -> np.ndarray:
-        """What `encode` gave → the photos that it shows, uint8 [..., 3] RGB."""
+        """Makes photos, uint8 [..., 3] RGB, of what `encode` returned."""
         pixels = values[..., :: self._order] * np.asarray(self.std) + np.asarray(self.mean)
         return np.round(np.clip(pixels, 0, 255)).astype(np.uint8)
 
@@ -59,11 +60,11 @@ class Signature(Schema):
     Attributes:
       input_name: Name of the input node, [N, H, W, 3].
       output_name: Name of the output node, alpha [N, H, W, 1], float32 in [0, 1].
-      shape: Of the input; 0 where any size goes.
-      dtype: 'float32' or 'uint8'.
+      shape: Shape of the input, [N, H, W, 3]; 0 for a side that may have any size.
+      dtype: Type of the input, 'float32' or 'uint8'.
       scaling_inside: Whether the input is in [0, 255]. If not, it must be normalised before, as
         `preprocessing` says.
-      colour_order: 'RGB' or 'BGR'.
+      colour_order: Order of the input's channels, 'RGB' or 'BGR'.
       resize_inside: Whether photos of any size go in and the artefact resizes them.
       input_size: Pixels of the network's short side or of both sides (see `ModelConfig`).
       preprocessing: How a photo becomes the network's input.
@@ -80,8 +81,8 @@ class Signature(Schema):
     preprocessing: Preprocessing
 
     def validate(self) -> None:
-        self.require(self.dtype in ('float32', 'uint8'), 'dtype', "'float32' or 'uint8'")
-        self.require(self.colour_order in ('RGB', 'BGR'), 'colour_order', "'RGB' or 'BGR'")
+        self.require(self.dtype in DTYPES, 'dtype', "'float32' or 'uint8'")
+        self.require(self.colour_order in COLOUR_ORDERS, 'colour_order', "'RGB' or 'BGR'")
         batch, height, width, channels = self.shape
         possible = all(0 <= size <= MAX_PIXELS for size in self.shape) and channels == 3
         pixels = max(1, batch) * max(1, height) * max(1, width)
@@ -90,11 +91,11 @@ class Signature(Schema):
         self.require(1 <= self.input_size <= MAX_SIDE, 'input_size', f'1 to {MAX_SIDE} pixels')
 
     def encoding(self, dtype: str | None = None) -> InputEncoding:
-        """How photos become the input; plain RGB values if `dtype` is 'uint8'.
+        """How photos become the input; plain pixels if `dtype` is 'uint8'.
 
         Args:
-          dtype: Of the input; the artefact's own if None. With 'uint8' whatever the graph leaves
-            out, Ascend's AIPP does.
+          dtype: Type of the input, 'float32' or 'uint8'; the artefact's own if None. With 'uint8',
+            Ascend's AIPP does whatever scaling the graph leaves out.
         """
         dtype = dtype or self.dtype
         if self.scaling_inside or dtype == 'uint8':
@@ -108,10 +109,10 @@ def read_signature(path: Path | str, metadata: str | None = None) -> Signature:
 
     Args:
       path: The artefact.
-      metadata: What the artefact says of itself, JSON; None if nothing.
+      metadata: The artefact's own metadata, JSON; None if it has none.
 
     Raises:
-      ArtefactError: There is neither, or it is damaged.
+      ArtefactError: Neither holds a signature, or it is damaged.
     """
     path = Path(path)
     manifest = path.parent / MANIFEST_FILE
@@ -162,8 +163,8 @@ def check_alpha(path: Path | str, output: np.ndarray, shape: tuple[int | None, .
 
     Args:
       path: The artefact.
-      output: What it gave.
-      shape: What is expected, [N, H, W, 1]; None where any size is.
+      output: The output of the network.
+      shape: The expected shape, [N, H, W, 1]; None for a side that may have any size.
     """
     check_numbers(path, output)
     fits = output.ndim == len(shape) and all(

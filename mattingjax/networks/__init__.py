@@ -51,13 +51,19 @@ Variables = dict[str, Any]
 
 
 def variable_shapes(config: ModelConfig) -> Variables:
-    """A network's variables, all heads, as `jax.ShapeDtypeStruct`; nothing is computed.
+    """Describes a network's variables, those of all heads, without computing anything.
+
+    Args:
+      config: The network.
+
+    Returns:
+      `params` and `batch_stats` as nested dictionaries of `jax.ShapeDtypeStruct`.
 
     Raises:
-      ConfigError: JAX has no backend; see `check_backend`. Loading and importing ask here first.
+      ConfigError: JAX has no backend.
     """
-    check_backend()
-    return jax.tree.map(lambda leaf: leaf, _variable_shapes(config))  # dictionaries of the caller's
+    check_backend()  # here, since loading and importing call this first
+    return jax.tree.map(lambda leaf: leaf, _variable_shapes(config))  # new dictionaries each time
 
 
 @functools.lru_cache(maxsize=64)
@@ -68,18 +74,19 @@ def _variable_shapes(config: ModelConfig) -> Variables:
 
 
 def init_variables(config: ModelConfig, seed: int) -> Variables:
-    """Random variables (`params` and `batch_stats`) of a network, all heads included.
+    """Draws a network's variables at random, those of all heads included.
 
-    Kernels are normal with variance 2 / fan-in (He et al., https://arxiv.org/abs/1502.01852),
-    scales and variances 1, biases and means 0. Drawn with NumPy: Flax's `init` would compile one
-    program per kernel, and give other numbers on other versions of JAX.
+    Kernels are normally distributed with variance 2 / fan-in (He et al.,
+    https://arxiv.org/abs/1502.01852); scales and variances are 1, biases and means 0. NumPy draws
+    them, as Flax's `init` would compile a program per kernel and give other numbers on other
+    versions of JAX.
 
     Args:
       config: The network.
-      seed: Of the draw; equal seeds give equal variables on every machine.
+      seed: The random seed; equal seeds give equal variables on every machine.
 
     Returns:
-      The tree of `variable_shapes(config)`, as NumPy float32 arrays.
+      `params` and `batch_stats`, shaped as `variable_shapes` says, as NumPy float32 arrays.
     """
     rng = np.random.default_rng(seed)
 
@@ -94,10 +101,13 @@ def init_variables(config: ModelConfig, seed: int) -> Variables:
 
 
 def find_bad_value(variables: dict[str, Any]) -> tuple[str, str] | None:
-    """The first variable with values that no network can have, and what is wrong with them.
+    """Finds the first variable with values that no network can have.
 
     Args:
-      variables: Path ('params/…/kernel') → array.
+      variables: Arrays by path, such as 'params/…/kernel'.
+
+    Returns:
+      The path and what is wrong with the values; None if nothing is.
     """
     for path, value in variables.items():
         value = np.asarray(value)
@@ -115,16 +125,17 @@ def find_bad_value(variables: dict[str, Any]) -> tuple[str, str] | None:
 def apply_model(
     config: ModelConfig, variables: Variables, images: jax.Array, *, auxiliary: bool = False
 ) -> dict[str, jax.Array]:
-    """Runs a network in inference mode on photos in [0, 255]; pure, for `jax.jit` and export.
+    """Runs a network in inference mode; a pure function, for `jax.jit` and export.
 
     Args:
       config: The network.
-      variables: `params` and `batch_stats`.
-      images: [N, H, W, 3] RGB, float32 in [0, 255]; H and W multiples of the network's stride.
+      variables: The network's `params` and `batch_stats`.
+      images: RGB photos, float32 [N, H, W, 3] in [0, 255]; H and W are multiples of the network's
+        stride.
       auxiliary: Whether the heads that only training needs are computed too.
 
     Returns:
-      `alpha` [N, H, W, 1] in [0, 1], and what the network's module documents.
+      The outputs by name: `alpha` [N, H, W, 1] in [0, 1], and what the network's module documents.
     """
     normalised = normalise(config.preprocessing, images)
     outputs = create_model(config).apply(variables, normalised, auxiliary=auxiliary)

@@ -1,4 +1,4 @@
-"""What JAX computes on: whether there is any of it."""
+"""A check that JAX has a backend to compute on."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from mattingjax.errors import ConfigError
 
 
 def check_backend() -> None:
-    """Raises ConfigError where JAX has nothing to compute on; costs nothing from the second time.
+    """Raises ConfigError if JAX has no backend; calls after the first cost next to nothing.
 
-    Everything that asks JAX for the first time would raise an error of its own, of a type that
-    depends on JAX's version.
+    Without this check the first use of JAX would fail with an error whose type depends on the
+    version of JAX.
     """
     try:
         jax.devices()
-    except Exception as error:  # RuntimeError, AssertionError
+    except Exception as error:  # RuntimeError or AssertionError, by version
         asked = jax.config.values.get('jax_platforms') or os.environ.get('JAX_PLATFORMS')
         if asked:
             wanted = f'JAX_PLATFORMS={asked} asks for what is not installed or does not start here'

@@ -1,10 +1,10 @@
-"""Which channels of which variables go together.
+"""Channel groups: the channels of variables that can only be removed together.
 
 A channel that a convolution computes lies in many places: in its kernel's last axis, in the
 normalisation behind it, in the depthwise convolution after that, and in the input axis of every
 kernel that reads it, at an offset where it is concatenated with others. Where feature maps are
-added, the channels of all of them are one. A `ChannelGroup` is such a set, as plain data: taking
-channel i out of every `TensorSlice` of a group leaves a network that fits together.
+added, channel i of all of them is one channel. A `ChannelGroup` lists these places as plain data:
+removing channel i from every `TensorSlice` of a group leaves a network whose layers still fit.
 
 The groups of a network are found by walking through it as its module does: `Network.walk`.
 """
@@ -16,13 +16,14 @@ from typing import Any
 
 from mattingjax.config.schema import Schema
 
-# Groups side by side, as concatenation puts them; a number stands for so many channels of a photo.
+# A feature map as names of groups whose channels are concatenated; an integer stands for that many
+# channels of the photo.
 Features = tuple[str | int, ...]
 RGB: Features = (3,)
 
 
 def get_width(architecture: dict[str, Any], field: str) -> int:
-    """The width at a dotted path, 'backbone.blocks.1.hidden', of `Schema.to_dict()`."""
+    """Returns the width at a dotted path, such as 'backbone.blocks.1.hidden', of `to_dict()`."""
     value: Any = architecture
     for part in field.split('.'):
         value = value[int(part)] if part.isdigit() else value[part]
@@ -34,13 +35,13 @@ class TensorSlice:
     """Where a group's channels lie in one variable.
 
     Attributes:
-      path: The variable, 'params/backbone/features_0/conv/kernel'.
-      axis: Along which of its axes.
-      role: 'output', a kernel that computes the channels; 'input', a kernel that reads them;
-        'companion', what else has a number for each: normalisation, bias, gate.
-      count: How many of the group's channels, from its first one on. All of them, but for
-        IBNorm's batch normalisation: the first half.
-      offset: Where the first of them lies.
+      path: The path of the variable, such as 'params/backbone/features_0/conv/kernel'.
+      axis: The axis of the variable along which the channels lie.
+      role: 'output' for a kernel that computes the channels, 'input' for a kernel that reads them,
+        'companion' for any other variable with values per channel: normalisation, bias or gate.
+      count: The number of the group's channels that lie here, from its first one on: all, or in
+        IBNorm's batch normalisation the first half.
+      offset: The index along the axis of the first of them.
     """
 
     path: str
@@ -56,8 +57,9 @@ class ChannelGroup:
 
     Attributes:
       name: The first of `fields`.
-      width: How many channels there are.
-      fields: The architecture's fields that hold this width, 'backbone.blocks.1.features'.
+      width: The number of channels.
+      fields: The fields of the architecture that hold this width, as dotted paths such as
+        'backbone.blocks.1.features'.
       slices: Every place where the channels lie.
       is_halved: Whether IBNorm batch-normalises the first `width // 2` channels and
         instance-normalises the others; pruning keeps that true.
@@ -75,7 +77,7 @@ class ChannelGroup:
         return 2 if self.is_halved else 1
 
     def having(self, role: str) -> list[TensorSlice]:
-        """The slices of one role."""
+        """Returns the slices of one role."""
         return [part for part in self.slices if part.role == role]
 
     def __str__(self) -> str:
@@ -93,18 +95,18 @@ class GroupBuilder:
       architecture: The network's widths.
 
     Attributes:
-      fixed: Convolutions whose outputs are what the network is for: never pruned.
+      fixed: Paths of the convolutions whose outputs the network returns; they are never pruned.
     """
 
     def __init__(self, architecture: Schema):
         self._widths = architecture.to_dict()
-        self._group_of: dict[str, str] = {}  # field → name of the group
+        self._group_of: dict[str, str] = {}  # the name of the group by field
         self._slices: dict[str, list[TensorSlice]] = {}
         self._halved: set[str] = set()
         self.fixed: list[str] = []
 
     def groups(self) -> tuple[ChannelGroup, ...]:
-        """The groups of the layers so far, in the order in which the network computes them."""
+        """Returns the groups of the layers so far, in the order in which they are computed."""
         return tuple(
             ChannelGroup(
                 name,
@@ -117,30 +119,36 @@ class GroupBuilder:
         )
 
     def join(self, field: str, features: Features) -> None:
-        """Says that the channels whose number `field` holds are those of `features`, one group."""
+        """Declares that `field` holds the width of `features`, so that both are one group."""
         (name,) = features
         self._group_of[field] = str(name)
 
     def conv(self, path: str, inputs: Features, field: str) -> Features:
-        """A convolution without bias or normalisation that computes `field` channels."""
+        """Adds a convolution without bias or normalisation; returns its output.
+
+        Args:
+          path: The path of the layer.
+          inputs: The features that it reads.
+          field: The field of the architecture that holds its number of output channels.
+        """
         self._read(path, inputs)
         return self._add('output', field, f'params/{path}/kernel', 3)
 
     def conv_bn(self, path: str, inputs: Features, field: str) -> Features:
-        """`layers.ConvBN`."""
+        """Adds a `layers.ConvBN`, with the arguments of `conv`; returns its output."""
         features = self.conv(f'{path}/conv', inputs, field)
         self._add_batch_norm(path, field)
         return features
 
     def depthwise_bn(self, path: str, features: Features) -> Features:
-        """`layers.ConvBN` with a filter for each channel: no new group."""
+        """Adds a depthwise `layers.ConvBN`, whose output has the channels of its input."""
         (name,) = features
         self._add('output', str(name), f'params/{path}/conv/kernel', 3)
         self._add_batch_norm(path, str(name))
         return features
 
     def conv_ib_norm(self, path: str, inputs: Features, field: str) -> Features:
-        """`layers.ConvIBNormReLU`, batch-normed in its first half."""
+        """Adds a `layers.ConvIBNormReLU`, with the arguments of `conv`; returns its output."""
         features = self.conv(f'{path}/conv', inputs, field)
         self._add('companion', field, f'params/{path}/conv/bias', 0)
         self._halved.add(self._group_of[field])
@@ -148,13 +156,13 @@ class GroupBuilder:
         return features
 
     def gate(self, path: str, inputs: Features, features: Features) -> None:
-        """A convolution whose outputs multiply `features`, channel by channel."""
+        """Adds a convolution whose outputs multiply `features`, channel by channel."""
         self._read(path, inputs)
         (name,) = features
         self._add('companion', str(name), f'params/{path}/kernel', 3)
 
     def head(self, path: str, inputs: Features) -> None:
-        """A convolution whose outputs the network returns."""
+        """Adds a convolution whose outputs the network returns."""
         self._read(path, inputs)
         self.fixed.append(path)
 

@@ -1,4 +1,4 @@
-"""Parameters and multiply-accumulates of a network, layer by layer, from its configuration."""
+"""Complexity: a network's parameters and multiply-accumulates (MACs), layer by layer."""
 
 from __future__ import annotations
 
@@ -10,8 +10,35 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mattingjax.networks import ModelConfig, check_size, create_model, variable_shapes
+from mattingjax.errors import ConfigError
+from mattingjax.networks import (
+    ModelConfig,
+    check_size,
+    create_model,
+    create_model_config,
+    find_network,
+    variable_shapes,
+)
 from mattingjax.networks.layers import Conv
+
+
+def create_published_config(network: str, width_multiplier: float | None = None) -> ModelConfig:
+    """Makes the configuration of a network with its published widths.
+
+    Args:
+      network: The name of the network in the registry.
+      width_multiplier: The factor of the widths, for networks that were published at several; None
+        gives the widths without a factor.
+
+    Raises:
+      ConfigError: There is no such network, or it was published at one width only.
+    """
+    if width_multiplier is None:
+        return create_model_config(network)
+    scale = find_network(network).scale
+    if scale is None:
+        raise ConfigError(f'width_multiplier: {network} was published at one width only')
+    return create_model_config(network, scale(width_multiplier))
 
 
 def measure_complexity(
@@ -19,20 +46,21 @@ def measure_complexity(
 ) -> dict[str, Any]:
     """Counts parameters and multiply-accumulates (MACs) of inference on one image.
 
-    The network itself is traced without computing anything, so the count cannot drift from it.
+    The network's own module is traced without computing anything, so the count cannot go stale.
     MACs are those of convolutions, the gates of squeeze-and-excitation included; normalisation
-    and resizing are left out. Published figures count every head: compare them with `macs`;
-    inference skips the heads that only training needs: it costs `inference_macs`.
+    and resizing are left out.
 
     Args:
       config: The network.
-      height: Of the input in pixels; the network's input size if None.
-      width: Likewise.
+      height: The height of the input in pixels; the network's input size if None.
+      width: The width of the input in pixels; the network's input size if None.
 
     Returns:
-      `parameters`: trainable numbers in all; `variables`: with BatchNorm's statistics; `macs`,
-      `inference_macs`; `network`, `height`, `width`; `layers`: one dictionary per layer with
-      `name`, `kind`, `output` [height, width, channels], `parameters`, `macs`, `training_only`.
+      A dictionary of JSON types: `network`, `height` and `width`; `parameters`, the number of
+      trainable parameters; `variables`, which adds the statistics of batch normalisation; `macs`
+      with every head, as published figures count them; `inference_macs` without the heads that
+      only training needs; and `layers`, a list of dictionaries with `name`, `kind`, `output`
+      [height, width, channels], `parameters`, `macs` and `training_only`.
 
     Raises:
       ConfigError: A side is no multiple of the network's stride.
@@ -60,7 +88,7 @@ def measure_complexity(
 def _trace(
     config: ModelConfig, height: int, width: int, *, auxiliary: bool
 ) -> dict[str, dict[str, Any]]:
-    """Layer name → what is told of it, in the order in which the network runs them."""
+    """Describes each layer by name, in the order in which the network runs them."""
     layers: dict[str, dict[str, Any]] = {}
 
     def record(next_call: Any, args: Any, kwargs: Any, context: Any) -> Any:
@@ -95,7 +123,7 @@ def _count(tree: Any) -> int:
 
 
 def format_complexity(complexity: dict[str, Any]) -> str:
-    """The table that `measure_complexity`'s result makes on a screen."""
+    """Formats the result of `measure_complexity` as a table for a terminal."""
     rows = [('layer', 'kind', 'output', 'parameters', 'MACs')]
     rows += [
         (

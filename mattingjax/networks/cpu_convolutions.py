@@ -1,7 +1,7 @@
-"""Convolutions whose gradients XLA:CPU computes fast; `cpu_operations` says why and when.
+"""Convolutions whose gradients XLA:CPU computes fast; `cpu_operations` says why they are needed.
 
-A dense convolution's weight gradient is a matrix product over all pixels. A depthwise
-convolution's gradients are multiply-adds over shifted views, as its values are.
+A dense convolution's kernel gradient is written as a matrix product over all pixels. A depthwise
+convolution's gradients are multiply-adds over shifted views of the input, like its output.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mattingjax.networks.operations import Padding
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
 
-# Measured: parts of an image that stay in the processor's cache while they are worked on.
+# Parts of an image of this size were measured to stay in the processor's cache.
 BLOCK_ROWS = 8
 STRIP_PIXELS = 8192
 
@@ -36,7 +36,7 @@ def conv(
     padding: Padding = 'SAME',
     groups: int = 1,
 ) -> jax.Array:
-    """See `operations.conv`."""
+    """Computes `operations.conv`."""
     if groups > 1:
         return _grouped_conv(
             x, kernel, stride=stride, dilation=dilation, padding=padding, groups=groups
@@ -56,21 +56,21 @@ def depthwise_conv(
     dilation: int = 1,
     padding: Padding = 'SAME',
 ) -> jax.Array:
-    """See `operations.depthwise_conv`."""
+    """Computes `operations.depthwise_conv`."""
     return _depthwise(x, kernel, stride, dilation, _pads(x, kernel, stride, dilation, padding))
 
 
 def sum_pixels(*arrays: jax.Array) -> list[jax.Array]:
-    """The sum of each channel of each image, of all arrays in one pass.
+    """Sums each channel of each image over the pixels, all arrays in one pass.
 
-    XLA:CPU would sum one channel after the other, through all of the memory each time. Blocks of
-    a few rows stay in the cache, and are added row to row.
+    By itself XLA:CPU would sum one channel after the other, each time through all of the memory.
+    Here rows are first added within blocks that stay in the cache.
 
     Args:
-      *arrays: [N, H, W, C], all of one shape.
+      *arrays: Arrays [N, H, W, C] of one shape.
 
     Returns:
-      [N, C] for each, float32.
+      The sums of each array, float32 [N, C].
     """
     batch, height, width, channels = arrays[0].shape
     rows = next(rows for rows in (BLOCK_ROWS, 4, 2, 1) if height % rows == 0)
@@ -87,7 +87,7 @@ def _pads(x: jax.Array, kernel: jax.Array, stride: int, dilation: int, padding: 
 
 
 def _pad(x: jax.Array, pads: Pads, between: int = 0) -> jax.Array:
-    """Adds zeros around the pixels and between them; negative numbers cut off."""
+    """Adds zeros around the pixels and between them; negative numbers remove pixels."""
     spatial = [(before, after, between) for before, after in pads]
     return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *spatial, (0, 0, 0)])
 
@@ -95,7 +95,7 @@ def _pad(x: jax.Array, pads: Pads, between: int = 0) -> jax.Array:
 def _views(
     x: jax.Array, kernel: jax.Array, shape: tuple[int, ...], stride: int, dilation: int
 ) -> list[jax.Array]:
-    """What each tap of the kernel sees of a padded input, where the output has this shape."""
+    """Returns what each tap of the kernel reads of a padded input, for an output of this shape."""
     rows, columns = ((size - 1) * stride + 1 for size in shape[1:3])
     return [
         x[:, top : top + rows : stride, left : left + columns : stride]
@@ -125,7 +125,7 @@ def _dense_forward(x: jax.Array, kernel: jax.Array, *options: Any) -> Any:
 
 def _dense_backward(stride: int, dilation: int, pads: Pads, residuals: Any, g: jax.Array) -> Any:
     x, kernel = residuals
-    # XLA's own gradient of the input is fast.
+    # XLA's own gradient with respect to the input is fast.
     _, input_gradient = jax.vjp(lambda x: _xla_conv(x, kernel, stride, dilation, pads), x)
     x = _pad(x, pads)
     if stride == 1:
@@ -137,11 +137,11 @@ def _dense_backward(stride: int, dilation: int, pads: Pads, residuals: Any, g: j
 
 
 def _kernel_gradient(x: jax.Array, g: jax.Array, kernel: jax.Array, dilation: int) -> jax.Array:
-    """Sums over all pixels: each neighbour in the padded input × the output's gradient.
+    """Computes the gradient of the kernel at stride 1 from the padded input and the output's `g`.
 
-    One matrix product for each column of the kernel: of the input, shifted along the columns,
-    with the gradients, shifted along the rows. That takes fewer copies than the input shifted
-    along both, and strip by strip the copies stay in the cache.
+    There is one matrix product for each column of the kernel: of the input, shifted along the
+    columns, with the gradients, shifted along the rows. That takes fewer copies than shifting the
+    input along both, and the copies of one strip of rows at a time stay in the cache.
     """
     height, width, inputs, features = kernel.shape
     reach = dilation * (height - 1)
@@ -169,7 +169,7 @@ def _kernel_gradient(x: jax.Array, g: jax.Array, kernel: jax.Array, dilation: in
 
 
 def _product_over_pixels(a: jax.Array, b: jax.Array) -> jax.Array:
-    """[N, H, W, A] and [N, H, W, B] -> [A, B]."""
+    """Multiplies [N, H, W, A] with [N, H, W, B] and sums over the pixels: [A, B]."""
     a, b = a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1])
     return lax.dot_general(a, b, (((0,), (0,)), ((), ())), preferred_element_type=jnp.float32)
 
@@ -192,8 +192,8 @@ def _depthwise_backward(
     stride: int, dilation: int, pads: Pads, residuals: Any, g: jax.Array
 ) -> Any:
     x, kernel = residuals
-    # The gradient of the input: the output's, with zeros where the stride has left pixels out,
-    # convolved with the flipped kernel.
+    # The gradient of the input is that of the output, with zeros where the stride has left pixels
+    # out, convolved with the flipped kernel.
     around = []
     for i, (before, _) in enumerate(pads):
         reach = dilation * (kernel.shape[i] - 1)
@@ -202,7 +202,7 @@ def _depthwise_backward(
     spread = _pad(g, (around[0], around[1]), stride - 1)
     input_gradient = _shifted_conv(spread, kernel[::-1, ::-1], dilation=dilation, padding=0)
 
-    # The gradient of the kernel; rows without gradient fill the last block.
+    # For the gradient of the kernel, rows of zeros fill the last block.
     missing = -g.shape[1] % BLOCK_ROWS
     g = _pad(g, ((0, missing), (0, 0)))
     x = _pad(_pad(x, pads), ((0, missing * stride), (0, 0)))

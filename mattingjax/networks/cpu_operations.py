@@ -1,10 +1,10 @@
 """The operations of `operations`, with gradients in forms that XLA:CPU computes fast.
 
-What automatic differentiation makes of a convolution or a normalisation is slow there: weight
+What automatic differentiation makes of a convolution or a normalisation is slow there: kernel
 gradients become convolutions with kernels as large as the image, and sums over pixels pass
-through all of the memory for every channel. Values equal those of `operations` but for rounding;
-each function can be differentiated once, in reverse. `scripts/benchmark_training.py` measures
-what is gained.
+through all of the memory for every channel. Values equal those of `operations` up to rounding;
+each function can be differentiated once, in reverse mode. `scripts/benchmark_training.py` measures
+the gain.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ from jax import lax
 
 from mattingjax.networks import operations
 from mattingjax.networks.cpu_convolutions import conv, depthwise_conv, sum_pixels
+from mattingjax.networks.replacement import Replacements, replace_operations
 
 _plain_relu6 = operations.relu6.plain
 _plain_upsample_2x = operations.upsample_2x.plain
 
 
 def training_operations() -> contextlib.AbstractContextManager[None]:
-    """Within it, a training step is traced with the operations that are fast on this backend.
+    """Makes a context in which steps are traced with the operations that are fast on the backend.
 
-    It belongs inside of the function that is compiled, around `model.apply`.
+    Enter it inside of the function that is compiled, around the forward and backward pass.
     """
     on_cpu = jax.default_backend() == 'cpu'
-    return operations.replace_operations(TRAINING if on_cpu else {})
+    return replace_operations(TRAINING if on_cpu else {})
 
 
 @jax.custom_vjp
 def relu6(x: jax.Array) -> jax.Array:
-    """See `operations.relu6`; here the gradient at 0 and at 6 is 0, as PyTorch has it."""
+    """Computes `operations.relu6`; its gradient at 0 and at 6 is 0, as in PyTorch."""
     return _plain_relu6(x)
 
 
@@ -49,31 +50,31 @@ relu6.defvjp(
 def batch_norm_training(
     x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """See `layers.batch_norm_training`; mean and variance have no gradient."""
+    """Computes `operations.batch_norm_training`; mean and variance have no gradient."""
     y, mean, variance = _normalise(x, scale, bias, epsilon, False)
     return y, mean[0], variance[0]
 
 
-def instance_norm(x: jax.Array, epsilon: float = 1e-5) -> jax.Array:
-    """See `operations.instance_norm`."""
+def instance_norm(x: jax.Array) -> jax.Array:
+    """Computes `operations.instance_norm`."""
     one, zero = (jnp.full(x.shape[-1], value, x.dtype) for value in (1, 0))
-    return _normalise(x, one, zero, epsilon, True)[0]
+    return _normalise(x, one, zero, operations.INSTANCE_NORM_EPSILON, True)[0]
 
 
 def ib_norm(
     x: jax.Array, batch_channels: int, normalise_batch: Callable[[jax.Array], jax.Array]
 ) -> jax.Array:
-    """See `operations.ib_norm`."""
+    """Computes `operations.ib_norm`."""
     first, second = _split_channels(x, batch_channels)
     return jnp.concatenate([normalise_batch(first), instance_norm(second)], axis=-1)
 
 
 def upsample_2x(x: jax.Array, *, half_pixel: bool) -> jax.Array:
-    """See `operations.upsample_2x`."""
+    """Computes `operations.upsample_2x`."""
     return _upsample_2x(x, half_pixel)
 
 
-TRAINING: operations.Replacements = {
+TRAINING: Replacements = {
     operations.batch_norm_training: batch_norm_training,
     operations.conv: conv,
     operations.depthwise_conv: depthwise_conv,
@@ -88,9 +89,9 @@ TRAINING: operations.Replacements = {
 def _normalise(
     x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float, per_image: bool
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Normalises each channel of each image, or of the batch; also the mean and the variance.
+    """Normalises each channel of each image, or of the batch; returns mean and variance too.
 
-    The statistics are [N, C] or [1, C], float32; their gradient is not propagated.
+    These are float32 [N, C] or [1, C]; gradients do not flow back from them.
     """
     return _normalise_forward(x, scale, bias, epsilon, per_image)[0]
 
@@ -99,8 +100,8 @@ def _normalise_forward(
     x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float, per_image: bool
 ) -> Any:
     values = x.astype(jnp.float32)
-    # E[x²] − E[x]² needs one pass, and loses no digits of values that are near 0: the mean of one
-    # row is near enough the mean of all.
+    # E[x²] − E[x]² needs a single pass, but loses digits unless the mean is near 0. The mean of one
+    # row is near enough the mean of all, so it is subtracted first.
     row = values[:, x.shape[1] // 2]
     origin = row.mean(1) if per_image else row.mean((0, 1))[None]
     shifted = values - _per_pixel(origin)
@@ -114,7 +115,10 @@ def _normalise_forward(
 
 
 def _normalise_backward(epsilon: float, per_image: bool, residuals: Any, cotangents: Any) -> Any:
-    """Ioffe & Szegedy (https://arxiv.org/abs/1502.03167), section 3, as one multiply-add each."""
+    """Computes the gradients of Ioffe & Szegedy (https://arxiv.org/abs/1502.03167), section 3.
+
+    They are rearranged so that the input's takes few operations per value.
+    """
     x, scale, bias, mean, variance = residuals
     values, g = x.astype(jnp.float32), cotangents[0].astype(jnp.float32)
     mean_g, mean_product = _mean_pixels(per_image, g, g * (values - _per_pixel(mean)))
@@ -147,7 +151,7 @@ def _per_pixel(values: jax.Array) -> jax.Array:
 _normalise.defvjp(_normalise_forward, _normalise_backward)
 
 
-# Of slices, automatic differentiation pads each gradient with zeros and adds all of them up.
+# Automatic differentiation of two slices would pad both gradients with zeros and add them.
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
@@ -173,7 +177,7 @@ def _upsample_2x_backward(half_pixel: bool, _: None, g: jax.Array) -> tuple[jax.
         even, odd = (lax.index_in_dim(pairs, i, axis + 1, keepdims=False) for i in (0, 1))
         cut = functools.partial(lax.slice_in_dim, axis=axis)
         before, last = cut(odd, 0, size - 1), cut(odd, size - 1, size)
-        # An odd output is made of its own input and the next; there is none after the last one.
+        # An odd output is made of its own input and the next one, which the last one lacks.
         if half_pixel:
             previous = jnp.concatenate([cut(even, 0, 1), before], axis)
             following = jnp.concatenate([cut(even, 1, size), last], axis)

@@ -1,4 +1,4 @@
-"""Layers that both networks are made of: parameters around `operations`. NHWC, float32."""
+"""The layers of the networks, which hold the parameters of `operations`; NHWC, float32."""
 
 from __future__ import annotations
 
@@ -13,14 +13,22 @@ from mattingjax.networks.operations import (
     batch_norm_training,
     conv,
     depthwise_conv,
-    ib_norm,
-    relu,
     relu6,
 )
 
 
 class Conv(nn.Module):
-    """A convolution, dense or depthwise; parameters `kernel` [h, w, in, out] and maybe `bias`."""
+    """A convolution with the parameters `kernel` [h, w, in, out] and, if wanted, `bias` [out].
+
+    Attributes:
+      features: The number of output channels.
+      kernel_size: The side of the square kernel in pixels.
+      stride: The stride along both axes in pixels.
+      dilation: The distance between the taps of the kernel in pixels.
+      padding: 'SAME', or the number of pixels on every side.
+      depthwise: Whether each channel has its own filter.
+      use_bias: Whether a bias is added.
+    """
 
     features: int
     kernel_size: int = 1
@@ -47,10 +55,10 @@ class Conv(nn.Module):
 
 
 class BatchNorm(nn.BatchNorm):
-    """Flax's batch normalisation; in inference it is `operations.batch_norm`.
+    """Flax's batch normalisation, computed by `operations`.
 
-    In training the running variance is of the biased kind, as Flax has it (PyTorch and TensorFlow
-    keep n / (n − 1) times it).
+    Training averages the biased variances of the batches, as Flax does; PyTorch and TensorFlow
+    average n / (n − 1) times these.
     """
 
     use_fast_variance: bool = False  # E[x²] − E[x]² loses all digits where the mean is large
@@ -63,7 +71,17 @@ class BatchNorm(nn.BatchNorm):
         use_running_average: bool | None = None,
         momentum: float | jax.Array | None = None,
     ) -> jax.Array:
-        """Normalises; arguments that are given win over the attributes of their names."""
+        """Normalises an array [N, H, W, C].
+
+        Args:
+          x: The array.
+          use_running_average: Whether the running statistics are used, and not the batch's; the
+            attribute of this name if None.
+          momentum: The decay of the running statistics, in [0, 1); the attribute if None.
+
+        Returns:
+          The normalised array, [N, H, W, C].
+        """
         if use_running_average is None:
             use_running_average = self.use_running_average
         if momentum is None:
@@ -86,7 +104,19 @@ class BatchNorm(nn.BatchNorm):
 
 
 class ConvBN(nn.Module):
-    """Convolution without bias, batch normalisation and, unless `linear`, relu6."""
+    """A convolution without bias, batch normalisation and, unless it is linear, ReLU6.
+
+    Attributes:
+      features: The number of output channels.
+      epsilon: The number that is added to the variance.
+      momentum: The decay of the running statistics, in [0, 1).
+      kernel_size: The side of the square kernel in pixels.
+      stride: The stride along both axes in pixels.
+      dilation: The distance between the taps of the kernel in pixels.
+      padding: 'SAME', or the number of pixels on every side.
+      depthwise: Whether each channel has its own filter.
+      linear: Whether ReLU6 is left out.
+    """
 
     features: int
     epsilon: float
@@ -113,31 +143,3 @@ class ConvBN(nn.Module):
             use_running_average=not train, momentum=self.momentum, epsilon=self.epsilon, name='bn'
         )(x)
         return x if self.linear else relu6(x)
-
-
-class ConvIBNormReLU(nn.Module):
-    """Convolution with bias, IBNorm and ReLU: the unit that MODNet's branches are made of.
-
-    IBNorm batch-normalises the first half of the channels (the smaller half where the number is
-    odd) and instance-normalises the second, which has no parameters.
-
-    References:
-      Pan et al., Two at Once (https://arxiv.org/abs/1807.09441).
-    """
-
-    features: int
-    kernel_size: int = 3
-    stride: int = 1
-
-    @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        x = Conv(
-            self.features,
-            self.kernel_size,
-            self.stride,
-            padding=self.kernel_size // 2,
-            use_bias=True,
-            name='conv',
-        )(x)
-        bn = BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5, name='bn')
-        return relu(ib_norm(x, self.features // 2, bn))

@@ -16,22 +16,22 @@ from mattingjax.networks.channel_groups import RGB, Features, GroupBuilder
 from mattingjax.networks.layers import ConvBN
 
 EPSILON, MOMENTUM = 1e-5, 0.9
-# Each block's stride; the features after ENC2X and ENC4X blocks feed MODNet's other branches.
-STRIDES = (1, 2, 1, 2, 1, 1, 2, 1, 1, 1, 1, 1, 1, 2, 1, 1, 1)
+STRIDES = (1, 2, 1, 2, 1, 1, 2, 1, 1, 1, 1, 1, 1, 2, 1, 1, 1)  # of each block
+# The blocks, counted from 1, whose outputs at strides 2 and 4 feed MODNet's other branches.
 ENC2X, ENC4X = 1, 3
 
 
 @dataclasses.dataclass(frozen=True)
 class InvertedResidualConfig(Schema):
-    """One inverted residual.
+    """The widths of an inverted residual, and whether it has a shortcut.
 
     Attributes:
-      hidden: Channels of the depthwise convolution.
-      features: Channels of the output.
-      expand: Whether a 1×1 convolution widens the input to `hidden`; without one the input must
-        have `hidden` channels already.
-      shortcut: Whether the input is added to the output. This is data, never inferred: a pruned
-        block may have equal widths and no shortcut.
+      hidden: The number of channels of the depthwise convolution.
+      features: The number of channels of the output.
+      expand: Whether a 1×1 convolution widens the input to `hidden` channels; without one the input
+        must have that many already.
+      shortcut: Whether the input is added to the output. It is never inferred from the widths,
+        since a pruned block may have equal widths and no shortcut.
     """
 
     hidden: int
@@ -45,7 +45,7 @@ class InvertedResidualConfig(Schema):
 
 def _published_blocks() -> tuple[InvertedResidualConfig, ...]:
     blocks, width = [], 32
-    # Expansion, features, repeats: table 2 of the paper.
+    # Expansion factor, features and repeats are those of table 2 of the paper.
     for expansion, features, repeats in (
         (1, 16, 1), (6, 24, 2), (6, 32, 3), (6, 64, 4), (6, 96, 3), (6, 160, 3), (6, 320, 1),
     ):  # fmt: skip
@@ -59,12 +59,12 @@ def _published_blocks() -> tuple[InvertedResidualConfig, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class MobileNetV2Config(Schema):
-    """Widths of the backbone.
+    """The widths of the backbone.
 
     Attributes:
-      stem: Channels of the first convolution.
+      stem: The number of channels of the first convolution.
       blocks: The 17 inverted residuals.
-      last: Channels of the last 1×1 convolution.
+      last: The number of channels of the last 1×1 convolution.
     """
 
     stem: int = 32
@@ -90,6 +90,13 @@ class MobileNetV2Config(Schema):
 
 
 class InvertedResidual(nn.Module):
+    """A block of MobileNetV2: expansion, depthwise convolution and linear projection.
+
+    Attributes:
+      config: The block's widths.
+      stride: The stride of the depthwise convolution, 1 or 2.
+    """
+
     config: InvertedResidualConfig
     stride: int
 
@@ -115,13 +122,17 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetV2(nn.Module):
-    """Image [N, H, W, 3] in [-1, 1] → features at strides 2, 4 and 32."""
+    """The backbone, from images [N, H, W, 3] in [-1, 1] to features at strides 2, 4 and 32.
+
+    Attributes:
+      config: The backbone's widths.
+    """
 
     config: MobileNetV2Config
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool) -> tuple[jax.Array, jax.Array, jax.Array]:
-        # Names follow the published checkpoints: features_0 is the stem, features_18 the last.
+        # The names are the published checkpoints': features_0 is the stem, features_18 the last.
         taps = {}
         x = ConvBN(
             self.config.stem,
@@ -142,7 +153,7 @@ class MobileNetV2(nn.Module):
 def walk_mobilenet_v2(
     builder: GroupBuilder, config: MobileNetV2Config
 ) -> tuple[Features, Features, Features]:
-    """Tells of the backbone's layers; returns the features at strides 2, 4 and 32."""
+    """Adds the backbone's layers to a builder; returns the features at strides 2, 4 and 32."""
     taps = {}
     x = builder.conv_bn('backbone/features_0', RGB, 'backbone.stem')
     for i, block in enumerate(config.blocks, start=1):

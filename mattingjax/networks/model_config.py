@@ -1,4 +1,4 @@
-"""What a checkpoint's config.json says: network, widths, input, preprocessing, provenance."""
+"""A network's configuration, which a checkpoint keeps as config.json."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from mattingjax.errors import ConfigError
 from mattingjax.networks.network import Preprocessing
 from mattingjax.networks.registry import find_network
 
-_MAX_SIDE = 2**14
+_MAX_SIDE = 2**14  # pixels
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """A network, complete: everything needed to build it and to feed it.
+    """Everything that is needed to build a network and to feed it.
 
     Attributes:
-      network: Its name, 'modnet' or 'mmnet'.
-      architecture: Its widths.
-      input_size: Pixels of the short side (MODNet) or of both sides (MMNet).
+      network: The name of the network in the registry, such as 'modnet' or 'mmnet'.
+      architecture: The widths of the network.
+      input_size: The short side, or both sides, of the input in pixels; `Preprocessing.resize` says
+        which.
       preprocessing: How a photo becomes the input.
-      provenance: How the variables came to be: JSON types, never interpreted.
+      provenance: How the variables came to be, as JSON types that are never interpreted.
     """
 
     network: str
@@ -49,7 +50,7 @@ class ModelConfig:
         check_size(self, self.input_size, self.input_size, 'ModelConfig.input_size')
 
     def to_dict(self) -> dict[str, Any]:
-        """The configuration as JSON types."""
+        """Returns the configuration as JSON types."""
         return {
             'network': self.network,
             'architecture': self.architecture.to_dict(),
@@ -60,10 +61,10 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, content: Any) -> Self:
-        """Builds the configuration from what `to_dict` gave.
+        """Makes the configuration from what `to_dict` returned.
 
         Raises:
-          ConfigError: A field is missing, unknown, of another type or impossible; it is named.
+          ConfigError: A field, which is named, is missing, unknown, of another type or impossible.
         """
         if not isinstance(content, dict):
             raise ConfigError(f'ModelConfig: expected an object, got {content!r:.80}')
@@ -98,16 +99,17 @@ def create_model_config(
     input_size: int | None = None,
     provenance: dict[str, Any] | None = None,
 ) -> ModelConfig:
-    """The configuration of a network with its published input size and preprocessing.
+    """Makes the configuration of a network with its published preprocessing.
 
     Args:
-      network: Its name, 'modnet' or 'mmnet'.
-      architecture: Its widths; the published ones if None.
-      input_size: Pixels; 512 for MODNet and 256 for MMNet if None.
-      provenance: How the variables came to be.
+      network: The name of the network in the registry, such as 'modnet' or 'mmnet'.
+      architecture: The widths; the published ones if None.
+      input_size: The side of the input in pixels; the published one, such as 512 for MODNet, if
+        None.
+      provenance: How the variables came to be, as JSON types.
 
     Raises:
-      ConfigError: An unknown network, or a value that does not fit it.
+      ConfigError: The network is unknown, or a value does not fit it.
     """
     defaults = find_network(network)
     return ModelConfig(
@@ -120,7 +122,7 @@ def create_model_config(
 
 
 def with_dropout(config: ModelConfig, share: float) -> ModelConfig:
-    """The configuration with another share of dropped values, where the network drops any."""
+    """Returns the configuration with another dropout rate in [0, 1), if the network has dropout."""
     if not find_network(config.network).has_dropout:
         return config
     architecture = dataclasses.replace(config.architecture, dropout=share)  # type: ignore[call-arg]
@@ -128,12 +130,12 @@ def with_dropout(config: ModelConfig, share: float) -> ModelConfig:
 
 
 def create_model(config: ModelConfig) -> nn.Module:
-    """The Flax module that a configuration describes; it takes normalised images."""
+    """Makes the Flax module that a configuration describes; it takes normalised images."""
     return find_network(config.network).module(config.architecture)
 
 
 def check_size(config: ModelConfig, height: int, width: int, where: str) -> None:
-    """Raises ConfigError unless both sides are possible: multiples of the network's stride."""
+    """Raises ConfigError, beginning with `where`, unless both sides in pixels are possible."""
     multiple = config.preprocessing.multiple_of
     for name, size in (('height', height), ('width', width)):
         possible = isinstance(size, int) and not isinstance(size, bool) and 1 <= size <= _MAX_SIDE

@@ -1,4 +1,4 @@
-"""What is true of one network, in one record."""
+"""The record of a network, which gathers all that the rest of the library needs to know of it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Preprocessing(Schema):
     """How a photo becomes the network's input.
 
     Attributes:
-      mean: Subtracted from each RGB value in [0, 255].
-      std: What the difference is divided by.
+      mean: The numbers that are subtracted from the RGB values in [0, 255].
+      std: The numbers by which the differences are divided.
       resize: 'short_side' keeps the aspect ratio and brings the short side to the input size;
         'exact' brings both sides to it.
-      multiple_of: The network's stride: both sides are multiples of this many pixels.
+      multiple_of: The network's stride: both sides of the input are multiples of this, in pixels.
     """
 
     mean: tuple[float, float, float]
@@ -44,27 +44,32 @@ class Network:
     """Everything that the rest of the library needs to know of a network.
 
     Attributes:
-      name: What settings and checkpoints call it.
-      architecture: The class of its widths; without arguments it gives the published ones.
-      module: The Flax module, made of an architecture. It takes normalised images [N, H, W, 3] and
-        the keyword arguments `train` and `auxiliary`, and returns a dictionary with `alpha`.
-      input_size: Pixels of the short side or of both sides (see `Preprocessing.resize`).
+      name: The name of the network in settings and checkpoints.
+      architecture: The class that holds the widths; without arguments it has the published ones.
+      module: A function from an architecture to the Flax module. The module takes normalised images
+        [N, H, W, 3] and the keyword arguments `train` and `auxiliary`, and returns a dictionary
+        with `alpha` [N, H, W, 1].
+      input_size: The published short side, or both sides, of the input in pixels;
+        `Preprocessing.resize` says which.
       preprocessing: How a photo becomes the network's input.
-      epsilon: What its batch normalisations add to the variance.
-      last_layer: Path of the layer whose output a sigmoid, or a softmax, makes the alpha of.
-      walk: Tells a `GroupBuilder` every layer of an architecture, in the module's order.
-      loss: Takes the module's outputs, true alphas [B, H, W, 1], normalised images, a trimap
-        [B, H, W, 1] as `trimap` where `needs_trimap` says so, and `loss_options` by name. It
-        returns the loss and its terms before they are weighted.
-      needs_trimap: Whether the loss uses a trimap.
-      loss_options: Names of the switches in `config.loss` that this loss knows.
-      self_supervised_loss: Of outputs and those of a copy from before the adaptation, for photos
-        without alphas; None if the network has none.
-      scaling_layer: Path of the only convolution that reads the photo, which can take in the
-        division by `preprocessing.std`; '' if there is a mean to subtract or another reader.
-      scale: Width multiplier → architecture; None if all groups are narrowed alike.
-      transform: How its original varies photos in training; see `data.transforms`.
-      l2: Weight decay of its original; see `training.objective`.
+      epsilon: The number that batch normalisation adds to the variance.
+      last_layer: The path of the layer whose output becomes the alpha by a sigmoid or a softmax.
+      walk: A function that adds every layer of an architecture to a `GroupBuilder`, in the order in
+        which the module calls them.
+      loss: A function of the module's outputs, the true alphas [B, H, W, 1] in [0, 1], the
+        normalised images [B, H, W, 3], a trimap [B, H, W, 1] as `trimap` if `needs_trimap` is set,
+        and the `loss_options` by name. It returns the loss and its terms before they are weighted.
+      needs_trimap: Whether the loss takes a trimap.
+      loss_options: The names of the switches in `config.loss` that the loss takes.
+      self_supervised_loss: A function of the module's outputs and of those of a copy from before
+        the adaptation, for photos without alphas; None if the network has no such loss.
+      scaling_layer: The path of the only convolution that reads the photo, into which the division
+        by `preprocessing.std` can be folded; '' if a mean is subtracted or others read the photo.
+      scale: A function from a width multiplier to an architecture; None if a multiplier below 1
+        narrows all channel groups alike.
+      transform: The name of the transform in `data.transforms` with which the original varies
+        photos in training.
+      l2: The factor of the original's weight decay; see `training.objective.l2_regularization`.
     """
 
     name: str

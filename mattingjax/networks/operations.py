@@ -1,103 +1,30 @@
-"""The operations that both networks are made of: plain functions on NHWC float32 arrays.
+"""The operations of which networks are made: functions on NHWC float32 arrays.
 
-Kernels are [height, width, in, out]. Whatever an exporter or a backend may want to lower in its own
-way is a function here and nowhere else, and `replace_operations` puts another in its place: one
-definition of each network serves training, prediction and export.
+Kernels are [height, width, in, out]. `replacement` can put other functions in the place of these
+while a network is traced.
 """
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
-import functools
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mattingjax.networks.replacement import operation
+
 if TYPE_CHECKING:
     from mattingjax.networks.network import Preprocessing
 
+INSTANCE_NORM_EPSILON = 1e-5
 Padding = str | int  # 'SAME' as in TensorFlow, or as many pixels on every side as in PyTorch
-
-_P = ParamSpec('_P')
-_T_co = TypeVar('_T_co', covariant=True)
-Replacements = Mapping['Operation[..., Any]', Callable[..., Any]]
-_REPLACEMENTS: contextvars.ContextVar[Replacements] = contextvars.ContextVar(
-    'replacements',
-    default={},  # noqa: B039 (never changed in place)
-)
-
-
-class Operation(Generic[_P, _T_co]):
-    """A function that other functions of its signature can stand in for while a network is traced.
-
-    Called, it is what `replace_operations` puts in its place; else what `on` has for JAX's default
-    backend; else the function itself.
-
-    Args:
-      plain: The function itself.
-
-    Attributes:
-      plain: The function itself, which is never replaced.
-    """
-
-    def __init__(self, plain: Callable[_P, _T_co]):
-        functools.update_wrapper(self, plain)
-        self.plain = plain
-        self._on_backend: dict[str, Callable[_P, _T_co]] = {}
-
-    def on(self, backend: str) -> Callable[[Callable[_P, _T_co]], Callable[_P, _T_co]]:
-        """Decorates what computes it on a backend ('cpu') where the function itself is slow."""
-
-        def register(function: Callable[_P, _T_co]) -> Callable[_P, _T_co]:
-            self._on_backend[backend] = function
-            return function
-
-        return register
-
-    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _T_co:
-        function = _REPLACEMENTS.get().get(self)
-        if function is None and self._on_backend:
-            function = self._on_backend.get(jax.default_backend())
-        return (function or self.plain)(*args, **kwargs)
-
-    def __repr__(self) -> str:
-        return f'Operation({self.plain.__name__})'
-
-
-def operation(function: Callable[_P, _T_co]) -> Operation[_P, _T_co]:
-    """Makes an operation of a function."""
-    return Operation(function)
-
-
-@contextlib.contextmanager
-def replace_operations(replacements: Replacements) -> Iterator[None]:
-    """Within it, networks are traced with other functions of the same signatures.
-
-    What `jax.jit` has compiled before keeps the operations it was traced with: trace anew.
-
-    Args:
-      replacements: Operation → the function in its place.
-
-    Raises:
-      TypeError: One of those to be replaced is no operation.
-    """
-    for replaced in replacements:
-        if not isinstance(replaced, Operation):
-            raise TypeError(f'replacements: expected operations, got {replaced!r}')
-    token = _REPLACEMENTS.set(replacements)
-    try:
-        yield
-    finally:
-        _REPLACEMENTS.reset(token)
 
 
 @operation
 def normalise(preprocessing: Preprocessing, images: jax.Array) -> jax.Array:
-    """RGB [..., 3] in [0, 255] → what the network was trained on (see `Preprocessing`)."""
+    """Turns RGB [..., 3] in [0, 255] into the network's input, as `Preprocessing` says."""
     mean = np.asarray(preprocessing.mean, np.float32)
     std = np.asarray(preprocessing.std, np.float32)
     return (images - mean) / std
@@ -105,25 +32,25 @@ def normalise(preprocessing: Preprocessing, images: jax.Array) -> jax.Array:
 
 @operation
 def relu(x: jax.Array) -> jax.Array:
-    """max(x, 0)."""
+    """Computes max(x, 0)."""
     return jax.nn.relu(x)
 
 
 @operation
 def sigmoid(x: jax.Array) -> jax.Array:
-    """1 / (1 + exp(-x))."""
+    """Computes 1 / (1 + exp(-x))."""
     return jax.nn.sigmoid(x)
 
 
 @operation
 def add_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
-    """Adds one number per channel: [N, H, W, C] + [C]."""
+    """Adds a number per channel, [C], to [N, H, W, C]."""
     return x + bias
 
 
 @operation
 def spatial_mean(x: jax.Array) -> jax.Array:
-    """The mean of each channel: [N, H, W, C] -> [N, 1, 1, C]."""
+    """Averages each channel of [N, H, W, C] over the pixels: [N, 1, 1, C]."""
     return jnp.mean(x, axis=(1, 2), keepdims=True)
 
 
@@ -136,19 +63,19 @@ def batch_norm(
     bias: jax.Array,
     epsilon: float,
 ) -> jax.Array:
-    """(x - mean) / sqrt(variance + epsilon) * scale + bias, as one multiply-add per value.
+    """Computes (x - mean) / sqrt(variance + epsilon) * scale + bias, one multiply-add per value.
 
-    Rounded like PyTorch's: MODNet's backbone amplifies rounding errors.
+    It rounds like PyTorch, since MODNet's backbone amplifies rounding errors.
 
     Args:
-      x: [N, H, W, C].
-      mean: [C], as `variance`, `scale` and `bias`.
-      variance: Running variance.
-      scale: Gamma.
-      bias: Beta.
-      epsilon: Added to the variance.
+      x: The array, [N, H, W, C].
+      mean: The running mean of each channel, [C].
+      variance: The running variance of each channel, [C].
+      scale: The factor of each channel (gamma), [C].
+      bias: The number that is added to each channel (beta), [C].
+      epsilon: The number that is added to the variance.
     """
-    # The barrier keeps XLA from making an approximate reciprocal square root of it.
+    # Without the barrier XLA would compute an approximate reciprocal square root.
     deviation = jax.lax.optimization_barrier(jnp.sqrt(variance + epsilon))
     factor = 1 / deviation * scale
     return x * factor + (bias - mean * factor)
@@ -161,10 +88,10 @@ def batch_norm_training(
     """Normalises each channel by its mean and variance in this batch.
 
     Args:
-      x: [N, H, W, C].
-      scale: Gamma, [C].
-      bias: Beta, [C].
-      epsilon: Added to the variance.
+      x: The array, [N, H, W, C].
+      scale: The factor of each channel (gamma), [C].
+      bias: The number that is added to each channel (beta), [C].
+      epsilon: The number that is added to the variance.
 
     Returns:
       The normalised array, the mean [C] and the biased variance [C], both float32.
@@ -183,9 +110,9 @@ def ib_norm(
     """Batch-normalises the first channels and instance-normalises the others.
 
     Args:
-      x: [N, H, W, C].
-      batch_channels: How many are batch-normed.
-      normalise_batch: The batch normalisation, [N, H, W, batch_channels] to the same shape.
+      x: The array, [N, H, W, C].
+      batch_channels: The number of channels that are batch-normalised.
+      normalise_batch: The batch normalisation of an array [N, H, W, batch_channels].
 
     References:
       Pan et al., Two at Once (https://arxiv.org/abs/1807.09441).
@@ -197,20 +124,21 @@ def ib_norm(
 
 @operation
 def relu6(x: jax.Array) -> jax.Array:
-    """min(max(x, 0), 6)."""
+    """Computes min(max(x, 0), 6)."""
     return jnp.clip(x, 0.0, 6.0)
 
 
 @operation
-def instance_norm(x: jax.Array, epsilon: float = 1e-5) -> jax.Array:
+def instance_norm(x: jax.Array) -> jax.Array:
     """Normalises each channel of each image to mean 0 and variance 1; no parameters.
 
+    The biased variance gets `INSTANCE_NORM_EPSILON` added.
+
     Args:
-      x: [N, H, W, C].
-      epsilon: Added to the biased variance.
+      x: The array, [N, H, W, C].
 
     Returns:
-      [N, H, W, C].
+      The normalised array, [N, H, W, C].
 
     References:
       Ulyanov et al., Instance Normalization (https://arxiv.org/abs/1607.08022).
@@ -218,7 +146,8 @@ def instance_norm(x: jax.Array, epsilon: float = 1e-5) -> jax.Array:
     values = x.astype(jnp.promote_types(x.dtype, jnp.float32))  # bfloat16 would lose the mean
     mean = jnp.mean(values, axis=(1, 2), keepdims=True)
     variance = jnp.mean(jnp.square(values - mean), axis=(1, 2), keepdims=True)
-    return ((values - mean) * jax.lax.rsqrt(variance + epsilon)).astype(x.dtype)
+    factor = jax.lax.rsqrt(variance + INSTANCE_NORM_EPSILON)
+    return ((values - mean) * factor).astype(x.dtype)
 
 
 @operation
@@ -226,16 +155,15 @@ def upsample_2x(x: jax.Array, *, half_pixel: bool) -> jax.Array:
     """Doubles height and width by bilinear interpolation.
 
     With `half_pixel` the centres of the pixels are aligned (PyTorch's `align_corners=False`):
-    each output is ¾ of the nearer input and ¼ of the next. Without, it is TensorFlow 1's legacy
-    form, source = destination / 2: even outputs are inputs, odd ones the mean of two. The border
-    is repeated.
+    each output is ¾ of the nearer input and ¼ of the next. Without, source = destination / 2 as in
+    TensorFlow 1: even outputs are inputs, odd ones are the mean of two. The border is repeated.
 
     Args:
-      x: [N, H, W, C].
-      half_pixel: Which of the two.
+      x: The array, [N, H, W, C].
+      half_pixel: Whether the centres of the pixels are aligned, and not their upper left corners.
 
     Returns:
-      [N, 2H, 2W, C].
+      The enlarged array, [N, 2H, 2W, C].
     """
     for axis in (1, 2):
         size = x.shape[axis]
@@ -255,17 +183,17 @@ def upsample_2x(x: jax.Array, *, half_pixel: bool) -> jax.Array:
 
 @operation
 def downsample(x: jax.Array, factor: int) -> jax.Array:
-    """Divides height and width by an even factor; half-pixel bilinear without antialiasing.
+    """Divides height and width by an even factor, bilinearly and without antialiasing.
 
     Half-pixel centres put each output exactly between the two middle ones of `factor` inputs, so
     it is the mean of those two along each axis (PyTorch's `interpolate(scale_factor=1/factor)`).
 
     Args:
-      x: [N, H, W, C]; H and W are multiples of `factor`.
-      factor: 2 or 4 (any even number).
+      x: The array, [N, H, W, C]; H and W are multiples of `factor`.
+      factor: An even number.
 
     Returns:
-      [N, H / factor, W / factor, C].
+      The shrunk array, [N, H / factor, W / factor, C].
     """
     first = factor // 2 - 1
     rows = x[:, first::factor] + x[:, first + 1 :: factor]
@@ -275,7 +203,7 @@ def downsample(x: jax.Array, factor: int) -> jax.Array:
 def explicit_padding(
     size: int, kernel_size: int, stride: int, dilation: int, padding: Padding
 ) -> tuple[int, int]:
-    """Pixels to add before and after one spatial axis of `size` pixels."""
+    """Computes how many pixels to add before and after one spatial axis of `size` pixels."""
     if padding != 'SAME':
         return int(padding), int(padding)
     output_size = -(-size // stride)
@@ -287,7 +215,7 @@ def explicit_padding(
 def spatial_padding(
     x: jax.Array, kernel: jax.Array | np.ndarray, stride: int, dilation: int, padding: Padding
 ) -> list[tuple[int, int]]:
-    """`explicit_padding` of both spatial axes of `x` for a kernel [h, w, ...]."""
+    """Computes `explicit_padding` of both spatial axes of `x` for a kernel [h, w, ...]."""
     return [
         explicit_padding(size, taps, stride, dilation, padding)
         for size, taps in zip(x.shape[1:3], kernel.shape[:2], strict=True)
@@ -304,7 +232,7 @@ def conv(
     padding: Padding = 'SAME',
     groups: int = 1,
 ) -> jax.Array:
-    """Convolution: [N, H, W, C] with a kernel [h, w, C / groups, features]."""
+    """Convolves [N, H, W, C] with a kernel [h, w, C / groups, features]."""
     return jax.lax.conv_general_dilated(
         x,
         kernel,
@@ -325,17 +253,17 @@ def depthwise_conv(
     dilation: int = 1,
     padding: Padding = 'SAME',
 ) -> jax.Array:
-    """Convolves each channel with its own filter: a grouped convolution.
+    """Convolves each channel with its own filter, as a grouped convolution.
 
     Args:
-      x: [N, H, W, C].
-      kernel: [h, w, 1, C].
-      stride: Of the output, the same along both axes.
-      dilation: Distance between the taps, in pixels.
-      padding: 'SAME', or pixels on every side.
+      x: The array, [N, H, W, C].
+      kernel: The filters, [h, w, 1, C].
+      stride: The stride along both axes, in pixels.
+      dilation: The distance between the taps of the kernel, in pixels.
+      padding: 'SAME', or the number of pixels on every side.
 
     Returns:
-      [N, H', W', C].
+      The output, [N, H', W', C].
     """
     return conv(
         x, kernel, stride=stride, dilation=dilation, padding=padding, groups=kernel.shape[-1]
@@ -351,7 +279,7 @@ def shifted_depthwise_conv(
     dilation: int = 1,
     padding: Padding = 'SAME',
 ) -> jax.Array:
-    """`depthwise_conv` with each tap of the kernel as one multiply-add over a shifted input.
+    """Computes `depthwise_conv` with one multiply-add over a shifted input per tap of the kernel.
 
     XLA:CPU runs grouped convolutions slowly (`scripts/benchmark_depthwise.py`).
     """
@@ -369,6 +297,6 @@ def shifted_depthwise_conv(
                 top : top + (rows - 1) * stride + 1 : stride,
                 left : left + (columns - 1) * stride + 1 : stride,
             ]
-            # The product first: so it is fused into one rounding, as in PyTorch's kernels.
+            # With the product first, XLA fuses both into one rounding, as in PyTorch's kernels.
             total = shifted * kernel[i, j, 0] + total
     return total

@@ -1,4 +1,4 @@
-"""The networks by name: the one place that lists them."""
+"""The registry of networks: the one place that lists them."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ _NETWORKS: dict[str, Network] = {}
 
 
 def register_network(network: Network) -> None:
-    """Makes a network known by its name, to settings, checkpoints, pruning and the exporters.
+    """Makes a network known by its name to settings, checkpoints, pruning and the exporters.
 
     Raises:
-      ConfigError: Another network has that name.
+      ConfigError: Another network is registered under that name.
     """
     if _NETWORKS.setdefault(network.name, network) is not network:
         raise ConfigError(f'network: {network.name!r} is registered already')
 
 
 def network_names() -> list[str]:
-    """The names of the networks, in the order in which they were registered."""
+    """Returns the names of the networks, in the order in which they were registered."""
     return list(_NETWORKS)
 
 
 def find_network(name: Any) -> Network:
-    """The network of that name.
+    """Finds the network of a name.
 
     Raises:
-      ConfigError: There is none.
+      ConfigError: No network is registered under that name.
     """
     if not isinstance(name, str) or name not in _NETWORKS:
         raise ConfigError(f'network: expected one of {", ".join(_NETWORKS)}, got {name!r}')

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging as standard_logging
 import multiprocessing
 import os
@@ -11,32 +10,37 @@ import sys
 import textwrap
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import NoReturn
 
 from absl import app, flags, logging
 
 from mattingjax.errors import MattingError, one_line, unwrapped
+from mattingjax.process.flag_messages import (
+    explain_extra,
+    explain_wrong_flags,
+    own_flags,
+    with_flags,
+)
 from mattingjax.process.interrupts import ending_at_once
 
-_MAX_INTEGER = 2**31 - 1  # no flag counts more; beyond, arrays and clocks overflow
+_MAX_INTEGER = 2**31 - 1  # of any flag: beyond it, arrays and clocks overflow
 
 if multiprocessing.current_process().name != 'MainProcess':
-    # A worker process imports its script first, when it does not know its parent yet, and then
-    # Grain, which remarks on older jaxlibs.
+    # A worker process imports its script, before it knows its parent, and then Grain, which logs
+    # remarks about older jaxlibs.
     logging.set_verbosity(logging.ERROR)
-flags.disclaim_key_flags()  # what is defined here is listed in the --help of who asks for it
+flags.disclaim_key_flags()  # flags defined here are listed in the --help of their callers
 _CACHE = 'compilation_cache'
 
 
 def define_compilation_cache() -> None:
-    """Defines --compilation_cache, for a script in which JAX compiles; `run` does what it says."""
+    """Defines --compilation_cache, for a script in which JAX compiles; `run` obeys it."""
     flags.DEFINE_string(
         _CACHE,
         None,
         'Folder that keeps what JAX compiles, so that the next start need not: at most 1 GiB. '
         'Default: JAX_COMPILATION_CACHE_DIR, or mattingjax/compiled in ~/.cache or '
-        '$XDG_CACHE_HOME; empty (--compilation_cache=): nothing is kept.',
+        '$XDG_CACHE_HOME; an empty value (--compilation_cache=) keeps nothing.',
     )
 
 
@@ -47,10 +51,10 @@ def _keep_compiled() -> None:
         keep_compiled(flags.FLAGS[_CACHE].value)
 
 
-# Of the flag of every script that reads alphas; `mattingjax.data.alpha_values` reads its value.
+# Help of --alpha_values, whose value `mattingjax.data.alpha_values` reads.
 ALPHA_VALUES_HELP = (
-    'What the numbers in alphas mean: auto (they tell it, or are refused), grey (from black to '
-    'white), grey:100 (to 100), or of label maps labels:15 (15 is the person).'
+    'What the numbers in alphas mean: auto (told from the numbers, or refused), grey (from black '
+    'to white), grey:100 (from 0 to 100), or for label maps labels:15 (15 is the person).'
 )
 
 
@@ -60,24 +64,27 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     Wrong flags and bad input (`MattingError`, a missing optional package, a file that cannot be
     read or written, too little memory) end in one line on standard error and exit status 2; Ctrl-C
     in 130, SIGTERM in 143. With --verbosity=1 the traceback comes before the line.
+
+    Args:
+      main: The script's body, which reads the flags.
     """
 
     def guarded(_: list[str]) -> NoReturn:
         if not flags.FLAGS['verbosity'].present:
-            # JAX and Orbax tell of their inner workings at INFO; --verbosity=0 shows it.
+            # JAX and Orbax log their inner workings at INFO; --verbosity=0 shows them.
             logging.set_verbosity(logging.WARNING)
             logging.get_absl_handler().setFormatter(_OneLineFormatter())
         # A file's name may hold bytes that are no text.
-        if sys.stdout is not None:  # it is closed, perhaps
+        if sys.stdout is not None:  # None if it is closed
             sys.stdout.reconfigure(errors='backslashreplace')  # type: ignore[union-attr]
         try:
             _keep_compiled()
             status = main() or 0
             if sys.stdout is not None:
-                sys.stdout.flush()  # here, where a full disk can still be told of
+                sys.stdout.flush()  # here, where a full disk can still be reported
             sys.exit(status)
         except BrokenPipeError:
-            # Whoever read our output has left; Python would complain once more when it exits.
+            # The reader of our output has left; Python would complain again when it exits.
             _forget_output()
             sys.exit(1)
         except Exception as error:
@@ -109,9 +116,9 @@ def _fill(description: str, width: int) -> str:
 
 
 def _explain(error: Exception) -> str | None:
-    """What to say of an error that the input or the machine is to blame for; None for our own."""
+    """A line about an error that is due to the input or the machine; None for our own."""
     if isinstance(error, MattingError):
-        return _with_flags(str(error))
+        return with_flags(str(error))
     if isinstance(error, ImportError):
         ours = (error.name or '').split('.')[0] in ('mattingjax', 'exporters')
         return None if ours else str(error)
@@ -127,48 +134,11 @@ def _explain(error: Exception) -> str | None:
         return f'a text cannot be read or written ({error})'
     if isinstance(error, ValueError) and 'embedded null' in str(error):
         return f'a path holds a null character ({error})'
-    # XLA's errors have another type in every version of JAX, OpenCV's are all of one.
+    # XLA's errors have another type in every version of JAX, and OpenCV's all have the same.
     if found := re.search('RESOURCE_EXHAUSTED: *(.+)|(Insufficient memory)', str(error)):
         said = found[1] or found[2]
         return f'not enough memory for what was asked ({said}); a smaller batch or size needs less'
     return None
-
-
-def _with_flags(message: str) -> str:
-    """A message of the library, which names arguments, with the script's flags of those names.
-
-    Arguments stand at the beginning ('images, alphas: ...') or before their value
-    ('overwrite=True').
-    """
-    own = _own_flags()
-    values = {str(flag.value) for flag in own.values()}
-    if subject := re.match(r'\w+(, \w+)*(?=: )', message):
-        names = subject[0].split(', ')
-        known = [_flag_named(name) for name in names]
-        if all(known) and not values.intersection(names):
-            message = ', '.join(f'--{name}' for name in known) + message[subject.end() :]
-
-    def flag_for(match: re.Match) -> str:
-        name, value = match[1], match[2]
-        if name not in own:
-            return match[0]
-        switch = {'True': f'--{name}', 'False': f'--no{name}'}
-        return switch.get(value, f'--{name}={value}')
-
-    return re.sub(r'(?<![^\s(])(\w+)=(\w+|\.{3})', flag_for, message)
-
-
-def _flag_named(argument: str) -> str | None:
-    """The script's flag for an argument, which may be of many where the flag is of one."""
-    own = _own_flags()
-    return next(
-        (n for n in (argument, f'{argument}s', argument.removesuffix('s')) if n in own), None
-    )
-
-
-def _own_flags() -> dict[str, flags.Flag]:
-    """The flags that the script itself defines."""
-    return {flag.name: flag for flag in flags.FLAGS.get_flags_for_module(sys.argv[0])}
 
 
 def _text(name: object) -> str:
@@ -176,18 +146,18 @@ def _text(name: object) -> str:
 
 
 def _forget_output() -> None:
-    """Sends what is still to be written nowhere: it failed once, and would again at the exit."""
+    """Discards output that is not written yet: it failed once, and would again at the exit."""
     if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _OneLineFormatter(standard_logging.Formatter):
-    """'warning: what happened', as short as an error; one with a traceback as it is."""
+    """Formats records as 'warning: what happened'; those with a traceback stay as they are."""
 
     def format(self, record: standard_logging.LogRecord) -> str:
         if record.exc_info:
             return super().format(record)
-        said = _with_flags(unwrapped(record.getMessage()))
+        said = with_flags(unwrapped(record.getMessage()))
         return one_line(f'{record.levelname.lower()}: {said}')
 
 
@@ -195,12 +165,12 @@ def _parse_flags(arguments: list[str]) -> list[str]:
     try:
         rest = flags.FLAGS(arguments)
     except flags.Error as error:
-        if isinstance(error.__context__, MattingError):  # of a flag's parser
-            _fail(str(error.__context__))
-        _fail(_explain_value(error) or _explain_flags(str(error), arguments))
+        if isinstance(error.__context__, MattingError):  # raised by a flag's parser
+            _fail(with_flags(str(error.__context__)))
+        _fail(explain_wrong_flags(error, arguments))
     except SystemExit:  # --help, which absl ends with 1
         sys.exit(0)
-    except Exception as error:  # of ml_collections
+    except Exception as error:  # raised by ml_collections
         unknown = max(arguments[1:], key=len)
         if isinstance(error, RecursionError) and unknown.startswith('-'):
             _fail(f'unknown flag {unknown} (see --help)')  # too long for absl's search for its like
@@ -208,90 +178,11 @@ def _parse_flags(arguments: list[str]) -> list[str]:
         message = cause.args[0] if isinstance(cause, KeyError) else cause
         _fail(f'--config: {type(error).__name__}: {message}')
     if len(rest) > 1:
-        _fail(_explain_extra(rest[1]))
-    for flag in _own_flags().values():
+        _fail(explain_extra(rest[1]))
+    for flag in own_flags().values():
         if isinstance(flag.value, int) and abs(flag.value) > _MAX_INTEGER:
             _fail(f'--{flag.name}: expected at most {_MAX_INTEGER} in size, got {flag.value}')
     return rest
-
-
-def _explain_value(error: flags.Error) -> str | None:
-    """What a flag or setting takes, if the error is that it does not take its value."""
-    flag = re.match('flag --([^=]+)=', str(error))
-    if not flag or not isinstance(error.__context__, TypeError | ValueError | OverflowError):
-        return None
-    parser = flags.FLAGS[flag[1]].parser
-    if 'as a ConfigDict' in str(error):
-        expected = f'--{flag[1]}.NAME=VALUE'
-    elif isinstance(parser, flags.EnumParser):
-        expected = f'one of {", ".join(parser.enum_values)}'
-    elif isinstance(parser, flags.BooleanParser):
-        expected = 'true or false'
-    else:
-        words = parser.syntactic_help.replace('an integer', 'a whole number')
-        expected = words.replace('integer', 'whole number')
-    value = str(error)[flag.end() :].removesuffix(f': {error.__context__}')
-    return f'--{flag[1]}: expected {expected}, got {value!r}' if expected else None
-
-
-def _explain_flags(said: str, arguments: list[str]) -> str:
-    """What absl's complaint means."""
-    if absent := re.search(r'--(\w+)=None: Flag --\w+ must have a value', said):
-        extra = _extra_words(arguments)
-        required = f'--{absent[1]}: a value is required (see --help)'
-        return _explain_extra(extra[0]) if extra else required
-    if unknown := re.match(r"Unknown command line flag '(.*?)'(?:\. Did you mean: (.*) \?)?", said):
-        section, _, setting = unknown[1].partition('.')
-        known = (unknown[2] or '').replace(', ', ' or --')
-        if setting and 'config' in _own_flags():
-            if section == 'config':
-                return f'--{unknown[1]}: a setting of a file, which --config names'
-            if difflib.get_close_matches(section, ['config']):
-                known = f'config.{setting}'
-        hint = f'did you mean --{known}?' if known else 'see --help'
-        return f'unknown flag --{unknown[1]} ({hint})'
-    if early := re.match(r'Found (\S+) in argv before a value for --config', said):
-        return f'{early[1].split("=")[0]}: expected after --config'
-    return said
-
-
-def _extra_words(arguments: list[str]) -> list[str]:
-    """The words that belong to no flag."""
-    extra, is_value = [], False
-    for word in arguments[1:]:
-        name = word.lstrip('-')
-        if is_value:
-            is_value = False
-        elif word.startswith('-') and name:
-            known = name if name in flags.FLAGS else name.removeprefix('no')
-            # Of those that --undefok names nothing is known.
-            is_value = '=' not in name and known in flags.FLAGS and not flags.FLAGS[known].boolean
-        else:
-            extra.append(word)
-    return extra
-
-
-def _explain_extra(word: str) -> str:
-    """What to say of a word that belongs to no flag: which flag it was meant for, perhaps."""
-    own = set(_own_flags())
-    if word.lower() in ('true', 'false', 'yes', 'no', '0', '1'):
-        hint = 'a switch is --NAME or --noNAME'
-    elif '=' in word and word.split('=')[0].lstrip('-–—') in own:
-        hint = f'did you mean --{word.lstrip("-–—")}?'
-    elif word in own:
-        hint = f'did you mean --{word}?'
-    elif meant := _flag_for_path(word, own):
-        hint = f'did you mean --{meant} {word}?'
-    else:
-        hint = 'every value belongs to a flag'
-    return f'unexpected argument {word!r}; {hint} (see --help)'
-
-
-def _flag_for_path(word: str, own: set[str]) -> str | None:
-    """The flag without a value that a path on its own most likely belongs to."""
-    wanted = ('config',) if Path(word).suffix == '.py' else ('input', 'source', 'checkpoint')
-    names = [name for name in wanted if name in own]
-    return next((name for name in names if not flags.FLAGS[name].present), None)
 
 
 def _fail(message: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Programs that JAX has compiled, kept in a folder for the next start."""
+"""Keeps programs that JAX has compiled in a folder for the next start."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 from absl import logging
 
 from mattingjax.errors import OutputError
-from mattingjax.files import check_folder
+from mattingjax.process.files import check_folder
 
-MAX_BYTES = 2**30  # of what is kept; a training step has about 5 MB
+MAX_BYTES = 2**30  # of all programs that are kept; a training step has about 5 MB
 
 _DAMAGED = 'Error reading persistent compilation cache entry for '
 
@@ -22,23 +22,23 @@ _DAMAGED = 'Error reading persistent compilation cache entry for '
 def default_folder() -> Path:
     """`mattingjax/compiled` in the user's folder for caches."""
     caches = os.environ.get('XDG_CACHE_HOME', '')
-    # The convention says so: a relative path there does not count.
+    # By the convention of XDG_CACHE_HOME, relative paths do not count.
     base = Path(caches) if os.path.isabs(caches) else Path('~/.cache').expanduser()
     return base / 'mattingjax' / 'compiled'
 
 
 def keep_compiled(folder: str | None = None, max_bytes: int = MAX_BYTES) -> Path | None:
-    """Has JAX keep what it compiles, and load what it compiled earlier, in this process.
+    """Makes JAX keep what it compiles, and load what it compiled earlier, in this process.
 
     JAX names what it keeps by the program, its own version and the processor's abilities: nothing
-    is loaded that was made for another machine. What was not used for longest is removed, here,
-    where there is more than `max_bytes`.
+    is loaded that was made for another machine. This call removes the programs that were not used
+    for longest, until those left fit into `max_bytes`.
 
     Args:
-      folder: Made if it is not there; '': nothing is kept. None: the folder that JAX has been told
-        of by JAX_COMPILATION_CACHE_DIR in the environment, which is left as it is; or else that of
-        `default_folder`, if that can be written.
-      max_bytes: Of what is kept.
+      folder: The folder, which is made if needed; '' keeps nothing. If None, it is the folder that
+        JAX_COMPILATION_CACHE_DIR in the environment names, from which nothing is removed, or else
+        `default_folder()`, if that can be written.
+      max_bytes: The most bytes of the programs that stay in the folder.
 
     Returns:
       The folder; None if nothing is kept.
@@ -62,7 +62,7 @@ def keep_compiled(folder: str | None = None, max_bytes: int = MAX_BYTES) -> Path
     except OutputError as error:
         if folder:
             raise
-        logging.info('what is compiled is not kept: %s', error)  # nobody asked for it
+        logging.info('what is compiled is not kept: %s', error)  # a default may fail silently
         return None
     _remove_oldest(target, max_bytes)
     jax.config.update('jax_compilation_cache_dir', str(target.absolute()))
@@ -79,12 +79,12 @@ def _make_folder(folder: Path) -> None:
 
 
 def _remove_oldest(folder: Path, max_bytes: int) -> None:
-    """Removes files that were not used for longest, until those left are no more than this."""
+    """Removes the files that were not used for longest until the rest fits into `max_bytes`."""
     found = []
     for path in folder.glob('*-cache'):
         with contextlib.suppress(OSError):  # another process removed it
             status = path.stat()
-            # Some systems do not write down when a file was read.
+            # Some systems do not record when a file was read.
             found.append((max(status.st_atime, status.st_mtime), path, status.st_size))
     total = sum(size for _, _, size in found)
     for _, path, size in sorted(found):
@@ -96,10 +96,10 @@ def _remove_oldest(folder: Path, max_bytes: int) -> None:
 
 
 def _without_damaged(folder: Path, show: Callable[..., None]) -> Callable[..., None]:
-    """`warnings.showwarning`, but a damaged file is removed, so that JAX writes it anew.
+    """Wraps `warnings.showwarning` to remove damaged files, so that JAX writes them anew.
 
-    A process that ends while JAX writes, or a full disk, leaves such a file. JAX compiles the
-    program again each time that it finds it, but never replaces it.
+    A process that ends while JAX writes, or a full disk, leaves such a file. JAX warns and compiles
+    the program again each time that it finds the file, but never replaces it.
     """
 
     def show_warning(message: Warning | str, *args: object, **kwargs: object) -> None:

@@ -1,8 +1,8 @@
 """Ctrl-C and SIGTERM: how a process ends from wherever it is and leaves nothing half-written.
 
-Python hears of a signal when the main thread runs Python next: XLA compiles for a minute before
-that, and a KeyboardInterrupt raised within a callback of a library is lost. So another thread hears
-of it too, and ends the process.
+Python handles a signal when the main thread next runs Python code: XLA may compile for a minute
+before that, and a KeyboardInterrupt raised within a callback of a library is lost. So another
+thread receives signals too, and ends the process.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from pathlib import Path
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-_LONGEST_WRITE = 60.0  # seconds that a signal waits for what is being written
-_LONGEST_CLEANING = 1.0  # seconds that what is not ours may take at the end
+_LONGEST_WRITE = 60.0  # seconds that a signal waits for a file that is being written
+_LONGEST_CLEANING = 1.0  # seconds that other libraries may take at the end
 
 _writing = threading.RLock()
 _scratch: set[Path] = set()
@@ -34,17 +34,17 @@ _standard_error: int | None = None
 
 @contextlib.contextmanager
 def writing() -> Iterator[None]:
-    """For what is written whole before the process may end."""
+    """Within it, files are written that must be whole before the process may end."""
     with _writing:
         yield
 
 
 @contextlib.contextmanager
 def removed_afterwards(make: Callable[[], str]) -> Iterator[Path]:
-    """Yields a new file or folder, which is gone after the block, also if the process ends in it.
+    """Yields a new file or folder, which is removed afterwards, even if the process ends within.
 
     Args:
-      make: What makes it and returns its path.
+      make: Makes the file or folder and returns its path.
     """
     with _writing:
         scratch = Path(make())
@@ -64,7 +64,7 @@ def run_program(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
       command: The program and its arguments.
 
     Returns:
-      Its exit status, and what it said on both streams together as `stdout`.
+      Its exit status, and its output on both streams together as `stdout`.
     """
     with _writing:
         process = subprocess.Popen(
@@ -89,10 +89,10 @@ def run_program(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 @contextlib.contextmanager
 def ending_at_once() -> Iterator[None]:
-    """While in the block, Ctrl-C and SIGTERM end the process, with 128 and the signal's number.
+    """Within it, Ctrl-C and SIGTERM end the process with 128 plus the signal's number.
 
-    After it only Python's own end is to follow, in which Ctrl-C ends the process without a word.
-    Only the main thread can hear signals; in another one nothing changes.
+    Only Python's own shutdown should follow, in which Ctrl-C ends the process silently. Only the
+    main thread can handle signals; in another one nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -113,9 +113,12 @@ def ending_at_once() -> Iterator[None]:
 
 @contextlib.contextmanager
 def handling(handler: Callable[[int, object], None]) -> Iterator[None]:
-    """Has both signals handled by a function while in the block; of the main thread alone.
+    """Within it, a function handles both signals; for the main thread alone.
 
-    What is ignored stays so: shells let jobs in the background ignore Ctrl-C.
+    Signals that are ignored stay ignored: shells let background jobs ignore Ctrl-C.
+
+    Args:
+      handler: Takes the number of the signal and the interrupted stack frame.
     """
     heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
     earlier = {number: signal.signal(number, handler) for number in heard}
@@ -130,12 +133,12 @@ def handling(handler: Callable[[int, object], None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _starting_deaf() -> Iterator[None]:
-    """Has processes that are started in the block hear no Ctrl-C, nor the main thread itself.
+    """Within it, neither new processes nor the main thread receive Ctrl-C.
 
-    A terminal sends it to all of them, and each would tell of it in its own way before this one
-    ends them. Another thread has to hear of it: see `listening`.
+    A terminal sends it to all of them, and each would report it in its own way before this process
+    ends them. Another thread has to receive it, by `listening`.
     """
-    # When it is started, this process of multiprocessing's lets the main thread hear again.
+    # Starting this process of multiprocessing's unblocks the signal in the main thread.
     multiprocessing.resource_tracker.ensure_running()
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
@@ -146,7 +149,11 @@ def _starting_deaf() -> Iterator[None]:
 
 @contextlib.contextmanager
 def listening(hear: Callable[[int], None]) -> Iterator[None]:
-    """Has another thread told of both signals, also while the main thread does not run Python."""
+    """Within it, another thread calls a function for both signals, even while the main one is busy.
+
+    Args:
+      hear: Takes the number of the signal.
+    """
     _remember_standard_error()
     reader, writer = socket.socketpair()
 
@@ -169,11 +176,11 @@ def listening(hear: Callable[[int], None]) -> Iterator[None]:
 
 
 def leave(number: int, describe: Callable[[], str]) -> None:
-    """Ends the process, from whichever thread, once what is being written is there.
+    """Ends the process, from whichever thread, once the file that is being written is whole.
 
     Args:
-      number: The signal that asked for it.
-      describe: What tells the last line on standard error, called when nothing is written any more.
+      number: The number of the signal that asked for it.
+      describe: Returns the last line for standard error; called when no file is being written.
     """
     try:
         _writing.acquire(timeout=_LONGEST_WRITE)
@@ -184,10 +191,10 @@ def leave(number: int, describe: Callable[[], str]) -> None:
         for program in list(_programs):
             _kill(program)
         for child in children:
-            child.join(_LONGEST_CLEANING)  # until then it writes to what is removed
+            child.join(_LONGEST_CLEANING)  # until then it may write to what is removed next
         for scratch in list(_scratch):
             _remove(scratch)
-        # A lock may be waited for that the main thread holds: that of standard output, say.
+        # The main thread may hold a lock that this waits for, such as standard output's.
         cleaning = threading.Thread(target=_clean_up, daemon=True)
         cleaning.start()
         cleaning.join(_LONGEST_CLEANING)
@@ -201,7 +208,7 @@ def _kill(program: subprocess.Popen) -> None:
 
 
 def _remember_standard_error() -> None:
-    """Keeps a copy of standard error, which `quiet` sends elsewhere for a while."""
+    """Keeps a copy of standard error, which `quiet_stderr` redirects for a while."""
     global _standard_error
     if _standard_error is None:
         with contextlib.suppress(OSError):  # it is closed
@@ -211,11 +218,11 @@ def _remember_standard_error() -> None:
 def _say_last(text: str) -> None:
     """Writes a line past Python's own buffers and locks, which the main thread may hold.
 
-    Nothing comes after it: other threads would complain of what is taken from under them.
+    Standard error is closed after it: other threads would complain as their files are removed.
     """
     if _standard_error is None:
         return
-    begin = '\n' if os.isatty(_standard_error) else ''  # a bar may stand there
+    begin = '\n' if os.isatty(_standard_error) else ''  # a progress bar may stand in the line
     with contextlib.suppress(OSError):
         os.write(_standard_error, f'{begin}{text}\n'.encode())
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
@@ -229,7 +236,7 @@ def _clean_up() -> None:
 
 
 def _remove(scratch: Path) -> None:
-    """Removes a file or folder, whatever another thread may still put there."""
+    """Removes a file or folder, even if another thread still writes to it."""
     for _ in range(10):
         if scratch.is_dir() and not scratch.is_symlink():
             shutil.rmtree(scratch, ignore_errors=True)

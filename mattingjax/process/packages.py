@@ -1,4 +1,4 @@
-"""TensorFlow without its greetings, OpenVINO without its telemetry."""
+"""Imports TensorFlow without its messages and OpenVINO without its telemetry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import ModuleType
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Drops what C++ code writes to standard error."""
+    """Within it, what C++ code writes to standard error is dropped."""
     sys.stderr.flush()
     saved = os.dup(2)
     try:
@@ -25,10 +25,10 @@ def quiet_stderr() -> Iterator[None]:
 
 
 def import_openvino() -> ModuleType:
-    """The package openvino, without its telemetry.
+    """Imports the package openvino without its telemetry.
 
     On import it would report to its makers from a forked process, and forking can hang a program
-    that runs JAX. Without the package `openvino_telemetry` it does not.
+    that runs JAX. It does not where the package `openvino_telemetry` cannot be imported.
 
     Raises:
       ImportError: It is not installed.
@@ -40,14 +40,14 @@ def import_openvino() -> ModuleType:
 
 
 def import_tensorflow() -> ModuleType:
-    """The package tensorflow, imported without a word.
+    """Imports the package tensorflow without its messages.
 
     Raises:
       ImportError: It is not installed.
     """
-    with quiet_stderr():  # its C++ code tells of devices and builds
+    with quiet_stderr():  # its C++ code prints remarks about devices and builds
         import tensorflow as tf
 
-        tf.config.list_physical_devices('GPU')  # looks for drivers, and complains, now
+        tf.config.list_physical_devices('GPU')  # so that it complains about missing drivers now
     tf.get_logger().setLevel('ERROR')
     return tf

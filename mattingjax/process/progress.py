@@ -1,4 +1,4 @@
-"""How far something is, on standard error: a bar in a terminal, now and then a line elsewhere."""
+"""Progress on standard error: a bar in a terminal, now and then a line elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import tqdm
 
-SECONDS_PER_LINE = 10.0  # where there is no terminal: a log wants few lines
+SECONDS_PER_LINE = 10.0  # without a terminal: a log should have few lines
 
 
 def show_progress(
@@ -21,17 +21,17 @@ def show_progress(
     unit: str,
     description: str | None = None,
 ) -> Any:
-    """What tells how far it is as it is iterated over, or as its `update` is called.
+    """Shows progress while the result is iterated over, or whenever its `update` is called.
 
-    In a terminal it is tqdm's bar. Elsewhere it is a plain line every ten seconds and a last one at
-    the end; nothing of what takes less time.
+    In a terminal this is tqdm's bar. Elsewhere it is a plain line every ten seconds and one at the
+    end; nothing is shown of what takes less time.
 
     Args:
-      iterable: What is gone through; without it, `update` counts.
-      total: How many there are, where `iterable` does not know.
-      initial: How many were done before.
-      unit: What one of them is.
-      description: What is done.
+      iterable: The items to go through; without it, `update` counts.
+      total: The number of items, if `iterable` has no length.
+      initial: The number of items that were done before.
+      unit: What one item is called.
+      description: What is done to the items.
 
     Returns:
       An iterable and a context with the methods `update`, `set_postfix` and `set_description_str`
@@ -58,11 +58,11 @@ def say(text: str) -> None:
 
 @contextlib.contextmanager
 def announced(what: str, done: str) -> Iterator[None]:
-    """Says what begins, and how long it took.
+    """Says what the block begins to do, and then how long it took.
 
     Args:
-      what: 'compiling', say: what is done in the block.
-      done: 'compiled', say: what is done after it.
+      what: What the block does, such as 'compiling'.
+      done: What it has done, such as 'compiled'.
     """
     say(f'{what} ...')
     start = time.monotonic()
@@ -71,7 +71,7 @@ def announced(what: str, done: str) -> Iterator[None]:
 
 
 class _Lines:
-    """As much of `tqdm.tqdm` as is used here, in lines instead of a bar."""
+    """The part of `tqdm.tqdm` that is used here, with lines instead of a bar."""
 
     def __init__(
         self,
@@ -105,17 +105,17 @@ class _Lines:
             self._end()
 
     def update(self, count: int = 1) -> None:
-        """Counts some more."""
+        """Adds to the number of items that are done."""
         self._done += count
         if time.monotonic() - self._last >= SECONDS_PER_LINE:
             self._write()
 
     def set_postfix(self, values: dict[str, str], **_: object) -> None:
-        """What a line ends with."""
+        """Sets what lines end with."""
         self._postfix = ', '.join(f'{name}={value}' for name, value in values.items())
 
     def set_description_str(self, text: str) -> None:
-        """What a line begins with."""
+        """Sets what lines begin with."""
         self._description = text
 
     def _end(self) -> None:

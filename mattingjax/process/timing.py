@@ -1,4 +1,4 @@
-"""Timing things against each other on a machine that does other work too."""
+"""Times functions against each other on a machine that does other work too."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import Any
 
 
 def time_in_turn(runs: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-    """Median seconds of each, run in turn, so that what else the machine does falls on all alike.
+    """Runs functions in turn, so that other work of the machine slows all of them alike.
 
     Args:
-      runs: Name → what is timed; each runs once untimed before.
-      rounds: Timed runs of each.
+      runs: Name → the function to time; each runs once untimed before.
+      rounds: The number of timed runs of each.
+
+    Returns:
+      Name of each function → the median of its runs in seconds.
     """
     for run in runs.values():
         run()

@@ -1,20 +1,21 @@
-"""Structured pruning: channels leave a network, and what is left is a network like any other.
+"""Structured pruning: channels are removed, and what is left is a network like any other.
 
-    groups = channel_groups(config)                          # what goes together
-    importance = compute_importance(config, variables)       # what matters
-    widths = select_uniform(groups, 0.5)                     # how many stay
-    keep_indices = keep_best(groups, importance, widths)     # which ones
+    groups = channel_groups(config)                          # channels that belong together
+    importance = compute_importance(config, variables)       # how much each channel matters
+    widths = select_uniform(groups, 0.5)                     # how many of each group stay
+    keep_indices = keep_best(groups, importance, widths)     # which ones stay
     config, variables, report = prune(config, variables, keep_indices)
 
-`plan_pruning` and `prune_checkpoint` do all of it from settings, as scripts/prune.py does.
+`plan_pruning` and `prune_checkpoint` do all of this from settings. `prune_and_save` does it from
+folder to folder, which is what scripts/prune.py calls.
 """
 
+from mattingjax.config.pruning import PruneOptions, merge_settings
 from mattingjax.networks.channel_groups import ChannelGroup, TensorSlice
 from mattingjax.pruning.cost import Cost, cost_model
 from mattingjax.pruning.gradients import compute_gradients
 from mattingjax.pruning.groups import channel_groups, fixed_convolutions
 from mattingjax.pruning.importance import compute_importance
-from mattingjax.pruning.options import PruneOptions, merge_settings
 from mattingjax.pruning.photos import choose_photos, load_batches, load_pairs
 from mattingjax.pruning.plan import (
     PrunePlan,
@@ -24,7 +25,7 @@ from mattingjax.pruning.plan import (
 )
 from mattingjax.pruning.recalibration import recalibrate, restore_batch_norm
 from mattingjax.pruning.report import PruneReport, draw_widths, format_report
-from mattingjax.pruning.schedule import scheduled_ratio
+from mattingjax.pruning.run import prune_and_save
 from mattingjax.pruning.selection import (
     Budget,
     Limits,
@@ -58,11 +59,11 @@ __all__ = [
     'merge_settings',
     'plan_pruning',
     'prune',
+    'prune_and_save',
     'prune_checkpoint',
     'recalibrate',
     'restore_batch_norm',
     'restore_checkpoint',
-    'scheduled_ratio',
     'search_widths',
     'select_global',
     'select_uniform',

@@ -1,4 +1,4 @@
-"""What a network costs with other widths, at once: no network is traced for each."""
+"""The cost of a network with other widths, computed without tracing a network for each."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from mattingjax.pruning.groups import channel_groups
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """What a network costs; `measure_complexity` says what is counted.
+    """The cost of a network; `measure_complexity` says what is counted.
 
     Attributes:
-      parameters: Trainable numbers.
-      macs: Multiply-accumulates on one image of the network's input size, every head included, as
-        published figures count them.
-      inference_macs: Those without the heads that only training needs.
-      megabytes: Of all variables as float32, 10⁶ bytes.
+      parameters: The number of trainable parameters.
+      macs: The multiply-accumulates on one image of the network's input size, every head included,
+        as published figures count them.
+      inference_macs: The multiply-accumulates without the heads that only training needs.
+      megabytes: The size of all variables as float32, in 10⁶ bytes.
     """
 
     parameters: int
@@ -34,10 +34,10 @@ class Cost:
 
 
 class CostModel:
-    """Costs of a network for any widths of its groups.
+    """Computes the cost of a network for any widths of its groups.
 
-    Pruning changes the kernels, not the sizes of the feature maps: each layer's MACs scale as its
-    kernel. So the network is traced once.
+    Pruning changes the kernels, not the heights and widths of the feature maps. So each layer's
+    MACs are proportional to the size of its kernel, and the network is traced once.
 
     Args:
       config: The network.
@@ -52,7 +52,7 @@ class CostModel:
         self._slices = [(group, part) for group in channel_groups(config) for part in group.slices]
 
     def __call__(self, widths: Mapping[str, int]) -> Cost:
-        """The cost with these widths, by group; groups that are absent keep theirs."""
+        """Computes the cost with these widths, by group; absent groups keep their own."""
         shapes = {path: list(shape) for path, shape in self._shapes.items()}
         for group, part in self._slices:
             width = widths.get(group.name, group.width)
@@ -71,7 +71,7 @@ class CostModel:
 
 @functools.lru_cache(maxsize=8)
 def cost_model(config: ModelConfig) -> CostModel:
-    """The cost model of a network, made once."""
+    """Makes the cost model of a network, which is cached."""
     return CostModel(config)
 
 

@@ -1,4 +1,4 @@
-"""The channel groups of a network, by its own walk through its layers."""
+"""The channel groups of a network, found by the walk in the network's record."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from mattingjax.networks.channel_groups import ChannelGroup, GroupBuilder
 
 
 def channel_groups(config: ModelConfig) -> tuple[ChannelGroup, ...]:
-    """Every group of channels of a network, in the order in which it computes them.
+    """Returns every channel group of a network, in the order in which it computes them.
 
-    Each convolution's output is in exactly one group, or in `fixed_convolutions`; heads that only
-    training needs read channels like any other layer.
+    Each convolution's output belongs to exactly one group, or the convolution is one of the
+    `fixed_convolutions`. The heads that only training needs are included.
     """
     return _walk(config.network, config.architecture).groups()
 
 
 def fixed_convolutions(config: ModelConfig) -> tuple[str, ...]:
-    """The convolutions that are never pruned: their outputs are mattes and logits."""
+    """Returns the paths of the convolutions that are never pruned, as they give the outputs."""
     return tuple(_walk(config.network, config.architecture).fixed)
 
 

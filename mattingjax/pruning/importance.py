@@ -1,22 +1,22 @@
-"""How much each channel matters: one number per channel of each group.
+"""Importance: how much each channel of each group matters, as one number per channel.
 
 The measures of magnitude (L1, L2, geometric median) look at the kernels that compute a channel. By
-itself that number says little, for two reasons.
+itself such a norm says little, for two reasons.
 
-* Batch normalisation undoes any scaling of the kernel before it: what comes out deviates by its
-  scale, however large the kernel. Weights from elsewhere often come with normalisation folded in:
-  the published MODNet's backbone does, and there a kernel's norm says nothing of the sort, as it
-  depends on how large the inputs are (`restore_batch_norm` makes true normalisation of it again).
-* The next layer may undo the rest: a channel that is computed ten times too small and read by
-  weights ten times too large is no less important (ReLU lets such factors through).
+* Batch normalisation undoes any scaling of the kernel before it: the standard deviation of its
+  output is its scale, however large the kernel. Where normalisation was folded into the kernels, as
+  in the backbone of the published MODNet, a kernel's norm depends on how large the inputs are
+  instead; `restore_batch_norm` undoes the folding.
+* The next layer may undo any other scaling: a channel that is ten times smaller and read by weights
+  that are ten times larger is no less important (ReLU lets such factors through).
 
-So with `scale_invariant`, the default, each filter's norm is what its normalisation makes of it,
-and a channel's number is multiplied by the magnitude of the weights that read it. Plain norms
-remain (`scale_invariant=False`) as the literature has them. `scripts/benchmark_pruning.py` shows
-what the one and the other leave of the published MODNet's mattes.
+So with `scale_invariant`, the default, each filter's norm is replaced by the scale of its
+normalisation, and a channel's importance is multiplied by the magnitude of the weights that read
+it. `scale_invariant=False` takes plain norms, as the literature does.
+`scripts/benchmark_pruning.py` shows what both leave of the published MODNet's mattes.
 
-Layers differ too: `normalise` divides the numbers of each kernel by their mean, so that kernels of
-one group count alike and groups can be ranked against each other.
+Layers differ in scale too: `normalise` divides the importances of each kernel by their mean, so
+that the kernels of a group count alike and groups can be ranked against each other.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from typing import Any
 import numpy as np
 from flax.traverse_util import flatten_dict
 
+from mattingjax.config.pruning import AGGREGATIONS, METHODS
 from mattingjax.errors import MattingError
 from mattingjax.networks import ModelConfig, Variables
 from mattingjax.networks.channel_groups import ChannelGroup, TensorSlice
 from mattingjax.pruning.groups import channel_groups
 from mattingjax.pruning.recalibration import find_folded
 
-METHODS = ('l1', 'l2', 'bn_scale', 'fpgm', 'taylor', 'random')
-AGGREGATIONS: dict[str, Callable[..., np.ndarray]] = {
+_AGGREGATE: dict[str, Callable[..., np.ndarray]] = {
     'mean': np.mean,
     'sum': np.sum,
     'max': np.max,
 }
 
-Importance = dict[str, np.ndarray]  # name of a group → [width], larger is more important
+Importance = dict[str, np.ndarray]  # [width] by name of the group; larger is more important
 
 
 def compute_importance(
@@ -54,30 +54,33 @@ def compute_importance(
     gradients: Iterable[Any] | None = None,
     seed: int = 0,
 ) -> Importance:
-    """The importance of every channel of a network.
+    """Computes the importance of every channel of a network.
 
     Args:
       config: The network.
-      variables: Its `params` and `batch_stats`.
-      method: 'l1', 'l2': norm of each filter. 'bn_scale': |scale| of the normalisation.
-        'fpgm': sum of distances to the other filters, so that those go which others can stand in
-        for. 'taylor': how much the loss changes, to first order, when nothing reads the channel:
-        |Σ gradient · weight| over all that reads it. 'random': a baseline.
-      aggregate: How the kernels that compute a group's channels together are combined: 'mean',
-        'sum', 'max'. 'taylor' needs none: changes of the loss add up.
-      normalise: Whether each kernel's numbers (for 'bn_scale' each normalisation's) are divided by
-        their mean before. Without it, 'taylor' compares groups by their effect on the loss, the
-        others by raw magnitude.
-      scale_invariant: See above; for 'l1', 'l2' and 'fpgm'.
-      gradients: For 'taylor': trees like `params`, one for each photo or batch, over which the
-        changes are averaged.
-      seed: Of 'random'.
+      variables: The network's `params` and `batch_stats`.
+      method: The measure. 'l1' and 'l2' are norms of each filter, 'bn_scale' is |scale| of the
+        batch normalisation, and 'fpgm' is the sum of the distances to the other filters, so that
+        filters go that others can replace. 'taylor' is the first-order change of the loss if
+        nothing reads the channel: |Σ gradient · weight| over the weights that read it. 'random' is
+        a baseline.
+      aggregate: How the importances from several kernels of a group are combined: 'mean', 'sum' or
+        'max'. 'taylor' always adds up the changes of the loss.
+      normalise: Whether the importances of each kernel (for 'bn_scale' of each normalisation) are
+        divided by their mean first. Without it, 'taylor' compares groups by their effect on the
+        loss, and the other methods by raw magnitude.
+      scale_invariant: Whether the methods 'l1', 'l2' and 'fpgm' ignore scalings that normalisation
+        and the next layer undo, as the docstring of this module explains.
+      gradients: For 'taylor', gradients in the structure of `params`, for each photo or batch; the
+        changes are averaged over them.
+      seed: The random seed of the method 'random'.
 
     Returns:
-      Name of a group → float64 [width].
+      The importances by name of the group, each float64 [width].
 
     Raises:
-      MattingError: An unknown method or aggregation; no gradients; scales that are all equal.
+      MattingError: The method or the aggregation is unknown, 'taylor' has no gradients, or for
+        'bn_scale' the scales of a normalisation are all equal.
 
     References:
       Li et al., Pruning Filters for Efficient ConvNets (https://arxiv.org/abs/1608.08710): l1.
@@ -87,7 +90,7 @@ def compute_importance(
     """
     for name, value, known in (
         ('method', method, METHODS),
-        ('aggregate', aggregate, tuple(AGGREGATIONS)),
+        ('aggregate', aggregate, AGGREGATIONS),
     ):
         if value not in known:
             raise MattingError(f'{name}: expected one of {", ".join(known)}, got {value!r}')
@@ -138,13 +141,13 @@ def _scale(score: np.ndarray, normalise: bool) -> np.ndarray:
 
 
 def _channels(part: TensorSlice, value: np.ndarray) -> np.ndarray:
-    """The group's channels of a variable, one per row: [count, everything else]."""
+    """Takes a group's channels out of a variable, one per row: [count, everything else]."""
     rows = np.moveaxis(value, part.axis, 0)[part.offset : part.offset + part.count]
     return rows.reshape(part.count, -1)
 
 
 def _measure(rows: np.ndarray, method: str) -> np.ndarray:
-    """[filters, weights] → one number for each filter."""
+    """Measures each filter of [filters, weights]; returns [filters]."""
     if method == 'l1':
         return np.abs(rows).sum(axis=1)
     if method == 'l2':
@@ -166,16 +169,16 @@ def _combine(
         _scale(_measure(_channels(part, values[part.path]), method), normalise)
         for part in group.having(role)
     ]
-    return AGGREGATIONS[aggregate](scores, axis=0)
+    return _AGGREGATE[aggregate](scores, axis=0)
 
 
 def _scale_filters(
     values: dict[str, np.ndarray], folded: Iterable[str], method: str
 ) -> dict[str, np.ndarray]:
-    """The kernels, each filter's norm being the deviation of what its normalisation gives.
+    """Scales filters so that their norm is the standard deviation of their normalised output.
 
-    That is |scale| for batch normalisation and 1 for instance normalisation. Where a normalisation
-    was folded into the kernel nothing tells the deviation, and the kernel stays.
+    That is |scale| for batch normalisation and 1 for instance normalisation. A kernel into which
+    normalisation was folded stays as it is, since the deviation of its output is unknown.
     """
     scaled, folded = dict(values), set(folded)
     for path, kernel in values.items():
@@ -201,17 +204,17 @@ def _batch_norm_scales(
                 f'bn_scale: every scale of {group.name} is {scale[0]:g}, as where batch '
                 'normalisation was folded into the kernels; choose another method'
             )
-    if not scales:  # the gates of squeeze-and-excitation: no channel is preferred
+    if not scales:  # squeeze-and-excitation has no normalisation, so no channel is preferred
         return np.ones(group.width)
-    # Instance normalisation is without scale, which is to say 1.
+    # Instance normalisation has no scale, which amounts to a scale of 1.
     padded = [np.pad(scale, (0, group.width - len(scale)), constant_values=1) for scale in scales]
-    return AGGREGATIONS[aggregate]([_scale(scale, normalise) for scale in padded], axis=0)
+    return _AGGREGATE[aggregate]([_scale(scale, normalise) for scale in padded], axis=0)
 
 
 def _loss_changes(
     groups: Iterable[ChannelGroup], values: dict[str, np.ndarray], gradients: Iterable[Any]
 ) -> Importance:
-    """The mean change over the gradients, which are taken one at a time: each is a network."""
+    """Averages the changes over the gradients, one at a time, as each is as large as a network."""
     totals = {group.name: np.zeros(group.width) for group in groups}
     count = 0
     for tree in gradients:

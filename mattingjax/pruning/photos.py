@@ -1,4 +1,4 @@
-"""Photos as a network takes them: the middle squares, for statistics and gradients."""
+"""Photos for statistics and gradients: their middle squares, at the network's input size."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from mattingjax.networks import ModelConfig
 
 
 def choose_photos(folder: Path | str, count: int) -> list[Path]:
-    """`count` pictures of a folder at most, evenly chosen.
+    """Chooses at most `count` pictures of a folder evenly.
 
     Raises:
-      MattingError: There is no such folder, or no picture in it.
+      MattingError: The folder does not exist, or holds no picture.
     """
     folder = Path(folder)
     if not os.path.isdir(folder):
@@ -33,19 +33,19 @@ def choose_photos(folder: Path | str, count: int) -> list[Path]:
 def load_batches(
     config: ModelConfig, photos: Sequence[Path], batch_size: int = 4
 ) -> Iterator[np.ndarray]:
-    """Batches for `recalibrate`.
+    """Loads photos in batches for `recalibrate`.
 
     Args:
       config: The network.
-      photos: Their files.
-      batch_size: Photos at once; the last few that fill no batch are left out, unless there is no
-        other.
+      photos: The files of the photos.
+      batch_size: The number of photos in a batch. The last photos, which fill no batch, are left
+        out; fewer photos than that are one batch.
 
     Yields:
-      float32 [N, S, S, 3] in [0, 255].
+      Batches, float32 [N, S, S, 3] in [0, 255].
 
     Raises:
-      ImageError: A file is no picture.
+      ImageError: A file is not a picture that can be read.
     """
     batch_size = min(batch_size, len(photos)) or 1
     for start in range(0, len(photos) - batch_size + 1, batch_size):
@@ -57,22 +57,22 @@ def load_batches(
 def load_pairs(
     config: ModelConfig, images: Path, alphas: Path, count: int, *, alpha_values: str = 'auto'
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Photos and their alphas of the same names, for `compute_gradients`.
+    """Loads photos and their alphas of the same names for `compute_gradients`.
 
     Args:
       config: The network.
-      images: Folder of photos; those without an alpha are left out, with a warning.
-      alphas: Folder of their alphas.
-      count: How many are used at most, evenly chosen.
-      alpha_values: What the alphas' numbers mean; see
-        `mattingjax.data.alpha_values.parse_alpha_values`.
+      images: The folder of the photos; those without an alpha are left out, with a warning.
+      alphas: The folder of the alphas.
+      count: The largest number of photos; they are chosen evenly.
+      alpha_values: What the values in the alphas mean, as
+        `mattingjax.data.alpha_values.parse_alpha_values` takes it.
 
     Yields:
-      float32 [1, S, S, 3] in [0, 255] and [1, S, S, 1] in [0, 1].
+      A photo, float32 [1, S, S, 3] in [0, 255], and its alpha, float32 [1, S, S, 1] in [0, 1].
 
     Raises:
-      MattingError: No photo has an alpha, two files have one name, a file is damaged, or photo and
-        alpha differ in size.
+      MattingError: No photo has an alpha, two files have the same name, a file is damaged, or a
+        photo and its alpha differ in size.
     """
     dataset = open_pairs(images, alphas, allow_unmatched=True, alpha_values=alpha_values)
     for index in choose_evenly(len(dataset), count):
@@ -83,7 +83,7 @@ def load_pairs(
 
 
 def load_square(image: np.ndarray, size: int) -> np.ndarray:
-    """The middle square of a picture, [H, W] or [H, W, C] → [size, size] or [size, size, C]."""
+    """Resizes the middle square of a picture, [H, W] or [H, W, C], to `size` pixels a side."""
     side = min(image.shape[:2])
     top, left = ((length - side) // 2 for length in image.shape[:2])
     return resize(image[top : top + side, left : left + side], size, size)

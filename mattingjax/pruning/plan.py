@@ -1,4 +1,4 @@
-"""From settings to a pruned checkpoint: first a plan that can be looked at, then the surgery."""
+"""From settings to a pruned checkpoint: first a plan, which can be looked at, then the surgery."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from mattingjax.checkpoints import Checkpoint, hash_checkpoint
+from mattingjax.config.pruning import PruneOptions
 from mattingjax.errors import MattingError
 from mattingjax.networks import ModelConfig, MODNetConfig, Variables
 from mattingjax.pruning import reference_rule
 from mattingjax.pruning.cost import cost_model
 from mattingjax.pruning.groups import channel_groups
 from mattingjax.pruning.importance import Importance, compute_importance
-from mattingjax.pruning.options import PruneOptions, parse_target
 from mattingjax.pruning.recalibration import find_folded, recalibrate, restore_batch_norm
 from mattingjax.pruning.report import PruneReport, create_report
 from mattingjax.pruning.selection import (
@@ -31,7 +31,8 @@ from mattingjax.pruning.selection import (
 )
 from mattingjax.pruning.surgery import prune, with_widths
 
-# Each measurement of latency builds a network.
+_SUFFIXES = {'k': 1e3, 'M': 1e6, 'G': 1e9}
+# Steps of the search for a ratio; fewer for latency, since each measurement exports a network.
 _STEPS, _LATENCY_STEPS = 14, 5
 
 
@@ -41,11 +42,12 @@ class PrunePlan:
 
     Attributes:
       config: The network that is cut: the dense one, perhaps without some of its shortcuts.
-      keep_indices: Name of a group → the channels that stay.
-      report: Widths and costs, before and after.
-      target: The network to make of it in the end, where that takes more than surgery.
-      prune_info: The decision in the original pruner's form, where there is one.
-      notes: What else there is to say, one line each.
+      keep_indices: The indices of the channels that stay, by name of the group.
+      report: The widths and costs before and after.
+      target: The final architecture if it differs from the cut network in more than widths, as the
+        reference rule may decide; else None.
+      prune_info: The decision of the reference rule as the original pruner's JSON; else None.
+      notes: Further remarks for the user, one line each.
     """
 
     config: ModelConfig
@@ -73,11 +75,12 @@ def plan_pruning(
 
     Args:
       config: The dense network.
-      variables: Its `params` and `batch_stats`.
-      options: How.
-      prune_info: For 'reference': a decision that has been made already.
-      gradients: For 'taylor'; see `compute_importance`.
-      measure_latency: For `target_latency`: a network → milliseconds.
+      variables: The network's `params` and `batch_stats`.
+      options: The settings of pruning.
+      prune_info: A decision of the reference rule that is carried out; None makes one.
+      gradients: The gradients of `compute_gradients`, for the method 'taylor'.
+      measure_latency: A function from a network to its latency in milliseconds, for
+        `target_latency`.
 
     Raises:
       MattingError: A setting is impossible, or does not fit the network.
@@ -103,18 +106,19 @@ def _plan_shares(
     importance: Importance,
     measure_latency: Callable[[ModelConfig], float] | None,
 ) -> PrunePlan:
-    """By 'uniform' or 'global': of a ratio, or of the least ratio that meets the targets."""
+    """Plans by 'uniform' or 'global', with the ratio or the least ratio that meets the targets."""
     groups, notes = channel_groups(config), []
+    limits = Limits.from_options(options)
 
-    def select(ratio: float, limits: Limits = options.limits) -> Widths:
+    def select(ratio: float, limits: Limits = limits) -> Widths:
         if options.selection == 'global':
             return select_global(groups, importance, ratio, limits)
         return select_uniform(groups, ratio, limits)
 
     if options.ratio is not None:
         widths = select(options.ratio)
-        free = select(options.ratio, options.limits.without_floor())
-        if held := describe_held(groups, widths, free, options.limits):
+        free = select(options.ratio, limits.without_floor())
+        if held := describe_held(groups, widths, free, limits):
             notes.append(held)
     else:
         measure = measure_latency and functools.cache(measure_latency)
@@ -170,6 +174,32 @@ def _budgets(
     return budgets
 
 
+def parse_target(name: str, text: str, measure_dense: Callable[[], float]) -> float:
+    """Parses a budget: '1340000', '1.34M' (or k, G), or '0.5x' for a share of the dense network's.
+
+    Args:
+      name: The name of the setting, for the error message.
+      text: The budget.
+      measure_dense: A function that measures the dense network in the same unit.
+
+    Returns:
+      The budget as a number.
+
+    Raises:
+      MattingError: The text is none of these, or the number is not over 0.
+    """
+    text = str(text).strip()
+    factor = _SUFFIXES.get(text[-1:])
+    is_share = text.endswith('x')
+    try:
+        value = float(text[:-1] if factor or is_share else text)
+    except ValueError:
+        value = 0
+    if not 0 < value < float('inf'):
+        raise MattingError(f"{name}: expected a number over 0, '1.34M' or '0.5x', got {text!r}")
+    return value * (measure_dense() if is_share else factor or 1)
+
+
 def _plan_reference(
     config: ModelConfig,
     variables: Variables,
@@ -216,17 +246,19 @@ def prune_checkpoint(
     batches: Iterable[np.ndarray] = (),
     provenance: dict[str, Any] | None = None,
 ) -> Checkpoint:
-    """Cuts a checkpoint as planned.
+    """Prunes a checkpoint as planned.
 
     Args:
       checkpoint: The dense network.
-      plan: Made for it.
-      batches: Photos to recalibrate batch normalisation on, see `recalibration`; none: it stays.
-      provenance: What to remember of how the plan came to be: JSON types.
+      plan: The plan that `plan_pruning` made for this network.
+      batches: Batches of photos, float32 [N, H, W, 3] in [0, 255], on which batch normalisation is
+        recalibrated; without any it stays as it is.
+      provenance: How the plan came to be, as JSON types, which the provenance of the pruned network
+        includes.
 
     Returns:
-      The pruned network; its provenance holds the widths, the costs, the notes, a hash of the
-      dense network, and that one's own provenance.
+      The pruned network. Its provenance holds the widths, the costs, the notes, the hash of the
+      dense network, and the provenance of that network.
     """
     batches = list(batches)
     whole = restore_checkpoint(checkpoint, batches) if batches else checkpoint
@@ -248,9 +280,9 @@ def prune_checkpoint(
 
 
 def restore_checkpoint(checkpoint: Checkpoint, batches: Iterable[np.ndarray]) -> Checkpoint:
-    """The same network with true batch normalisation where it was folded in.
+    """Restores batch normalisation that was folded into kernels, by `restore_batch_norm`.
 
-    Importance says more of such a network; see `restore_batch_norm`.
+    Importances of channels mean more once it no longer hides in the kernels.
     """
     variables = restore_batch_norm(checkpoint.config, checkpoint.variables, batches)
     return dataclasses.replace(checkpoint, variables=variables)

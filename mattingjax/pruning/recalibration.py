@@ -1,11 +1,11 @@
-"""Batch normalisation fitted to what reaches it: means and variances anew, from photos alone.
+"""Recalibration: the means and variances of batch normalisation are measured anew on photos.
 
-Pruning changes what the layers behind see, so their running statistics are wrong, which costs more
-than the channels that went. One look at a few batches, without labels or gradients, mends that.
+Pruning changes the inputs of later layers, so their running statistics become wrong, which harms
+more than the loss of the channels. A few batches, without labels or gradients, mend that.
 
-Weights that come with normalisation folded into the kernels have no statistics to mend: each
-normalisation is an identity, and fitting it would turn it into something else.
-`restore_batch_norm` makes true normalisations of such ones first, on the whole network.
+Where normalisation was folded into the kernels there are no statistics to mend: each normalisation
+only adds a bias, and new statistics would change what it computes. `restore_batch_norm` makes true
+normalisations of such ones first, on the whole network.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ from mattingjax.networks import (
     with_dropout,
 )
 
-Statistics = dict[str, dict[str, np.ndarray]]  # path of a normalisation → its 'mean' and 'var'
+Statistics = dict[str, dict[str, np.ndarray]]  # 'mean' and 'var' by path of the normalisation
 
 
 def recalibrate(
     config: ModelConfig, variables: Variables, batches: Iterable[np.ndarray]
 ) -> Variables:
-    """The same parameters with batch statistics that are exact for these photos.
+    """Replaces the batch statistics by exact ones of these photos.
 
-    The network runs as in training, each normalisation by its batch, and nothing of the old
-    statistics remains. Means and variances are over all photos, not averages of running ones.
+    The network runs as in training: each normalisation uses the statistics of its batch. The new
+    means and variances are those of all photos together; nothing of the old ones remains.
 
     Args:
       config: The network.
-      variables: Its `params` and `batch_stats`; they are not changed. Without folded
-        normalisations: see `restore_batch_norm`.
-      batches: Photos, each float32 [N, H, W, 3] in [0, 255]; the same shape compiles once.
+      variables: The network's `params` and `batch_stats`, without folded normalisations; they are
+        not changed.
+      batches: Batches of photos, float32 [N, H, W, 3] in [0, 255]; each shape is compiled once.
 
     Returns:
       The variables with new `batch_stats`.
 
     Raises:
-      MattingError: There are no photos, or a normalisation was folded in.
+      MattingError: There are no photos, or a normalisation is folded into its kernel.
     """
     if folded := find_folded(config, variables):
         raise MattingError(
@@ -67,18 +67,18 @@ def restore_batch_norm(
 ) -> Variables:
     """Turns normalisations that were folded into their kernels back into true ones.
 
-    What the kernel gives has a mean m and a variance v on these photos. Normalising with them,
-    then scaling by √(v + ε) and adding m, changes nothing; but now the layer can be recalibrated,
-    and trained with normalisation.
+    The output of such a kernel has a mean m and a variance v on these photos. Normalising with
+    them, then scaling by √(v + ε) and adding m, changes nothing; but now the layer can be
+    recalibrated, and trained with normalisation.
 
     Args:
       config: The network.
-      variables: Its `params` and `batch_stats`; they are not changed.
-      batches: See `recalibrate`.
+      variables: The network's `params` and `batch_stats`; they are not changed.
+      batches: Batches of photos, float32 [N, H, W, 3] in [0, 255]; each shape is compiled once.
 
     Returns:
-      Variables of the same network: those that were folded have statistics, scales and biases, the
-      others stay. The same object if there is nothing folded.
+      The variables, in which folded normalisations have statistics, scales and biases; the same
+      object if none is folded.
 
     Raises:
       MattingError: There are no photos.
@@ -99,7 +99,7 @@ def restore_batch_norm(
 
 
 def find_folded(config: ModelConfig, variables: Variables) -> list[str]:
-    """Paths of the normalisations that only add a bias: mean 0, scale / deviation 1."""
+    """Finds the paths of the normalisations that only add a bias: mean 0, scale / deviation 1."""
     epsilon = find_network(config.network).epsilon
     values = flatten_dict(variables, sep='/')
     folded = []
@@ -109,7 +109,7 @@ def find_folded(config: ModelConfig, variables: Variables) -> list[str]:
         path = name.removeprefix('batch_stats/').removesuffix('/mean')
         variance = np.asarray(values[f'batch_stats/{path}/var'])
         scale = np.asarray(values[f'params/{path}/scale'])
-        # As variances of exactly 1 are also a fresh network's, only those that undo epsilon count.
+        # A new network has variances of exactly 1, so only variances of 1 − ε count as folded.
         is_unit = np.abs(variance + epsilon - 1) < epsilon / 4
         if not np.any(values[name]) and np.all(scale == 1) and np.all(is_unit):
             folded.append(path)
@@ -119,22 +119,22 @@ def find_folded(config: ModelConfig, variables: Variables) -> list[str]:
 def measure_statistics(
     config: ModelConfig, variables: Variables, batches: Iterable[np.ndarray], *, train: bool
 ) -> Statistics:
-    """Mean and variance, by channel, of what enters each batch normalisation.
+    """Measures the mean and variance, by channel, of the input of each batch normalisation.
 
     Args:
       config: The network.
-      variables: Its `params` and `batch_stats`.
-      batches: See `recalibrate`.
-      train: Whether normalisations use their batch's statistics or their running ones.
+      variables: The network's `params` and `batch_stats`.
+      batches: Batches of photos, float32 [N, H, W, 3] in [0, 255]; each shape is compiled once.
+      train: Whether normalisations use the statistics of the batch, and not the running ones.
 
     Returns:
-      Path of the normalisation → 'mean', 'var': float32 [C], over all photos and pixels; the
-      variance of all is the mean of the batches' variances plus the variance of their means.
+      'mean' and 'var', float32 [C] over all photos and pixels, by path of the normalisation. The
+      variance is the mean of the batches' variances plus the variance of their means.
 
     Raises:
       MattingError: There are no photos.
     """
-    # float64: squares of means are subtracted.
+    # In float64, since squares of means are subtracted.
     weight = 0
     means: dict[str, np.ndarray] = {}
     squares: dict[str, np.ndarray] = {}

@@ -1,13 +1,13 @@
-"""The original pruner's rule for MODNet, number for number, and the network that it means.
+"""The reference rule: the original pruner's rule for MODNet, and the network that it describes.
 
-Backbone, by each layer's own kernels: L1 norms of the filters, sorted and scaled to [0, 1]; as many
-stay as lie above `threshold`, rounded to 8. Other branches: a share `ratio` of the channels goes.
-The decision is a JSON, from which anyone can build the network.
+In the backbone, the L1 norms of a layer's filters are scaled to [0, 1]; as many filters stay as lie
+above `threshold`, rounded to a multiple of 8. The other branches lose a share `ratio` of their
+channels. The decision is a JSON, from which the original's code can build the network too.
 
-Two of its ways are not surgery. It places a shortcut wherever the *new* widths allow one, so that
-pruning may drop some of the dense network's or add some. And it writes a hidden width as a whole
-multiple of the block's input; a multiple of one means a block that does not expand at all. The
-network of the JSON is built with both (`drop_shortcuts`, `build_target`); what they change is said.
+In two ways the rule does more than remove channels. It places a shortcut wherever the *new* widths
+allow one, so the network may lose shortcuts and gain others. And it writes a hidden width as a
+whole multiple of the block's input, where a multiple of one means a block without expansion.
+`drop_shortcuts` and `build_target` do so too, and list what they change.
 
 References:
   MODNet-ModelCompression (https://github.com/sisyphus-cv-lab/MODNet-ModelCompression).
@@ -24,41 +24,43 @@ from typing import Any
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from mattingjax.config.pruning import check_ratio, check_threshold
 from mattingjax.config.schema import read_json
 from mattingjax.errors import MattingError
 from mattingjax.importers import modnet_names
 from mattingjax.networks import ModelConfig, MODNetConfig, Variables, variable_shapes
 from mattingjax.networks.channel_groups import ChannelGroup, get_width
 from mattingjax.networks.mobilenet_v2 import ENC2X, ENC4X, MobileNetV2Config
-from mattingjax.pruning.selection import Widths, check_ratio, check_threshold
+from mattingjax.pruning.selection import Widths
 
 PRUNE_INFO_FILE = 'prune_info.json'
 _ROUND_TO = 8
-_MOST = 0.875  # ratio that leaves two channels of the narrowest layer: IBNorm halves them
+# The ratio that leaves two channels of the narrowest layer, one for each half of IBNorm.
+_HIGHEST_RATIO = 0.875
 
 
 def round_to_8(count: int) -> int:
-    """The usual MobileNet rounding: to the nearest 8, at least 8, never below 0.9 of it."""
+    """Rounds as MobileNets do: to a multiple of 8, at least 8 and at least 0.9 · count."""
     rounded = max(_ROUND_TO, (count + _ROUND_TO // 2) // _ROUND_TO * _ROUND_TO)
     return rounded + _ROUND_TO if rounded < 0.9 * count else rounded
 
 
 def count_kept(kernel: np.ndarray, threshold: float) -> tuple[int, str | None]:
-    """How many filters of a convolution stay.
+    """Decides how many filters of a convolution stay.
 
     Args:
-      kernel: [h, w, in, out].
-      threshold: In [0, 1].
+      kernel: The kernel, [h, w, in, out].
+      threshold: The scaled norm below which filters go, in [0, 1].
 
     Returns:
-      The number, and None; where the original's rule would leave a single filter because it finds
-      no place to cut, all of them, and why.
+      The number of filters, and None. Where the original finds no place to cut and would leave a
+      single filter, all filters, and the reason.
     """
-    # In float32 and in the order of the original's kernels [out, in, h, w]: the same rounding.
+    # Summed in float32 and in the original's order [out, in, h, w], for the same rounding.
     filters = np.ascontiguousarray(np.asarray(kernel, np.float32).transpose(3, 2, 0, 1))
     norms = np.sort(np.abs(filters).sum(axis=(1, 2, 3)))[::-1]
     total, spread = len(norms), norms[0] - norms[-1]
-    if spread <= 1e-6 * norms[0]:  # rounding alone
+    if spread <= 1e-6 * norms[0]:  # rounding errors alone
         return total, 'all filters have the same norm, so all stay'
     below = (norms - norms[-1]) / spread < threshold
     if not below.any():
@@ -69,17 +71,17 @@ def count_kept(kernel: np.ndarray, threshold: float) -> tuple[int, str | None]:
 def decide(
     config: ModelConfig, variables: Variables, ratio: float, threshold: float
 ) -> tuple[dict[str, Any], list[str]]:
-    """The original's decision about a MODNet.
+    """Decides about a MODNet as the original pruner does.
 
     Args:
       config: The dense network.
-      variables: Its `params` and `batch_stats`.
+      variables: The network's `params` and `batch_stats`.
       ratio: The share of channels that the high-resolution and fusion branches lose, in [0, 1).
-      threshold: For the backbone, in [0, 1]; the higher, the less stays.
+      threshold: The threshold for the backbone, in [0, 1]; the higher it is, the less stays.
 
     Returns:
-      The content of the pruner's JSON; and where the rule broke down and a sound width took the
-      place of its own, one line each.
+      The content of the pruner's JSON, and a line for each place where the rule gives an impossible
+      width, which another one has replaced.
 
     Raises:
       MattingError: The network is no MODNet, or a number is outside its range.
@@ -88,10 +90,10 @@ def decide(
         raise MattingError(f'the reference rule is for modnet, this is {config.network}')
     check_ratio(ratio)
     check_threshold(threshold)
-    breakdowns: dict[str, list[str]] = {}  # what happened → where
-    if ratio > _MOST:
-        reason = f'ratio {ratio:g} leaves no two channels to halve, so {_MOST} is taken'
-        breakdowns[reason], ratio = ['f_branch/conv_f_0'], _MOST
+    breakdowns: dict[str, list[str]] = {}  # the paths of the layers by what happened to them
+    if ratio > _HIGHEST_RATIO:
+        reason = f'ratio {ratio:g} leaves no two channels to halve, so {_HIGHEST_RATIO} is taken'
+        breakdowns[reason], ratio = ['f_branch/conv_f_0'], _HIGHEST_RATIO
     kernels = flatten_dict(variables['params'], sep='/')
 
     def keep(path: str) -> int:
@@ -117,7 +119,7 @@ def decide(
 def _decide_backbone(
     config: MobileNetV2Config, keep: Callable[[str], int], breakdowns: dict[str, list[str]]
 ) -> tuple[list[int], list[int]]:
-    """The widths of stem, blocks and last convolution, and the blocks' expansions."""
+    """Decides the widths of stem, blocks and last convolution, and the expansion factors."""
     widths, expansions = [keep('backbone/features_0')], []
     for i, block in enumerate(config.blocks, start=1):
         path, expansion = f'backbone/features_{i}', 1
@@ -142,25 +144,25 @@ def _format_breakdown(reason: str, paths: list[str]) -> str:
 
 
 def format_prune_info(info: dict[str, Any]) -> str:
-    """The decision as JSON."""
+    """Formats the decision as JSON."""
     return json.dumps(info) + '\n'
 
 
 def read_prune_info(path: Path | str) -> dict[str, Any]:
-    """The decision in a pruner's JSON, checked.
+    """Reads and checks the decision in the JSON file of a pruner.
 
     Raises:
-      WeightsError: The file is not such a JSON; the field is named.
+      WeightsError: The file is not such a JSON; the message names the field.
     """
     modnet_names.read_prune_info(path)
     return read_json(Path(path))
 
 
 def architecture_of(info: dict[str, Any]) -> MODNetConfig:
-    """The network that a decision means, with the original's shortcuts.
+    """Makes the architecture that a decision describes, with the original's shortcuts.
 
     Raises:
-      MattingError: A field is missing or impossible; it is named.
+      MattingError: A field, which is named, is missing or impossible.
     """
     try:
         return modnet_names.config_from_prune_info(info)
@@ -170,9 +172,9 @@ def architecture_of(info: dict[str, Any]) -> MODNetConfig:
 
 
 def drop_shortcuts(config: ModelConfig, target: MODNetConfig) -> tuple[ModelConfig, list[str]]:
-    """The dense network without the shortcuts that `target` lacks, and which those are.
+    """Drops the shortcuts that `target` lacks; returns the network and a line for each of them.
 
-    Shortcuts have no variables; without them fewer channels are tied together.
+    Shortcuts have no variables; without them fewer channels belong together.
     """
     architecture = config.architecture
     assert isinstance(architecture, MODNetConfig)
@@ -191,16 +193,16 @@ def drop_shortcuts(config: ModelConfig, target: MODNetConfig) -> tuple[ModelConf
 def coupled_widths(
     groups: tuple[ChannelGroup, ...], target: MODNetConfig, hint: str, *, widest: bool = False
 ) -> Widths:
-    """The width of each group in another network.
+    """Finds the width of each group in another architecture.
 
     Args:
-      groups: The dense network's.
-      target: The other.
-      hint: What to say of a width that is larger than the group's.
-      widest: Whether fields of one group may differ in `target`: the largest counts.
+      groups: The channel groups of the dense network.
+      target: The other architecture.
+      hint: The end of the error message about a width that is larger than the group's.
+      widest: Whether the fields of a group may differ in `target`; the largest width is taken.
 
     Raises:
-      MattingError: A width is larger than the group's, or fields of one group differ.
+      MattingError: A width is larger than the group's, or the fields of a group differ.
     """
     widths, architecture = {}, target.to_dict()
     for group in groups:
@@ -217,9 +219,12 @@ def coupled_widths(
 
 
 def build_target(config: ModelConfig, target: MODNetConfig) -> tuple[ModelConfig, list[str]]:
-    """The network `target` in place of one that has its widths, and what that changes.
+    """Gives a network the architecture `target`, which has the same widths.
 
-    Shortcuts that the original adds are added, expansions that it leaves out are left out.
+    This adds the shortcuts that the original adds, and removes the expansions that it leaves out.
+
+    Returns:
+      The network, and a line for each change.
     """
     assert isinstance(config.architecture, MODNetConfig)
     notes = []
@@ -233,7 +238,7 @@ def build_target(config: ModelConfig, target: MODNetConfig) -> tuple[ModelConfig
 
 
 def fit_variables(config: ModelConfig, variables: Variables) -> Variables:
-    """The variables that a network has, out of one that has more."""
+    """Picks the variables that a network has from those of a network that has more."""
     values = flatten_dict(variables, sep='/')
     names = flatten_dict(variable_shapes(config), sep='/')
     return unflatten_dict({name: values[name] for name in names}, sep='/')

@@ -1,4 +1,4 @@
-"""What pruning changes: a table, a picture, and the same as JSON types."""
+"""The report of pruning, as a table, as a picture and as JSON types."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _BEFORE, _AFTER = (205, 212, 220), (33, 102, 172)
 
 @dataclasses.dataclass(frozen=True)
 class PruneReport:
-    """What was pruned.
+    """What pruning changes.
 
     Attributes:
-      network: 'modnet' or 'mmnet'.
-      input_size: Pixels of a side, which the MACs are counted at.
-      widths: Name of a group → its width before and after.
-      before, after: What the network costs.
+      network: The name of the network.
+      input_size: The side of the image in pixels for which MACs are counted.
+      widths: The width before and after, by name of the group.
+      before, after: The cost of the network before and after.
     """
 
     network: str
@@ -34,7 +34,7 @@ class PruneReport:
     after: Cost
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON types."""
+        """Returns widths and costs as JSON types."""
         return {
             'widths': {name: list(widths) for name, widths in self.widths.items()},
             'before': dataclasses.asdict(self.before),
@@ -43,7 +43,7 @@ class PruneReport:
 
 
 def create_report(config: ModelConfig, widths: dict[str, int]) -> PruneReport:
-    """The report of giving groups of a network other widths."""
+    """Reports what it changes to give groups of a network other widths, by name of the group."""
     cost = cost_model(config)
     return PruneReport(
         config.network,
@@ -58,7 +58,7 @@ def create_report(config: ModelConfig, widths: dict[str, int]) -> PruneReport:
 
 
 def format_report(report: PruneReport) -> str:
-    """The table for a screen."""
+    """Formats the report as a table for a terminal."""
     rows = [('channel group', 'before', 'after', 'kept')]
     rows += [
         (name, str(before), str(after), f'{after / before:.0%}')
@@ -89,12 +89,12 @@ def format_report(report: PruneReport) -> str:
 
 
 def draw_widths(report: PruneReport) -> np.ndarray:
-    """A bar for each group, grey for its width before and blue for what is left.
+    """Draws a bar for each group, grey for its width before and blue for its width after.
 
-    The length is the square root of the width, so that 16 channels show beside 1280.
+    A bar is as long as the square root of the width, so that 16 channels show beside 1280.
 
     Returns:
-      uint8 [H, W, 3].
+      The picture, uint8 [H, W, 3].
     """
     size = (_LABEL_WIDTH + _BAR_WIDTH + 110, _BAR_HEIGHT * (len(report.widths) + 1) + 8)
     picture = Image.new('RGB', size, 'white')

@@ -1,8 +1,8 @@
-"""Which channels stay: how many of each group, by one of several rules, and then the best of them.
+"""Selection: a rule decides how many channels of each group stay, and then the best ones stay.
 
-A rule gives widths; `keep_best` fills them with the most important channels. `search_widths`
-turns any rule with a ratio into one that meets budgets. The original pruner's rule is in
-`reference_rule`.
+The rules give widths, and `keep_best` picks the most important channels for them. `search_widths`
+turns any rule with a ratio into one that meets budgets. `reference_rule` has the original pruner's
+rule.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
+from mattingjax.config.pruning import PruneOptions, check_limits, check_ratio
 from mattingjax.errors import MattingError
 from mattingjax.networks.channel_groups import ChannelGroup
 from mattingjax.pruning.importance import Importance
 
-Widths = dict[str, int]  # name of a group → channels that stay
-_MOST = 0.999  # ratio that leaves every group at its floor
-_ROUNDING = 1e-9
-_MOST_CHANNELS = 2**16
+Widths = dict[str, int]  # the number of channels that stay, by name of the group
+_HIGHEST_RATIO = 0.999  # leaves every group at its least width
+_ROUNDING = 1e-9  # more than the rounding errors of a share of a width
 
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What every rule keeps to.
+    """The limits that widths keep to, whatever the rule.
 
-    Patterns are names of groups or fields, with * and ? as in file names:
+    Patterns are names of groups or fields, with * and ? as in file names, such as
     'backbone.blocks.*.hidden'.
 
     Attributes:
-      round_to: Widths are the nearest multiples of this (hardware likes 8); 1 leaves them.
-      min_channels: The floor of each group; groups that are narrower stay as they are.
-      max_ratio: The largest share that any group loses, in [0, 1].
-      ignored: Patterns of groups that stay.
-      ratios: Pattern → share of channels that such groups lose, whatever the rule says.
+      round_to: Widths are rounded to multiples of this, as 8 suits hardware; at least 1.
+      min_channels: The least width of a group, at least 1; narrower groups stay as they are.
+      max_ratio: The largest share of its channels that a group loses, in [0, 1].
+      ignored: Patterns of groups that stay as they are.
+      ratios: The share of channels that groups lose whatever the rule says, in [0, 1), by pattern.
     """
 
     round_to: int = 1
@@ -46,18 +46,21 @@ class Limits:
     ratios: Mapping[str, float] = dataclasses.field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        for name in ('round_to', 'min_channels'):
-            if not 1 <= getattr(self, name) <= _MOST_CHANNELS:
-                raise MattingError(
-                    f'{name}: expected 1 to {_MOST_CHANNELS}, got {getattr(self, name)}'
-                )
-        if not 0 <= self.max_ratio <= 1:
-            raise MattingError(f'max_ratio: expected 0 to 1, got {self.max_ratio}')
-        for pattern, ratio in self.ratios.items():
-            check_ratio(ratio, f'ratio of {pattern}')
+        check_limits(self.round_to, self.min_channels, self.max_ratio, self.ratios)
+
+    @classmethod
+    def from_options(cls, options: PruneOptions) -> Limits:
+        """Takes the limits from the settings of pruning."""
+        return cls(
+            options.round_to,
+            options.min_channels,
+            options.max_ratio,
+            options.ignore,
+            options.group_ratios,
+        )
 
     def fixed_ratios(self, groups: Iterable[ChannelGroup]) -> dict[str, float]:
-        """Name of a group → the ratio it has whatever the rule says; 0 where it is ignored.
+        """Finds the groups whose ratio no rule decides, and their ratios, 0 if ignored.
 
         Raises:
           MattingError: A pattern names no group.
@@ -79,12 +82,13 @@ class Limits:
         return fixed
 
     def without_floor(self) -> Limits:
-        """The same, but that a group may lose all that it can."""
+        """Returns these limits without `min_channels` and `max_ratio`."""
         return dataclasses.replace(self, min_channels=1, max_ratio=1.0)
 
     def allowed(self, group: ChannelGroup, width: float) -> int:
-        """The possible width nearest to the one that is wanted."""
-        # Shares of widths are whole numbers but for rounding; halves go up, as in round_to_8.
+        """Returns the possible width of a group that is nearest to the wanted one."""
+        # The wanted width may be a whole number but for rounding errors; halves are rounded up, as
+        # `round_to_8` does.
         steps = math.floor(width / self.round_to + 0.5 + _ROUNDING)
         floor = max(group.minimum, self.min_channels, group.width * (1 - self.max_ratio))
         steps = max(steps, math.ceil(floor / self.round_to - _ROUNDING))
@@ -94,13 +98,13 @@ class Limits:
 def describe_held(
     groups: Iterable[ChannelGroup], widths: Widths, free: Widths, limits: Limits
 ) -> str | None:
-    """Which groups lose less than was asked for, and why; None if there is no such group.
+    """Describes how many groups lose less than was asked for, and why; None if none does.
 
     Args:
-      groups: The network's.
-      widths: What a rule gave with `limits`.
-      free: What it gave without a floor; see `Limits.without_floor`.
-      limits: What the widths keep to.
+      groups: The channel groups of the network.
+      widths: The widths that a rule gave with `limits`.
+      free: The widths that the same rule gave with `limits.without_floor()`.
+      limits: The limits of `widths`.
     """
     groups = tuple(groups)
     held = [group for group in groups if widths[group.name] > free[group.name]]
@@ -125,22 +129,15 @@ def describe_held(
     )
 
 
-def check_ratio(ratio: float, name: str = 'ratio') -> None:
-    """Raises MattingError unless it is a share that can go."""
-    if not isinstance(ratio, int | float) or not 0 <= ratio < 1:
-        raise MattingError(f'{name}: expected 0 or more and below 1, got {ratio}')
-
-
-def check_threshold(threshold: float) -> None:
-    """Raises MattingError unless it is one for the reference rule."""
-    if not 0 <= threshold <= 1:
-        raise MattingError(f'threshold: expected 0 to 1, got {threshold}')
-
-
 def select_uniform(
     groups: Iterable[ChannelGroup], ratio: float, limits: Limits | None = None
 ) -> Widths:
-    """Every group loses the same share of its channels.
+    """Selects widths so that every group loses the same share of its channels.
+
+    Args:
+      groups: The channel groups of the network.
+      ratio: The share of the channels that goes, in [0, 1).
+      limits: The limits of the widths; None sets none.
 
     Raises:
       MattingError: The ratio is outside [0, 1), or a pattern names no group.
@@ -161,13 +158,14 @@ def select_global(
     ratio: float,
     limits: Limits | None = None,
 ) -> Widths:
-    """The least important channels of the network go, wherever they are.
+    """Selects widths so that the least important channels go, wherever they are.
 
     Args:
-      groups: The network's.
-      importance: Comparable from group to group: see `normalise` in `compute_importance`.
-      ratio: The share of all channels that goes, before floors and rounding; in [0, 1).
-      limits: What the widths keep to.
+      groups: The channel groups of the network.
+      importance: The importance of each channel, comparable between groups, as `normalise` of
+        `compute_importance` makes it.
+      ratio: The share of all channels that goes, before the limits apply, in [0, 1).
+      limits: The limits of the widths; None sets none.
 
     Raises:
       MattingError: The ratio is outside [0, 1), or a pattern names no group.
@@ -196,12 +194,12 @@ def select_global(
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """A limit to keep to.
+    """A limit on the cost of a network.
 
     Attributes:
-      name: For messages.
-      limit: The most that is allowed.
-      measure: Widths → what they cost, in the limit's unit.
+      name: The name of the setting, for messages.
+      limit: The highest cost that is allowed.
+      measure: A function from widths to their cost, in the unit of the limit.
     """
 
     name: str
@@ -212,18 +210,18 @@ class Budget:
 def search_widths(
     select: Callable[[float], Widths], budgets: Iterable[Budget], steps: int = 14
 ) -> tuple[float, Widths]:
-    """The least pruning that meets every budget.
+    """Searches for the least ratio that meets every budget.
 
     Args:
-      select: A rule: ratio → widths, which shrink as the ratio grows.
-      budgets: All are met; those that are cheap to measure first.
-      steps: Bisections: the ratio is found to within 2 to the power of minus `steps`.
+      select: A rule from a ratio to widths, which shrink as the ratio grows.
+      budgets: The budgets, which are best ordered from cheap to costly measurements.
+      steps: The number of bisections; the ratio is found to within 2 to the power of −`steps`.
 
     Returns:
       The ratio and its widths.
 
     Raises:
-      MattingError: Even the floors of all groups exceed a budget.
+      MattingError: A budget is exceeded even with every group at its least width.
     """
     budgets = tuple(budgets)
 
@@ -237,14 +235,14 @@ def search_widths(
     widths = select(0.0)
     if find_excess(widths) is None:
         return 0.0, widths
-    low, high = 0.0, _MOST
+    low, high = 0.0, _HIGHEST_RATIO
     widths = select(high)
     if excess := find_excess(widths):
         raise MattingError(f'{excess} with every group at its floor')
     for _ in range(steps):
         middle = (low + high) / 2
         candidate = select(middle)
-        # What has been measured to fit need not be measured again.
+        # The present widths are known to meet the budgets.
         if candidate == widths or find_excess(candidate) is None:
             high, widths = middle, candidate
         else:
@@ -255,15 +253,15 @@ def search_widths(
 def keep_best(
     groups: Iterable[ChannelGroup], importance: Importance, widths: Mapping[str, int]
 ) -> dict[str, np.ndarray]:
-    """The most important channels of each group; of IBNorm's halves, so many of each.
+    """Picks the most important channels of each group, for IBNorm half of them in each half.
 
     Args:
-      groups: The network's.
-      importance: Name of a group → [width].
-      widths: Name of a group → how many stay; groups that are absent keep all.
+      groups: The channel groups of the network.
+      importance: The importance of each channel, [width], by name of the group.
+      widths: The number of channels that stay, by name of the group; absent groups keep all.
 
     Returns:
-      Name of a group → their indices, ascending.
+      The indices of the channels that stay, ascending, by name of the group.
     """
     keep = {}
     for group in groups:
@@ -278,5 +276,5 @@ def keep_best(
 
 
 def _best(scores: np.ndarray, count: int) -> np.ndarray:
-    """Indices of the `count` largest, ascending; of equal ones the first."""
+    """Returns the indices of the `count` largest, ascending; of equal ones the first."""
     return np.sort(np.argsort(-scores, kind='stable')[:count])

@@ -1,7 +1,7 @@
-"""Taking channels out of a network: every variable of a group is cut at the same indices.
+"""Surgery: channels are removed from a network, at the same indices in every variable of a group.
 
-The network that is left computes what the whole one computes when nothing reads the removed
-channels (`silence`): neither more nor less. `tests/pruning/test_surgery.py` holds it to that.
+The network that is left computes exactly what the whole one computes if nothing reads the removed
+channels (`silence`). `tests/pruning/test_surgery.py` checks that.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from mattingjax.networks.channel_groups import ChannelGroup, TensorSlice
 from mattingjax.pruning.groups import channel_groups
 from mattingjax.pruning.report import PruneReport, create_report
 
-# Name of a group → which of its channels stay, ascending. Groups that are absent keep all.
+# The indices of the channels that stay, ascending, by name of the group; absent groups keep all.
 KeepIndices = Mapping[str, np.ndarray]
 
 
 def prune(
     config: ModelConfig, variables: Variables, keep_indices: KeepIndices
 ) -> tuple[ModelConfig, Variables, PruneReport]:
-    """Removes channels.
+    """Removes channels from a network.
 
     Args:
       config: The network.
-      variables: Its `params` and `batch_stats`; they are not changed.
-      keep_indices: Name of a group → the channels that stay. IBNorm keeps `n // 2` of the first
-        half and the rest of its n from the second.
+      variables: The network's `params` and `batch_stats`; they are not changed.
+      keep_indices: The indices of the channels that stay, by name of the group; absent groups keep
+        all. Of n channels before IBNorm, n // 2 are from the first half.
 
     Returns:
-      The narrower network, its variables as NumPy arrays, and what was done.
+      The narrower network, its variables as NumPy arrays, and the report.
 
     Raises:
-      MattingError: A group is unknown, would vanish, or its indices are impossible.
+      MattingError: A group is unknown or would vanish, or its indices are impossible.
     """
     keep = check_keep_indices(config, keep_indices)
     widths = {name: len(indices) for name, indices in keep.items()}
@@ -48,14 +48,14 @@ def prune(
 
 
 def with_widths(config: ModelConfig, widths: Mapping[str, int]) -> ModelConfig:
-    """The network with other numbers of channels.
+    """Gives a network other widths.
 
     Args:
       config: The network.
-      widths: Name of a group → its new width; groups that are absent stay.
+      widths: The new widths by name of the group; absent groups keep theirs.
 
     Raises:
-      ConfigError: A width is impossible; the field is named.
+      ConfigError: A width is impossible; the message names the field.
     """
     content = config.architecture.to_dict()
     for group in channel_groups(config):
@@ -65,12 +65,12 @@ def with_widths(config: ModelConfig, widths: Mapping[str, int]) -> ModelConfig:
             for part in parents:
                 holder = holder[part]
             holder[last] = int(widths.get(group.name, group.width))
-    # Built in one go: halfway, a shortcut's two ends would differ.
+    # Made in one go, since in between the two ends of a shortcut would differ in width.
     return dataclasses.replace(config, architecture=type(config.architecture).from_dict(content))
 
 
 def check_keep_indices(config: ModelConfig, keep_indices: KeepIndices) -> dict[str, np.ndarray]:
-    """The indices of every group, sorted; raises MattingError unless they can be kept."""
+    """Sorts the indices of every group; raises MattingError if some are impossible."""
     groups = {group.name: group for group in channel_groups(config)}
     if unknown := sorted(set(keep_indices) - set(groups)):
         raise MattingError(f'{unknown[0]}: no channel group of {config.network}')
@@ -102,16 +102,16 @@ def _check_indices(group: ChannelGroup, indices: np.ndarray) -> np.ndarray:
 
 
 def slice_tree(config: ModelConfig, tree: Any, keep_indices: KeepIndices) -> Any:
-    """Cuts variables, or whatever has numbers for them: an optimizer's state, running averages.
+    """Cuts variables and what is shaped like them: the state of an optimizer, moving averages.
 
     Args:
       config: The network before pruning.
-      tree: A pytree. A leaf belongs to a variable if its path ends in the variable's, with or
-        without its collection ('params/…/kernel' or '…/kernel'); other leaves stay.
-      keep_indices: See `prune`.
+      tree: A pytree. A leaf belongs to a variable if its path ends in the variable's path, with or
+        without the collection ('params/…/kernel' or '…/kernel'); other leaves stay.
+      keep_indices: The indices of the channels that stay, as `prune` takes them.
 
     Returns:
-      The tree, cut leaves as NumPy arrays.
+      The tree, in which leaves that belong to a variable are NumPy arrays.
 
     Raises:
       MattingError: A leaf has another shape than its variable, or the indices are impossible.
@@ -142,7 +142,7 @@ def slice_tree(config: ModelConfig, tree: Any, keep_indices: KeepIndices) -> Any
 
 
 def _cut(value: np.ndarray, slices: list[tuple[TensorSlice, np.ndarray]]) -> np.ndarray:
-    """`value` without the removed channels of the groups that lie in it."""
+    """Removes from a variable the channels that go of all groups that lie in it."""
     stays = [np.ones(size, bool) for size in value.shape]
     for part, kept in slices:
         part_stays = np.isin(np.arange(part.count), kept)
@@ -153,14 +153,14 @@ def _cut(value: np.ndarray, slices: list[tuple[TensorSlice, np.ndarray]]) -> np.
 
 
 def silence(config: ModelConfig, variables: Variables, keep_indices: KeepIndices) -> Variables:
-    """The whole network, with zeros wherever a removed channel is read.
+    """Sets every weight that reads a removed channel to zero, in a network that is not cut.
 
-    Its outputs are those of the pruned network: this is what removing channels means.
+    Its outputs are those of the pruned network, which defines what removing channels means.
 
     Args:
       config: The network.
-      variables: Its `params` and `batch_stats`; they are not changed.
-      keep_indices: See `prune`.
+      variables: The network's `params` and `batch_stats`; they are not changed.
+      keep_indices: The indices of the channels that stay, as `prune` takes them.
 
     Returns:
       Variables of the same shapes, as NumPy arrays.

@@ -1,7 +1,6 @@
 """Training: settings and photos in, a checkpoint with its curve and its figures out."""
 
-from mattingjax.training.ending import Outcome, describe_end
 from mattingjax.training.loop import NotFiniteError
-from mattingjax.training.start import train
+from mattingjax.training.start import Outcome, describe_end, train
 
 __all__ = ['NotFiniteError', 'Outcome', 'describe_end', 'train']

@@ -1,4 +1,4 @@
-"""Whether a picture shows people, by OpenCV's pedestrian detectors: no background holds them."""
+"""Finds out whether a picture shows people, who must not be in backgrounds, with OpenCV."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ import functools
 import cv2
 import numpy as np
 
-# What the picture is resized into. The detectors' windows are 128 and 96 rows high: of a picture
-# 1400 rows high they see people from a 14th of it.
+# The picture is resized to fit into this size. The detectors' windows are 128 and 96 rows high, so
+# that they find people from a 14th of the picture's height on.
 _HEIGHT, _WIDTH = 1400, 4200
-_MARGIN = (40, 60)  # rows and columns around the picture: whom its border cuts off is seen too
-_MEAN_OF = 5
+_MARGIN = (40, 60)  # rows and columns added on each side, to find people whom the border cuts off
+_MEAN_OF = 5  # best windows of the second detector, whose weights are averaged
 
-# Of 112 strips beside people in street photos, 40 of which showed somebody, 2.4 left in 1 of the 40
-# and left out 37 of the 72 others: a background is soon found again, a person in it teaches harm.
+# Of 112 strips beside people in street photos, 40 showed somebody. With this threshold, 1 of the 40
+# counts as empty, and 37 of the 72 others count as showing people: backgrounds are easy to replace,
+# but people in them would teach the network that people are background.
 _PEOPLE = 2.4
 
 
 def shows_people(picture: np.ndarray) -> bool:
-    """Whether anybody seems to be there; in doubt, yes.
+    """Tells whether a picture seems to show people; in doubt it does.
 
     Args:
       picture: uint8 [H, W, 3].
@@ -28,18 +29,18 @@ def shows_people(picture: np.ndarray) -> bool:
 
 
 def people_score(picture: np.ndarray) -> float:
-    """How much a picture looks as if it showed people who stand or walk.
+    """Measures how much a picture looks as if it showed people who stand or walk.
 
-    The weight of the best window of Daimler's detector plus the mean of the five best of Dalal's
-    and Triggs', both of histograms of oriented gradients (HOG) and both part of OpenCV 4. They
-    complement each other: of strips with and without people, they order 88 % of all pairs rightly,
-    a matting network (its mean alpha, the strip seen in tiles) 71 %.
+    The score is the weight of the best window of Daimler's detector plus the mean weight of the
+    five best windows of Dalal's and Triggs' detector, both of histograms of oriented gradients
+    (HOG) and part of OpenCV 4. Of all pairs of a strip with people and one without, 88 % are ranked
+    correctly; the mean alpha of a matting network, run on tiles of the strip, ranks 71 % correctly.
 
     Args:
       picture: uint8 [H, W, 3].
 
     Returns:
-      About 0 to 6; −2 if nothing resembles anybody.
+      About 0 to 6; −2 if nothing looks like people.
     """
     height, width = picture.shape[:2]
     scale = min(_HEIGHT / height, _WIDTH / width)

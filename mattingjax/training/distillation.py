@@ -1,39 +1,26 @@
-"""Learning from a teacher: its outputs in the place of labels, and where its layers look.
+"""Distillation: a teacher's outputs take the place of labels, and its attention maps guide layers.
 
-The terms and their weights are this project's choice. They need photos, no labels.
+The choice of the terms and their equal weights are this project's. They need photos, no labels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
 
 from mattingjax.errors import MattingError
-from mattingjax.networks.mmnet.loss import aux_loss, kd_loss
-from mattingjax.networks.pixelwise import (
+from mattingjax.networks.losses import (
     alpha_loss,
+    aux_loss,
     difference,
     gradient_loss,
+    kd_loss,
     resize,
-    weighted_sum,
 )
 
-DISTILLATION_WEIGHTS: Mapping[str, float] = MappingProxyType(
-    {
-        'alpha': 1.0,
-        'gradient': 1.0,
-        'kd': 1.0,
-        'aux': 1.0,
-        'semantic': 1.0,
-        'detail': 1.0,
-        'attention': 1.0,
-    }
-)
-
-_EPSILON = 1e-24  # keeps an attention map's squared norm from 0, where all features are
+_EPSILON = 1e-24  # keeps the squared norm of an attention map over 0 where all features are 0
 
 
 def distillation_loss(
@@ -41,30 +28,28 @@ def distillation_loss(
     teacher_outputs: Mapping[str, jax.Array],
     features: Mapping[str, jax.Array] | None = None,
     teacher_features: Mapping[str, jax.Array] | None = None,
-    *,
-    weights: Mapping[str, float] = DISTILLATION_WEIGHTS,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """How far a student is from its teacher: the weighted sum of the terms that both have.
+    """Sums up how far a student's outputs are from its teacher's, over the outputs that both have.
 
-    `alpha` and `gradient`: `alpha_loss` and `gradient_loss` of the alphas. `kd` and `aux`, if the
-    student is an MMNet: `kd_loss` and `aux_loss` with the teacher's alpha as label. `semantic` and
-    `detail`, if both are MODNets: mean absolute differences. `attention`, if features are given:
-    the mean over the layers of `attention_transfer_loss`.
+    The terms `alpha` and `gradient` are `alpha_loss` and `gradient_loss` of the alphas. A student
+    with `logits` and `aux_logits` has the terms `kd` and `aux`: `kd_loss` and `aux_loss` with the
+    teacher's alpha as the label. If both networks compute `semantic` and `detail`, those terms are
+    mean absolute differences. If features are given, the term `attention` is the mean over the
+    layers of `attention_transfer_loss`.
 
-    What the teacher gives at another size is resized to the student's, bilinearly.
+    Outputs of the teacher that have another size are resized bilinearly to the student's.
 
     Args:
-      outputs: The student's `alpha`, and whatever else it computes.
-      teacher_outputs: The teacher's `alpha`, and whatever else it computes.
-      features: Layer → [B, h, w, c], the student's.
-      teacher_features: The same layers → [B, h', w', c'], the teacher's.
-      weights: A factor for each of the seven terms.
+      outputs: The student's outputs by name; `alpha` is one of them.
+      teacher_outputs: The teacher's outputs by name; `alpha` is one of them.
+      features: The student's features [B, h, w, c] by layer.
+      teacher_features: The teacher's features [B, h', w', c'] of the same layers.
 
     Returns:
-      The loss, and its terms before they are weighted. No gradient flows into the teacher.
+      The loss and its terms by name. No gradient flows into the teacher.
 
     Raises:
-      MattingError: The batches differ, the teacher has other layers, or `weights` has other names.
+      MattingError: The batches differ in size, or the features are of different layers.
 
     References:
       Hinton et al., Distilling the Knowledge in a Neural Network
@@ -83,28 +68,28 @@ def distillation_loss(
         terms['aux'] = aux_loss(outputs['aux_logits'], teacher['alpha'])
     if features or teacher_features:
         terms['attention'] = _mean_attention_transfer(features or {}, teacher_features or {})
-    return weighted_sum(terms, weights, DISTILLATION_WEIGHTS), terms
+    return sum(terms.values(), jnp.zeros((), jnp.float32)), terms
 
 
 def attention_transfer_loss(features: jax.Array, teacher_features: jax.Array) -> jax.Array:
-    """Squared distance of the attention maps: the same for any number of channels.
+    """Computes the squared distance of the attention maps, which need no equal numbers of channels.
 
     An attention map is the mean over the channels of the squared features, divided by its L2 norm
     over the pixels. The larger map is first shrunk to the size of the smaller, bilinearly.
 
     Args:
-      features: [B, h, w, c] of the student.
-      teacher_features: [B, h', w', c'] of the teacher; no gradient flows into them.
+      features: The student's features, [B, h, w, c].
+      teacher_features: The teacher's features, [B, h', w', c']; no gradient flows into them.
 
     Returns:
-      The sum over the pixels, the mean over the images, in [0, 2].
+      The sum over the pixels, averaged over the images, in [0, 2].
 
     Raises:
-      MattingError: The batches differ.
+      MattingError: The batches differ in size.
 
     References:
       Zagoruyko and Komodakis, Paying More Attention to Attention
-      (https://arxiv.org/abs/1612.03928), activation-based; their code has the mean over the pixels.
+      (https://arxiv.org/abs/1612.03928), section 3.1. Their code averages over the pixels.
     """
     both = features, jax.lax.stop_gradient(teacher_features)
     size = tuple(min(x.shape[axis] for x in both) for axis in (1, 2))

@@ -1,21 +1,22 @@
-"""From settings to what a training needs: network, teacher, objective, optimizer."""
+"""An experiment: the networks, the objective, the optimizer and the schedule that settings mean."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
+import optax
 from ml_collections import ConfigDict
 
 from mattingjax.checkpoints import Checkpoint, hash_checkpoint, load_checkpoint
 from mattingjax.errors import MattingError
 from mattingjax.networks import (
     ModelConfig,
+    Variables,
     check_backend,
     create_model_config,
     find_network,
@@ -25,13 +26,10 @@ from mattingjax.networks import (
 from mattingjax.pruning import (
     Limits,
     channel_groups,
-    restore_batch_norm,
     select_uniform,
     with_widths,
 )
-from mattingjax.training import thinning
-from mattingjax.training.capacity import check_network
-from mattingjax.training.inputs import Sources, create_batches
+from mattingjax.training.memory import check_network
 from mattingjax.training.objective import Objective
 from mattingjax.training.optimizers import (
     CreateOptimizer,
@@ -39,93 +37,132 @@ from mattingjax.training.optimizers import (
     create_optimizer,
     create_schedule,
 )
-from mattingjax.training.settings import complete_settings
-from mattingjax.training.state import split, with_frozen
+from mattingjax.training.state import TrainState, create_state, split, with_frozen
 from mattingjax.training.steps import StepInputs, StepOptions, check_layers
+from mattingjax.training.thinning import Thinning
 
 START, TEACHER = 'model.checkpoint', 'loss.teacher'  # settings that name a checkpoint
-_STATISTICS_PHOTOS = 32  # to restore folded batch normalisation on
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Experiment:
-    """What settings mean.
+    """What the settings of a training mean; whoever has it needs no settings any more.
 
     Attributes:
-      config: The settings, complete.
       initial: The network before the first step.
-      teacher: The network that is learned from, if any.
-      objective: What is made small.
-      learning_rates: By update.
-      create_optimizer: Makes what updates the parameters from a learning rate by update.
-      options: How a step is computed.
+      teacher: The network whose outputs are the targets of distillation or self-consistency; None
+        if there is none.
+      objective: The loss that is minimised.
+      learning_rates: The learning rate of each update.
+      create_optimizer: Makes the optimizer from a schedule of the learning rate.
+      step_options: How a step is computed.
+      thinning: When channels are pruned during the training.
+      freeze: Patterns of the paths of the parameters that are not trained.
+      seed: The random seed of the order of the data, of augmentation and of dropout.
+      steps: The number of steps of the whole training.
+      batch_size: The number of photos of a step, over all devices.
+      accumulate_steps: The number of steps whose gradients are averaged for one update.
+      validate_every: The number of steps from one validation to the next.
+      save_every: The number of steps from one saved state to the next.
+      best: The name of the validation figure that decides which network is the best.
       hashes: SHA-256 of the checkpoints that were loaded, by the setting that names them.
+      origin: The provenance of the trained network as JSON types: `settings`, and for each of
+        `start` and `teacher` that exists its `checkpoint`, that one's `sha256` by
+        `hash_checkpoint`, and its `provenance`.
     """
 
-    config: ConfigDict
     initial: Checkpoint
     teacher: Checkpoint | None
     objective: Objective
     learning_rates: LearningRates
     create_optimizer: CreateOptimizer
-    options: StepOptions
+    step_options: StepOptions
+    thinning: Thinning
+    freeze: tuple[str, ...]
+    seed: int
+    steps: int
+    batch_size: int
+    accumulate_steps: int
+    validate_every: int
+    save_every: int
+    best: str
     hashes: Mapping[str, str]
+    origin: Mapping[str, Any]
 
     def learning_rate(self, step: int) -> float:
-        """The learning rate of a step; the first is step 0."""
-        return float(self.learning_rates[step // self.config.optimizer.accumulate_steps])
+        """Returns the learning rate of a step; the first is step 0."""
+        return float(self.learning_rates[step // self.accumulate_steps])
 
     def step_inputs(self, step: int) -> StepInputs:
-        """What a step gets beside state and batch; the first is step 0."""
-        return StepInputs(np.float32(self.learning_rate(step)), self._seed)
+        """Returns what a step takes beside the state and the batch; the first is step 0."""
+        return StepInputs(np.float32(self.learning_rate(step)), self._key)
 
     @functools.cached_property
-    def _seed(self) -> np.ndarray:
-        return np.asarray(jax.random.key_data(jax.random.key(self.config.seed)))
+    def _key(self) -> np.ndarray:
+        return np.asarray(jax.random.key_data(jax.random.key(self.seed)))
+
+    def create_state(self, variables: Variables) -> TrainState:
+        """Makes the state before the first step of a network with these variables."""
+        # The first state of the optimizer does not depend on the learning rate.
+        optimizer = self.create_optimizer(optax.constant_schedule(0.0))
+        averaged = self.step_options.ema_decay > 0
+        return create_state(variables, optimizer, freeze=self.freeze, averaged=averaged)
 
 
 def create_experiment(config: ConfigDict) -> Experiment:
-    """Checks the settings and loads the networks.
+    """Loads the networks and turns the settings into values.
+
+    Args:
+      config: The settings that `complete_settings` gave.
 
     Raises:
-      MattingError: A setting is impossible, or a checkpoint cannot be loaded.
+      MattingError: Settings do not fit together, a checkpoint cannot be loaded, or the network does
+        not fit into memory.
+      ConfigError: JAX has no backend.
     """
-    config = complete_settings(config)
-    _check_devices(config)
-    thinning.check(config.pruning, config.steps)
-    loaded = {
-        name: _load(name, path)
-        for name, path in (
-            (START, config.model.checkpoint),
-            (TEACHER, config.loss.teacher),
+    check_backend()
+    if config.batch_size % jax.device_count():
+        raise MattingError(
+            f'config.batch_size: expected a multiple of the {jax.device_count()} devices, got '
+            f'{config.batch_size}'
         )
-        if path
-    }
+    thinning = Thinning.from_settings(config.pruning, config.steps)
+    paths = {START: config.model.checkpoint, TEACHER: config.loss.teacher}
+    loaded = {setting: _load(setting, path) for setting, path in paths.items() if path}
+    hashes = {setting: hash_checkpoint(checkpoint) for setting, checkpoint in loaded.items()}
     initial = _make_initial(config, loaded.get(START))
-    split(initial.variables['params'], config.model.freeze)  # checks the patterns
+    split(initial.variables['params'], config.model.freeze)  # raises if a pattern is wrong
     names = ('supervised', 'distillation', 'soc', 'l2', 'divide_twice')
     objective = Objective(
         initial.config.network,
         **{name: config.loss[name] for name in names},
         features=tuple(config.loss.features),
     )
-    updates = -(-config.steps // max(1, config.optimizer.accumulate_steps))
-    schedule = create_schedule(config.optimizer, updates)
-    experiment = Experiment(
-        config,
-        initial,
-        _choose_teacher(config, objective, initial, loaded.get(TEACHER)),
-        objective,
-        LearningRates(schedule),
-        functools.partial(create_optimizer, config.optimizer),
-        StepOptions(config.optimizer.ema_decay, config.dtype),
-        {name: hash_checkpoint(checkpoint) for name, checkpoint in loaded.items()},
+    teacher = _choose_teacher(objective, initial, loaded.get(TEACHER))
+    for network in filter(None, (initial, teacher)):
+        check_layers(network.config, objective.features)
+    accumulate_steps = config.optimizer.accumulate_steps
+    return Experiment(
+        initial=initial,
+        teacher=teacher,
+        objective=objective,
+        learning_rates=LearningRates(
+            create_schedule(config.optimizer, -(-config.steps // accumulate_steps))
+        ),
+        create_optimizer=functools.partial(create_optimizer, config.optimizer),
+        step_options=StepOptions(config.optimizer.ema_decay, config.dtype),
+        thinning=thinning,
+        freeze=tuple(config.model.freeze),
+        seed=config.seed,
+        steps=config.steps,
+        batch_size=config.batch_size,
+        accumulate_steps=accumulate_steps,
+        validate_every=config.validation.every_steps,
+        save_every=config.save_every_steps,
+        best=config.validation.best,
+        hashes=hashes,
+        origin=_describe_origin(config, paths, loaded, hashes),
     )
-    if objective.features:
-        for network in (initial.config, experiment.teacher and experiment.teacher.config):
-            if network:
-                check_layers(network, objective.features)
-    return experiment
 
 
 def _load(setting: str, path: str) -> Checkpoint:
@@ -135,20 +172,28 @@ def _load(setting: str, path: str) -> Checkpoint:
         raise MattingError(f'config.{setting}: {error}') from error
 
 
-def _check_devices(config: ConfigDict) -> None:
-    check_backend()
-    if config.batch_size % jax.device_count():
-        raise MattingError(
-            f'config.batch_size: expected a multiple of the {jax.device_count()} devices, got '
-            f'{config.batch_size}'
-        )
+def _describe_origin(
+    config: ConfigDict,
+    paths: Mapping[str, str],
+    loaded: Mapping[str, Checkpoint],
+    hashes: Mapping[str, str],
+) -> dict[str, Any]:
+    origin: dict[str, Any] = {'settings': config.to_dict()}
+    for role, setting in (('start', START), ('teacher', TEACHER)):
+        if setting in loaded:
+            origin[role] = {
+                'checkpoint': paths[setting],
+                'sha256': hashes[setting],
+                'provenance': loaded[setting].config.provenance,
+            }
+    return origin
 
 
 def _make_initial(config: ConfigDict, loaded: Checkpoint | None) -> Checkpoint:
-    """The network before the first step; `loaded` is what `model.checkpoint` names."""
+    """Makes the network before the first step; `loaded` is what `model.checkpoint` names."""
     model = config.model
     if model.dropout and not find_network(model.network).has_dropout:
-        raise MattingError(f'config.model.dropout: {model.network} drops no values')
+        raise MattingError(f'config.model.dropout: {model.network} has no dropout')
     if loaded is None:
         if model.from_scratch:
             raise MattingError(
@@ -168,7 +213,7 @@ def _make_initial(config: ConfigDict, loaded: Checkpoint | None) -> Checkpoint:
 
 
 def _create_network(model: ConfigDict) -> ModelConfig:
-    """The network of `config.model`, at its width multiplier."""
+    """Describes the network of `config.model`, with its width multiplier."""
     scale, multiplier = find_network(model.network).scale, model.width_multiplier
     architecture = scale(multiplier) if scale else None
     network = create_model_config(model.network, architecture, input_size=model.input_size or None)
@@ -184,7 +229,7 @@ def _create_network(model: ConfigDict) -> ModelConfig:
 
 
 def _choose_teacher(
-    config: ConfigDict, objective: Objective, initial: Checkpoint, loaded: Checkpoint | None
+    objective: Objective, initial: Checkpoint, loaded: Checkpoint | None
 ) -> Checkpoint | None:
     if objective.distillation:
         if loaded is None:
@@ -192,50 +237,8 @@ def _choose_teacher(
                 'config.loss.teacher: expected a checkpoint to distil from, got none'
             )
         return loaded
-    if loaded is not None or config.loss.features:
+    if loaded is not None or objective.features:
         raise MattingError(
             'config.loss.teacher, config.loss.features: only with config.loss.distillation over 0'
         )
     return initial if objective.soc else None
-
-
-def restore_folded(experiment: Experiment, sources: Sources) -> Checkpoint:
-    """The initial network, batch normalisation that was folded in made true again.
-
-    Imported weights may have it folded into their kernels; such layers would train without it.
-    """
-    config, size = experiment.config, experiment.initial.config.input_size
-    network, variables = experiment.initial.config, experiment.initial.variables
-
-    def photos() -> Any:
-        batches = create_batches(config, sources, size, trimap=False)
-        count = -(-_STATISTICS_PHOTOS // config.batch_size)
-        for batch in itertools.islice(batches, count):
-            yield batch['image'].astype(np.float32)
-
-    return Checkpoint(network, restore_batch_norm(network, variables, photos()))
-
-
-def describe_origin(experiment: Experiment) -> dict[str, Any]:
-    """How a trained network came to be, for its provenance.
-
-    Args:
-      experiment: What it was trained by.
-
-    Returns:
-      JSON types: `settings`; `start` and `teacher`, where there are any, each with its
-      `checkpoint`, the `sha256` of that (see `hash_checkpoint`) and its `provenance`.
-    """
-    config = experiment.config
-    origin: dict[str, Any] = {'settings': config.to_dict()}
-    for role, setting, path, network in (
-        ('start', START, config.model.checkpoint, experiment.initial),
-        ('teacher', TEACHER, config.loss.teacher, experiment.teacher),
-    ):
-        if path and network is not None:
-            origin[role] = {
-                'checkpoint': path,
-                'sha256': experiment.hashes[setting],
-                'provenance': network.config.provenance,
-            }
-    return origin

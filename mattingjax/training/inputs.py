@@ -1,17 +1,19 @@
-"""The photos of an experiment: datasets and pipelines from its settings."""
+"""The photos of an experiment: its datasets, its batches, and the photos to validate on."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import inspect
+import itertools
 import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
 from absl import logging
+from jax.sharding import NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
 from mattingjax.config import HELD_OUT, dataset_config
@@ -24,30 +26,27 @@ from mattingjax.data.datasets import (
 )
 from mattingjax.data.mixtures import mix_datasets
 from mattingjax.data.pipeline import Pipeline, create_pipeline
-from mattingjax.data.records import RecordError, choose_evenly
+from mattingjax.data.prefetch import DevicePrefetch
+from mattingjax.data.records import choose_evenly
 from mattingjax.data.transforms import create_transform
 from mattingjax.errors import MattingError
-from mattingjax.process.progress import show_progress
+from mattingjax.networks import ModelConfig, find_network
+from mattingjax.training.memory import check_photos
+from mattingjax.training.validation import Example, load_examples
 
-Example = dict[str, Any]
 _OPTIONS = [name for name in inspect.signature(open_dataset).parameters if name != 'kind']
-# What a validation without a root of its own has in common with the dataset.
+# Settings of the dataset that hold for a validation without a root of its own.
 _WHERE_AND_HOW = ('root', 'images', 'alphas', 'allow_unmatched', 'alpha_values')
-
-
-def open_configured(config: ConfigDict) -> Dataset:
-    """The dataset that a section of the settings describes; see `config.dataset_config`."""
-    return open_dataset(config.kind, **{name: config[name] for name in _OPTIONS})
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Sources:
-    """Where the photos of an experiment lie.
+    """The datasets of an experiment.
 
     Attributes:
-      training: Datasets that are trained on, by name: the first is 'dataset'.
-      backgrounds: Pictures for new compositions, if any.
-      validation: What is validated on.
+      training: The datasets to train on, by name; the first is 'dataset'.
+      backgrounds: Pictures for new compositions; None if there are none.
+      validation: The dataset to validate on.
     """
 
     training: dict[str, Dataset]
@@ -55,27 +54,28 @@ class Sources:
     validation: Dataset
 
     def named(self) -> dict[str, Dataset]:
-        """All of them, by name."""
+        """Returns all datasets by name."""
         backgrounds = {} if self.backgrounds is None else {'backgrounds': self.backgrounds}
         return {**self.training, **backgrounds, 'validation': self.validation}
 
 
 def open_sources(config: ConfigDict) -> Sources:
-    """Opens what the settings name; no photo is read yet.
+    """Opens the datasets that the settings name; no photo is read yet.
 
     Args:
-      config: The experiment's settings, complete.
+      config: The settings that `complete_settings` gave.
 
     Raises:
-      MattingError: A dataset cannot be opened; the message names its settings.
+      MattingError: A dataset cannot be opened, or lacks alphas or backgrounds that are needed; the
+        message names its settings.
     """
-    sections = _sections(config)
-    taken = set(config.more_datasets) & {'dataset', 'backgrounds', 'validation'}
-    if taken:
+    if taken := set(config.more_datasets) & {'dataset', 'backgrounds', 'validation'}:
         raise MattingError(
             f'config.more_datasets.{min(taken)}: expected another name, this one is taken'
         )
-    training = {name: _open(path, section) for name, (path, section) in sections.items()}
+    training = {'dataset': _open('config.dataset', config.dataset)}
+    for name, section in config.more_datasets.items():
+        training[name] = _open(f'config.more_datasets.{name}', section)
     backgrounds = None
     if config.data.backgrounds:
         with _named('config.data.backgrounds'):
@@ -83,26 +83,20 @@ def open_sources(config: ConfigDict) -> Sources:
     validation = config.validation.copy_and_resolve_references()
     if validation.kind == HELD_OUT:
         training['dataset'], held_out = _hold_out(training['dataset'], validation.photos)
-        return Sources(training, backgrounds, held_out)
-    if not validation.root and validation.kind != 'synthetic':
-        for name, default in dataset_config().items():
-            if name in _WHERE_AND_HOW and validation[name] == default:
-                validation[name] = config.dataset[name]
-    return Sources(training, backgrounds, _open('config.validation', validation))
-
-
-def _sections(config: ConfigDict) -> dict[str, tuple[str, ConfigDict]]:
-    """What is trained on: its setting's path and the section there, by name."""
-    more = {
-        name: (f'config.more_datasets.{name}', section)
-        for name, section in config.more_datasets.items()
-    }
-    return {'dataset': ('config.dataset', config.dataset), **more}
+    else:
+        if not validation.root and validation.kind != 'synthetic':
+            for name, default in dataset_config().items():
+                if name in _WHERE_AND_HOW and validation[name] == default:
+                    validation[name] = config.dataset[name]
+        held_out = _open('config.validation', validation)
+    sources = Sources(training, backgrounds, held_out)
+    _check_records(sources, needs_alphas=config.loss.supervised > 0)
+    return sources
 
 
 def _open(path: str, section: ConfigDict) -> Dataset:
     with _named(f'{path}.root (of {path}.kind={section.kind})'):
-        return open_configured(section)
+        return open_dataset(section.kind, **{name: section[name] for name in _OPTIONS})
 
 
 @contextlib.contextmanager
@@ -114,7 +108,7 @@ def _named(setting: str) -> Iterator[None]:
 
 
 def _hold_out(dataset: Dataset, photos: int) -> tuple[Dataset, Dataset]:
-    """What remains to train on, and an evenly chosen tenth to validate on, at most `photos`."""
+    """Splits off an evenly chosen tenth, at most `photos`, to validate on; returns it second."""
     count = min(photos, max(1, len(dataset) // 10))
     if isinstance(dataset, SyntheticPortraits):
         return dataset, SyntheticPortraits(count, dataset.size, dataset.seed + 1)
@@ -140,13 +134,13 @@ def _hold_out(dataset: Dataset, photos: int) -> tuple[Dataset, Dataset]:
     return rest, held_out
 
 
-def check_sources(config: ConfigDict, sources: Sources) -> None:
-    """Raises MattingError if what is trained on lacks what its losses and transforms need."""
-    sections = _sections(config)
-    for name, dataset in sources.training.items():
-        setting = sections[name][0]
+def _check_records(sources: Sources, *, needs_alphas: bool) -> None:
+    """Raises MattingError if photos lack the alphas or the backgrounds that they need."""
+    for name, dataset in {**sources.training, 'validation': sources.validation}.items():
+        is_more = name not in ('dataset', 'validation')
+        setting = f'config.more_datasets.{name}' if is_more else f'config.{name}'
         lacks_alpha, has_cutouts = describe_records(dataset)
-        if lacks_alpha and config.loss.supervised:
+        if lacks_alpha and needs_alphas and name != 'validation':
             raise MattingError(
                 f"{setting}: photos without alphas, which the network's own loss needs; set "
                 'config.loss.supervised=0, and config.loss.distillation or config.loss.soc over 0'
@@ -155,15 +149,10 @@ def check_sources(config: ConfigDict, sources: Sources) -> None:
             raise MattingError(
                 f'{setting}: cut-outs need config.data.backgrounds, a folder of pictures'
             )
-    _, has_cutouts = describe_records(sources.validation)
-    if has_cutouts and sources.backgrounds is None:
-        raise MattingError(
-            'config.validation: cut-outs need config.data.backgrounds, a folder of pictures'
-        )
 
 
 def with_steps(config: ConfigDict, sources: Sources) -> ConfigDict:
-    """The settings with `epochs` as steps, if they are set: all photos come so often."""
+    """Returns the settings, with `steps` computed from `epochs` and the number of photos if set."""
     if not config.epochs:
         return config
     config = config.copy_and_resolve_references()
@@ -172,20 +161,73 @@ def with_steps(config: ConfigDict, sources: Sources) -> ConfigDict:
     return config
 
 
-def create_batches(config: ConfigDict, sources: Sources, size: int, *, trimap: bool) -> Pipeline:
-    """An endless iterator of batches; see `data.pipeline.create_pipeline`.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Inputs:
+    """The photos of a training, opened and checked; its folder is not touched yet.
+
+    Attributes:
+      create_pipeline: Makes a new pipeline, which begins with the first batch.
+      batches: The batches, spread over the devices.
+      everywhere: The sharding of arrays of which every device holds a whole copy.
+      examples: The photos to validate on.
+      unreadable: The error messages of the validation photos that could not be read.
+    """
+
+    create_pipeline: Callable[[], Pipeline]
+    batches: DevicePrefetch
+    everywhere: NamedSharding
+    examples: list[Example]
+    unreadable: list[str]
+
+    def first_images(self, batches: int) -> Iterator[np.ndarray]:
+        """Yields the images of the first batches, each float32 [B, S, S, 3] in [0, 255]."""
+        for batch in itertools.islice(self.create_pipeline(), batches):
+            yield batch['image'].astype(np.float32)
+
+
+def create_inputs(config: ConfigDict, network: ModelConfig, sources: Sources) -> Inputs:
+    """Opens the pipeline, reads its first batches, and loads the photos of the validation.
 
     Args:
-      config: The experiment's settings.
-      sources: Those of `open_sources`.
-      size: Pixels of a side.
-      trimap: Whether examples have one.
+      config: The settings that `complete_settings` gave.
+      network: The network that is trained.
+      sources: The datasets that `open_sources` gave.
+
+    Raises:
+      MattingError: Photos cannot be read, or do not fit into memory.
+    """
+    check_photos(config, network, len(sources.validation))
+    # With automatic axes XLA decides how results are sharded; newer JAX would ask each time.
+    automatic = (jax.sharding.AxisType.Auto,)
+    mesh = jax.make_mesh((jax.device_count(),), ('data',), axis_types=automatic)
+    trimap = find_network(network.network).needs_trimap and config.loss.supervised > 0
+    create = functools.partial(create_batches, config, sources, network.input_size, trimap=trimap)
+    batches = DevicePrefetch(create(), NamedSharding(mesh, PartitionSpec('data')))
+    examples, unreadable = load_examples(
+        sources.validation,
+        sources.backgrounds,
+        network.input_size,
+        config.validation.photos,
+        on_error=config.data.on_error,
+    )
+    batches.fill()
+    return Inputs(create, batches, NamedSharding(mesh, PartitionSpec()), examples, unreadable)
+
+
+def create_batches(config: ConfigDict, sources: Sources, size: int, *, trimap: bool) -> Pipeline:
+    """Makes an endless iterator of batches; `data.pipeline.create_pipeline` says what is in them.
+
+    Args:
+      config: The settings that `complete_settings` gave.
+      sources: The datasets that `open_sources` gave.
+      size: The side in pixels to which photos are resized or cropped.
+      trimap: Whether examples get a trimap.
 
     Returns:
-      Batches of this process's share of `batch_size`; `get_state` and `set_state` resume it.
+      The pipeline. A batch holds this process's share of `batch_size` photos.
     """
-    sections = _sections(config)
-    parts = [(dataset, sections[name][1].weight) for name, dataset in sources.training.items()]
+    sections = {'dataset': config.dataset, **config.more_datasets}
+    parts = [(dataset, sections[name].weight) for name, dataset in sources.training.items()]
     dataset = parts[0][0] if len(parts) == 1 else mix_datasets(parts)
     transform = create_transform(
         config.data.transform,
@@ -207,41 +249,3 @@ def create_batches(config: ConfigDict, sources: Sources, size: int, *, trimap: b
         shard_count=jax.process_count(),
         on_error=config.data.on_error,
     )
-
-
-def load_validation(
-    config: ConfigDict, sources: Sources, size: int
-) -> tuple[list[Example], list[str]]:
-    """The photos to validate on, in memory.
-
-    Args:
-      config: The experiment's settings.
-      sources: Those of `open_sources`.
-      size: Pixels of a side.
-
-    Returns:
-      `image`, uint8 [S, S, 3], and, unless they are unlabelled, `alpha`, float32 [S, S], of each;
-      and what was said of photos that could not be read and are left out.
-
-    Raises:
-      MattingError: No photo can be read, or with `data.on_error` 'raise' one cannot.
-    """
-    dataset = sources.validation
-    transform = create_transform('evaluation', size, backgrounds=sources.backgrounds)
-    examples, unreadable = [], []
-    chosen = choose_evenly(len(dataset), config.validation.photos)
-    for index in show_progress(chosen, unit='photo', description='reading the validation'):
-        try:
-            example = transform(dataset[index], np.random.default_rng(index))
-        except RecordError as error:
-            if config.data.on_error == 'raise':
-                raise
-            unreadable.append(str(error))
-            logging.warning('validation: %s; left out', error)
-            continue
-        if 'alpha' in example:
-            example['alpha'] = example['alpha'][..., 0]
-        examples.append(example)
-    if not examples:
-        raise MattingError(f'config.validation: no photo can be read, the first: {unreadable[0]}')
-    return examples, unreadable

@@ -1,4 +1,4 @@
-"""The loop: steps, validation, saving, resuming."""
+"""The training loop: it runs the steps, validates, prunes, saves and resumes."""
 
 from __future__ import annotations
 
@@ -8,95 +8,47 @@ from typing import Any
 
 import jax
 import numpy as np
-import optax
-from jax.sharding import NamedSharding, PartitionSpec
 
 from mattingjax.checkpoints import Checkpoint, save_checkpoint
 from mattingjax.data.folders import list_some
 from mattingjax.data.pipeline import PIXELS
-from mattingjax.data.prefetch import DevicePrefetch
 from mattingjax.errors import MattingError
-from mattingjax.networks import Variables, find_network, init_variables
+from mattingjax.networks import Variables, init_variables
 from mattingjax.process.interrupts import writing
 from mattingjax.process.progress import announced, say, show_progress
-from mattingjax.training import thinning
-from mattingjax.training.capacity import check_photos
-from mattingjax.training.experiment import (
-    Experiment,
-    describe_origin,
-    restore_folded,
-)
-from mattingjax.training.inputs import (
-    Example,
-    Sources,
-    check_sources,
-    create_batches,
-    load_validation,
-)
+from mattingjax.pruning import restore_batch_norm
+from mattingjax.training.experiment import Experiment
+from mattingjax.training.inputs import Inputs
 from mattingjax.training.recorder import Recorder
 from mattingjax.training.saved_states import Progress, Saver
-from mattingjax.training.state import TrainState, create_state
+from mattingjax.training.state import TrainState
 from mattingjax.training.steps import Step, create_train_step
 from mattingjax.training.stopping import Stop
 from mattingjax.training.validation import measure, predict
 from mattingjax.training.workdir import BEST, LAST
+
+_STATISTICS_PHOTOS = 32  # on which folded batch normalisation is restored
 
 
 class NotFiniteError(MattingError):
     """The loss of a step, or its gradient, is not a finite number."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Inputs:
-    """What a training needs, checked; its folder is not touched yet.
+class Training:
+    """A training from its first step, or from its latest saved state, to its last step.
 
-    Attributes:
-      experiment: The settings, and what they mean.
-      sources: Where the photos lie.
-      batches: Those of the training, spread over the devices.
-      everywhere: The placement of what each device has whole.
-      examples: Photos to validate on.
-      unreadable: What was said of those that could not be read.
+    Args:
+      experiment: What is trained, and how.
+      inputs: The batches, and the photos to validate on.
+      saver: The saved states; the latest one is restored if there is any.
+      recorder: Writes tables and pictures into the folder of the training.
+      stop: Says whether the training was asked to end.
     """
 
-    experiment: Experiment
-    sources: Sources
-    batches: DevicePrefetch
-    everywhere: NamedSharding
-    examples: list[Example]
-    unreadable: list[str]
-
-    @classmethod
-    def create(cls, experiment: Experiment, sources: Sources) -> Inputs:
-        """Opens the pipeline, reads its first batches, and loads the photos of the validation.
-
-        Args:
-          experiment: The settings, and what they mean.
-          sources: Where the photos lie.
-
-        Raises:
-          MattingError: Photos cannot be read, or lack what the losses need.
-        """
-        config, network = experiment.config, experiment.initial.config
-        check_sources(config, sources)
-        check_photos(config, network, len(sources.validation))
-        # XLA decides how what follows from a batch is spread; newer JAX would ask each time.
-        automatic = (jax.sharding.AxisType.Auto,)
-        mesh = jax.make_mesh((jax.device_count(),), ('data',), axis_types=automatic)
-        trimap = find_network(network.network).needs_trimap and config.loss.supervised > 0
-        batches = create_batches(config, sources, network.input_size, trimap=trimap)
-        spread = DevicePrefetch(batches, NamedSharding(mesh, PartitionSpec('data')))
-        loaded = load_validation(config, sources, network.input_size)
-        spread.fill()
-        return cls(experiment, sources, spread, NamedSharding(mesh, PartitionSpec()), *loaded)
-
-
-class Training:
-    """A training between its first step and its last."""
-
-    def __init__(self, inputs: Inputs, saver: Saver, recorder: Recorder, stop: Stop) -> None:
-        experiment = inputs.experiment
-        self._inputs, self._experiment, self._config = inputs, experiment, experiment.config
+    def __init__(
+        self, experiment: Experiment, inputs: Inputs, saver: Saver, recorder: Recorder, stop: Stop
+    ) -> None:
+        self._experiment, self._inputs = experiment, inputs
         self._saver, self._recorder, self._stop = saver, recorder, stop
         self._everywhere, self._batches = inputs.everywhere, inputs.batches
         teacher = experiment.teacher
@@ -104,7 +56,7 @@ class Training:
         self._best: dict[str, float] = {}
         self._step: Step | None = None
         if saver.latest_step is None:
-            initial = restore_folded(experiment, inputs.sources)
+            initial = self._restore_folded(experiment.initial)
             self._network, self._state = initial.config, self._create_state(initial.variables)
         else:
             progress = saver.restore_progress()
@@ -117,18 +69,20 @@ class Training:
         recorder.begin(-1 if saver.latest_step is None else int(self._state.step))
 
     def _create_state(self, variables: Variables) -> TrainState:
-        state = create_state(
-            variables,
-            # Its state is the same whatever the learning rate is.
-            self._experiment.create_optimizer(optax.constant_schedule(0.0)),
-            freeze=tuple(self._config.model.freeze),
-            averaged=self._config.optimizer.ema_decay > 0,
-        )
-        return jax.device_put(state, self._everywhere)
+        return jax.device_put(self._experiment.create_state(variables), self._everywhere)
+
+    def _restore_folded(self, checkpoint: Checkpoint) -> Checkpoint:
+        """Restores the batch normalisation that was folded into the network's kernels.
+
+        Imported weights may have it folded; such layers would be trained without it.
+        """
+        network, batches = checkpoint.config, -(-_STATISTICS_PHOTOS // self._experiment.batch_size)
+        images = self._inputs.first_images(batches)
+        return Checkpoint(network, restore_batch_norm(network, checkpoint.variables, images))
 
     def run(self) -> int:
-        """Trains to the end, or until it is asked to stop; returns the number of steps done."""
-        first, steps = int(self._state.step), self._config.steps
+        """Trains to the end, or until asked to stop; returns the number of steps done."""
+        first, steps = int(self._state.step), self._experiment.steps
         if first < steps:
             self._catch_up(first)
             if self._step is None:
@@ -154,7 +108,7 @@ class Training:
                     self._experiment.step_inputs(step - 1),
                 )
                 self._stop.has_done_a_step()
-                # While a step is computed, the one before is recorded.
+                # The step before is recorded while the device computes this one.
                 self._record(waiting, bar)
                 waiting = step, metrics, batch
                 if step == steps or self._stop.requested is not None or self._is_due(step):
@@ -165,12 +119,12 @@ class Training:
                 bar.update()
 
     def _compile(self, step: int) -> None:
-        """Compiles what comes after that step, so that no signal has to wait for it later."""
-        told = 'compiling (once, about a minute or two; less what an earlier start has compiled)'
-        with self._stop.nothing_at_stake(), announced(told, 'compiled'):
+        """Compiles what runs after that step, so that no signal has to wait for it later."""
+        message = 'compiling (once, a minute or two; less if an earlier start has compiled it)'
+        with self._stop.nothing_at_stake(), announced(message, 'compiled'):
             self._step = self._compile_step()
             variables, examples = self._state.variables(), self._inputs.examples[:1]
-            predict(self._network, variables, examples, self._config.batch_size)
+            predict(self._network, variables, examples, self._experiment.batch_size)
         self._recorder.restart_clock(step)
 
     def _compile_step(self) -> Step:
@@ -178,7 +132,7 @@ class Training:
             self._network,
             self._experiment.objective,
             self._experiment.create_optimizer,
-            self._experiment.options,
+            self._experiment.step_options,
             self._experiment.teacher.config if self._experiment.teacher else None,
         )
         compiled = jax.jit(step, donate_argnums=0, out_shardings=self._everywhere)
@@ -209,22 +163,22 @@ class Training:
         )
 
     def _is_due(self, step: int) -> bool:
-        config = self._config
-        cadences = config.validation.every_steps, config.save_every_steps
-        return thinning.is_due(config.pruning, step) or any(step % every == 0 for every in cadences)
+        cadences = self._experiment.validate_every, self._experiment.save_every
+        return self._experiment.thinning.is_due(step) or any(
+            step % every == 0 for every in cadences
+        )
 
     def _pause(self, step: int) -> bool:
-        """Saves, prunes and validates, whatever is due; before a stop it only saves.
+        """Saves, prunes and validates as is due after a step; before a stop it only saves.
 
-        It saves first: when a training goes on from there, the rest is done again.
+        It saves first: a training that is resumed from that state prunes and validates again.
 
         Returns:
-          Whether it stops.
+          Whether the training stops here.
         """
-        config = self._config
-        is_last = step == config.steps
-        is_thinned = thinning.is_due(config.pruning, step)
-        if not is_last and (is_thinned or step % config.save_every_steps == 0):
+        is_last = step == self._experiment.steps
+        is_thinned = self._experiment.thinning.is_due(step)
+        if not is_last and (is_thinned or step % self._experiment.save_every == 0):
             self._save(step)
         if is_last or self._stop.requested is None:
             self._catch_up(step)
@@ -233,7 +187,7 @@ class Training:
         if is_last or stopping:
             self._save(step)
         if stopping:
-            # The network of now, but no figures: a training that was not stopped has none here.
+            # Without figures: before a stop, the validation is left out or cut short.
             self._keep(LAST, step, {})
         return stopping
 
@@ -243,43 +197,45 @@ class Training:
             self._saver.save(step, self._state, progress)
 
     def _catch_up(self, step: int) -> None:
-        """Does what is due after a step, but for saving."""
-        config = self._config
-        if thinning.is_due(config.pruning, step):
+        """Prunes and validates if it is due after a step."""
+        experiment = self._experiment
+        if experiment.thinning.is_due(step):
             self._thin(step)
-        if step == config.steps or step % config.validation.every_steps == 0:
+        if step == experiment.steps or step % experiment.validate_every == 0:
             self._validate(step)
 
     def _thin(self, step: int) -> None:
-        config, dense = self._config.pruning, self._experiment.initial.config
+        experiment, network = self._experiment, self._network
         with self._stop.nothing_at_stake():
-            self._network, state = thinning.thin(config, dense, self._network, self._state, step)
+            self._network, state = experiment.thinning.thin(
+                experiment.initial.config, network, self._state, step
+            )
             self._state = jax.device_put(state, self._everywhere)
-            self._best = {}  # a wider network's figures are no measure for a narrower one
-            if step < self._config.steps:
+            self._best = {}  # a narrower network need not be as good as a wider one was
+            if step < self._experiment.steps:
                 self._compile(step)
 
     def _validate(self, step: int) -> None:
-        """Measures the network, and keeps it if it is the best so far; not if it is to stop."""
-        examples, size = self._inputs.examples, self._config.batch_size
+        """Measures the network and keeps it if it is the best so far, unless it is to stop."""
+        examples, size = self._inputs.examples, self._experiment.batch_size
         variables = self._state.variables()
         alphas: list[np.ndarray] = []
         for start in range(0, len(examples), size):
-            if self._stop.requested is not None and step < self._config.steps:
+            if self._stop.requested is not None and step < self._experiment.steps:
                 return
             alphas += predict(self._network, variables, examples[start : start + size], size)
         figures = measure(alphas, examples)
         with writing():
             self._recorder.add_figures(step, figures, examples, alphas)
             self._keep(LAST, step, figures)
-            name = self._config.validation.best
+            name = self._experiment.best
             if figures and figures[name] <= self._best.get(name, np.inf):
                 self._best = figures
                 self._keep(BEST, step, figures)
 
     def _keep(self, name: str, step: int, figures: dict[str, float]) -> None:
-        """Writes the network as it is now as the checkpoint of this name."""
-        trained = {**describe_origin(self._experiment), 'step': step, 'validation': figures}
+        """Writes the present network as the checkpoint of this name."""
+        trained = {**self._experiment.origin, 'step': step, 'validation': figures}
         network = dataclasses.replace(self._network, provenance={'trained': trained})
         checkpoint = Checkpoint(network, jax.tree.map(np.asarray, self._state.variables()))
         with writing():
@@ -287,5 +243,5 @@ class Training:
 
 
 def _pixels(batch: Mapping[str, Any]) -> dict[str, Any]:
-    """What a step gets of a batch."""
+    """Picks the arrays of a batch that a step takes."""
     return {name: batch[name] for name in PIXELS if name in batch}

@@ -1,4 +1,4 @@
-"""What is made small: labels, a teacher and self-consistency, each with its weight."""
+"""The objective: the weighted sum of the losses of labels, a teacher and self-consistency."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ import jax.numpy as jnp
 
 from mattingjax.errors import MattingError
 from mattingjax.networks import Network, find_network
-from mattingjax.training.distillation import DISTILLATION_WEIGHTS, distillation_loss
-from mattingjax.training.regularization import l2_regularization
+from mattingjax.training.distillation import distillation_loss
 
 Outputs = Mapping[str, jax.Array]
 
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
-    """The loss of an experiment; called with what the networks computed for a batch.
+    """The loss that an experiment minimises.
 
     Attributes:
-      network: The network whose loss labels are compared with, by name.
-      supervised: Weight of the network's own loss, against the labels.
-      distillation: Weight of the distance to a teacher.
-      soc: Weight of MODNet's sub-objectives consistency, for photos without labels.
-      l2: Half the sum of squares of the convolutions' kernels is multiplied with this.
-      features: Layers, by path, whose attention maps are compared with the teacher's.
-      divide_twice: Of MMNet's own loss; see `mmnet_loss`.
+      network: The name of the network that learns; its record has its own loss.
+      supervised: The weight of the network's own loss, which compares outputs with labels, at
+        least 0.
+      distillation: The weight of the distance to a teacher, at least 0.
+      soc: The weight of the self-supervised loss, MODNet's sub-objectives consistency, for photos
+        without labels, at least 0.
+      l2: The factor of the weight decay, as `l2_regularization` takes it, at least 0.
+      features: Paths of the layers whose attention maps are compared with the teacher's.
+      divide_twice: The switch of this name in MMNet's own loss; see `mmnet_loss`.
     """
 
     network: str
@@ -46,16 +47,13 @@ class Objective:
         if self.soc and self._record.self_supervised_loss is None:
             raise MattingError(f'config.loss.soc: {self.network} has no such loss')
         if self.divide_twice and 'divide_twice' not in self._record.loss_options:
-            raise MattingError(f'config.loss.divide_twice: the loss of {self.network} has no such')
+            raise MattingError(
+                f'config.loss.divide_twice: the loss of {self.network} has no such option'
+            )
 
     @property
     def _record(self) -> Network:
         return find_network(self.network)
-
-    @property
-    def needs_teacher(self) -> bool:
-        """Whether another network's outputs are needed: a teacher's, or the copy of SOC."""
-        return bool(self.distillation or self.soc)
 
     def __call__(
         self,
@@ -70,16 +68,17 @@ class Objective:
         """Computes the loss.
 
         Args:
-          params: Of the network that learns.
-          outputs: What it computed.
-          batch: `alpha` and `trimap`, [B, S, S, 1], where the loss needs them.
-          image: [B, S, S, 3] as the network sees it.
-          teacher_outputs: What the teacher, or the copy of SOC, computed.
-          features: Layer → [B, h, w, c].
-          teacher_features: The teacher's.
+          params: The trained parameters of the network that learns.
+          outputs: What that network computed for the batch.
+          batch: `alpha` and `trimap`, float32 [B, S, S, 1] in [0, 1], where the loss needs them.
+          image: The normalised images, [B, S, S, 3].
+          teacher_outputs: What the teacher computed, or for SOC the copy from before the
+            adaptation; None without either.
+          features: The features [B, h, w, c] of the network that learns, by layer.
+          teacher_features: The teacher's features [B, h', w', c'] of the same layers.
 
         Returns:
-          The loss, and its terms before they are weighted.
+          The loss, and its terms by name, before they are weighted.
         """
         total = jnp.zeros(())
         terms: dict[str, jax.Array] = {}
@@ -89,9 +88,7 @@ class Objective:
             terms |= parts
         if self.distillation:
             assert teacher_outputs is not None
-            loss, parts = distillation_loss(
-                outputs, teacher_outputs, features, teacher_features, weights=DISTILLATION_WEIGHTS
-            )
+            loss, parts = distillation_loss(outputs, teacher_outputs, features, teacher_features)
             total += self.distillation * loss
             terms |= {f'teacher_{name}': value for name, value in parts.items()}
         if self.soc:
@@ -112,3 +109,40 @@ class Objective:
         if self._record.needs_trimap:
             options['trimap'] = batch.get('trimap')
         return self._record.loss(outputs, batch['alpha'], image, **options)
+
+
+def dense_kernels(params: Any) -> Any:
+    """Marks the kernels to which weight decay applies.
+
+    Args:
+      params: A network's parameters as nested dictionaries.
+
+    Returns:
+      A tree of the same structure, True for kernels of convolutions that are not depthwise. A
+      kernel over several pixels that reads a single channel is taken for depthwise.
+    """
+
+    def is_dense(path: tuple[Any, ...], leaf: Any) -> bool:
+        if path[-1].key != 'kernel':
+            return False
+        height, width, channels, _ = leaf.shape
+        return channels > 1 or height * width == 1
+
+    return jax.tree_util.tree_map_with_path(is_dense, params)
+
+
+def l2_regularization(params: Any, *, scale: float) -> jax.Array:
+    """Computes `scale` times half the sum of squares of the `dense_kernels`, to add to the loss.
+
+    This is weight decay as MMNet's original has it: of the kernels that are not depthwise.
+
+    Args:
+      params: A network's parameters as nested dictionaries.
+      scale: The factor, at least 0; 4e-7 in the original.
+
+    Returns:
+      A float32 scalar, at least 0.
+    """
+    leaves = zip(jax.tree.leaves(params), jax.tree.leaves(dense_kernels(params)), strict=True)
+    squares = (jnp.sum(jnp.square(kernel.astype(jnp.float32))) for kernel, dense in leaves if dense)
+    return scale / 2 * sum(squares, jnp.zeros((), jnp.float32))

@@ -1,4 +1,4 @@
-"""Optax optimizers from settings."""
+"""The optimizer and the schedule of the learning rate that settings describe, made with Optax."""
 
 from __future__ import annotations
 
@@ -12,27 +12,29 @@ from mattingjax.errors import MattingError
 
 OPTIMIZERS = ('adam', 'adamw', 'sgd')
 SCHEDULES = ('constant', 'step', 'cosine')
-_BLOCK = 4096  # learning rates that are computed at once
+_BLOCK = 4096  # the number of learning rates that are computed at once
 
-# Makes an optimizer from a learning rate by update.
+# A function that makes an optimizer from a schedule of the learning rate.
 CreateOptimizer = Callable[[optax.Schedule], optax.GradientTransformation]
 
 
 def create_schedule(config: ConfigDict, steps: int) -> optax.Schedule:
-    """The learning rate by step.
+    """Makes the schedule of the learning rate.
+
+    The schedule 'constant' stays at `learning_rate`. 'step' multiplies it by `decay_factor` at
+    `decays` equal distances, so that three decays make four stretches. 'cosine' falls to 0 along
+    half a cosine. Each rises linearly from 0 during the warm-up.
 
     Args:
       config: `learning_rate`, `schedule`, `warmup_steps` and, for 'step', `decays` and
-        `decay_factor`; each as `training.rules` says.
-      steps: Updates of the whole training.
+        `decay_factor`. `training.rules` says what each may be.
+      steps: The number of updates of the whole training.
 
     Returns:
-      'constant': the learning rate. 'step': times `decay_factor` at `decays` equal distances, so
-      that 3 decays make four stretches. 'cosine': down to 0 along half a cosine. Each rises from 0
-      in a straight line during the warm-up.
+      A function from the number of an update, from 0, to its learning rate.
 
     Raises:
-      MattingError: The warm-up is as long as the training.
+      MattingError: The warm-up is as long as the training or longer.
     """
     rate, warmup = config.learning_rate, config.warmup_steps
     if not warmup < steps:
@@ -54,10 +56,12 @@ def create_schedule(config: ConfigDict, steps: int) -> optax.Schedule:
 
 
 class LearningRates:
-    """The values of a schedule as NumPy scalars, without the accelerator having to wait for each.
+    """The values of a schedule as NumPy scalars, computed block by block.
+
+    Computed one by one, each would make the accelerator wait.
 
     Args:
-      schedule: The learning rate by update.
+      schedule: A function from the number of an update to its learning rate.
     """
 
     def __init__(self, schedule: optax.Schedule) -> None:
@@ -73,12 +77,13 @@ class LearningRates:
 
 
 def create_optimizer(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransformation:
-    """The optimizer of an experiment.
+    """Makes the optimizer of an experiment.
 
     Args:
-      config: `name`, `momentum`, `b1`, `b2`, `weight_decay` (of 'adamw'), `clip_norm` (0: none) and
-        `accumulate_steps`; each as `training.rules` says.
-      schedule: The learning rate by update.
+      config: `name`, `momentum` (for 'sgd'), `b1` and `b2` (for the other two), `weight_decay` (for
+        'adamw'), `clip_norm` (0 clips nothing) and `accumulate_steps`. `training.rules` says what
+        each may be.
+      schedule: A function from the number of an update to its learning rate.
     """
     if config.name == 'adam':
         optimizer = optax.adam(schedule, b1=config.b1, b2=config.b2)

@@ -1,35 +1,36 @@
-"""Curves and mattes of a training, for people."""
+"""Pictures of a training for people: its curves, and the mattes of its validation."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from mattingjax.files import write_file
 from mattingjax.images import resize
-from mattingjax.images.compositing import checkerboard, composite, make_sheet, to_uint8
-from mattingjax.training.tables import read_table
+from mattingjax.images.compositing import to_uint8
+from mattingjax.images.sheets import make_row, make_sheet
 
-_PICTURE_SIZE = 192
-_MEANS = 50  # at most, of the loss
+_PICTURE_SIZE = 192  # the side of each picture in pixels
+_MEANS = 50  # the largest number of points in the curve of the mean loss
 
 
-def draw_curves(steps_file: Path, figures_file: Path, output: Path) -> None:
-    """Writes a PNG: loss and learning rate by step, and the figures of the validation.
+def draw_curves(
+    steps: Sequence[Mapping[str, float]], validation: Sequence[Mapping[str, float]]
+) -> bytes:
+    """Draws the loss, the learning rate and the validation figures over the steps.
 
     Args:
-      steps_file: Table with `step`, `loss` and `learning_rate`.
-      figures_file: Table with `step` and whatever was measured; it may be missing.
-      output: The picture.
+      steps: Rows with `step`, `loss` and `learning_rate`.
+      validation: Rows with `step` and a number for each figure; there may be none.
+
+    Returns:
+      The content of a PNG file.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    steps, validation = read_table(steps_file), read_table(figures_file)
     names = [name for name in (validation[0] if validation else {}) if name != 'step']
     figure = Figure(figsize=(5 * (1 + len(names)), 4), layout='constrained')
     FigureCanvasAgg(figure)
@@ -41,10 +42,10 @@ def draw_curves(steps_file: Path, figures_file: Path, output: Path) -> None:
         _show_zero(axis, [row[name] for row in validation])
     picture = io.BytesIO()
     figure.savefig(picture, format='png', dpi=100)
-    write_file(output, picture.getvalue())
+    return picture.getvalue()
 
 
-def _draw_losses(axis: Any, rows: list[dict[str, float]]) -> None:
+def _draw_losses(axis: Any, rows: Sequence[Mapping[str, float]]) -> None:
     axis.set(title='loss', xlabel='step', yscale='log')
     if not rows:
         return
@@ -53,7 +54,7 @@ def _draw_losses(axis: Any, rows: list[dict[str, float]]) -> None:
     axis.plot(steps, losses, color='0.8', label='each step')
     size = -(-len(rows) // _MEANS)
     if size > 1:
-        # Means over equal stretches: a curve that can be read however many steps there are.
+        # Means over equal stretches keep the curve readable, however many steps there are.
         means = [
             values[: len(rows) // size * size].reshape(-1, size).mean(1)
             for values in (steps, losses)
@@ -68,7 +69,7 @@ def _draw_losses(axis: Any, rows: list[dict[str, float]]) -> None:
 
 
 def _show_zero(axis: Any, values: Sequence[float]) -> None:
-    """Has an axis begin below zero, and no value on its frame."""
+    """Makes an axis begin a little below zero and end a little above its largest value."""
     top = max((value for value in values if np.isfinite(value)), default=0.0) or 1.0
     axis.set_ylim(-0.05 * top, 1.05 * top)
 
@@ -76,21 +77,20 @@ def _show_zero(axis: Any, values: Sequence[float]) -> None:
 def draw_mattes(
     images: Sequence[np.ndarray], pred_alphas: Sequence[np.ndarray], true_alphas: Sequence[Any]
 ) -> np.ndarray:
-    """A row for each photo: itself, the matte, its cut-out on a checkerboard, the true matte.
+    """Draws a row for each photo: photo, matte, cut-out on a checkerboard and true matte.
 
     Args:
-      images: uint8 [S, S, 3] each.
-      pred_alphas: float32 [S, S] in [0, 1].
-      true_alphas: The same; None where there is no label.
+      images: The photos, each uint8 [S, S, 3].
+      pred_alphas: The network's mattes, each float32 [S, S] in [0, 1].
+      true_alphas: The true mattes, each float32 [S, S] in [0, 1]; None for a photo without one.
 
     Returns:
-      uint8 [h, w, 3].
+      The picture, uint8 [h, w, 3].
     """
     rows = []
     for image, pred_alpha, true_alpha in zip(images, pred_alphas, true_alphas, strict=True):
-        cutout = composite(image, pred_alpha, checkerboard(*pred_alpha.shape))
-        row = [image, to_uint8(pred_alpha), cutout]
+        row = make_row(image, pred_alpha)
         row += [] if true_alpha is None else [to_uint8(true_alpha)]
         rows.append([resize(picture, _PICTURE_SIZE, _PICTURE_SIZE) for picture in row])
     titles = ['photo', 'matte', 'cut-out', 'true matte']
-    return make_sheet(rows, titles[: len(rows[0])])
+    return make_sheet(rows, titles[: max(map(len, rows))])

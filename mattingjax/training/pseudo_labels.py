@@ -1,10 +1,11 @@
-"""Alphas for photos without good ones: a teacher's mattes, put right by masks if there are any."""
+"""Pseudo-labels: a teacher's mattes as alphas of photos, corrected by masks if there are any."""
 
 from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Iterable
+import shlex
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,33 +13,35 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from mattingjax.data.folders import FileDataset
+from mattingjax.data.folders import FileDataset, open_images, open_pairs
 from mattingjax.data.records import RecordError
 from mattingjax.errors import ImageError, MattingError
 from mattingjax.evaluation.panel import draw_panel, draw_row
-from mattingjax.files import new_folder
 from mattingjax.images.compositing import to_uint8
+from mattingjax.inference import create_predictor
+from mattingjax.process.files import check_new_folder, check_outside, new_folder
 from mattingjax.process.progress import say, show_progress
 from mattingjax.training.bystanders import shows_people
 
-KIND, LIST_FILE = 'a set of labels', 'labels.csv'
+_KIND, _LIST_FILE, _SHEET_FILE = 'a set of labels', 'labels.csv', 'most_doubted.png'
 Predict = Callable[[np.ndarray], np.ndarray]
 
-# Half the width of the seam of a mask, as a share of the shorter side: a mask is trusted beyond it.
+# A mask is not trusted within this distance of its edge, as a share of the shorter side.
 _SEAM = 0.015
-_EMPTY = 5 / 255  # what counts as background alone
-_LEAST_PERSON = 0.002  # of a matte without a mask, as a share of the photo's area
-_LEAST_WIDTH = 0.15  # of a background, as a share of the photo's
+_EMPTY = 5 / 255  # the largest alpha that counts as background
+_LEAST_PERSON = 0.002  # area of a person in a matte without a mask, as a share of the photo's
+_LEAST_WIDTH = 0.15  # width of a background, as a share of the photo's
+_ROWS = 12  # of the sheet of the most doubted labels
 
 
 class Label(NamedTuple):
-    """An alpha, and how far it is to be doubted.
+    """An alpha, and how doubtful it is.
 
     Attributes:
       alpha: float32 [H, W] in [0, 1].
-      doubt: Share of the person's area, at least 0: where mask and matte disagree, or without a
-        mask, what is neither person nor background; 1 where the matte without a mask is all but
-        empty: either nobody is there, or the teacher saw nobody.
+      doubt: The area where mask and matte disagree or, without a mask, where the matte is grey, as
+        a share of the person's area, at least 0. It is 1 if a matte without a mask is almost empty:
+        nobody is there, or the teacher overlooked them.
     """
 
     alpha: np.ndarray
@@ -46,14 +49,14 @@ class Label(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """How many photos there are of each kind.
+    """The number of photos by outcome.
 
     Attributes:
-      labelled: With a label.
-      left_out: Whose label was doubted too much.
-      unreadable: That could not be read.
-      backgrounds: Of the labelled ones, those that gave a background.
-      crowded: Of the labelled ones, those with room beside the person, but people in it.
+      labelled: Photos with a label.
+      left_out: Photos whose label was too doubtful.
+      unreadable: Photos that could not be read.
+      backgrounds: Labelled photos that gave a background.
+      crowded: Labelled photos whose strips beside the person all seem to show other people.
     """
 
     labelled: int
@@ -64,14 +67,14 @@ class Summary(NamedTuple):
 
 
 def merge(matte: np.ndarray, mask: np.ndarray | None) -> Label:
-    """A teacher's matte with the mask's values where the two disagree badly.
+    """Replaces a teacher's matte by the mask where the two clearly contradict each other.
 
-    They do where the mask is sure, away from its seam, and the matte nearer to the opposite. The
-    mask comes in with a soft border, so that hair and edges stay the matte's.
+    They do where, away from the mask's edge, the matte is nearer to the opposite value. The
+    replaced area gets a soft border, so that hair and edges remain those of the matte.
 
     Args:
       matte: float32 [H, W] in [0, 1].
-      mask: Likewise, 1 on the person; None if there is none.
+      mask: float32 [H, W] in [0, 1], 1 on the person; None if there is none.
     """
     if mask is None:
         if matte.mean() < _LEAST_PERSON:
@@ -87,14 +90,14 @@ def merge(matte: np.ndarray, mask: np.ndarray | None) -> Label:
 
 
 def find_strips(image: np.ndarray, alpha: np.ndarray) -> list[np.ndarray]:
-    """The strips of a photo, from top to bottom, that the alpha leaves free, the widest first.
+    """Finds the strips of a photo, of its whole height, without the person, the widest first.
 
     Args:
       image: uint8 [H, W, 3].
       alpha: float32 [H, W] in [0, 1].
 
     Returns:
-      uint8 [H, at least 15 % of W, 3] each.
+      Strips of at least 15 % of the photo's width, uint8 [H, w, 3].
     """
     taken = np.flatnonzero(np.r_[True, alpha.max(0) > _EMPTY, True])
     widths = np.diff(taken) - 1
@@ -108,12 +111,12 @@ def find_strips(image: np.ndarray, alpha: np.ndarray) -> list[np.ndarray]:
 
 
 def widen(strip: np.ndarray, width: int) -> np.ndarray:
-    """A strip mirrored until it is as wide as its photo: uint8 [H, width, 3]."""
+    """Repeats a strip, uint8 [H, w, 3], mirrored each time, until it is `width` pixels wide."""
     return np.pad(strip, ((0, 0), (0, width - strip.shape[1]), (0, 0)), mode='symmetric')
 
 
 def with_mirror(predict: Predict) -> Predict:
-    """The mean of a photo's matte and of that of its mirror image, turned back."""
+    """Makes a teacher that averages the mattes of a photo and of its mirror image."""
 
     def predict_both(image: np.ndarray) -> np.ndarray:
         mirrored = np.ascontiguousarray(image[:, ::-1])
@@ -122,37 +125,90 @@ def with_mirror(predict: Predict) -> Predict:
     return predict_both
 
 
+def label_photos(
+    teacher: str,
+    images: Path,
+    masks: Path | None,
+    output: Path,
+    *,
+    alpha_values: str,
+    most_doubt: float,
+    flip: bool,
+    overwrite: bool,
+) -> Iterator[str]:
+    """Labels a folder of photos with a network's mattes, as `label_folder` does.
+
+    Args:
+      teacher: A checkpoint directory, the name of weights that ship, or an artefact.
+      images: Folder of photos.
+      masks: Folder of their masks, of the same names; None if there are none.
+      output: The folder to make.
+      alpha_values: What the numbers in masks mean, as
+        `mattingjax.data.alpha_values.parse_alpha_values` reads it.
+      most_doubt: Photos whose label has more doubt are left out; see `Label`.
+      flip: Whether the mattes of the photo and of its mirror image are averaged.
+      overwrite: Whether an earlier folder of labels is replaced.
+
+    Yields:
+      Texts for the user: how many photos got labels, the list of them, and how to go on.
+
+    Raises:
+      MattingError: The teacher or a folder is missing or damaged, or no photo got a label.
+      OutputError: The folder cannot be written, or something else lies there.
+    """
+    check_new_folder(output, _KIND, _LIST_FILE, overwrite=overwrite)
+    check_outside(output, [images, *([masks] if masks else [])])
+    dataset = open_pairs(images, masks, False, alpha_values) if masks else open_images(images)
+    predictor = create_predictor(teacher)
+    predict = with_mirror(predictor) if flip else predictor
+    with predictor.preparing(entry.photo for entry in dataset.entries):
+        summary = label_folder(predict, dataset, output, most_doubt=most_doubt, overwrite=overwrite)
+    counts = summary._asdict().items()
+    yield ', '.join(f'{count} {name.replace("_", " ")}' for name, count in counts)
+    yield str(output / _LIST_FILE)
+    if summary.labelled:
+        root = shlex.quote(os.path.abspath(output / _LIST_FILE))
+        yield f'next: look at {output / _SHEET_FILE}, then train with'
+        yield f'  --config.dataset.kind=csv --config.dataset.root={root}'
+    elif summary.left_out:
+        raise MattingError(
+            f'{images}: not one of {len(dataset)} photos got a label ({summary.left_out} doubted '
+            f'more than most_doubt={most_doubt:g}, {summary.unreadable} unreadable); see '
+            f'{output / _SHEET_FILE}'
+        )
+    else:
+        raise MattingError(f'{images}: all {summary.unreadable} photos are unreadable')
+
+
 def label_folder(
     predict: Predict,
     dataset: FileDataset,
     output: Path,
     *,
     most_doubt: float,
-    worst: int = 12,
     overwrite: bool = False,
 ) -> Summary:
-    """Writes the alphas of photos, a list of both, and backgrounds: strips beside the person.
+    """Writes alphas of photos, a list of both, and backgrounds cut from the photos.
 
-    Passers-by would teach that people are background: a strip where a detector sees some is left
-    out, the next one of the photo tried. Of 66 backgrounds of street photos, 4 showed people all
-    the same, who sat or were far away.
+    A background is the widest strip beside the person in which a detector sees nobody, because
+    passers-by would teach that people are background. Of 66 backgrounds from street photos, 4 still
+    showed people, who sat or were far away.
 
-    output/alpha/NAME.png     8-bit grey
-    output/background/NAME.jpg
-    output/labels.csv         image, alpha, doubt; a dataset of kind 'csv'
-    output/left_out.csv       photos that were doubted too much, likewise without alpha
-    output/most_doubted.png   the labels to look at
+    output/alpha/NAME.png       8-bit grey
+    output/background/NAME.jpg  strip of the photo, repeated to its width
+    output/labels.csv           columns image, alpha, doubt; a dataset of kind 'csv'
+    output/left_out.csv         columns image, doubt: the photos with too much doubt
+    output/most_doubted.png     the labels that most need a look
 
     Args:
-      predict: The teacher: uint8 [H, W, 3] → float32 [H, W] in [0, 1].
+      predict: The teacher, which takes uint8 [H, W, 3] and returns float32 [H, W] in [0, 1].
       dataset: Photos, with masks or without.
       output: The folder to make.
-      most_doubt: What is doubted more is left out; see `Label`.
-      worst: How many rows the picture has.
-      overwrite: Whether such a folder is replaced.
+      most_doubt: Photos whose label has more doubt are left out; see `Label`.
+      overwrite: Whether an earlier folder of labels is replaced.
 
     Raises:
-      MattingError: Two photos have one name, suffixes aside, or a name is not UTF-8.
+      MattingError: Two photos have the same name without extension, or a name is not UTF-8.
       OutputError: The folder cannot be written, or something else lies there.
     """
     _check_names(dataset)
@@ -160,7 +216,7 @@ def label_folder(
     left_out: list[dict[str, str]] = []
     doubted: list[tuple[float, str, dict[str, np.ndarray]]] = []
     unreadable = backgrounds = crowded = 0
-    with new_folder(output, KIND, LIST_FILE, overwrite=overwrite) as folder:
+    with new_folder(output, _KIND, _LIST_FILE, overwrite=overwrite) as folder:
         for index in show_progress(range(len(dataset)), unit='photo', description='labelling'):
             name, path = dataset.entries[index].name, dataset.entries[index].photo
             try:
@@ -178,7 +234,7 @@ def label_folder(
             }
             row = draw_row(record['image'], matte, alpha, ("teacher's matte", 'label'))
             doubted.append((doubt, name, row))
-            doubted = sorted(doubted, key=lambda row: -row[0])[:worst]
+            doubted = sorted(doubted, key=lambda row: -row[0])[:_ROWS]
             if doubt > most_doubt:
                 left_out.append(line)
                 continue
@@ -191,12 +247,12 @@ def label_folder(
                 _save(widen(background, alpha.shape[1]), folder / f'background/{name}.jpg')
             elif strips:
                 crowded += 1
-        _write_list(folder / LIST_FILE, kept, ['image', 'alpha', 'doubt'])
+        _write_list(folder / _LIST_FILE, kept, ['image', 'alpha', 'doubt'])
         _write_list(folder / 'left_out.csv', left_out, ['image', 'doubt'])
         if doubted:
             captions = {name: [f'{name}: doubt {doubt:.3f}'] for doubt, name, _ in doubted}
             panel = draw_panel({name: row for _, name, row in doubted}, captions)
-            _save(panel, folder / 'most_doubted.png')
+            _save(panel, folder / _SHEET_FILE)
     return Summary(len(kept), len(left_out), unreadable, backgrounds, crowded)
 
 

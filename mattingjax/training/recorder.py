@@ -1,7 +1,8 @@
-"""What a training leaves in its folder beside states and checkpoints."""
+"""Tables, curves and pictures: what a training writes beside saved states and checkpoints."""
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import io
 import time
@@ -10,38 +11,38 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from ml_collections import ConfigDict
 
 from mattingjax.data.records import choose_evenly
 from mattingjax.errors import missing_package
-from mattingjax.files import write_file
 from mattingjax.images import encode_png
-from mattingjax.training.inputs import Example
+from mattingjax.process.files import write_file
 from mattingjax.training.pictures import draw_curves, draw_mattes
-from mattingjax.training.tables import Table
+from mattingjax.training.validation import Example
 
 STEPS_FILE, FIGURES_FILE = 'metrics.csv', 'validation.csv'
-_RENAMED = {'gradient': 'mean_gradient'}  # in folders of earlier versions
-_SHOWN = 8  # mattes in a picture
+_RENAMED = {'gradient': 'mean_gradient'}  # columns that earlier versions wrote, by their names now
+_SHOWN = 8  # the largest number of photos in mattes.png
 
 
 class Recorder:
-    """Tables, curves, pictures and TensorBoard's files of a training; a context that closes them.
+    """Writes the tables, pictures and TensorBoard files of a training; a context that closes them.
 
     Args:
-      workdir: The training's folder.
-      config: The settings.
+      workdir: The folder of the training.
+      log_every_steps: The number of steps between two measurements of the speed, and between two
+        points in TensorBoard.
+      tensorboard: Whether TensorBoard files are written.
 
     Raises:
-      ImportError: A package that it will need is missing.
+      ImportError: matplotlib, or tensorboardX if `tensorboard` is set, is not installed.
     """
 
-    def __init__(self, workdir: Path, config: ConfigDict):
+    def __init__(self, workdir: Path, *, log_every_steps: int, tensorboard: bool):
         _require('curves.png', 'matplotlib')
-        if config.tensorboard:
+        if tensorboard:
             _require('TensorBoard', 'tensorboardX', 'config.tensorboard=False')
         self.workdir = workdir
-        self._config = config
+        self._log_every_steps, self._has_tensorboard = log_every_steps, tensorboard
         self._writer: Any = None
         self._clock, self._clock_step = time.perf_counter(), 0
         self._speed = 0.0
@@ -54,23 +55,29 @@ class Recorder:
             self._writer.close()
 
     def begin(self, step: int) -> None:
-        """Opens the tables after a step, -1 at the start; rows of later ones are dropped."""
+        """Opens the tables after a step, -1 at the start; rows of later steps are dropped."""
         self._steps = Table(self.workdir / STEPS_FILE, step)
         self._figures = Table(self.workdir / FIGURES_FILE, step, _RENAMED)
-        if self._config.tensorboard:
+        if self._has_tensorboard:
             from tensorboardX import SummaryWriter
 
-            # What a killed training wrote beyond its last saved state is hidden.
+            # A killed training may have written points beyond its latest saved state.
             self._writer = SummaryWriter(str(self.workdir / 'tensorboard'), purge_step=step + 1)
         self.restart_clock(max(step, 0))
 
     def restart_clock(self, step: int) -> None:
-        """Counts the time from now, after that step: what was done since is no step's."""
+        """Measures the speed from now on, with the steps after this one."""
         self._clock, self._clock_step = time.perf_counter(), step
 
     def add_step(self, step: int, values: Mapping[str, float], images: int) -> float:
-        """Writes a step down; returns images per second, as of the last `log_every_steps`."""
-        is_logged = step % self._config.log_every_steps == 0
+        """Writes a row for a step; returns the speed in images per second as last measured.
+
+        Args:
+          step: The number of steps done.
+          values: The loss, its terms and other numbers of the step, by column.
+          images: The number of photos in a batch.
+        """
+        is_logged = step % self._log_every_steps == 0
         if is_logged or not self._speed:
             now = time.perf_counter()
             self._speed = images * (step - self._clock_step) / (now - self._clock)
@@ -88,7 +95,14 @@ class Recorder:
         examples: Sequence[Example],
         alphas: Sequence[np.ndarray],
     ) -> None:
-        """Writes a validation down: its figures, and mattes.png."""
+        """Writes the figures of a validation, and mattes.png.
+
+        Args:
+          step: The number of steps done.
+          figures: What was measured, by column; empty if the photos have no alphas.
+          examples: The photos of the validation.
+          alphas: The predicted alphas, float32 [S, S] in [0, 1], one per photo.
+        """
         if figures:
             self._figures.add({'step': step, **figures})
             self._add_scalars('validation', {'step': step, **figures})
@@ -105,13 +119,12 @@ class Recorder:
         self.restart_clock(step)
 
     def draw(self) -> None:
-        """Writes curves.png."""
-        draw_curves(
-            self.workdir / STEPS_FILE, self.workdir / FIGURES_FILE, self.workdir / 'curves.png'
-        )
+        """Draws curves.png from the tables."""
+        tables = (read_table(self.workdir / name) for name in (STEPS_FILE, FIGURES_FILE))
+        write_file(self.workdir / 'curves.png', draw_curves(*tables))
 
     def save_batch(self, batch: Mapping[str, np.ndarray]) -> Path:
-        """Writes a batch whose loss is not finite; returns the file."""
+        """Writes a batch whose loss or gradient is not finite; returns the file."""
         content = io.BytesIO()
         np.savez(content, allow_pickle=False, **batch)
         file = self.workdir / 'not_finite.npz'
@@ -128,3 +141,56 @@ class Recorder:
 def _require(what: str, package: str, otherwise: str = '') -> None:
     if importlib.util.find_spec(package) is None:
         raise missing_package(what, package, 'train', otherwise)
+
+
+class Table:
+    """A CSV file that grows by a row for each step.
+
+    Rows after `step` are dropped: a killed training had gone on beyond its latest saved state.
+
+    Args:
+      path: The file, which need not exist.
+      step: The number of steps done.
+      renamed: The names of today by the names that older files have for the same columns.
+    """
+
+    def __init__(self, path: Path, step: int, renamed: Mapping[str, str] | None = None):
+        self.path = path
+        names = renamed or {}
+        rows = [
+            {names.get(name, name): value for name, value in row.items()}
+            for row in read_table(path)
+            if row['step'] <= step
+        ]
+        self._columns = list(rows[0]) if rows else []
+        if path.exists():
+            write_file(path, _format_rows(rows, self._columns).encode() if rows else b'')
+
+    def add(self, values: Mapping[str, float]) -> None:
+        """Appends a row; `step` is one of its columns, and the first row fixes the columns."""
+        header = not self._columns
+        if header:
+            self._columns = list(values)
+        row = {name: values.get(name, '') for name in self._columns}
+        with self.path.open('a', encoding='utf-8', newline='') as file:
+            file.write(_format_rows([row], self._columns, header=header))
+
+
+def read_table(path: Path) -> list[dict[str, float]]:
+    """Reads the rows of a `Table`; an incomplete last row of a killed process is left out."""
+    if not path.is_file():
+        return []
+    text = path.read_text(encoding='utf-8')
+    lines = csv.DictReader(io.StringIO(text[: text.rfind('\n') + 1]))
+    return [{name: float(value or 'nan') for name, value in row.items()} for row in lines]
+
+
+def _format_rows(rows: Sequence[Mapping[str, Any]], columns: list[str], header: bool = True) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator='\n')
+    if header:
+        writer.writeheader()
+    for row in rows:
+        # Nine digits determine a float32 exactly.
+        writer.writerow({k: f'{v:.9g}' if isinstance(v, float) else v for k, v in row.items()})
+    return text.getvalue()

@@ -1,4 +1,4 @@
-"""What values single settings of a training may have."""
+"""The values that each setting of a training may have."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import Any
 import numpy as np
 
 from mattingjax.config import HELD_OUT
+from mattingjax.config.pruning import METHODS
 from mattingjax.data.alpha_values import parse_alpha_values
 from mattingjax.data.datasets import KINDS
 from mattingjax.data.transforms import TRANSFORMS
 from mattingjax.errors import MattingError
 from mattingjax.networks import network_names
-from mattingjax.pruning.importance import METHODS
-from mattingjax.pruning.schedule import SCHEDULES as PRUNING_SCHEDULES
 from mattingjax.training.optimizers import OPTIMIZERS, SCHEDULES
+from mattingjax.training.thinning import SCHEDULES as PRUNING_SCHEDULES
 from mattingjax.training.validation import FIGURES
 
-_LARGEST = 2**31 - 1  # steps are counted in int32, and so is all else
-_NAME_BYTES, _PATH_BYTES = 255, 4095  # what file systems take
+_LARGEST = 2**31 - 1  # steps are counted in int32; other whole numbers get the same limit
+_NAME_BYTES, _PATH_BYTES = 255, 4095  # the longest name and path that file systems take
 
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """What a setting may be.
+    """The values that a setting may have.
 
     Attributes:
-      expected: That in words, after 'expected'.
-      allows: Whether a value is so.
+      expected: A description of them, which follows the word 'expected' in error messages.
+      allows: A function that says whether a value is one of them.
     """
 
     expected: str
@@ -46,9 +46,9 @@ def _whole(least: int, most: int = _LARGEST) -> Rule:
 
 
 def _number(least: float, most: float, *, over: bool = False, below: bool = False) -> Rule:
-    """Numbers from `least` to `most`; with `over` and `below` without these themselves.
+    """Allows numbers from `least`, or `over` it, to `most`, or `below` it.
 
-    As float32, which is what they become: 0.999999999 is not below 1.
+    They are compared as the float32 that they become: 0.999999999 is not below 1.
     """
 
     def allows(value: Any) -> bool:
@@ -103,10 +103,12 @@ def _are_alpha_values(value: Any) -> bool:
 
 
 PATH = Rule(f'a path, each name in it of at most {_NAME_BYTES} bytes', _is_path)
-_NETWORK = Rule('the name of a network', lambda value: value in network_names())
+_NETWORK = Rule(
+    'the name of a network', lambda value: isinstance(value, str) and value in network_names()
+)
 _FLAG = Rule('True or False', lambda value: isinstance(value, bool))
 _ALPHA_VALUES = Rule('auto, grey, grey:N or labels:N', _are_alpha_values)
-_TEXTS = Rule('a tuple of texts', _are_texts)
+_TEXTS = Rule('a tuple of non-empty strings', _are_texts)
 _RANGE = Rule('two numbers over 0, the lower first, at most 100', _is_range)
 _SHARE, _SHARE_BELOW_1 = _number(0, 1), _number(0, 1, below=True)
 _WEIGHT = _number(0, 1e6)
@@ -125,7 +127,7 @@ DATASET = {
     'weight': _number(1e-6, 1e6),
 }
 
-# By path; what stands in `more_datasets` is as DATASET says.
+# The rules by the path of the setting. A dataset in `more_datasets` has those of DATASET.
 TRAINING = {
     'seed': _whole(0),
     'steps': _whole(1),
@@ -179,7 +181,7 @@ TRAINING = {
     'pruning.begin_step': _whole(0),
     'pruning.end_step': _whole(1),
     'pruning.every_steps': _whole(1),
-    # 'taylor' would need gradients of its own.
+    # The method 'taylor' would need gradients of a loss of its own.
     'pruning.method': _choice(*(name for name in METHODS if name != 'taylor')),
     'pruning.round_to': _whole(1, 1024),
     'pruning.min_channels': _whole(1, 2**16),
@@ -188,3 +190,10 @@ TRAINING = {
     'log_every_steps': _whole(1),
     'tensorboard': _FLAG,
 }
+
+
+def find_rule(path: str) -> Rule:
+    """Finds the rule of the setting at a path; datasets in `more_datasets` are like `dataset`."""
+    if path.startswith('more_datasets.'):
+        return DATASET[path.rpartition('.')[2]]
+    return TRAINING[path]

@@ -1,4 +1,4 @@
-"""Saving and resuming: what Orbax keeps of a training beside the networks that come of it."""
+"""Saved states: what Orbax stores so that a training can be resumed."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import jax
 import orbax.checkpoint as ocp
 
 from mattingjax.errors import CheckpointError
-from mattingjax.files import plainly_named
 from mattingjax.networks import ModelConfig
+from mattingjax.process.files import plainly_named
 from mattingjax.training.state import TrainState
 
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """What a training is at, but for its arrays.
+    """The part of a saved state that is not arrays.
 
     Attributes:
-      network: The network, which pruning may have changed.
-      data: State of the data pipeline: JSON types.
-      best: Validation figures of the best network so far; empty before the first.
+      network: The network as it is now; pruning may have made it narrower.
+      data: The state of the data pipeline as JSON types.
+      best: The validation figures of the best network so far; empty before the first validation.
     """
 
     network: ModelConfig
@@ -31,22 +31,22 @@ class Progress:
     best: dict[str, float] = dataclasses.field(hash=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON types."""
+        """Returns the progress as JSON types."""
         return {'network': self.network.to_dict(), 'data': self.data, 'best': self.best}
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Self:
-        """From what `to_dict` gave."""
+        """Makes the progress from what `to_dict` returned."""
         network = ModelConfig.from_dict(content['network'])
         return cls(network, content['data'], content['best'])
 
 
 class Saver:
-    """The latest states of a training, in a folder; a context that ends when all are written.
+    """Saves and restores the latest states of a training; a context that waits for the last write.
 
     Args:
-      folder: Made if it is not there.
-      keep: How many are kept.
+      folder: The folder of the states; it is made if it does not exist.
+      keep: The number of states that are kept.
     """
 
     def __init__(self, folder: Path, keep: int):
@@ -68,16 +68,16 @@ class Saver:
 
     @property
     def latest_step(self) -> int | None:
-        """The step of the latest state; None if there is none."""
+        """The step of the latest state, written or being written; None if there is none."""
         return self._manager.latest_step()
 
     def settled_step(self) -> int | None:
-        """`latest_step`, once what is being saved is on the disk."""
+        """Waits until every state is on the disk; returns `latest_step`."""
         self._manager.wait_until_finished()
         return self.latest_step
 
     def save(self, step: int, state: TrainState, progress: Progress) -> None:
-        """Saves in the background; the arrays are copied before this returns."""
+        """Saves a state in the background; the arrays are copied before this returns."""
         if step == self.latest_step:
             return
         arrays = {name: value for name, value in vars(state).items() if jax.tree.leaves(value)}
@@ -89,18 +89,22 @@ class Saver:
         )
 
     def restore_progress(self) -> Progress:
-        """The progress at the latest step."""
+        """Reads the progress at the latest step.
+
+        Raises:
+          CheckpointError: It cannot be read.
+        """
         restored = self._restore(progress=ocp.args.JsonRestore())
         return Progress.from_dict(restored['progress'])
 
     def restore_state(self, like: TrainState) -> TrainState:
-        """The state at the latest step.
+        """Reads the state at the latest step.
 
         Args:
-          like: A state of the same structure and shapes, whose placement on devices it gets.
+          like: A state of the same structure and shapes. The state is placed on the same devices.
 
         Raises:
-          CheckpointError: It cannot be read, or has another structure.
+          CheckpointError: The state cannot be read, or has another structure.
         """
         arrays = {name: value for name, value in vars(like).items() if jax.tree.leaves(value)}
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, arrays)

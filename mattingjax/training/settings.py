@@ -1,13 +1,13 @@
-"""The settings of a training: each checked by itself, and those filled in that follow from others.
+"""The settings of a training: each is checked by itself, and those that follow from others are set.
 
-What only holds for several together (a warm-up below the number of steps, say) is checked where
-they meet.
+What several settings must fulfil together, such as a warm-up below the number of steps, is checked
+where they are used.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,10 @@ from mattingjax.config.files import suggest
 from mattingjax.data.datasets import LAYOUTS
 from mattingjax.errors import MattingError
 from mattingjax.networks import find_network
-from mattingjax.training.rules import DATASET, PATH, TRAINING, Rule
+from mattingjax.training.rules import PATH, find_rule
 
-# What may be unset, with None for a value: it follows from other settings.
+_DEFAULT_NETWORK = 'mmnet'
+# Settings that may be unset, which is None, since they follow from others.
 _FOLLOWING = (
     'model.network', 'validation.kind', 'validation.split', 'data.transform', 'data.keep_aspect',
     'loss.l2',
@@ -29,33 +30,36 @@ _FOLLOWING = (
 
 
 def complete_settings(config: ConfigDict) -> ConfigDict:
-    """Checks the settings one by one, and fills in those that follow from others.
+    """Checks the settings one by one, and sets those that follow from others.
 
     Args:
-      config: Of `config.train_config`, changed.
+      config: The settings that `config.train_config` made, some of them changed.
 
     Returns:
-      A copy in which nothing is unset: settings of the network that is trained, which a checkpoint
-      decides, and of the validation.
+      A copy of the settings in which none is unset.
 
     Raises:
       MattingError: A setting is unknown, missing or impossible, or the checkpoint cannot be read or
-        is of another network than is asked for.
+        holds another network than `model.network`.
     """
     if not isinstance(config, ConfigDict):
         raise MattingError(
             f'config: expected the settings of config.train_config(), got {type(config).__name__}'
         )
     config = config.copy_and_resolve_references()
-    _check_names(config)
-    for path, rule in _rules(config):
-        check_value(path, _get(config, path), rule, may_be_unset=path in _FOLLOWING)
+    if set(config) == set(prune_config()):
+        raise MattingError('config: expected settings of a training, got those of scripts/prune.py')
+    known = train_config()
+    more = config.get('more_datasets')
+    for name in more if isinstance(more, ConfigDict) else ():
+        known.more_datasets[name] = dataset_config()
+    _check_section(known, config, 'config')
     fill_in(config, _find_network(config))
     return config
 
 
 def check_path(name: str, value: Any) -> None:
-    """Raises MattingError unless file systems can hold a file of this path."""
+    """Raises MattingError unless a file system can hold a file of this path."""
     value = os.fspath(value) if isinstance(value, os.PathLike) else value
     if value == '':
         raise MattingError(f'{name}: expected a path, got nothing')
@@ -63,66 +67,37 @@ def check_path(name: str, value: Any) -> None:
         raise MattingError(f'{name}: expected {PATH.expected}, got {_show(value)}')
 
 
-def check_value(path: str, value: Any, rule: Rule, *, may_be_unset: bool = False) -> None:
-    """Raises MattingError, naming the setting `path`, unless the value is as the rule says."""
-    if not rule.allows(value) and not (may_be_unset and value is None):
-        raise MattingError(f'config.{path}: expected {rule.expected}, got {_show(value)}')
-
-
 def _show(value: Any) -> str:
     try:
         return f'{value!r:.80}'
-    except ValueError:  # of an integer of thousands of digits
+    except ValueError:  # Python refuses to print an integer of thousands of digits
         return 'a larger number'
 
 
-def _check_names(config: ConfigDict) -> None:
-    """Raises MattingError unless the settings have the names of `train_config`."""
-    if set(config) == set(prune_config()):
-        raise MattingError('config: expected settings of a training, got those of scripts/prune.py')
-    known = train_config()
-    _compare(known, config, 'config')
-    for name in known:
-        if isinstance(known[name], ConfigDict) and name != 'more_datasets':
-            _compare(known[name], config[name], f'config.{name}')
-    for name, section in config.more_datasets.items():
-        _compare(dataset_config(), section, f'config.more_datasets.{name}')
-
-
-def _compare(known: ConfigDict, found: Any, where: str) -> None:
+def _check_section(known: ConfigDict, found: Any, path: str) -> None:
+    """Raises MattingError unless the settings have the known names and possible values."""
     if not isinstance(found, ConfigDict):
-        raise MattingError(f'{where}: expected settings by name, got {_show(found)}')
+        raise MattingError(f'{path}: expected settings by name, got {_show(found)}')
     for name in found:
         if name not in known:
-            raise MattingError(f'{where}: no setting {name}; {suggest(name, known)}')
-    for name, value in known.items():
+            raise MattingError(f'{path}: no setting {name}; {suggest(name, known)}')
+    for name, default in known.items():
         if name not in found:
-            raise MattingError(f'{where}.{name}: missing')
-        if isinstance(value, ConfigDict) and not isinstance(found[name], ConfigDict):
-            raise MattingError(
-                f'{where}.{name}: expected settings by name, got {_show(found[name])}'
-            )
-
-
-def _rules(config: ConfigDict) -> Iterator[tuple[str, Rule]]:
-    """Every setting by its path."""
-    yield from TRAINING.items()
-    for dataset in config.more_datasets:
-        yield from ((f'more_datasets.{dataset}.{name}', rule) for name, rule in DATASET.items())
-
-
-def _get(config: ConfigDict, path: str) -> Any:
-    section, _, name = path.rpartition('.')
-    for part in section.split('.') if section else ():
-        config = config[part]
-    return config[name]
+            raise MattingError(f'{path}.{name}: missing')
+        value, setting = found[name], f'{path}.{name}'.removeprefix('config.')
+        if isinstance(default, ConfigDict):
+            _check_section(default, value, f'{path}.{name}')
+        elif not (rule := find_rule(setting)).allows(value) and not (
+            value is None and setting in _FOLLOWING
+        ):
+            raise MattingError(f'{path}.{name}: expected {rule.expected}, got {_show(value)}')
 
 
 def _find_network(config: ConfigDict) -> str:
-    """The network that is trained: of the checkpoint, if there is one."""
+    """Finds the name of the network that is trained: the checkpoint's, if there is one."""
     model = config.model
     if not model.checkpoint:
-        return model.network or 'mmnet'
+        return model.network or _DEFAULT_NETWORK
     try:
         network = load_config(model.checkpoint).network
     except MattingError as error:
@@ -136,7 +111,7 @@ def _find_network(config: ConfigDict) -> str:
 
 
 def fill_in(config: ConfigDict, network: str) -> None:
-    """Sets, in place, what is unset: as the network `network` and the dataset want it."""
+    """Sets, in place, what is unset to what suits the network of this name and the dataset."""
     record = find_network(network)
     following = {
         'model.network': network,
@@ -145,8 +120,9 @@ def fill_in(config: ConfigDict, network: str) -> None:
         'loss.l2': record.l2,
     }
     for path, value in following.items():
-        if _get(config, path) is None:
-            config.update_from_flattened_dict({path: value})
+        section, _, name = path.partition('.')
+        if config[section][name] is None:
+            config[section][name] = value
     validation, dataset = config.validation, config.dataset
     if validation.kind is None:
         validation.kind = _find_kind(validation, dataset)
@@ -155,7 +131,7 @@ def fill_in(config: ConfigDict, network: str) -> None:
 
 
 def _find_kind(validation: Mapping[str, Any], dataset: Mapping[str, Any]) -> str:
-    """The kind of a validation that names none."""
+    """Finds the kind of a validation that names none."""
     if not validation['root']:
         return dataset['kind'] if dataset['kind'] in LAYOUTS else HELD_OUT
     root = Path(validation['root'])

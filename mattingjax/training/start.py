@@ -1,30 +1,39 @@
 """A training from its settings to its end.
 
-workdir/config.json      the settings
-workdir/states/          the latest states, to resume from
-workdir/last/, best/     checkpoints: the network now, and where the validation was best
-workdir/metrics.csv      loss and its terms by step; validation.csv: figures by step
-workdir/curves.png       both as curves; mattes.png: mattes of the validation
-workdir/data.json        every file that it sees, with its hash; tensorboard/: all of it, live
+It writes into the folder `workdir`:
+
+config.json        the settings
+data.json          the hash of every photo and checkpoint that the training reads
+states/            the latest saved states, from which it is resumed
+last/, best/       checkpoints: the latest network, and the one with the best validation
+metrics.csv        the loss and its terms by step
+validation.csv     the validation figures by step
+curves.png         both tables as curves
+mattes.png         mattes of photos of the validation
+tensorboard/       the same numbers and mattes for TensorBoard, while the training runs
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import shlex
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from mattingjax.checkpoints import load_config
 from mattingjax.process.interrupts import writing
-from mattingjax.training.ending import Outcome
 from mattingjax.training.experiment import create_experiment
-from mattingjax.training.inputs import open_sources, with_steps
-from mattingjax.training.loop import Inputs, Training
+from mattingjax.training.inputs import create_inputs, open_sources, with_steps
+from mattingjax.training.loop import Training
 from mattingjax.training.recorder import Recorder
 from mattingjax.training.saved_states import Saver
 from mattingjax.training.settings import check_path, complete_settings
 from mattingjax.training.stopping import Stop
 from mattingjax.training.workdir import (
+    BEST,
+    LAST,
     STATES,
     check_data,
     check_settings,
@@ -35,23 +44,38 @@ from mattingjax.training.workdir import (
 )
 
 
-def train(config: ConfigDict, workdir: Path | str, *, own_process: bool = False) -> Outcome:
-    """Trains a network, or goes on where an earlier call with these settings stopped.
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a training ended.
 
-    Ctrl-C and SIGTERM end it after the step that it is at, and it saves: the same call goes on, to
-    the bit as if nothing had happened. A second Ctrl-C, or one before the first step, raises
-    KeyboardInterrupt.
+    Attributes:
+      step: The number of steps that are done and saved.
+      is_finished: Whether these are all steps.
+      stopped_by: The number of the signal that stopped it; None if it is finished.
+    """
+
+    step: int
+    is_finished: bool
+    stopped_by: int | None
+
+
+def train(config: ConfigDict, workdir: Path | str, *, own_process: bool = False) -> Outcome:
+    """Trains a network, or resumes the training that an earlier call with these settings began.
+
+    Ctrl-C and SIGTERM end the training after the present step, and it is saved; the same call then
+    resumes it, bit for bit as if it had never stopped. A second Ctrl-C, or one before the first
+    step, raises KeyboardInterrupt.
 
     Args:
-      config: Settings; see `config.train_config`.
-      workdir: Folder of everything that is written.
-      own_process: Whether the process is there for this training alone: instead of raising
-        KeyboardInterrupt, it is ended, at once also while XLA compiles, with 128 and the signal's
-        number as its status.
+      config: The settings that `config.train_config` made, some of them changed.
+      workdir: The folder in which everything is written.
+      own_process: Whether the process runs nothing but this training. Then, instead of raising
+        KeyboardInterrupt, the process ends at once, even while XLA compiles, with the exit status
+        128 + the signal's number.
 
     Raises:
-      MattingError: A setting is impossible, data cannot be read or is not what the training began
-        with, or the folder is another experiment's or in use.
+      MattingError: A setting is impossible, data cannot be read or differs from what the training
+        began with, or the folder belongs to another experiment or is in use.
       NotFiniteError: The loss or the gradient is not finite; the batch is saved.
     """
     stop = Stop(own_process=own_process)
@@ -64,17 +88,42 @@ def train(config: ConfigDict, workdir: Path | str, *, own_process: bool = False)
         config = with_steps(config, sources)
         check_settings(workdir, config)
         experiment = create_experiment(config)
-        inputs = Inputs.create(experiment, sources)
+        inputs = create_inputs(config, experiment.initial.config, sources)
         manifests = None
         if config.data.manifest:
             manifests = check_data(workdir, sources.named(), experiment.hashes)
-        with Recorder(workdir, config) as recorder, locked(workdir):
+        recorder = Recorder(
+            workdir, log_every_steps=config.log_every_steps, tensorboard=config.tensorboard
+        )
+        with recorder, locked(workdir):
             remove_leftovers(workdir)
             with writing():
-                # Only now, when nothing is wrong with the settings: they are bound to the folder.
+                # Written only now, when the settings are known to work: they bind the folder.
                 claim(workdir, config, manifests)
             with Saver(workdir / STATES, config.keep) as saver:
                 stop.latest_step = saver.settled_step
-                step = Training(inputs, saver, recorder, stop).run()
+                step = Training(experiment, inputs, saver, recorder, stop).run()
     is_finished = step >= config.steps
     return Outcome(step, is_finished, None if is_finished else stop.requested)
+
+
+def describe_end(workdir: Path, outcome: Outcome) -> str:
+    """Describes in lines for people how good the network is, where it lies and what to do next."""
+    if not outcome.is_finished:
+        saved = f'saved after step {outcome.step}' if outcome.step else 'nothing to save yet'
+        return f'{workdir}: stopped; {saved}; the same command goes on'
+    lines = [f'{workdir}: finished after {outcome.step} step{"s" * (outcome.step != 1)}']
+    checkpoint = workdir / BEST
+    if checkpoint.is_dir():
+        trained = load_config(checkpoint).provenance['trained']
+        figures = ', '.join(f'{name} {value:.4g}' for name, value in trained['validation'].items())
+        lines.append(f'best: {checkpoint}, of step {trained["step"]}: {figures}')
+    else:  # the photos of the validation have no alphas
+        checkpoint = workdir / LAST
+        lines.append(f'last: {checkpoint}, of step {outcome.step}; nothing says which was best')
+    name, target = shlex.quote(str(checkpoint)), shlex.quote(str(workdir / 'export'))
+    lines += [
+        f'next: python scripts/evaluate.py --checkpoint {name} --images DIR --alphas DIR',
+        f'      python -m exporters.export --checkpoint {name} --output {target}',
+    ]
+    return '\n'.join(lines)

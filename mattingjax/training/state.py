@@ -1,4 +1,4 @@
-"""What training carries from step to step: one pytree, saved and restored as a whole."""
+"""The state of a training: one pytree that goes from step to step and is saved as a whole."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ class TrainState(flax.struct.PyTreeNode):
     """Everything that a step changes.
 
     Attributes:
-      step: Steps done, int32.
-      params: Those that are trained.
-      frozen: Those that are not; empty unless layers are frozen.
-      batch_stats: Running means and variances of batch normalisation.
-      opt_state: The optimizer's.
-      ema: Running averages of `params` and `batch_stats`; None without averaging.
+      step: The number of steps done, an int32 scalar.
+      params: The parameters that are trained, nested dictionaries of float32 arrays.
+      frozen: The parameters that are not trained, likewise nested; empty unless some are frozen.
+      batch_stats: The running means and variances of batch normalisation.
+      opt_state: The state of the optimizer.
+      ema: Exponential moving averages of `params` and `batch_stats`, a dictionary with these two
+        names; None without averaging.
     """
 
     step: jax.Array
@@ -42,7 +43,7 @@ class TrainState(flax.struct.PyTreeNode):
         return f'TrainState(step {self.step}, {count:,} parameters, {size:.2f} MB in all)'
 
     def variables(self, *, averaged: bool = True) -> Variables:
-        """`params` and `batch_stats` of the network, averaged ones where there are such."""
+        """Returns the network's `params` and `batch_stats`: the averages if wanted and kept."""
         source = self.ema if averaged and self.ema is not None else self
         params = source['params'] if source is self.ema else self.params
         batch_stats = source['batch_stats'] if source is self.ema else self.batch_stats
@@ -56,18 +57,19 @@ def create_state(
     freeze: Sequence[str] = (),
     averaged: bool = False,
 ) -> TrainState:
-    """The state before the first step.
+    """Makes the state before the first step.
 
     Args:
-      variables: `params` and `batch_stats`.
-      optimizer: What will update the parameters.
-      freeze: Patterns of parameters' paths ('backbone/*', '*/bn/*') that stay as they are.
-      averaged: Whether running averages are kept.
+      variables: The network's `params` and `batch_stats`.
+      optimizer: The optimizer that will update the parameters.
+      freeze: Patterns of the paths of parameters that are not trained, such as 'backbone/*' or
+        '*/bn/*'.
+      averaged: Whether moving averages are kept.
 
     Raises:
-      MattingError: A pattern matches nothing, or nothing is left to train.
+      MattingError: A pattern matches no parameter, or no parameter is left to train.
     """
-    # Copies: steps are given the state's memory to overwrite.
+    # Copied, since a step overwrites the memory of the state that it is given.
     variables = jax.tree.map(lambda value: jnp.array(value, jnp.float32), variables)
     params, frozen = split(variables['params'], freeze)
     batch_stats = variables['batch_stats']
@@ -83,10 +85,17 @@ def create_state(
 
 
 def split(params: Any, freeze: Sequence[str]) -> tuple[Any, Any]:
-    """Parameters that are trained, and those whose path matches a pattern.
+    """Splits parameters into those that are trained and those whose path matches a pattern.
+
+    Args:
+      params: A network's parameters as nested dictionaries.
+      freeze: Patterns of the paths of parameters that are not trained.
+
+    Returns:
+      The trained parameters and the frozen ones, each as nested dictionaries.
 
     Raises:
-      MattingError: A pattern matches nothing, or nothing is left.
+      MattingError: A pattern matches no parameter, or no parameter is left to train.
     """
     leaves = flatten_dict(params, sep='/')
     for pattern in freeze:
@@ -101,28 +110,28 @@ def split(params: Any, freeze: Sequence[str]) -> tuple[Any, Any]:
 
 
 def join(params: Any, frozen: Any) -> Any:
-    """Undoes `split`."""
+    """Joins trained and frozen parameters again, which `split` has separated."""
     return unflatten_dict({**flatten_dict(params), **flatten_dict(frozen)})
 
 
 def frozen_norms(frozen: Any) -> frozenset[str]:
-    """Paths of the batch normalisations whose parameters are frozen."""
+    """Finds the paths of the batch normalisations whose parameters are frozen."""
     paths = flatten_dict(frozen, sep='/')
     return frozenset(path.removesuffix('/scale') for path in paths if path.endswith('/scale'))
 
 
 def with_frozen(drawn: Variables, loaded: Variables, freeze: Sequence[str]) -> Variables:
-    """`drawn`, but what stays frozen is that of `loaded`: nothing would train it.
+    """Puts the frozen parameters of trained variables into variables that were drawn at random.
 
-    Normalisations come with their statistics.
+    Frozen batch normalisations also get their running statistics.
 
     Args:
-      drawn: `params` and `batch_stats`.
-      loaded: The same of the same network.
-      freeze: As in `create_state`.
+      drawn: Random `params` and `batch_stats`.
+      loaded: Trained `params` and `batch_stats` of the same network.
+      freeze: Patterns of the paths of parameters that are not trained.
 
     Raises:
-      MattingError: As `split` does.
+      MattingError: A pattern matches no parameter, or no parameter is left to train.
     """
     trained, _ = split(drawn['params'], freeze)
     _, frozen = split(loaded['params'], freeze)

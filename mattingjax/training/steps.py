@@ -1,4 +1,4 @@
-"""One step of training, compiled once: forward, loss, backward, update, averages."""
+"""One step of training: forward and backward pass, loss, update and averages in one program."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ Batch = Mapping[str, jax.Array]
 
 
 class StepInputs(NamedTuple):
-    """What settings give a step that is no part of the program: other values compile nothing anew.
+    """Numbers from the settings that a step takes as arguments, so that changes recompile nothing.
 
     Attributes:
-      learning_rate: float32 scalar.
-      seed: Of dropout: a key's data, uint32 [2].
+      learning_rate: The learning rate of the step, a float32 scalar.
+      seed: The random seed of dropout as the data of a JAX key, uint32 [2].
     """
 
     learning_rate: np.float32
@@ -47,10 +47,11 @@ class StepOptions:
     """How a step is computed.
 
     Attributes:
-      ema_decay: Of the running averages, in [0, 1); 0: none. Early steps use less, as batch
-        normalisation does: min(decay, (1 + step) / (10 + step)).
-      dtype: 'float32', or 'bfloat16' for the layers' arithmetic; parameters, batch statistics and
-        losses stay float32.
+      ema_decay: The decay of the exponential moving averages of the parameters, in [0, 1); 0 keeps
+        none. Early steps use less, min(decay, (1 + step) / (10 + step)), as they do for the running
+        statistics of batch normalisation.
+      dtype: The type of the layers' arithmetic, 'float32' or 'bfloat16'. Parameters, batch
+        statistics and losses are float32 with either.
     """
 
     ema_decay: float = 0.0
@@ -70,17 +71,18 @@ def create_train_step(
     options: StepOptions,
     teacher: ModelConfig | None = None,
 ) -> Step:
-    """A function (state, batch, the teacher's variables, inputs) → (state, metrics); not compiled.
+    """Makes a function that computes one step; it is not compiled yet.
 
-    The batch has `image`, uint8 [B, S, S, 3], and what the objective needs. The metrics are `loss`,
-    its terms, and `gradient_norm` before clipping.
+    The function takes the state, a batch, the teacher's variables (or None) and `StepInputs`. It
+    returns the new state and the metrics: `loss`, its terms, and `gradient_norm` before clipping.
+    The batch has `image`, uint8 [B, S, S, 3], and what the objective needs.
 
     Args:
       config: The network that learns.
-      objective: What is made small.
-      create_optimizer: Makes what updates the parameters from a learning rate by update.
-      options: How.
-      teacher: The network that is learned from, for an objective that needs one.
+      objective: The loss that is minimised.
+      create_optimizer: Makes the optimizer from a schedule of the learning rate.
+      options: How a step is computed.
+      teacher: The network that is learned from; None if the objective needs none.
 
     Raises:
       MattingError: A layer whose features are compared does not exist.
@@ -141,11 +143,11 @@ def _average(state: TrainState, params: Any, batch_stats: Any, decay: float) -> 
     if state.ema is None:
         return None
     new = {'params': params, 'batch_stats': batch_stats}
-    return optax.incremental_update(new, state.ema, 1 - _early(decay, state.step))
+    return optax.incremental_update(new, state.ema, 1 - _early_decay(decay, state.step))
 
 
-def _early(decay: float, step: jax.Array) -> jax.Array:
-    """The decay of a running average, less at first, so that its start is soon forgotten."""
+def _early_decay(decay: float, step: jax.Array) -> jax.Array:
+    """Lowers the decay of a moving average in early steps, so that its start is soon forgotten."""
     return jnp.minimum(decay, (1.0 + step) / (10.0 + step))
 
 
@@ -163,17 +165,17 @@ def _run(
     step: jax.Array,
     seed: np.ndarray,
 ) -> tuple[dict[str, jax.Array], dict[str, jax.Array], Any]:
-    """Runs a network as in training; frozen normalisations by their running statistics.
+    """Runs a network as in training; frozen normalisations use their running statistics.
 
     Returns:
-      Outputs, features of the layers, and the new batch statistics.
+      The outputs, the features of the layers, and the new batch statistics.
     """
 
     def set_norm(next_call: Any, args: Any, kwargs: Any, context: Any) -> Any:
         if isinstance(context.module, BatchNorm) and context.method_name == '__call__':
             kwargs = {
                 'use_running_average': '/'.join(context.module.path) in frozen,
-                'momentum': _early(context.module.momentum, step),
+                'momentum': _early_decay(context.module.momentum, step),
             }
         return next_call(*args, **kwargs)
 
@@ -193,7 +195,7 @@ def _run(
 def _run_teacher(
     config: ModelConfig, variables: Variables | None, images: jax.Array, layers: tuple[str, ...]
 ) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
-    """Runs a network as in inference, at its own input size if that is another."""
+    """Runs a network as in inference, on images resized to its own input size."""
     assert variables is not None
     size = config.input_size
     if images.shape[1:3] != (size, size):

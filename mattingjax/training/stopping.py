@@ -1,4 +1,4 @@
-"""Ending a training early: what Ctrl-C and SIGTERM do."""
+"""Stopping a training early: what Ctrl-C and SIGTERM do."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from collections.abc import Callable, Iterator
 from mattingjax.process.interrupts import handling, leave, listening
 from mattingjax.process.progress import say
 
-_STOPPING = 'stopping: the step is finished, then saved (once more: at once)'
+_STOPPING = 'stopping: the step is finished, then saved (a second signal stops at once)'
 
 
 class Stop:
-    """Whether a training was asked to end, and what it loses if it ends at once.
+    """Knows whether a training was asked to stop, and whether it may end at once.
 
-    While steps are done, the first signal only asks: the training ends after its step, and saves.
-    Where nothing would be lost (before the first step, while a step compiles), or at a second
-    signal, the process ends at once; but what is being written is written first.
+    While steps run, the first signal is a request: the training ends after the present step and is
+    saved. Where nothing would be lost (before the first step, and while a step is compiled), and at
+    a second signal, the process ends at once, after writes that have begun.
 
     Args:
-      own_process: Whether the process is there for this training alone, so that it may be ended
-        from another thread while XLA, which hears of no signal, compiles. If not, Ctrl-C raises
+      own_process: Whether the process runs nothing but this training, so that another thread may
+        end it while XLA compiles, when Python's signal handlers have to wait. If not, Ctrl-C raises
         KeyboardInterrupt wherever the process would end at once, as soon as Python goes on.
 
     Attributes:
-      requested: The signal that asked; None if none did.
-      latest_step: What tells the step of the latest saved state, after what is on its way to the
-        disk is there; None if there is none.
+      requested: The number of the signal that asked for the stop; None if none did.
+      latest_step: A function that waits until saved states are on the disk and returns the step of
+        the latest one; None if there is none.
     """
 
     def __init__(self, *, own_process: bool) -> None:
         self._own_process = own_process
         self._at_stake = False
-        self._is_asked = False  # by the other thread
+        self._is_asked = False  # set by the listening thread
         self.requested: int | None = None
         self.latest_step: Callable[[], int | None] = lambda: None
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
-        """Hears signals while in the block. Only the main thread can; another one hears none."""
+        """Handles signals while in the block; does nothing outside of the main thread."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -49,12 +49,12 @@ class Stop:
             yield
 
     def has_done_a_step(self) -> None:
-        """From now on there is something to lose."""
+        """Notes that a step has been done, which would be lost if the process ended at once."""
         self._at_stake = True
 
     @contextlib.contextmanager
     def nothing_at_stake(self) -> Iterator[None]:
-        """For what begins when everything is saved, and may take long."""
+        """Lets signals end the process at once in a long block that begins when all is saved."""
         earlier, self._at_stake = self._at_stake, False
         if self.requested is not None and self._own_process:
             self._leave(self.requested)
@@ -64,7 +64,7 @@ class Stop:
     def _handle(self, number: int, _: object) -> None:
         is_second, self.requested = self.requested is not None, self.requested or number
         if self._own_process:
-            return  # the other thread does the rest
+            return  # the listening thread does the rest
         if number == signal.SIGINT and (is_second or not self._at_stake):
             raise KeyboardInterrupt
         if not is_second:

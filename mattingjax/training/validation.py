@@ -1,26 +1,82 @@
-"""How good a network is at a moment of its training."""
+"""Validation: the photos of it, the mattes of a network on them, and their errors."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from absl import logging
 
+from mattingjax.data.datasets import Dataset
+from mattingjax.data.records import RecordError, choose_evenly
+from mattingjax.data.transforms import create_transform
+from mattingjax.errors import MattingError
 from mattingjax.evaluation.metrics import mad, mean_gradient_error, mse
 from mattingjax.networks import ModelConfig, Variables, apply_compiled
-from mattingjax.training.inputs import Example
+from mattingjax.process.progress import show_progress
 
+Example = dict[str, Any]
 FIGURES = {'mad': mad, 'mse': mse, 'mean_gradient': mean_gradient_error}
+
+
+def load_examples(
+    dataset: Dataset, backgrounds: Dataset | None, size: int, photos: int, *, on_error: str
+) -> tuple[list[Example], list[str]]:
+    """Loads the photos to validate on into memory.
+
+    Args:
+      dataset: The dataset of the validation.
+      backgrounds: The pictures on which cut-outs are put; None if there are no cut-outs.
+      size: The side in pixels to which photos are resized.
+      photos: The largest number of photos; they are chosen evenly.
+      on_error: 'skip' leaves out a photo that cannot be read, 'raise' raises its error.
+
+    Returns:
+      An example for each photo: `image`, uint8 [S, S, 3], and, unless it is unlabelled, `alpha`,
+      float32 [S, S] in [0, 1]; and the error messages of the photos that are left out.
+
+    Raises:
+      MattingError: No photo can be read, or with `on_error` 'raise' one of them cannot.
+    """
+    transform = create_transform('evaluation', size, backgrounds=backgrounds)
+    examples, unreadable = [], []
+    chosen = choose_evenly(len(dataset), photos)
+    for index in show_progress(chosen, unit='photo', description='reading the validation'):
+        try:
+            example = transform(dataset[index], np.random.default_rng(index))
+        except RecordError as error:
+            if on_error == 'raise':
+                raise
+            unreadable.append(str(error))
+            logging.warning('validation: %s; left out', error)
+            continue
+        if 'alpha' in example:
+            example['alpha'] = example['alpha'][..., 0]
+        examples.append(example)
+    if not examples:
+        raise MattingError(f'config.validation: no photo can be read, the first: {unreadable[0]}')
+    return examples, unreadable
 
 
 def predict(
     network: ModelConfig, variables: Variables, examples: Sequence[Example], batch_size: int
 ) -> list[np.ndarray]:
-    """Alphas of photos at the network's size, float32 [S, S] each."""
+    """Predicts the alphas of examples at the network's input size.
+
+    Args:
+      network: The network.
+      variables: The network's `params` and `batch_stats`.
+      examples: What `load_examples` returned.
+      batch_size: The number of photos that are computed at once.
+
+    Returns:
+      An alpha for each example, float32 [S, S] in [0, 1].
+    """
     alphas: list[np.ndarray] = []
     for start in range(0, len(examples), batch_size):
         images = [example['image'] for example in examples[start : start + batch_size]]
-        # One shape, compiled once: the last batch is filled up.
+        # The last batch is filled up: another shape would be compiled anew.
         filled = images + images[-1:] * (batch_size - len(images))
         outputs = apply_compiled(network, variables, np.stack(filled).astype(np.float32))
         alphas += list(np.asarray(outputs['alpha'])[: len(images), :, :, 0])
@@ -28,9 +84,15 @@ def predict(
 
 
 def measure(alphas: Sequence[np.ndarray], examples: Sequence[Example]) -> dict[str, float]:
-    """Means over the photos: MAD, MSE, and MMNet's gradient error; see `evaluation.metrics`.
+    """Averages the errors of predicted alphas over the photos.
 
-    Empty for photos without alphas.
+    Args:
+      alphas: The predicted alphas, each float32 [S, S] in [0, 1].
+      examples: The examples of these photos.
+
+    Returns:
+      The errors that `FIGURES` names, which are functions of `evaluation.metrics`; empty if an
+      example has no alpha.
     """
     if not all('alpha' in example for example in examples):
         return {}

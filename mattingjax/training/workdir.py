@@ -1,4 +1,4 @@
-"""Whose a training's folder is: its settings and its data, compared before a training goes on."""
+"""The folder of a training: its lock, and its settings and data, compared before it is resumed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mattingjax.config.schema import read_json
 from mattingjax.data.datasets import Dataset, create_manifest
 from mattingjax.data.folders import list_some
 from mattingjax.errors import ConfigError, MattingError, OutputError
-from mattingjax.files import SCRATCH_FILE, scratch_prefix, write_file
+from mattingjax.process.files import SCRATCH_FILE, scratch_prefix, write_file
 from mattingjax.training.settings import fill_in
 
 CONFIG_FILE, DATA_FILE, STATES, LOCK_FILE = 'config.json', 'data.json', 'states', '.lock'
@@ -32,7 +32,7 @@ Manifest = dict[str, Any]
 
 
 def check_settings(workdir: Path, config: ConfigDict) -> None:
-    """Raises MattingError if a training with other settings, or something else, lies there."""
+    """Raises MattingError if the folder holds a training with other settings, or anything else."""
     if workdir.exists() and not workdir.is_dir():
         raise MattingError(f'{workdir}: expected a folder, found a file')
     file = workdir / CONFIG_FILE
@@ -43,7 +43,7 @@ def check_settings(workdir: Path, config: ConfigDict) -> None:
     earlier, now = _read_settings(file), _flatten(json.loads(config.to_json()))
     if config.optimizer.schedule != 'constant' and earlier['steps'] != now['steps']:
         logging.warning(
-            'steps: %s was %s, and the learning rate goes on as if it had been %s from the start',
+            '%s: steps was %s, and the learning rate goes on as if it had been %s from the start',
             workdir, earlier['steps'], now['steps'],
         )  # fmt: skip
     for name in (*now, *(name for name in earlier if name not in now)):
@@ -58,12 +58,12 @@ def check_settings(workdir: Path, config: ConfigDict) -> None:
 
 
 def _is_foreign(path: Path) -> bool:
-    """Whether it is nothing that a training killed at its very start leaves."""
+    """Says whether a file is none that a training leaves if it is killed at its very start."""
     return path.name != LOCK_FILE and not path.name.startswith(SCRATCH_FILE)
 
 
 def _read_settings(file: Path) -> dict[str, Any]:
-    """By path; settings that are newer than the file have their defaults."""
+    """Reads settings by path; those that did not exist when the file was written get defaults."""
     try:
         settings = read_json(file)
         defaults = train_config(settings['model']['network'])
@@ -99,18 +99,19 @@ def _read_manifests(file: Path) -> dict[str, Any]:
 def check_data(
     workdir: Path, datasets: Mapping[str, Dataset], checkpoints: Mapping[str, str]
 ) -> dict[str, Manifest]:
-    """What a training is made of.
+    """Hashes the data of a training and compares it with the data that the training began with.
 
     Args:
-      workdir: Its folder.
-      datasets: By name.
-      checkpoints: SHA-256 of those that it begins with or learns from, by their setting.
+      workdir: The folder of the training.
+      datasets: The datasets by name.
+      checkpoints: The SHA-256 of each checkpoint that the training loads, by its setting.
 
     Returns:
-      For each dataset the manifest of `create_manifest`; for each checkpoint its `sha256`.
+      A manifest for each dataset, as `create_manifest` makes it, and for each checkpoint.
 
     Raises:
-      MattingError: A file cannot be read, or a training that would go on began with other data.
+      MattingError: A file cannot be read, or a training that would be resumed began with other
+        data.
     """
     manifests = {name: create_manifest(dataset) for name, dataset in datasets.items()}
     manifests |= {name: {'sha256': {'': digest}} for name, digest in checkpoints.items()}
@@ -128,7 +129,7 @@ def check_data(
 
 
 def _describe_change(earlier: Manifest, now: Manifest) -> str:
-    """How two manifests differ, but for the folder in which the files lie; empty if not at all."""
+    """Describes how two manifests differ, apart from the root folder; empty if they do not."""
     if {**earlier, 'root': ''} == {**now, 'root': ''}:
         return ''
     before, after = earlier.get('sha256', {}), now.get('sha256', {})
@@ -143,12 +144,12 @@ def _describe_change(earlier: Manifest, now: Manifest) -> str:
         f'{len(names)} files {kind} ({list_some(sorted(names))})' for kind, names in kinds.items()
         if names
     ]  # fmt: skip
-    return ', '.join(parts) or 'its records are others'
+    return ', '.join(parts) or 'the records or their order differ'
 
 
 @contextlib.contextmanager
 def locked(workdir: Path) -> Iterator[None]:
-    """Keeps a second training out of the folder, where the system knows locks of files (POSIX).
+    """Locks the folder against a second training, on systems with POSIX file locks.
 
     Raises:
       MattingError: A training is running there.
@@ -173,13 +174,13 @@ def locked(workdir: Path) -> Iterator[None]:
 
 
 def find_latest_state(workdir: Path) -> int | None:
-    """The step of the latest state on the disk; None if there is none."""
+    """Finds the step of the latest state on the disk; None if there is none."""
     steps = (path.name for path in (workdir / STATES).glob('*'))
     return max((int(step) for step in steps if step.isdecimal()), default=None)
 
 
 def remove_leftovers(workdir: Path) -> None:
-    """Removes what a killed training had not written whole; for who has the lock."""
+    """Removes what a killed training has written in part; the caller must hold the lock."""
     for name in (LAST, BEST):
         target = workdir / name
         for aside in workdir.glob(f'{scratch_prefix(target)}old.*'):
@@ -194,7 +195,7 @@ def remove_leftovers(workdir: Path) -> None:
 
 
 def claim(workdir: Path, config: ConfigDict, manifests: Mapping[str, Manifest] | None) -> None:
-    """Writes settings and data into the folder."""
+    """Writes config.json and, if there are manifests, data.json into the folder."""
     _write(workdir / CONFIG_FILE, json.loads(config.to_json()))
     if manifests is not None:
         _write(workdir / DATA_FILE, manifests)

@@ -8,7 +8,6 @@ import shlex
 
 import jax
 import numpy as np
-import optax
 import pytest
 from flax.traverse_util import flatten_dict
 from PIL import Image
@@ -17,20 +16,18 @@ from mattingjax.checkpoints import load_checkpoint
 from mattingjax.config import dataset_config, prune_config, train_config
 from mattingjax.data.pipeline import PIXELS
 from mattingjax.networks import create_model_config
-from mattingjax.pruning import PruneOptions, channel_groups, cost_model, select_uniform
+from mattingjax.pruning import Limits, PruneOptions, channel_groups, cost_model, select_uniform
 from mattingjax.training import train
 from mattingjax.training.experiment import create_experiment
 from mattingjax.training.inputs import (
-    check_sources,
     create_batches,
-    load_validation,
     open_sources,
     with_steps,
 )
+from mattingjax.training.recorder import read_table
 from mattingjax.training.settings import complete_settings
-from mattingjax.training.state import create_state
 from mattingjax.training.steps import create_train_step
-from mattingjax.training.tables import read_table
+from mattingjax.training.validation import load_examples
 from tests.conftest import ROOT
 
 FILES = sorted(path.stem for path in (ROOT / 'configs').glob('*.py'))
@@ -81,7 +78,8 @@ def test_pruning_settings_are_possible(name, arguments, ratio):
 def test_the_weighed_modnet_has_the_size_that_its_file_says():
     config = create_model_config('modnet')
     options = PruneOptions.from_settings(load('prune_modnet', 'weighed')[0].to_dict())
-    cost = cost_model(config)(select_uniform(channel_groups(config), options.ratio, options.limits))
+    limits = Limits.from_options(options)
+    cost = cost_model(config)(select_uniform(channel_groups(config), options.ratio, limits))
     assert (cost.parameters, round(cost.macs / 1e6)) == (1_317_883, 4309)
 
 
@@ -106,8 +104,8 @@ def test_training_settings_are_possible(name, argument, modnet_path):
         config.model.checkpoint = str(modnet_path)
     if config.loss.distillation:
         config.loss.teacher = str(modnet_path)
+    config = complete_settings(config)
     experiment = create_experiment(config)
-    config = experiment.config
     assert experiment.initial.config.network == config.model.network
     assert (experiment.teacher is not None) == bool(config.loss.distillation or config.loss.soc)
     rates = np.array([experiment.learning_rate(step) for step in range(0, config.steps, 97)])
@@ -163,6 +161,12 @@ def in_small(config, photos, modnet_path):
 # Trained with only labels: tests/training does so. Sub-objectives consistency: see below.
 RUN_ELSEWHERE = ('mmnet', 'modnet', 'smoke', 'release_mmnet', 'release_modnet', 'soc')
 
+# What a student learns from its teacher, beside other things.
+TERMS = {
+    'distill_mmnet': {'teacher_alpha', 'teacher_kd', 'teacher_aux'},
+    'retrain_pruned': {'teacher_alpha', 'teacher_semantic', 'teacher_detail', 'teacher_attention'},
+}
+
 
 @pytest.mark.parametrize(('name', 'argument'), TRAININGS)
 def test_every_training_starts(name, argument, photos, modnet_path):
@@ -175,30 +179,25 @@ def test_every_training_starts(name, argument, photos, modnet_path):
         config.batch_size = batch_size
         complete = complete_settings(config)
         sources = open_sources(complete)
-        check_sources(complete, sources)
         trimap = complete.model.network == 'modnet' and complete.loss.supervised > 0
         batch = next(create_batches(complete, sources, 32, trimap=trimap))
         assert batch['image'].shape == (batch_size, 32, 32, 3)
         assert ('alpha' in batch) == bool(complete.loss.supervised)
-    examples, unreadable = load_validation(complete, sources, 32)
+    examples, unreadable = load_examples(
+        sources.validation, sources.backgrounds, 32, complete.validation.photos, on_error='raise'
+    )
     assert examples
     assert not unreadable
     experiment = create_experiment(complete)
     if name in RUN_ELSEWHERE or argument in ('scratch', 'scratch_frozen'):  # as finetune's steps
         return
-    create = functools.partial(
-        create_state,
-        optimizer=experiment.create_optimizer(optax.constant_schedule(0.0)),
-        freeze=complete.model.freeze,
-        averaged=complete.optimizer.ema_decay > 0,
-    )
-    state = jax.eval_shape(create, experiment.initial.variables)
+    state = jax.eval_shape(experiment.create_state, experiment.initial.variables)
     teacher = experiment.teacher
     step = create_train_step(
         experiment.initial.config,
         experiment.objective,
         experiment.create_optimizer,
-        experiment.options,
+        experiment.step_options,
         teacher.config if teacher else None,
     )
     pixels = {name: batch[name] for name in PIXELS if name in batch}
@@ -206,6 +205,7 @@ def test_every_training_starts(name, argument, photos, modnet_path):
     after, metrics = jax.eval_shape(step, state, pixels, variables, experiment.step_inputs(0))
     assert jax.tree.map(np.shape, after) == jax.tree.map(np.shape, state)
     assert metrics['loss'].shape == ()
+    assert TERMS[name] <= set(metrics)
 
 
 @pytest.mark.usefixtures('quickly_compiled')
@@ -226,8 +226,8 @@ def test_a_photo_at_a_time(photos, modnet_path, tmp_path):
     assert any(jax.tree.leaves(moved))
 
 
-# The table of the README that tells how to move here from the originals.
-MOVING = (ROOT / 'README.md').read_text().split('## Moving from')[1].split('\n## ')[0]
+# The table that tells how to move here from the originals.
+MOVING = (ROOT / 'scripts' / 'README.md').read_text().split('## Moving from')[1].split('\n## ')[0]
 # What its placeholders may stand for.
 NUMBERS = {'batch_size': '2', 'epochs': '4'}
 
@@ -274,7 +274,7 @@ def test_trainings_of_the_migration_table_begin(command, pictures, mmnet_path, m
     experiment = create_experiment(with_steps(config, sources))
     assert len(sources.training['dataset']) == len(sources.validation) == 8
     assert bool(config.model.checkpoint) == ('model.checkpoint' in command)
-    assert experiment.config.steps == (16 if config.epochs else config.steps)
+    assert experiment.steps == (16 if config.epochs else config.steps)
 
 
 def test_settings_of_the_migration_table_exist():

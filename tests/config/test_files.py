@@ -66,9 +66,9 @@ def test_what_goes_wrong_in_a_file_is_one_line_with_its_line(tmp_path, text, mes
     [
         (
             'configs/mmnt.py',
-            r'--config configs/mmnt.py: not a file; did you mean mmnet\? there',
+            r'config: configs/mmnt.py: not a file; did you mean mmnet\? there',
         ),
-        ('nothing', r'--config nothing: not a file; there are distill_mmnet, mmnet, modnet, '),
+        ('nothing', r'config: nothing: not a file; there are distill_mmnet, mmnet, modnet, '),
         ('smoke:big', r'smoke.py:\d+: expected mmnet or modnet, got .big'),
         ('configs/mmnet.py:foo', r"mmnet.py: its get_config takes no word, got 'foo'$"),
         (str(ROOT), r'not a file'),
@@ -97,9 +97,9 @@ def test_a_file_in_no_known_encoding(tmp_path):
             r'no lr in config.optimizer; did you mean learning_rate\? there are acc',
         ),
         ('optimiser.name', r'no optimiser in config; did you mean optimizer\? there are '),
-        ('', '--config.: expected --config.NAME=VALUE'),
-        ('data..x', '--config.data..x: expected --config.NAME=VALUE'),
-        ('steps.more', r'--config.steps.more: steps holds a value'),
+        ('', 'config.: expected config.NAME=VALUE'),
+        ('data..x', 'config.data..x: expected config.NAME=VALUE'),
+        ('steps.more', r'config.steps.more: steps holds a value'),
         ('more_datasets.a.root', r'no a in config.more_datasets; there are none'),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 
 from mattingjax import MattingError
 from mattingjax.data.synthetic import SyntheticPortraits, render_portrait
-from mattingjax.data.synthetic.body import paint_body, paint_torso
+from mattingjax.data.synthetic.body import _paint_torso, paint_body
 from mattingjax.data.synthetic.drawing import Figure, Frame, Stencil, curve, ellipse, limb
 from mattingjax.data.synthetic.person import create_person
 from mattingjax.data.synthetic.textures import create_cloth, noise
@@ -213,7 +213,7 @@ def dressed_in_blue(rng, vest, shoulder):
     person = dataclasses.replace(person, body=Frame(0.5, 0.3, 0.3))
     figure = Figure(200)
     cloth = create_cloth(np.random.default_rng(0), np.float32([0, 0, 1]))
-    paint_torso(figure, rng, person, cloth, (shoulder, 0.6, 0.6), vest=vest)
+    _paint_torso(figure, rng, person, cloth, (shoulder, 0.6, 0.6), vest=vest)
     return figure, person.body
 
 

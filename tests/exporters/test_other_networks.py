@@ -5,7 +5,7 @@ import contextlib
 import numpy as np
 import pytest
 
-from mattingjax import create_predictor, save_checkpoint
+from mattingjax import MattingError, create_predictor, save_checkpoint
 from mattingjax.inference.sessions import READERS
 from mattingjax.networks import create_model_config, init_variables
 from tests.conftest import require_export_tools
@@ -54,7 +54,7 @@ def test_a_pruned_network_is_exported_like_any_other(
     from exporters.export import ExportOptions, export_checkpoint
 
     steps = Steps()
-    monkeypatch.setattr('exporters.export.show_progress', steps)
+    monkeypatch.setattr('exporters.pipeline.show_progress', steps)
     from mattingjax.pruning import PruneOptions, plan_pruning, prune_checkpoint
 
     dense = request.getfixturevalue(network)
@@ -86,7 +86,7 @@ def test_an_artefact_that_differs_is_not_kept(mmnet_path, photo_path, tmp_path, 
         params['final_block'] = {**head, 'bias': head['bias'] + np.float32([0.01, 0])}
         return config, {**variables, 'params': params}
 
-    monkeypatch.setattr(export, 'fold_scaling', disturb)
+    monkeypatch.setattr('exporters.pipeline.fold_scaling', disturb)
     options = export.ExportOptions(formats=('onnx',), photos=(photo_path,))
     with pytest.raises(
         verify.VerificationError, match=r'model.onnx in onnxruntime: .*waves.png 1x64'
@@ -138,3 +138,10 @@ def test_published_weights_at_full_size(shared, tmp_path):
     }
     print(worst)
     assert max(worst.values()) <= 1e-4
+
+
+def test_an_unknown_order_of_colours_is_refused():
+    from exporters.options import ExportOptions
+
+    with pytest.raises(MattingError, match=r'embed_preprocessing: expected one of .* got .RBG'):
+        ExportOptions(embed_preprocessing='RBG')

@@ -10,12 +10,13 @@ import numpy as np
 
 from exporters.options import ExportOptions
 from mattingjax.config import prune_config, train_config
-from mattingjax.data.csv_list import open_csv
+from mattingjax.data.datasets import open_csv
 from mattingjax.evaluation import EvaluationOptions
 from mattingjax.networks import MMNetConfig, create_model_config
 from mattingjax.networks.model_config import ModelConfig
 from mattingjax.pruning import PruneOptions
 from mattingjax.training.experiment import create_experiment
+from mattingjax.training.settings import complete_settings
 from tests.fuzz.harness import MalformedError
 from tests.fuzz.mutations import TEXTS, hostile_number, hostile_value, mutate_bytes, mutate_json
 
@@ -51,7 +52,9 @@ def make_training(rng: np.random.Generator, folder: Path, _: Path) -> None:
 
 
 def use_training(folder: Path) -> None:
-    experiment = create_experiment(pickle.loads((folder / 'config.pkl').read_bytes()))
+    experiment = create_experiment(
+        complete_settings(pickle.loads((folder / 'config.pkl').read_bytes()))
+    )
     rate = experiment.learning_rate(0)
     if not np.isfinite(rate):
         raise MalformedError(f'learning rate {rate}')

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mattingjax import MattingError, composite, cut_out, estimate_foreground
-from mattingjax.images.compositing import Background, checkerboard, make_panel
+from mattingjax.images.compositing import Background
 
 
 @pytest.fixture(scope='module')
@@ -122,18 +122,3 @@ def test_background_that_is_neither(tmp_path):
     for colour in ('#00000000', '#0008', 'rgba(0, 0, 0, 254)'):
         with pytest.raises(MattingError, match='expected an opaque colour'):
             Background(colour)
-
-
-@pytest.mark.parametrize('size', [(60, 80), (2000, 900), (16, 200)])
-def test_panel_fits_a_screen(size):
-    alpha = np.zeros(size, np.float32)
-    photo = np.full((*size, 3), 50, np.uint8)
-    panel = make_panel(photo, alpha, photo)
-    assert panel.shape[0] <= 700
-    assert panel.shape[1] <= 2000
-    assert len(np.unique(panel)) >= 4  # the photo, black, and the two greys of the checkerboard
-
-
-def test_checkerboard_alternates():
-    board = checkerboard(24, 24, square=12)
-    assert board[0, 0, 0] == board[23, 23, 0] != board[0, 23, 0]

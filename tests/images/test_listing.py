@@ -29,7 +29,9 @@ def test_files_of_unknown_formats_are_listed(tmp_path):
     assert found.images == [tmp_path / 'a.png']
     assert found.others == [tmp_path / name for name in ('b.HEIC', 'd.mp4', 'notes', 'sub/c.heic')]
     assert images.describe_others(found.others) == '2 .heic, 1 .mp4, 1 without extension'
-    assert images.describe_others(found.others, 1) == '2 .heic, 2 of other kinds'
+    many = [*found.others, *(tmp_path / name for name in ('a.mov', 'b.mov', 'c.doc', 'd.xls'))]
+    named = '2 .heic, 2 .mov, 1 .doc, 1 .mp4, 2 of other kinds'
+    assert images.describe_others(many) == named
     assert images.describe_others([]) == ''
 
 
@@ -37,7 +39,7 @@ def test_find_images(tmp_path):
     for name in ('b.JPG', 'a/c.png', 'a/notes.txt', '.hidden/d.png', '.e.png', 'out/f.png'):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    found = images.find_images(tmp_path, leave_out=tmp_path / 'out')
+    found = images.list_folder(tmp_path, leave_out=tmp_path / 'out').images
     assert [str(path.relative_to(tmp_path)) for path in found] == ['a/c.png', 'b.JPG']
 
 

@@ -9,7 +9,8 @@ import jax
 import numpy as np
 
 from mattingjax.networks import ModelConfig, create_model, operations
-from mattingjax.networks.operations import Operation, Padding, Replacements
+from mattingjax.networks.operations import Padding
+from mattingjax.networks.replacement import Operation, Replacements, replace_operations
 
 
 class Case(NamedTuple):
@@ -62,7 +63,7 @@ def record_cases(config: ModelConfig, *, train: bool, replacements: Replacements
     model = create_model(config)
 
     def run(image: jax.Array) -> Any:
-        with operations.replace_operations(recording):
+        with replace_operations(recording):
             return model.init_with_output(jax.random.key(0), image, train=train)
 
     jax.eval_shape(run, jax.ShapeDtypeStruct((2, 64, 96, 3), np.float32))

@@ -119,9 +119,6 @@ def test_total(batch):
     loss, terms = modnet_loss(*batch)
     expected = 10 * terms['semantic'] + 10 * terms['detail'] + terms['matte']
     assert loss == pytest.approx(float(expected))
-    loss, terms = modnet_loss(*batch, weights={'semantic': 2, 'detail': 3, 'matte': 4})
-    expected = 2 * terms['semantic'] + 3 * terms['detail'] + 4 * terms['matte']
-    assert loss == pytest.approx(float(expected))
 
 
 def test_without_a_trimap(batch):
@@ -162,8 +159,6 @@ def test_soc_loss_is_its_definition(size, side):
     assert terms['semantic'] == pytest.approx(expected_semantic, rel=1e-6)
     assert terms['detail'] == pytest.approx(expected_detail, rel=1e-6)
     assert loss == pytest.approx(100 * expected_semantic + expected_detail, rel=1e-6)
-    loss, _ = soc_loss(outputs, reference, weights={'semantic': 2, 'detail': 3})
-    assert loss == pytest.approx(2 * expected_semantic + 3 * expected_detail, rel=1e-6)
 
 
 def test_soc_targets_get_no_gradient(batch):
@@ -217,7 +212,3 @@ def test_bad_input(batch):
         semantic_loss(outputs['semantic'], alpha[:1])
     with pytest.raises(MattingError, match=r'reference detail: expected shape \[2, 64, 96, 1\]'):
         soc_loss(outputs, {**outputs, 'detail': outputs['detail'][:1]})
-    with pytest.raises(MattingError, match='weights: expected detail, matte, semantic, got matte'):
-        modnet_loss(*batch, weights={'matte': 1.0})
-    with pytest.raises(MattingError, match='weights: expected detail, semantic, got matte'):
-        soc_loss(outputs, outputs, weights={'matte': 1.0})

@@ -16,9 +16,11 @@ from mattingjax.networks import (
     init_variables,
     layers,
     variable_shapes,
+    with_dropout,
 )
 from mattingjax.networks.mmnet.module import DecoderBlock
 from mattingjax.networks.mobilenet_v2 import InvertedResidual, InvertedResidualConfig
+from mattingjax.networks.modnet import module
 from tests.networks.test_architectures import mmnet_configs, modnet_configs
 
 
@@ -175,7 +177,7 @@ def test_training_returns_every_head_and_updates_the_statistics(name, request):
 @pytest.mark.parametrize(
     ('unit', 'momentum', 'epsilon', 'channels'),
     [
-        (lambda: layers.ConvIBNormReLU(6, 1), 0.9, 1e-5, 3),
+        (lambda: module.ConvIBNormReLU(6, 1), 0.9, 1e-5, 3),
         (lambda: InvertedResidual(InvertedResidualConfig(5, 6, False), 1), 0.9, 1e-5, 6),
         (lambda: DecoderBlock(6, 4), 0.999, 1e-3, 6),
     ],
@@ -213,7 +215,7 @@ def test_batch_norm_in_training(unit, momentum, epsilon, channels):
 
 
 def test_every_encoder_block_has_a_dropout():
-    config = create_model_config('mmnet', MMNetConfig.from_multiplier(0.25, dropout=0.5))
+    config = with_dropout(create_model_config('mmnet', MMNetConfig.from_multiplier(0.25)), 0.5)
     blocks = []
 
     def record(next_call, args, kwargs, context):
@@ -234,7 +236,7 @@ def test_every_encoder_block_has_a_dropout():
 
 
 def test_dropout_drops_in_training_alone():
-    config = create_model_config('mmnet', MMNetConfig.from_multiplier(0.25, dropout=0.5))
+    config = with_dropout(create_model_config('mmnet', MMNetConfig.from_multiplier(0.25)), 0.5)
     variables = init_variables(config, seed=0)
     model = create_model(config)
     images = np.random.default_rng(0).uniform(0, 1, (1, 64, 64, 3)).astype(np.float32)

@@ -18,7 +18,7 @@ from tests.conftest import ROOT
 SCRIPT = """
 import hashlib, pathlib, time
 from mattingjax.process import command_line
-from mattingjax.files import new_folder, write_file
+from mattingjax.process.files import new_folder, write_file
 from mattingjax.process.interrupts import run_program, writing
 
 def work():  # without the interpreter, as XLA does it

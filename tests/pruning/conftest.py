@@ -9,7 +9,8 @@ import pytest
 from hypothesis import strategies as st
 
 from mattingjax.networks import apply_model, variable_shapes
-from mattingjax.networks.operations import depthwise_conv, replace_operations
+from mattingjax.networks.operations import depthwise_conv
+from mattingjax.networks.replacement import replace_operations
 from mattingjax.pruning import channel_groups
 
 

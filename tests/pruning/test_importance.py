@@ -90,21 +90,21 @@ def test_factors_that_normalisation_undoes_change_nothing(mmnet):
         assert not np.allclose(raw_after, raw, rtol=0.1)
 
 
-def test_restored_normalisation_says_what_the_folded_one_hid(mmnet):
+def test_restored_normalisation_says_what_the_folded_one_hid(toy):
     from exporters.folding import fold_batch_norm
 
     batches = [photos(4)]
     with short_graphs():
-        true = recalibrate(mmnet.config, mmnet.variables, batches)
-        folded = fold_batch_norm(mmnet.config, true)
-        restored = restore_batch_norm(mmnet.config, folded, batches)
-    expected = compute_importance(mmnet.config, true, 'l1')
-    for name, values in compute_importance(mmnet.config, restored, 'l1').items():
+        true = recalibrate(toy.config, toy.variables, batches)
+        folded = fold_batch_norm(toy.config, true)
+        restored = restore_batch_norm(toy.config, folded, batches)
+    expected = compute_importance(toy.config, true, 'l1')
+    for name, values in compute_importance(toy.config, restored, 'l1').items():
         np.testing.assert_allclose(values, expected[name], rtol=0.02)
-    hidden = compute_importance(mmnet.config, folded, 'l1')
+    hidden = compute_importance(toy.config, folded, 'l1')
     assert any(not np.allclose(hidden[name], expected[name], rtol=0.1) for name in expected)
-    with pytest.raises(MattingError, match='bn_scale: every scale of init is 1'):
-        compute_importance(mmnet.config, folded, 'bn_scale')
+    with pytest.raises(MattingError, match='bn_scale: every scale of stem is 1'):
+        compute_importance(toy.config, folded, 'bn_scale')
 
 
 def test_factors_that_the_next_layer_undoes_change_nothing(modnet):

@@ -6,7 +6,7 @@ import pytest
 from mattingjax.config import train_config
 from mattingjax.errors import MAX_LINE, MattingError
 from mattingjax.pruning import PruneOptions, merge_settings
-from mattingjax.pruning.options import parse_target
+from mattingjax.pruning.plan import parse_target
 
 
 @pytest.mark.parametrize(

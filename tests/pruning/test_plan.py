@@ -24,28 +24,28 @@ def plan(checkpoint, **options):
     return plan_pruning(checkpoint.config, checkpoint.variables, options)
 
 
-def test_a_pruned_checkpoint_is_a_checkpoint(mmnet, tmp_path):
-    pruned = prune_checkpoint(mmnet, plan(mmnet, ratio=0.5), provenance={'why': 'a test'})
+def test_a_pruned_checkpoint_is_a_checkpoint(toy, tmp_path):
+    pruned = prune_checkpoint(toy, plan(toy, ratio=0.5), provenance={'why': 'a test'})
     save_checkpoint(tmp_path / 'pruned', pruned)
     loaded = load_checkpoint(tmp_path / 'pruned')
     assert loaded.config == pruned.config
     alpha = run(loaded.config, loaded.variables, photos())['alpha']
     assert alpha.shape == (2, 64, 64, 1)
     history = loaded.config.provenance
-    assert history['dense'] == mmnet.config.provenance
-    assert history['pruned']['sha256'] == hash_checkpoint(mmnet)
+    assert history['dense'] == toy.config.provenance
+    assert history['pruned']['sha256'] == hash_checkpoint(toy)
     assert history['pruned']['why'] == 'a test'
-    assert history['pruned']['widths']['init'] == [8, 4]
+    assert history['pruned']['widths']['stem'] == [8, 4]
     assert history['pruned']['recalibrated_on'] == 0
 
 
-def test_recalibrates(mmnet):
+def test_recalibrates(toy):
     with short_graphs():
-        pruned = prune_checkpoint(mmnet, plan(mmnet, ratio=0.25), [photos()])
-        again = prune_checkpoint(mmnet, plan(mmnet, ratio=0.25))
+        pruned = prune_checkpoint(toy, plan(toy, ratio=0.25), [photos()])
+        again = prune_checkpoint(toy, plan(toy, ratio=0.25))
     assert pruned.config.provenance['pruned']['recalibrated_on'] == 2
-    before = again.variables['batch_stats']['enc_block3']['merge']['bn']['mean']
-    after = pruned.variables['batch_stats']['enc_block3']['merge']['bn']['mean']
+    before = again.variables['batch_stats']['body']['bn']['mean']
+    after = pruned.variables['batch_stats']['body']['bn']['mean']
     assert not np.allclose(before, after)
 
 
@@ -141,7 +141,7 @@ def test_photos_are_chosen_evenly(there, wanted, tmp_path):
     assert len(gaps) == 0 or 0 < gaps.min() >= gaps.max() - 1
 
 
-def test_ways_to_prune_are_compared(mmnet):
+def test_ways_to_prune_are_compared(toy):
     pair = square_pair(photos(1, 70)[0].astype(np.uint8), np.full((70, 70), 0.5, np.float32), 64)
     ways = {
         'L1': PruneOptions(ratio=0.5, round_to=1, min_channels=1),
@@ -149,7 +149,7 @@ def test_ways_to_prune_are_compared(mmnet):
     }
     with short_graphs():
         outcomes = compare_pruning(
-            mmnet, ways, {'grey': [pair]}, [photos()], [mmnet.variables['params']]
+            toy, ways, {'grey': [pair]}, [photos()], [toy.variables['params']]
         )
     dense, first, second = outcomes.values()
     assert list(outcomes) == ['dense', *ways]

@@ -17,28 +17,28 @@ def _short_graphs():
         yield
 
 
-def test_statistics_are_those_of_the_photos(mmnet):
+def test_statistics_are_those_of_the_photos(toy):
     """Of the first layer, whose input no other normalisation changes; over both batches."""
     batches = [photos(4)[:2], photos(4)[2:]]
-    found = recalibrate(mmnet.config, mmnet.variables, batches)['batch_stats']
-    kernel = mmnet.variables['params']['init_block']['conv']['kernel']
+    found = recalibrate(toy.config, toy.variables, batches)['batch_stats']
+    kernel = toy.variables['params']['stem']['conv']['kernel']
     x = jax.lax.conv_general_dilated(
         photos(4) / 255, kernel, (2, 2), 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
     )
-    bn = found['init_block']['bn']
+    bn = found['stem']['bn']
     np.testing.assert_allclose(bn['mean'], np.mean(x, (0, 1, 2)), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(bn['var'], np.var(x, (0, 1, 2)), rtol=1e-4)
 
 
-def test_old_statistics_leave_no_trace(mmnet):
+def test_old_statistics_leave_no_trace(toy):
     batches = [photos(4)[:2]]
-    values = flatten_dict(mmnet.variables, sep='/')
+    values = flatten_dict(toy.variables, sep='/')
     other = {k: v * 3 + 1 if k.startswith('batch_stats') else v for k, v in values.items()}
-    first = recalibrate(mmnet.config, mmnet.variables, batches)
-    second = recalibrate(mmnet.config, unflatten_dict(other, sep='/'), batches)
+    first = recalibrate(toy.config, toy.variables, batches)
+    second = recalibrate(toy.config, unflatten_dict(other, sep='/'), batches)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), first, second)
-    jax.tree.map(np.testing.assert_array_equal, first['params'], mmnet.variables['params'])
-    shapes = jax.tree.map(np.shape, mmnet.variables)
+    jax.tree.map(np.testing.assert_array_equal, first['params'], toy.variables['params'])
+    shapes = jax.tree.map(np.shape, toy.variables)
     assert jax.tree.map(np.shape, first) == shapes
 
 
@@ -58,19 +58,19 @@ def test_restored_normalisation_computes_the_same(modnet):
     assert restore_batch_norm(config, restored, [photos()]) is restored
 
 
-def test_no_photos(mmnet):
+def test_no_photos(toy):
     with pytest.raises(MattingError, match='there are no photos'):
-        recalibrate(mmnet.config, mmnet.variables, [])
+        recalibrate(toy.config, toy.variables, [])
 
 
-def test_batches_of_photos(mmnet, tmp_path):
+def test_batches_of_photos(toy, tmp_path):
     paths = []
     for i in range(5):
         paths.append(tmp_path / f'{i}.png')
         Image.new('RGB', (90 + i, 70), (i, 0, 0)).save(paths[-1])
-    batches = list(load_batches(mmnet.config, paths, 2))
+    batches = list(load_batches(toy.config, paths, 2))
     assert [batch.shape for batch in batches] == [(2, 64, 64, 3)] * 2
     assert batches[1].dtype == np.float32
     np.testing.assert_array_equal(np.unique(batches[1][..., 0]), [2, 3])
-    (batch,) = load_batches(mmnet.config, paths[:1], 4)
+    (batch,) = load_batches(toy.config, paths[:1], 4)
     assert batch.shape == (1, 64, 64, 3)

@@ -10,10 +10,10 @@ from mattingjax.training.state import create_state
 @pytest.mark.parametrize(
     'name', ['run[1]/a*?', 'gs:/[x]', 'back\\slash/-x', "%41 #~{}/it's", 'line\nbreak/é']
 )
-def test_states_lie_in_any_folder(mmnet, tmp_path, name):
+def test_states_lie_in_any_folder(toy, tmp_path, name):
     folder = tmp_path / name / 'states'
-    state = create_state(mmnet.variables, optax.sgd(0.1))
-    progress = Progress(mmnet.config, {'position': 3}, {'mad': 0.5})
+    state = create_state(toy.variables, optax.sgd(0.1))
+    progress = Progress(toy.config, {'position': 3}, {'mad': 0.5})
     with Saver(folder, keep=1) as saver:
         assert saver.latest_step is None
         for step in (1, 2):
@@ -27,7 +27,7 @@ def test_states_lie_in_any_folder(mmnet, tmp_path, name):
     assert all(jax.tree.leaves(jax.tree.map(np.array_equal, restored.params, state.params)))
 
 
-def test_a_short_description(mmnet):
-    state = create_state(mmnet.variables, optax.sgd(0.1))
-    count = sum(map(np.size, jax.tree.leaves(mmnet.variables['params'])))
+def test_a_short_description(toy):
+    state = create_state(toy.variables, optax.sgd(0.1))
+    count = sum(map(np.size, jax.tree.leaves(toy.variables['params'])))
     assert repr(state).startswith(f'TrainState(step 0, {count:,} parameters, 0.')

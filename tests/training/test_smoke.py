@@ -1,7 +1,7 @@
 import pytest
 from PIL import Image
 
-from mattingjax.training.tables import read_table
+from mattingjax.training.recorder import read_table
 from tests.conftest import ROOT
 
 

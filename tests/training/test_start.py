@@ -194,8 +194,8 @@ def test_a_training_goes_on_with_the_same_data(tmp_path):
     (tmp_path / 'states' / '1').mkdir(parents=True)
     check(lines)
     for changed, message in (
-        ([lines[0], *lines[:0:-1]], 'dataset: its records are others'),  # another order
-        (['image,alpha', 'a.png,alpha_b.png', 'b.png,alpha_a.png'], 'dataset: its records are oth'),
+        ([lines[0], *lines[:0:-1]], 'dataset: the records or their order differ'),  # another order
+        (['image,alpha', 'a.png,alpha_b.png', 'b.png,alpha_a.png'], 'dataset: the records or'),
         (lines[:2], r'dataset: 2 files missing \(alpha_b.png, b.png\)'),
     ):
         with pytest.raises(MattingError, match=message):
@@ -224,7 +224,7 @@ def test_every_device_gets_as_many_photos(tmp_path, monkeypatch):
 def test_missing_packages_are_told_at_the_start(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
     with pytest.raises(ImportError, match=r'needs the package matplotlib: pip install'):
-        Recorder(tmp_path, tiny_config())
+        Recorder(tmp_path, log_every_steps=1, tensorboard=False)
 
 
 def test_epochs_are_steps():
@@ -240,7 +240,7 @@ def test_epochs_are_steps():
     [
         ([], ['--config: a file of settings is needed']),
         (['--config.dataset.rot=x'], ['rot', 'root']),
-        (['--config.loss.soc=1'], ['loss.soc: is for modnet']),
+        (['--config.loss.soc=1'], ['loss.soc: mmnet has no such loss']),
         (
             [
                 '--config.data.transform=strong',

@@ -7,7 +7,8 @@ from flax.traverse_util import flatten_dict
 from mattingjax.checkpoints import hash_checkpoint, load_checkpoint
 from mattingjax.config import train_config
 from mattingjax.errors import MattingError
-from mattingjax.training.experiment import create_experiment, describe_origin
+from mattingjax.training.experiment import create_experiment
+from mattingjax.training.settings import complete_settings
 from mattingjax.training.state import create_state, join, split
 
 
@@ -32,8 +33,8 @@ def test_patterns_that_match_nothing_or_all_are_named(modnet):
         split(params, ('*',))
 
 
-def test_the_averages_are_what_is_validated(mmnet):
-    state = create_state(mmnet.variables, optax.sgd(0.1), averaged=True)
+def test_the_averages_are_what_is_validated(toy):
+    state = create_state(toy.variables, optax.sgd(0.1), averaged=True)
     state = state.replace(params=jax.tree.map(lambda leaf: leaf + 1, state.params))
     now = state.variables(averaged=False)['params']
     averaged = state.variables()['params']
@@ -41,8 +42,8 @@ def test_the_averages_are_what_is_validated(mmnet):
         np.allclose(new, old + 1)
         for new, old in zip(jax.tree.leaves(now), jax.tree.leaves(averaged), strict=True)
     )
-    without = create_state(mmnet.variables, optax.sgd(0.1))
-    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, without.variables(), mmnet.variables)))
+    without = create_state(toy.variables, optax.sgd(0.1))
+    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, without.variables(), toy.variables)))
 
 
 def test_from_scratch_what_is_frozen_is_the_checkpoints(modnet, modnet_path):
@@ -51,7 +52,7 @@ def test_from_scratch_what_is_frozen_is_the_checkpoints(modnet, modnet_path):
     config.model.from_scratch = True
     config.model.freeze = ('backbone/*', 'lr_branch/*/bn/*')
     config.dataset.kind = 'synthetic'
-    found = flatten_dict(create_experiment(config).initial.variables, sep='/')
+    found = flatten_dict(create_experiment(complete_settings(config)).initial.variables, sep='/')
     loaded = flatten_dict(modnet.variables, sep='/')
     assert found.keys() == loaded.keys()
     kept = {
@@ -63,6 +64,6 @@ def test_from_scratch_what_is_frozen_is_the_checkpoints(modnet, modnet_path):
     for path, value in loaded.items():
         assert np.array_equal(found[path], value) == (path in kept), path
     # Its origin is the checkpoint that was named, not what was drawn.
-    start = describe_origin(create_experiment(config))['start']
+    start = create_experiment(complete_settings(config)).origin['start']
     assert start['checkpoint'] == str(modnet_path)
     assert start['sha256'] == hash_checkpoint(load_checkpoint(modnet_path))

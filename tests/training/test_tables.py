@@ -1,6 +1,6 @@
 import pytest
 
-from mattingjax.training.tables import Table, read_table
+from mattingjax.training.recorder import Table, read_table
 
 
 def test_rows_beyond_the_resumed_step_are_dropped(tmp_path):

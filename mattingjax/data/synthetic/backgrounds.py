@@ -1,4 +1,4 @@
-"""Backgrounds of synthetic portraits: studios, rooms, streets, greenery, patterns and clutter."""
+"""Paints backgrounds of synthetic portraits: studios, rooms, streets, greenery and clutter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,15 @@ from mattingjax.data.synthetic.textures import noise, random_colour
 
 
 def paint_background(rng: np.random.Generator, size: int) -> np.ndarray:
-    """A picture without a person, float32 [S, S, 3] in [0, 1]; sharp or out of focus."""
+    """Paints a random background, sharp or out of focus.
+
+    Args:
+      rng: The random generator.
+      size: Side S in pixels.
+
+    Returns:
+      float32 [S, S, 3] in [0, 1].
+    """
     kinds = (
         _paint_studio,
         _paint_room,
@@ -42,7 +50,7 @@ def paint_background(rng: np.random.Generator, size: int) -> np.ndarray:
 def _defocus(picture: np.ndarray, sigma: float) -> np.ndarray:
     if sigma < 0.3:
         return picture
-    # A wide blur leaves nothing that a coarser grid would lose.
+    # After a wide blur nothing is left that a coarser and faster grid would lose.
     size = picture.shape[0]
     coarse = max(8, size // max(1, int(sigma / 2)))
     picture = cv2.resize(picture, (coarse, coarse), interpolation=cv2.INTER_AREA)
@@ -51,7 +59,7 @@ def _defocus(picture: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def _add_lights(picture: np.ndarray, rng: np.random.Generator, blur: float) -> None:
-    """Lights out of focus, added in place."""
+    """Adds lights out of focus, in place."""
     size = picture.shape[0]
     lights = _canvas(np.zeros_like(picture))
     for _ in range(int(rng.integers(5, 30))):
@@ -67,7 +75,7 @@ def _canvas(colours: np.ndarray) -> Painting:
 
 
 def _gradient(size: int, *stops: tuple[float, np.ndarray]) -> Painting:
-    """From top to bottom: (height, colour) from which on, or up to which, the colour changes."""
+    """Paints a vertical gradient through pairs of a height, from 0 at the top, and its colour."""
     heights, colours = zip(*stops, strict=True)
     y = (np.arange(size) + 0.5) / size
     channels = [np.interp(y, heights, channel) for channel in np.transpose(colours)]
@@ -75,7 +83,7 @@ def _gradient(size: int, *stops: tuple[float, np.ndarray]) -> Painting:
 
 
 def _paint_studio(rng: np.random.Generator, size: int) -> Painting:
-    """A backdrop with a pool of light."""
+    """Paints a backdrop with a pool of light."""
     x, y = Region(0, 0, size, size, size).grid()
     middle = rng.uniform(0.2, 0.8, 2)
     share = np.exp(-(np.square(x - middle[0]) + np.square(y - middle[1])) / 0.25)[..., None]
@@ -84,7 +92,7 @@ def _paint_studio(rng: np.random.Generator, size: int) -> Painting:
 
 
 def _paint_room(rng: np.random.Generator, size: int) -> Painting:
-    """A wall, perhaps panelled, with windows, pictures and shelves; a floor; a plant."""
+    """Paints a wall and a floor with random panels, windows, pictures, shelves and plants."""
     wall = random_colour(rng, (0, 0.5), (0.35, 0.95))
     floor = random_colour(rng, (0.1, 0.6), (0.2, 0.7))
     ground = rng.uniform(0.6, 0.95)
@@ -106,7 +114,7 @@ def _paint_room(rng: np.random.Generator, size: int) -> Painting:
 
 
 def _paint_street(rng: np.random.Generator, size: int) -> Painting:
-    """Houses with windows, a road with marks, poles and cars."""
+    """Paints houses with windows, a road with marks, poles and cars."""
     horizon = rng.uniform(0.45, 0.75)
     sky = random_colour(rng, (0.05, 0.5), (0.6, 1)) * np.array([0.85, 0.95, 1])
     road = random_colour(rng, (0, 0.15), (0.25, 0.7))
@@ -134,7 +142,7 @@ def _paint_street(rng: np.random.Generator, size: int) -> Painting:
 
 
 def _paint_greenery(rng: np.random.Generator, size: int) -> Painting:
-    """Trunks, and leaves from dark to light."""
+    """Paints trunks, and leaves from dark to light."""
     horizon = rng.uniform(0.0, 0.6)
     sky = random_colour(rng, (0.1, 0.4), (0.7, 1))
     tint = random_colour(rng, (0.3, 0.8), (0.3, 0.9)) * 0.4 + np.array([0.25, 0.45, 0.1])
@@ -157,7 +165,7 @@ def _paint_greenery(rng: np.random.Generator, size: int) -> Painting:
 
 
 def _paint_pattern(rng: np.random.Generator, size: int) -> Painting:
-    """Bricks, planks, tiles or blinds, upright or lying."""
+    """Paints bricks, planks, tiles or blinds, upright or lying."""
     colour, joint = random_colour(rng, (0.05, 0.7), (0.2, 0.9)), random_colour(rng, (0, 0.2))
     wide, high, gap = rng.uniform((0.05, 0.025, 0.002), (1.2, 0.15, 0.008))
     offset, upright = rng.choice([0, 0.5]), rng.random() < 0.3
@@ -171,6 +179,7 @@ def _paint_pattern(rng: np.random.Generator, size: int) -> Painting:
 
 
 def _paint_mess(rng: np.random.Generator, size: int) -> Painting:
+    """Paints nothing but clutter."""
     canvas = _gradient(size, (0, random_colour(rng)), (1, random_colour(rng)))
     paint_clutter(canvas, rng, int(rng.integers(15, 45)))
     return canvas

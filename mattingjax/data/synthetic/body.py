@@ -1,4 +1,4 @@
-"""The body of a synthetic portrait: torso, neck, arms and legs, and what they wear."""
+"""Paints the body of a synthetic portrait: torso, neck, arms and legs, and their clothes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def paint_body(figure: Figure, rng: np.random.Generator, person: Person) -> None
     for pose in poses:
         if not pose.before:
             _paint_arm(figure, rng, person, top, sleeve, pose, shoulder)
-    paint_torso(figure, rng, person, top, (shoulder, waist, hip), vest=sleeve == 'vest')
+    _paint_torso(figure, rng, person, top, (shoulder, waist, hip), vest=sleeve == 'vest')
     _paint_neck(figure, rng, person, top)
     for pose in poses:
         if pose.before:
@@ -50,7 +50,7 @@ def paint_body(figure: Figure, rng: np.random.Generator, person: Person) -> None
 
 
 def _stencil(figure: Figure, person: Person, *outlines: np.ndarray) -> Stencil:
-    """Outlines [n, 2] in the body's frame, filled."""
+    """A stencil of filled outlines [n, 2] in the body's frame."""
     stencil = Stencil(figure.size)
     stencil.fill(*(person.body(outline) for outline in outlines))
     return stencil
@@ -64,7 +64,7 @@ def _dress(
     stencil: Stencil,
     reach: float = 0.06,
 ) -> None:
-    """Paints a garment; `reach` is that of `relief`."""
+    """Paints a garment, shaded by `relief` with the given reach."""
 
     def surface(region: Region, coverage: np.ndarray) -> np.ndarray:
         light = relief(coverage, person.light, reach)
@@ -74,7 +74,7 @@ def _dress(
 
 
 def _bare(figure: Figure, person: Person, colour: np.ndarray, stencil: Stencil) -> None:
-    """Paints skin, or something else that is smooth."""
+    """Paints skin or another smooth surface."""
 
     def surface(_: Region, coverage: np.ndarray) -> np.ndarray:
         return colour * (1 + 0.35 * relief(coverage, person.light, 0.05)[..., None])
@@ -82,7 +82,7 @@ def _bare(figure: Figure, person: Person, colour: np.ndarray, stencil: Stencil) 
     figure.paint(stencil, surface)
 
 
-def paint_torso(
+def _paint_torso(
     figure: Figure,
     rng: np.random.Generator,
     person: Person,
@@ -91,7 +91,10 @@ def paint_torso(
     *,
     vest: bool,
 ) -> None:
-    """Paints the torso in one garment; a vest leaves the shoulders bare."""
+    """Paints the torso in one garment; a vest leaves the shoulders bare.
+
+    `widths` are half the widths of shoulders, waist and hip, in heights of the head.
+    """
     shoulder, waist, hip = widths
     hem = float(rng.choice([3.3, 3.6, 4.6], p=[0.45, 0.4, 0.15]) + rng.normal(0, 0.1))
     shoulders = [(0.5 * shoulder, 0.24), (0.88 * shoulder, 0.42), (shoulder, 0.72)]
@@ -101,7 +104,7 @@ def paint_torso(
         strap = float(rng.uniform(0.45, 0.7)) * shoulder
         skin = person.skin * np.float32(0.96)
         _bare(figure, person, skin, _stencil(figure, person, curve(outline, closed=True)))
-        # Below the shoulder's line, so that the curve through it stays within.
+        # The strap begins below the shoulder, so that the smooth curve stays inside the body.
         high = float(np.interp(strap, *np.transpose([(0.24, 0.08), *shoulders]))) + 0.08
         armhole = [(strap, high), (0.93 * strap, 0.7), (0.8 * shoulder, 1.2)]
         outline = mirrored([(0.24, 0.17), *armhole, *trunk[1:]])
@@ -120,7 +123,7 @@ def paint_torso(
 
 
 def _trim(front: Painting, rng: np.random.Generator, cloth: Cloth, shoulder: float) -> None:
-    """Puts lapels and a tie, buttons or an apron on the torso."""
+    """Paints lapels and a tie, buttons or an apron on the torso."""
     other, dark = cloth_colour(rng), cloth.colour * rng.uniform(0.3, 0.7)
     both = np.array([[[-1, 1]], [[1, 1]]])
     kind = rng.choice(['none', 'jacket', 'buttons', 'apron'], p=[0.5, 0.25, 0.2, 0.05])
@@ -151,7 +154,7 @@ def _trim_vest(
     armhole: list[tuple[float, float]],
     unit: float,
 ) -> None:
-    """Puts bands along the armholes, and perhaps patches; `unit` is that of the body's frame."""
+    """Paints bands along the armholes, and random patches; `unit` is the scale of the body."""
     other, third = (random_colour(rng, (0.0, 0.9), (0.1, 1.0)) for _ in range(2))
     for side in (-1, 1):
         edge = curve(np.array(armhole) * (side, 1))
@@ -163,7 +166,7 @@ def _trim_vest(
 
 
 def _paint_neck(figure: Figure, rng: np.random.Generator, person: Person, cloth: Cloth) -> None:
-    """The neck down to the neckline, and perhaps a collar, a roll neck or a scarf."""
+    """Paints the neck down to the neckline, and at random a collar, a roll neck or a scarf."""
     wide = 0.235 * person.width
     low = float(rng.choice([0.22, 0.34, 0.7], p=[0.45, 0.35, 0.2]) + rng.uniform(0, 0.1))
     neckline = 0.27 if low < 0.4 else 0.36
@@ -178,7 +181,7 @@ def _paint_neck(figure: Figure, rng: np.random.Generator, person: Person, cloth:
 
     def skin(region: Region, _: np.ndarray) -> np.ndarray:
         x, y = person.body.inverse(*region.grid())
-        # The chin throws a shadow, and the neck is round.
+        # The chin casts a shadow, and the neck is round.
         shadow = 0.45 * np.exp(-np.square((y - 0.02) / 0.16)) + 0.12 * np.square(x / wide)
         return person.skin * np.array([0.97, 0.92, 0.9], np.float32) * (1 - shadow[..., None])
 
@@ -200,12 +203,12 @@ def _paint_neck(figure: Figure, rng: np.random.Generator, person: Person, cloth:
 
 
 class _ArmPose(NamedTuple):
-    """Angles from hanging down, outwards positive, in radians; `before` the torso or behind."""
+    """The pose of an arm; its angles are in radians, 0 when hanging down, positive outwards."""
 
-    side: int
+    side: int  # −1 on the left of the picture, 1 on the right
     upper: float
     fore: float
-    before: bool
+    before: bool  # before the torso, not behind it
 
 
 def _arm_pose(rng: np.random.Generator, side: int) -> _ArmPose:
@@ -240,7 +243,7 @@ def _paint_arm(
 
 
 def _hand(wrist: np.ndarray, along: np.ndarray) -> list[np.ndarray]:
-    """A palm, four fingers and a thumb at the wrist, in the direction `along`."""
+    """Outlines of a palm, four fingers and a thumb at the wrist, in the direction `along`."""
     angle = float(np.arctan2(-along[0], along[1]))
     place = Frame(float(wrist[0]), float(wrist[1]), 1.0, angle)
     parts = [ellipse((0, 0.12), (0.1, 0.16)), *limb([(0.06, 0.06), (0.13, 0.16)], [0.04, 0.03])]
@@ -252,7 +255,7 @@ def _hand(wrist: np.ndarray, along: np.ndarray) -> list[np.ndarray]:
 def _paint_legs(
     figure: Figure, rng: np.random.Generator, person: Person, cloth: Cloth, hip: float
 ) -> None:
-    """Legs in trousers, in shorts or bare; shoes; perhaps a skirt over them."""
+    """Paints legs with shoes, in trousers, shorts or a skirt."""
     kind = rng.choice(['trousers', 'shorts', 'skirt'], p=[0.55, 0.15, 0.3])
     stance, loose = rng.uniform(0.05, 0.3, 2)
     tights = person.skin if rng.random() < 0.7 else cloth.colour * np.float32(0.5)
@@ -280,7 +283,7 @@ def _paint_legs(
 def _paint_bag(
     figure: Figure, rng: np.random.Generator, person: Person, shoulder: float, hip: float
 ) -> None:
-    """A bag on a strap, beside the hip: between strap and body the background may show."""
+    """Paints a bag beside the hip, on a strap that may let the background show before the body."""
     side = rng.choice([-1, 1])
     x, y = hip + rng.uniform(-0.1, 0.35), rng.uniform(2.2, 3.4)
     wide, high = rng.uniform(0.25, 0.5), rng.uniform(0.3, 0.6)

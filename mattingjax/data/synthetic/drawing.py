@@ -1,4 +1,4 @@
-"""What synthetic portraits are drawn with: frames, curves, fine stencils and layers.
+"""The tools that draw synthetic portraits: frames, curves, fine stencils and layers.
 
 Scenes have no pixels: a picture's side is 1, x grows to the right and y downwards. So the same
 scene can be drawn at any size.
@@ -52,13 +52,13 @@ class Region(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Frame:
-    """A place in the scene with its own units: a head, say, whose height is 1.
+    """A coordinate system in the scene, such as that of a head, whose height is its unit.
 
     Attributes:
-      x: Where its origin lies in the scene, as y.
-      y: See x.
-      scale: Its unit in the scene's.
-      angle: Its rotation in radians; a positive one turns clockwise.
+      x: The x coordinate of its origin in the scene.
+      y: The y coordinate of its origin in the scene.
+      scale: The length of its unit in the scene.
+      angle: Its rotation in radians, clockwise if positive.
     """
 
     x: float
@@ -67,34 +67,40 @@ class Frame:
     angle: float = 0.0
 
     def __call__(self, points: ArrayLike) -> np.ndarray:
-        """Points [..., 2] of this frame in the scene."""
+        """Maps points [..., 2] of this frame to the scene."""
         points = np.asarray(points, np.float64)
         cos, sin = math.cos(self.angle), math.sin(self.angle)
         turned = points @ np.array([[cos, sin], [-sin, cos]])
         return turned * self.scale + (self.x, self.y)
 
     def inverse(self, x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-        """Coordinates of the scene in this frame."""
+        """Maps coordinates of the scene to this frame."""
         cos, sin = math.cos(self.angle), math.sin(self.angle)
         x = (np.asarray(x) - self.x) / self.scale
         y = (np.asarray(y) - self.y) / self.scale
         return cos * x + sin * y, cos * y - sin * x
 
     def nested(self, point: Sequence[float], angle: float) -> Frame:
-        """A frame of the same scale at a point of this one, turned by `angle` against it."""
+        """A frame of the same scale at a point of this one, rotated by `angle` relative to it."""
         x, y = self(point)
         return Frame(float(x), float(y), self.scale, self.angle + angle)
 
 
 def curve(points: ArrayLike, closed: bool = False, steps: int = 8) -> np.ndarray:
-    """A smooth curve [m, 2] through points [n, 2], with `steps` points from one to the next."""
+    """Draws a smooth curve [m, 2] through points [n, 2].
+
+    Args:
+      points: The points, as an array [n, 2].
+      closed: Whether the curve leads back to the first point.
+      steps: Number of points of the curve from one point to the next.
+    """
     points = np.asarray(points, np.float64)
     return _spline_basis(len(points), closed, steps) @ points
 
 
 @functools.cache
 def _spline_basis(count: int, closed: bool, steps: int) -> np.ndarray:
-    """The matrix [m, count] that makes a cubic spline's points of its knots."""
+    """The matrix [m, count] that maps the knots of a cubic spline to its points."""
     knots = np.arange(count + closed)
     values = np.eye(count)[knots % count]
     spline = interpolate.CubicSpline(knots, values, bc_type='periodic' if closed else 'natural')
@@ -111,13 +117,18 @@ def mirrored(right: Sequence[tuple[float, float]]) -> np.ndarray:
 
 
 def ellipse(middle: ArrayLike, radii: ArrayLike, angle: float = 0.0) -> np.ndarray:
-    """An ellipse's outline [32, 2]; radii across and down before it is turned."""
+    """The outline [32, 2] of an ellipse, from its radii across and down before the rotation."""
     x, y = np.asarray(middle)
     return Frame(x, y, 1.0, angle)(_CIRCLE * np.asarray(radii))
 
 
 def limb(joints: ArrayLike, widths: ArrayLike) -> list[np.ndarray]:
-    """Outlines that together are a bent tube through joints [n, 2] with radii `widths` there."""
+    """Outlines that together cover a bent tube.
+
+    Args:
+      joints: Points on its axis, [n, 2].
+      widths: Its radius at each joint, [n].
+    """
     joints, widths = np.asarray(joints, np.float64), np.asarray(widths, np.float64)
     steps, bones = 6, len(joints) - 1
     path = curve(joints, steps=steps) if bones > 1 else joints
@@ -127,7 +138,7 @@ def limb(joints: ArrayLike, widths: ArrayLike) -> list[np.ndarray]:
     across *= np.interp(shares, np.arange(bones + 1), widths)[:, None]
     across /= np.maximum(np.linalg.norm(along, axis=-1, keepdims=True), 1e-9)
     outlines = [ellipse(joint, (width, width)) for joint, width in zip(joints, widths, strict=True)]
-    # Bone by bone: the outline of a sharp bend as a whole would cross itself.
+    # Each bone gets its own outline, as one around a sharp bend would cross itself.
     for bone in range(bones):
         near = (shares >= bone - 0.01) & (shares <= bone + 1.01)
         sides = path[near] + across[near], (path[near] - across[near])[::-1]
@@ -136,16 +147,16 @@ def limb(joints: ArrayLike, widths: ArrayLike) -> list[np.ndarray]:
 
 
 def fine_factor(size: int) -> int:
-    """Points of the fine grid along a pixel's side, for a picture of `size` pixels a side."""
+    """The number of fine points along a pixel's side, for a picture of `size` pixels a side."""
     return min(max(round(_FINE_SIDE / size), 2), _MAX_FACTOR)
 
 
 class Stencil:
-    """What a shape covers, drawn finely and averaged over each pixel: true sub-pixel alpha.
+    """The coverage of shapes, drawn finely and averaged over each pixel: true sub-pixel alpha.
 
     Args:
       size: Side of the picture in pixels.
-      shaded: Whether shapes have a shade of their own (strands of hair).
+      shaded: Whether each shape has a shade, as strands of hair do.
     """
 
     def __init__(self, size: int, shaded: bool = False):
@@ -163,10 +174,15 @@ class Stencil:
             self._add(outline, None, 0.0, shade)
 
     def lines(self, paths: np.ndarray, width: float, shade: float = 0.0) -> None:
-        """Adds open lines [n, points, 2]; of the widths that OpenCV has, the next to `width`.
+        """Adds open lines in the thickness of OpenCV that is nearest to a width.
 
-        Measured over all directions, its smooth lines cover 1.3 points of the grid per length at
-        thickness 1, and at an even thickness t it is t + 1.3.
+        Averaged over all directions, OpenCV's smooth lines of thickness 1 are 1.3 points of the
+        fine grid wide, and those of an even thickness t are t + 1.3 points wide.
+
+        Args:
+          paths: [n, points, 2].
+          width: Width in the scene; 0 draws the thinnest lines.
+          shade: Shade in [0, 1].
         """
         if len(paths):
             thickness = 2 * round((width * self.size * self._factor - 1.3) / 2)
@@ -181,23 +197,23 @@ class Stencil:
 
     @property
     def region(self) -> Region:
-        """The pixels that may be covered."""
+        """The region of the pixels that may be covered."""
         edges = np.clip([self._low, self._high], 0, 1) * self.size
         (left, top), (right, bottom) = np.floor(edges[0]), np.ceil(edges[1])
         return Region(int(top), int(left), int(bottom), int(right), self.size)
 
     def draw(self) -> np.ndarray:
-        """The shapes in the region on the fine grid, later ones over earlier ones.
+        """Draws the shapes in the region on the fine grid, later shapes over earlier ones.
 
         Returns:
-          uint8 [h, w], the coverage; of a shaded stencil [h, w, 2], also coverage times shade.
+          The coverage, uint8 [h, w]; for a shaded stencil [h, w, 2], with coverage times shade.
         """
         region, scale = self.region, self.size * self._factor
         shape = tuple(side * self._factor for side in region.shape)
         fine = np.zeros((*shape, 2) if self._shaded else shape, np.uint8)
         corner = np.array([region.left, region.top]) * self._factor
         for points, thickness, shade in self._shapes:
-            # OpenCV's whole numbers are the centres of points.
+            # In OpenCV whole numbers are the centres of points.
             placed = (points * scale - corner - 0.5) * (1 << _SHIFT)
             placed = np.round(placed).astype(np.int32)
             value = (255, round(255 * shade))
@@ -209,22 +225,25 @@ class Stencil:
 
 
 def average(fine: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Means over each pixel of what `Stencil.draw` returns, float32 in [0, 1]."""
+    """Averages what `Stencil.draw` returns over each pixel: float32 in [0, 1]."""
     mean = cv2.resize(fine, shape[::-1], interpolation=cv2.INTER_AREA)
     return mean.astype(np.float32) / 255
 
 
-# Gives the colours of a layer, float32 [h, w, 3] in [0, 1], from its region and what
-# its stencil covers of it: [h, w] in [0, 1]; shaded [h, w, 2], also coverage times shade.
+# Returns the colours of a layer, float32 [h, w, 3] in [0, 1], from its region and its coverage
+# there, [h, w] in [0, 1]; for a shaded stencil [h, w, 2], with coverage times shade.
 Surface = Callable[[Region, np.ndarray], np.ndarray]
 
 
 class Figure:
-    """Layers painted one over another, and what they cover together.
+    """Layers painted one over another, with the alpha of their union.
 
-    Where the edges of two layers meet in one pixel, alphas multiplied layer by layer would let the
+    Where the edges of two layers meet in one pixel, multiplying their transparencies would let the
     background through. So the alpha is that of the union, drawn finely, and the layers only mix
     the colours.
+
+    Args:
+      size: Side S of the picture in pixels.
     """
 
     def __init__(self, size: int):
@@ -236,7 +255,7 @@ class Figure:
         self._weight = np.zeros((size, size, 1), np.float32)
 
     def paint(self, stencil: Stencil, surface: Surface) -> None:
-        """Adds a layer on top; `surface` is not asked for one that lies outside the picture."""
+        """Adds a layer on top; `surface` is not called for a layer outside the picture."""
         region = stencil.region
         if min(region.shape) <= 0:
             return
@@ -254,17 +273,17 @@ class Figure:
             part += coverage * (value - part)
 
     def alpha(self) -> np.ndarray:
-        """float32 [S, S] in [0, 1]."""
+        """The alpha of all layers, float32 [S, S] in [0, 1]."""
         return average(self._union, (self.size, self.size))
 
     def colours(self) -> np.ndarray:
-        """float32 [S, S, 3] in [0, 1]: the layers' colours, carried on beyond their edges."""
+        """The layers' colours, extended beyond their edges: float32 [S, S, 3] in [0, 1]."""
         premultiplied = np.concatenate([self._colours, self._weight], axis=-1)
         return _extend(premultiplied)
 
 
 def _extend(premultiplied: np.ndarray) -> np.ndarray:
-    """Colours [S, S, 3] of premultiplied ones and their weight [S, S, 4], gaps filled."""
+    """Fills the gaps of colours that are premultiplied by their weight, [S, S, 4]: [S, S, 3]."""
     size = premultiplied.shape[0]
     weight = premultiplied[..., 3:]
     if size > 4:
@@ -274,6 +293,6 @@ def _extend(premultiplied: np.ndarray) -> np.ndarray:
         around = np.broadcast_to(
             premultiplied[..., :3].sum((0, 1)) / np.maximum(weight.sum(), 1e-6), (size, size, 3)
         )
-    # Eight-bit rounding leaves little to tell of a pixel that is hardly covered.
+    # Rounding to 8 bits makes the colour of a hardly covered pixel inexact.
     trust = np.clip(weight * 16, 0, 1)
     return around + trust * (premultiplied[..., :3] / np.maximum(weight, 1e-6) - around)

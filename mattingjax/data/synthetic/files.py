@@ -1,4 +1,4 @@
-"""Synthetic portraits as files, drawn once and read in every epoch."""
+"""Draws synthetic portraits into files, which are faster to read in every epoch than to draw."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ import numpy as np
 from mattingjax.data.synthetic.portraits import SyntheticPortraits, render_portrait
 from mattingjax.data.workers import prepare_worker
 from mattingjax.errors import MattingError
-from mattingjax.files import new_folder, write_file
 from mattingjax.images import encode_png, resize
-from mattingjax.images.compositing import composite, cut_out, make_sheet
+from mattingjax.images.compositing import composite, cut_out
+from mattingjax.images.sheets import make_sheet
+from mattingjax.process.files import new_folder, write_file
 from mattingjax.process.progress import show_progress
 
 KIND, DESCRIPTION = 'a set of portraits', 'portraits.json'
-_ROWS, _COLUMNS, _SIDE = 4, 6, 160  # of the overview
+# Portraits in the overview, down and across, and their side there in pixels.
+_ROWS, _COLUMNS, _SIDE = 4, 6, 160
 
 
 def write_portraits(
@@ -30,19 +32,19 @@ def write_portraits(
     """Draws portraits into a folder.
 
     output/cutout/000000.png      the person alone, RGBA; a dataset of kind 'rgba'
-    output/background/000000.png  what is behind, for `data.backgrounds`
+    output/background/000000.png  the background, for `data.backgrounds`
     output/portraits.json         count, size, seed and the version of the drawings
-    output/overview.png           the first ones, to be looked at
+    output/overview.png           the first portraits, to be looked at
 
     Args:
-      portraits: Which ones.
+      portraits: The portraits to draw.
       output: The folder to make.
-      workers: Processes that draw, at least 1. With more than one, a script needs the usual
-        `if __name__ == '__main__'`.
-      overwrite: Whether such a folder is replaced.
+      workers: Number of processes that draw, at least 1. With more than one, a script needs the
+        usual `if __name__ == '__main__'`.
+      overwrite: Whether an earlier folder of portraits is replaced.
 
     Raises:
-      MattingError: There is no worker, or one was killed.
+      MattingError: `workers` is less than 1, or a process that drew was killed.
       OutputError: The folder cannot be written, or something else lies there.
     """
     if workers < 1:
@@ -64,7 +66,7 @@ def _map(
     if workers == 1:
         yield from map(function, indices)
         return
-    # Not forked: JAX, if it was imported, has threads.
+    # Forking is not safe once JAX has started its threads.
     spawn = multiprocessing.get_context('spawn')
     try:
         with ProcessPoolExecutor(workers, spawn, prepare_worker) as pool:
@@ -74,7 +76,7 @@ def _map(
 
 
 def _write(portraits: SyntheticPortraits, folder: Path, index: int) -> np.ndarray | None:
-    """Draws one, and returns it for the overview if it is among the first."""
+    """Draws a portrait into its files, and returns it small if it belongs in the overview."""
     portrait = render_portrait(portraits.seed, index, portraits.size)
     cutout = cut_out(portrait.foreground, portrait.alpha)
     write_file(folder / f'cutout/{index:06d}.png', encode_png(cutout))

@@ -20,13 +20,13 @@ from mattingjax.data.synthetic.strands import (
 )
 from mattingjax.data.synthetic.textures import relief
 
-_SHADES = 16  # strands of one shade are drawn together
-_BRAID = 0.045  # width in heights of the head
+_SHADES = 16  # strands of one shade are drawn together, which is faster
+_BRAID = 0.045  # width of a braid in heights of the head
 _TUFTS = {'short': 900, 'messy': 900, 'curly': 1600, 'buzz': 700}
 
 
 def paint_back_hair(figure: Figure, rng: np.random.Generator, person: Person, hair: Hair) -> None:
-    """Paints what hangs behind neck and shoulders."""
+    """Paints the hair that hangs behind neck and shoulders."""
     if hair.style not in ('long', 'bob', 'braids'):
         return
     brush = _Brush(figure, rng, person, hair)
@@ -48,7 +48,7 @@ def paint_back_hair(figure: Figure, rng: np.random.Generator, person: Person, ha
 
 
 def paint_front_hair(figure: Figure, rng: np.random.Generator, person: Person, hair: Hair) -> None:
-    """Paints what covers the skull and hangs before the shoulders."""
+    """Paints the hair that covers the skull and hangs before the shoulders."""
     if hair.style == 'bald':
         return
     brush = _Brush(figure, rng, person, hair)
@@ -94,7 +94,7 @@ class _Brush:
         """Draws paths [n, points, 2], `width` in heights of the head; their tips are finer."""
         scene = self._person.head(paths)
         wide = (width or 0.0045) * self._person.head.scale
-        # Those that start and end together share their light, as locks do.
+        # Strands that start and end close together have a similar shade, as in a lock of hair.
         lock = np.sin(40 * paths[:, 0, 0] + 25 * paths[:, -1, 0] + 11 * paths[:, -1, 1])
         shade = 0.4 + 0.16 * lock + self._rng.normal(0, 0.2, len(paths))
         level = np.clip(shade * _SHADES, 0, _SHADES - 1).astype(int)
@@ -109,7 +109,7 @@ class _Brush:
         self._stencil.lines(self._person.head(straying(self._rng, paths, count)), 0.0, 0.5)
 
     def paint(self) -> None:
-        """Lights what was drawn and adds it to the figure."""
+        """Adds the drawn hair to the figure, lit."""
         person, gloss = self._person, self._hair.gloss
         root = self._hair.colour * np.float32(0.45)
 

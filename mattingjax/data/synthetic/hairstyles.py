@@ -1,4 +1,4 @@
-"""How the hair of synthetic portraits is cut, lies and is coloured, by lot."""
+"""Random hairstyles of synthetic portraits: cut, fall and colour."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COLOURS = np.array(
     ],
     np.float32,
 )
-# How frequent each style is.
+# The probability of each style.
 _STYLES = {
     'long': 0.26,
     'bob': 0.13,
@@ -35,7 +35,7 @@ _STYLES = {
     'bald': 0.04,
 }
 
-# Shortest and longest, in heights of the head.
+# The shortest and longest length of each style, in heights of the head.
 _LENGTHS = {
     'long': (0.8, 2.0),
     'bob': (0.2, 0.55),
@@ -51,19 +51,19 @@ _LENGTHS = {
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Hair:
-    """How hair is cut and lies.
+    """The hair of one person.
 
     Attributes:
       style: 'long', 'bob', 'bun', 'braids', 'short', 'messy', 'curly', 'buzz' or 'bald'.
-      colour: Of most of it, float32 [3] in [0, 1].
-      gloss: Of its lightest strands, likewise.
-      length: Of hanging hair below the ears, or of tufts, in heights of the head.
-      parting: Where hair parts, in radians.
-      volume: How far it stands off the skull, as a share of the skull's radius.
+      colour: Colour of most strands, float32 [3] in [0, 1].
+      gloss: Colour of the lightest strands, float32 [3] in [0, 1].
+      length: Length of hanging hair below the ears, or of tufts, in heights of the head.
+      parting: Angle of the parting from the top of the head, in radians.
+      volume: How far the hair stands off the skull, as a share of the skull's radius.
       wave: How far strands swing to either side, in heights of the head.
-      frizz: How much strands differ from one another, 1 on average.
-      fringe: Whether some hangs over the forehead.
-      flyaways: How many single hairs leave the rest.
+      frizz: How much strands differ from one another, about 1.
+      fringe: Whether hair hangs over the forehead.
+      flyaways: Number of single hairs that leave the others.
     """
 
     style: str
@@ -79,7 +79,12 @@ class Hair:
 
 
 def create_hair(rng: np.random.Generator, covered: bool) -> Hair:
-    """Draws lots for style and colour; hair that a hat covers lies flat."""
+    """Draws style and colour at random.
+
+    Args:
+      rng: The random generator.
+      covered: Whether a hat covers the hair, which then lies flat.
+    """
     style = str(rng.choice(list(_STYLES), p=list(_STYLES.values())))
     if covered and style not in ('long', 'bob', 'braids', 'bald'):
         style = 'buzz'

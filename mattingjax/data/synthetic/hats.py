@@ -1,4 +1,4 @@
-"""What covers the hair of synthetic portraits: caps, woollen hats, brims, headscarves."""
+"""Paints the hats of synthetic portraits: caps, woollen hats, brimmed hats, headscarves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mattingjax.data.synthetic.textures import Cloth, cloth_colour, create_cloth
 
 
 def paint_hat(figure: Figure, rng: np.random.Generator, person: Person) -> None:
-    """Paints a hat of any kind on the head."""
+    """Paints a hat of a random kind on the head."""
     cloth = create_cloth(rng, cloth_colour(rng))
     kind = rng.choice(['wool', 'cap', 'brim', 'scarf'], p=[0.35, 0.3, 0.2, 0.15])
     wide = 0.4 * person.width
@@ -33,7 +33,7 @@ def paint_hat(figure: Figure, rng: np.random.Generator, person: Person) -> None:
         high = rng.uniform(0.6, 0.75)
         crown = mirrored([(0, -high), (0.26, -high), (wide, -0.32), (0, -0.27)])
         brim = ellipse((0, -0.27), (rng.uniform(0.55, 0.85), rng.uniform(0.07, 0.14)))
-    # The brim of a hat goes around its crown, that of others lies before it.
+    # A crown covers the brim around it, but a cap's peak and a turned-up edge cover the crown.
     for outline in (brim, crown) if kind == 'brim' else (crown, brim):
         _paint(figure, rng, person, cloth, curve(outline, closed=True))
 
@@ -41,7 +41,7 @@ def paint_hat(figure: Figure, rng: np.random.Generator, person: Person) -> None:
 def _paint_headscarf(
     figure: Figure, rng: np.random.Generator, person: Person, cloth: Cloth, wide: float
 ) -> None:
-    """Cloth over the head, down its sides and before the neck; the face shows."""
+    """Paints cloth over the head, down its sides and before the neck, around the face."""
     outside = curve(
         [
             (0, -0.56),

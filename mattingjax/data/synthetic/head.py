@@ -1,4 +1,4 @@
-"""The head of a synthetic portrait: face, ears, beard, glasses."""
+"""Paints the head of a synthetic portrait: face, ears, beard, glasses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mattingjax.data.synthetic.painting import Painting
 from mattingjax.data.synthetic.person import Person
 from mattingjax.data.synthetic.textures import noise, random_colour
 
-_EYE = 0.165  # from the middle of the face, in heights of the head
+_EYE = 0.165  # distance from the middle of the face, in heights of the head
 _IRIS = np.array([(70, 45, 30), (95, 65, 40), (70, 90, 60), (80, 110, 140), (50, 35, 28)])
 
 
@@ -67,17 +67,17 @@ def paint_head(figure: Figure, rng: np.random.Generator, person: Person, hair: n
 
 
 def _turn(person: Person, points: ArrayLike) -> np.ndarray:
-    """Points of the face in the scene: its middle turns further than its sides."""
+    """Maps points of a turned face to the scene; its middle moves further than its sides."""
     points = np.array(points, np.float64)
     points[..., 0] += 0.12 * person.yaw * (1 - np.square(points[..., 0] / 0.45))
     return person.head(points)
 
 
 def _skin(rng: np.random.Generator, person: Person, region: Region, hair: np.ndarray) -> np.ndarray:
-    """The lit skin, float32 [h, w, 3]; with the shadow of a beard, perhaps."""
+    """Colours of the lit skin, at random with a beard: float32 [h, w, 3]."""
     x, y = person.head.inverse(*region.grid())
     turned = x - 0.12 * person.yaw
-    # A bulge that is lit from the front and from the side of the light.
+    # The face is shaded as a bulge that is lit from the front and from the side of the light.
     light_x, light_y = Frame(0, 0, 1, person.head.angle).inverse(*person.light)
     depth = np.sqrt(np.clip(1 - np.square(x / 0.44) - np.square(y / 0.62), 0.02, 1))
     lit = 0.62 + 0.36 * depth + 0.3 * (x / 0.44 * light_x + y / 0.62 * light_y)
@@ -94,7 +94,7 @@ def _skin(rng: np.random.Generator, person: Person, region: Region, hair: np.nda
     flush = 0.07 * (bump((-0.2, 0.16), 0.11, 0.09) + bump((0.2, 0.16), 0.11, 0.09))
     skin = person.skin * lit[..., None]
     skin *= 1 - flush[..., None] * np.array([0, 1, 0.8])
-    if rng.random() < 0.3:  # a beard, from a shadow to full
+    if rng.random() < 0.3:  # a beard, from stubble to full
         dense = rng.uniform(0.2, 0.95)
         jaw = np.clip((np.abs(turned) / 0.33) ** 2 * 0.35 + (y - 0.2) / 0.16, 0, 1)
         jaw = jaw * np.clip((y - 0.02) / 0.1, 0, 1) * (1 - 0.9 * bump((0, 0.31), 0.1, 0.03))

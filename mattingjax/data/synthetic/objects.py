@@ -1,4 +1,4 @@
-"""Things that stand about in the backgrounds of synthetic portraits."""
+"""Paints objects in the backgrounds of synthetic portraits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mattingjax.data.synthetic.textures import random_colour
 def paint_window(
     canvas: Painting, rng: np.random.Generator, corner: np.ndarray, extent: np.ndarray
 ) -> None:
-    """A picture or a bright window in a frame; `extent` is width and height."""
+    """Paints a picture or a bright window in a frame; `extent` is its width and height."""
     frame = random_colour(rng, (0, 0.5), (0.05, 0.9))
     canvas.box(corner - 0.012, corner + extent + 0.012, frame)
     if rng.random() < 0.5:
@@ -26,7 +26,7 @@ def paint_window(
 def paint_shelf(
     canvas: Painting, rng: np.random.Generator, corner: np.ndarray, extent: np.ndarray
 ) -> None:
-    """Rows of books in a box."""
+    """Paints a box with rows of books; `extent` is its width and height."""
     canvas.box(corner - 0.012, corner + extent + 0.012, random_colour(rng, (0.1, 0.5)))
     canvas.box(corner, corner + extent, random_colour(rng, (0.1, 0.5), (0.05, 0.3)))
     rows = int(rng.integers(1, 4))
@@ -39,6 +39,7 @@ def paint_shelf(
 
 
 def paint_plant(canvas: Painting, rng: np.random.Generator, foot: np.ndarray) -> None:
+    """Paints a plant whose stems start at one point."""
     for _ in range(40):
         tip = foot + np.array([rng.normal(0, 0.08), -rng.uniform(0.05, 0.35)])
         bend = (foot + tip) / 2 + rng.normal(0, 0.02, 2)
@@ -48,6 +49,7 @@ def paint_plant(canvas: Painting, rng: np.random.Generator, foot: np.ndarray) ->
 
 
 def paint_car(canvas: Painting, rng: np.random.Generator, left: float, bottom: float) -> None:
+    """Paints a car seen from the side."""
     long, colour = rng.uniform(0.15, 0.35), random_colour(rng)
     canvas.fill(ellipse((left + long / 2, bottom - 0.08), (long * 0.35, 0.07)), colour * 0.7)
     canvas.box((left, bottom - 0.08), (left + long, bottom), colour)
@@ -56,7 +58,7 @@ def paint_car(canvas: Painting, rng: np.random.Generator, left: float, bottom: f
 
 
 def paint_clutter(canvas: Painting, rng: np.random.Generator, count: int) -> None:
-    """Shapes of any kind anywhere, some of which look like skin or hair."""
+    """Paints random shapes at random places, some of which look like skin or hair."""
     for _ in range(count):
         centre, reach, colour = rng.random(2), rng.exponential(0.1) + 0.02, random_colour(rng)
         kind = rng.choice(['ball', 'skin', 'polygon', 'box', 'tuft', 'stroke'])

@@ -14,12 +14,12 @@ _SHIFT = 4  # OpenCV takes coordinates in sixteenths
 
 
 class Painting:
-    """A region's colours, 8-bit, as OpenCV's smooth edges ask for.
+    """The colours of a region, in 8 bits because OpenCV draws smooth edges only there.
 
     Args:
-      colours: What is painted over, float [h, w, 3] in [0, 1].
-      region: Where it lies.
-      place: Brings points [..., 2] to the scene.
+      colours: The colours to paint over, float [h, w, 3] in [0, 1].
+      region: The region of the picture.
+      place: Maps points [..., 2] of the drawing to the scene.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Painting:
 
     @property
     def colours(self) -> np.ndarray:
-        """float32 [h, w, 3] in [0, 1]."""
+        """The colours as painted so far, float32 [h, w, 3] in [0, 1]."""
         return self._pixels.astype(np.float32) / 255
 
     def fill(self, outline: ArrayLike, colour: np.ndarray) -> None:
@@ -45,14 +45,14 @@ class Painting:
         self.fill([(left, top), (right, top), (right, bottom), (left, bottom)], colour)
 
     def line(self, path: ArrayLike, colour: np.ndarray, width: float) -> None:
-        """Draws an open line [n, 2]; `width` in the scene, at least a pixel."""
+        """Draws an open line [n, 2] of a width in units of the scene, at least one pixel."""
         points = [self._fixed(path)]
         thickness = max(1, round(width * self._region.size))
         cv2.polylines(self._pixels, points, False, _value(colour), thickness, cv2.LINE_AA, _SHIFT)
 
     def _fixed(self, points: ArrayLike) -> np.ndarray:
         region = self._region
-        # OpenCV's whole numbers are the centres of pixels.
+        # In OpenCV whole numbers are the centres of pixels.
         pixels = self._place(points) * region.size - (region.left, region.top) - 0.5
         return np.round(pixels * (1 << _SHIFT)).astype(np.int32)
 

@@ -1,4 +1,4 @@
-"""Who is in a synthetic portrait: framing, pose, colours, by lot."""
+"""The person of a synthetic portrait: random framing, pose and colours."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _SKIN = np.array(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Person:
-    """What all parts of one person share.
+    """The properties that all parts of one person share.
 
     Attributes:
-      body: Its origin is the chin, its unit the height of the head.
-      head: Its origin is the middle of the head, its unit as the body's.
-      skin: Colour, float32 [3] in [0, 1].
+      body: The frame of the body. Its origin is the chin, its unit the height of the head.
+      head: The frame of the head. Its origin is the middle of the head, its unit the body's.
+      skin: Colour of the skin, float32 [3] in [0, 1].
       light: Unit vector towards the light, x and y in the scene.
       yaw: How far the head is turned, in [-1, 1]; positive is to the right of the picture.
-      jaw: Its width, 1 on average.
-      width: Of head and neck, 1 on average.
-      clothes: Main colours of top and bottom, [2, 3].
+      jaw: Width of the jaw, 1 on average.
+      width: Width of head and neck, 1 on average.
+      clothes: Main colours of top and bottom, float32 [2, 3] in [0, 1].
     """
 
     body: Frame
@@ -50,11 +50,11 @@ class Person:
 
 
 def create_person(rng: np.random.Generator, nearby: np.ndarray) -> Person:
-    """Draws lots for the framing, the pose and the colours.
+    """Draws the framing, the pose and the colours at random.
 
     Args:
-      rng: Where they come from.
-      nearby: Colours of the background, float32 [n, 3]: some clothes resemble one.
+      rng: The random generator.
+      nearby: Colours of the background, float32 [n, 3] in [0, 1]; some clothes get one of them.
     """
     framing = rng.choice(['head', 'half', 'full'], p=[0.4, 0.35, 0.25])
     height = {'head': (0.34, 0.56), 'half': (0.2, 0.33), 'full': (0.095, 0.16)}[framing]

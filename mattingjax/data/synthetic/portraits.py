@@ -1,4 +1,4 @@
-"""One synthetic portrait after another: a person before a background, all by lot."""
+"""A dataset of synthetic portraits: random persons before random backgrounds."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from mattingjax.data.synthetic.person import create_person
 from mattingjax.errors import MattingError
 from mattingjax.images.compositing import composite, to_uint8
 
-_VERSION = 3  # a change that alters pictures raises it
+_VERSION = 3  # to be raised by every change that alters the pictures
 
 
 class Portrait(NamedTuple):
-    """A portrait in its parts.
+    """The parts of a portrait.
 
     Attributes:
-      foreground: The person's colours, uint8 [S, S, 3]; carried on where there is no person.
+      foreground: The person's colours, uint8 [S, S, 3], extended to where there is no person.
       alpha: float32 [S, S] in [0, 1], the share of each pixel that the person covers.
       background: uint8 [S, S, 3].
     """
@@ -42,14 +42,14 @@ class Portrait(NamedTuple):
 class SyntheticPortraits:
     """A dataset of drawn people, for training and tests without any download.
 
-    A record depends on nothing but the seed, its index and the size: also in a longer dataset, and
-    on another machine (but for the last bit, perhaps, with another version of OpenCV or NumPy). The
-    same person in another size is the same scene, seen more finely or more coarsely.
+    A record depends only on the seed, its index and the size, not on the number of records. Other
+    machines draw the same; other versions of OpenCV or NumPy may change the last bit. At another
+    size a record shows the same scene with other resolution.
 
     Attributes:
-      count: Number of records.
-      size: Their side S in pixels, 32 to 2048.
-      seed: Which ones; not negative.
+      count: Number of records, at least 1.
+      size: Side S of the portraits in pixels, 32 to 2048.
+      seed: Random seed, at least 0.
     """
 
     count: int
@@ -83,12 +83,18 @@ class SyntheticPortraits:
         }
 
     def describe(self) -> dict[str, Any]:
-        """All that the records depend on, as JSON types."""
+        """Everything that the records depend on, as JSON types."""
         return {'size': int(self.size), 'seed': int(self.seed), 'version': _VERSION}
 
 
 def render_portrait(seed: int, index: int, size: int) -> Portrait:
-    """Draws one portrait; see `SyntheticPortraits`."""
+    """Draws one portrait.
+
+    Args:
+      seed: Random seed, at least 0.
+      index: The number of the portrait, at least 0.
+      size: Its side S in pixels.
+    """
     streams = np.random.default_rng([seed, index]).spawn(6)
     scene_rng, person_rng, hair_rng, clothes_rng, face_rng, light_rng = streams
     background = paint_background(scene_rng, size)

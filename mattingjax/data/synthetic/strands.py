@@ -1,4 +1,4 @@
-"""Where the strands of hair of synthetic portraits run, in the frame of the head.
+"""The paths of the strands of hair of synthetic portraits, in the frame of the head.
 
 The skull is an ellipse; a place on it is an angle from the crown (0 is up, positive to the right)
 and a radius (1 is the skull's outline).
@@ -21,17 +21,17 @@ def skull_points(angle: np.ndarray, radius: np.ndarray) -> np.ndarray:
 
 
 def skull_radius(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The radius of points."""
+    """The radius, relative to the skull's outline, of points with these coordinates."""
     return np.hypot((x - _MIDDLE[0]) / _RADII[0], (y - _MIDDLE[1]) / _RADII[1])
 
 
 def hairline(angle: np.ndarray) -> np.ndarray:
-    """The radius where hair begins: high above the forehead, near the outline at the ears."""
+    """The radius where hair begins, smaller at the forehead than at the ears."""
     return 0.56 + 0.4 * np.square(np.sin(np.clip(angle, -np.pi / 2, np.pi / 2)))
 
 
 def _swing(rng: np.random.Generator, hair: Hair, paths: np.ndarray) -> np.ndarray:
-    """Lets strands swing and stray, the more the further down."""
+    """Lets strands swing and stray, increasingly towards their ends."""
     count, points = paths.shape[:2]
     down = np.linspace(0, 1, points)
     lock = np.round(paths[:, -1, 0] * 14 + rng.normal(0, 0.3, count))
@@ -50,15 +50,18 @@ def flowing(
     end: tuple[float, float],
     hanging: float,
 ) -> np.ndarray:
-    """Strands [n, points, 2] from the parting around the skull and down.
+    """Draws strands from the parting around the skull and down.
 
     Args:
-      rng: Where they come from.
-      hair: How it lies.
-      count: How many.
-      start: Radii between which they leave the parting.
-      end: Radii between which they leave the skull.
-      hanging: Share of the hair's length that hangs.
+      rng: The random generator.
+      hair: The hairstyle.
+      count: Number of strands.
+      start: Range of the radius at which strands leave the parting.
+      end: Range of the radius at which strands leave the skull.
+      hanging: Share of the hair's length that hangs, in [0, 1].
+
+    Returns:
+      [count, points, 2].
     """
     side = rng.choice([-1.0, 1.0], (count, 1))
     layer = rng.random((count, 1))
@@ -68,7 +71,7 @@ def flowing(
     radius = start[0] + layer * (start[1] - start[0])
     radius = radius + (end[0] + layer * (end[1] - end[0]) - radius) * np.sqrt(arc)
     around = skull_points(angle, radius)
-    # The lowest strands start at the hairline, and go off it at once.
+    # From the last point on the skull, strands hang down and away from it.
     drop = np.linspace(0, 1, 13)[1:]
     length = hair.length * hanging * (1 - 0.35 * rng.random((count, 1)) ** 2)
     flare = rng.normal(0.04, 0.05) + rng.normal(0, 0.03 * hair.frizz, (count, 1))
@@ -79,7 +82,7 @@ def flowing(
 
 
 def tufts(rng: np.random.Generator, hair: Hair, count: int) -> np.ndarray:
-    """Strands [n, points, 2] that stand off the skull, combed to a side or curled."""
+    """Draws strands [n, points, 2] that stand off the skull, combed to a side or curled."""
     angle = rng.uniform(-1.75, 1.75, (count, 1))
     inner = hairline(angle)
     spread = 1.0 + (0.6 * hair.length if hair.style == 'curly' else 0.0) - inner
@@ -95,13 +98,13 @@ def tufts(rng: np.random.Generator, hair: Hair, count: int) -> np.ndarray:
     length = length * (1.6 if hair.style == 'curly' else 1.0)
     step = length / steps * np.stack([np.sin(heading), -np.cos(heading)], axis=0)
     paths = root + np.cumsum(np.moveaxis(step, 0, -1), axis=1)
-    # None hangs into the face.
+    # Strands that would hang into the face are left out.
     inside = np.square(paths[..., 0] / 0.31) + np.square((paths[..., 1] - 0.1) / 0.42) < 1
     return paths[~inside.any(axis=1)]
 
 
 def fringe(rng: np.random.Generator, hair: Hair, count: int) -> np.ndarray:
-    """Strands [n, points, 2] over the forehead."""
+    """Draws strands [count, points, 2] over the forehead."""
     angle = rng.uniform(-0.9, 0.9, (count, 1))
     down = np.linspace(0, 1, 10)
     root = skull_points(angle, rng.uniform(0.6, 0.95, (count, 1)))
@@ -113,7 +116,7 @@ def fringe(rng: np.random.Generator, hair: Hair, count: int) -> np.ndarray:
 
 
 def combed_back(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Strands [n, points, 2] from the hairline to the crown."""
+    """Draws strands [count, points, 2] from the hairline to the top of the head."""
     angle = rng.uniform(-1.7, 1.7, (count, 1))
     back = np.linspace(0, 1, 12)
     inner = hairline(angle)
@@ -122,14 +125,14 @@ def combed_back(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 def coiled(rng: np.random.Generator, y: float, radius: float, count: int) -> np.ndarray:
-    """Strands [n, points, 2] around a bun at height `y`."""
+    """Draws strands [count, points, 2] around a bun of a radius at height `y`."""
     turns = rng.uniform(0, 2 * np.pi, (count, 1)) + np.linspace(0, 2.5, 14)
     away = radius * np.sqrt(rng.uniform(0.05, 1.15, (count, 1)))
     return np.stack([away * np.sin(turns), y - 0.9 * away * np.cos(turns)], axis=-1)
 
 
 def straying(rng: np.random.Generator, paths: np.ndarray, count: int) -> np.ndarray:
-    """Copies [count, points, 2] of strands that leave them, the more the further out."""
+    """Draws copies [count, points, 2] of random strands that diverge from them to their ends."""
     chosen = paths[rng.integers(len(paths), size=count)]
     points = chosen.shape[1]
     stray = np.cumsum(rng.normal(0, 0.012, (count, points, 2)), axis=1)

@@ -14,14 +14,17 @@ from mattingjax.data.synthetic.drawing import Region
 def noise(
     rng: np.random.Generator, shape: tuple[int, int], cells: int, octaves: int = 3
 ) -> np.ndarray:
-    """Smooth noise, float32 [h, w], about normal with standard deviation ½.
+    """Draws smooth noise, about normally distributed with standard deviation 0.5.
 
     Args:
-      rng: Where it comes from; what is drawn does not depend on `shape`.
-      shape: Of the result, in pixels.
-      cells: Number of bumps along a side in the coarsest octave; each next one has twice as many
-        of half the height.
-      octaves: How many.
+      rng: The random generator; the numbers drawn do not depend on `shape`.
+      shape: Height and width of the result in pixels.
+      cells: Number of bumps along a side in the coarsest octave. Each further octave has twice as
+        many bumps of half the height.
+      octaves: Number of octaves, at least 1.
+
+    Returns:
+      float32 [h, w].
     """
     total = np.zeros(shape, np.float32)
     for octave in range(octaves):
@@ -35,21 +38,33 @@ def random_colour(
     saturation: tuple[float, float] = (0.05, 0.8),
     value: tuple[float, float] = (0.1, 0.95),
 ) -> np.ndarray:
-    """A colour of any hue, float32 [3] in [0, 1]; the ranges are those of HSV."""
+    """Draws a colour of any hue.
+
+    Args:
+      rng: The random generator.
+      saturation: Range of the saturation in HSV, within [0, 1].
+      value: Range of the value in HSV, within [0, 1].
+
+    Returns:
+      float32 [3] in [0, 1], RGB.
+    """
     least, most = saturation
-    # Pale colours are more frequent than rich ones.
+    # Pale colours are more frequent than saturated ones.
     rich = least + (most - least) * rng.random() ** 1.5
     hsv = rng.random(), rich, rng.uniform(*value)
     return np.array(colorsys.hsv_to_rgb(*hsv), np.float32)
 
 
 def relief(coverage: np.ndarray, light: tuple[float, float], reach: float = 0.12) -> np.ndarray:
-    """Light and shade of a shape that bulges towards us, float32 [h, w] in about [-1, 1].
+    """Shades a shape as if it bulged towards the viewer.
 
     Args:
-      coverage: float32 [h, w] in [0, 1].
+      coverage: The shape's coverage of each pixel, float32 [h, w] in [0, 1].
       light: Unit vector towards the light, x and y.
-      reach: How far the bulge goes inwards, as a share of the shape's longer side.
+      reach: How far the bulge extends inwards, as a share of the shape's longer side.
+
+    Returns:
+      Light and shade, float32 [h, w] in [-1, 1].
     """
     height, width = coverage.shape
     scale = min(1.0, 64 / max(height, width))
@@ -66,15 +81,15 @@ def relief(coverage: np.ndarray, light: tuple[float, float], reach: float = 0.12
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Cloth:
-    """What a garment is made of.
+    """The cloth of a garment.
 
     Attributes:
-      colour: Its main colour, float32 [3] in [0, 1].
-      other: The pattern's second colour, likewise.
+      colour: Main colour, float32 [3] in [0, 1].
+      other: Second colour of the pattern, float32 [3] in [0, 1].
       pattern: 'plain', 'stripes', 'plaid', 'dots', 'blots' or 'bands'.
-      period: Of the pattern, in heights of the head.
-      duty: Share of a period that has the second colour.
-      upright: Whether stripes run down, not across.
+      period: Period of the pattern in heights of the head.
+      duty: Share of a period that has the second colour, in [0, 1].
+      upright: Whether stripes run down instead of across.
       weave: Strength of the fine structure.
       folds: Strength of the folds.
     """
@@ -89,7 +104,13 @@ class Cloth:
     folds: float
 
     def surface(self, rng: np.random.Generator, region: Region, unit: float) -> np.ndarray:
-        """Fills a region, float32 [h, w, 3]; `unit` is the height of the head in the scene."""
+        """Draws the cloth in a region: float32 [h, w, 3].
+
+        Args:
+          rng: The random generator.
+          region: The region of the picture.
+          unit: The height of the head in the scene.
+        """
         x, y = region.grid()
         sway = noise(rng, region.shape, 3, 1) * 0.06
         share = self._share(rng, x / unit + sway, y / unit - sway, unit * region.size)
@@ -102,9 +123,9 @@ class Cloth:
     def _share(
         self, rng: np.random.Generator, x: np.ndarray, y: np.ndarray, pixels: float
     ) -> np.ndarray:
-        """How much of the second colour shows, [h, w] in [0, 1]; `pixels` are one unit of x, y."""
+        """The share of the second colour, [h, w] in [0, 1], at x and y with `pixels` per unit."""
         along, across = (x, y) if self.upright else (y, x)
-        # Edges are as soft as a pixel is wide, so that fine patterns turn grey and do not alias.
+        # Edges are as soft as a pixel is wide, so that fine patterns become grey without aliasing.
         soft = max(0.1, np.pi / (self.period * pixels))
 
         def wave(position: np.ndarray) -> np.ndarray:
@@ -125,7 +146,7 @@ class Cloth:
 
 
 def create_cloth(rng: np.random.Generator, colour: np.ndarray) -> Cloth:
-    """Draws lots for all but the main colour."""
+    """Draws a random cloth of a given main colour, float32 [3] in [0, 1]."""
     patterns = {
         'plain': 0.6,
         'stripes': 0.1,
@@ -148,7 +169,7 @@ def create_cloth(rng: np.random.Generator, colour: np.ndarray) -> Cloth:
 
 
 def cloth_colour(rng: np.random.Generator) -> np.ndarray:
-    """A colour as clothes have it: mostly dark, pale or muted; float32 [3] in [0, 1]."""
+    """Draws a colour of clothes, mostly dark, pale or muted: float32 [3] in [0, 1]."""
     ranges = (
         ((0, 0.25), (0.05, 0.3)),
         ((0, 0.12), (0.7, 0.98)),

@@ -1,4 +1,4 @@
-"""How far a predicted matte is from the true one, in the measures that matting papers report."""
+"""The metrics of matting papers: how far a predicted alpha is from the true one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def mad(
     Args:
       pred_alpha: float [H, W] in [0, 1].
       true_alpha: float [H, W] in [0, 1].
-      region: bool [H, W], the pixels that count (the unknown part of a trimap, say); all if None.
+      region: bool [H, W], the pixels that count, such as a trimap's unknown region; all if None.
 
     Returns:
       The mean over the pixels, in [0, 1]. MMNet's paper reports it in hundredths, others in
@@ -162,7 +162,7 @@ def compute_metrics(
     region: np.ndarray | None = None,
     metrics: Iterable[str] | None = None,
 ) -> dict[str, float]:
-    """Several measures of one matte.
+    """Computes several metrics of one alpha.
 
     Args:
       pred_alpha: float [H, W] in [0, 1]; for 'mean_gradient' H and W at least 9.
@@ -171,10 +171,12 @@ def compute_metrics(
       metrics: Names from `METRICS`; all of them if None.
 
     Returns:
-      'mad', 'mse', 'mean_gradient': means; 'sad', 'gradient', 'connectivity': sums in thousands.
+      Name → value: a mean for 'mad', 'mse' and 'mean_gradient', a sum in thousands for 'sad',
+      'gradient' and 'connectivity'.
 
     Raises:
-      MattingError: There is no such metric, or as `mean_gradient_error`.
+      MattingError: There is no such metric, an array has another type, shape or range, or no pixel
+        counts.
     """
     names = check_metrics(metrics)
     pred, true, counted = _check(pred_alpha, true_alpha, region)
@@ -189,12 +191,12 @@ def compute_region_metrics(
     regions: Mapping[str, np.ndarray | None],
     metrics: Iterable[str] | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Several measures of one matte in several regions, in the time that one region takes.
+    """Computes several metrics of one alpha in several regions, in the time that one region takes.
 
     Args:
       pred_alpha: float [H, W] in [0, 1].
       true_alpha: float [H, W] in [0, 1].
-      regions: Name → bool [H, W], the pixels that count; all if None. It may be empty.
+      regions: Name → bool [H, W], the pixels that count, which may be none; all if None.
       metrics: Names from `METRICS`; all of them if None.
 
     Returns:
@@ -217,7 +219,11 @@ def compute_region_metrics(
 
 
 def check_metrics(names: Iterable[str] | None) -> tuple[str, ...]:
-    """The names, all if None; raises MattingError unless they are some of `METRICS`."""
+    """Checks names of metrics; raises MattingError unless they are some of `METRICS`.
+
+    Args:
+      names: The names; None means all metrics.
+    """
     if names is not None and not isinstance(names, Iterable):
         raise MattingError(f'metrics: expected some of {", ".join(METRICS)}, got {names!r}')
     chosen = tuple(METRICS) if names is None else tuple(names)
@@ -237,7 +243,7 @@ def _measure(
 def _check(
     pred_alpha: np.ndarray, true_alpha: np.ndarray, region: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Both alphas as float64, and the region; raises MattingError unless they fit together."""
+    """Returns both alphas as float64, and the region; raises MattingError unless they match."""
     pred = check_alpha(pred_alpha, 'pred_alpha')
     true = check_alpha(true_alpha, 'true_alpha')
     shape = list(pred.shape)
@@ -252,7 +258,7 @@ def _check(
 
 
 def _check_region(region: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
-    """The region, every pixel if None; raises MattingError unless it is one of that shape."""
+    """Returns the region, every pixel if None; raises MattingError for another type or shape."""
     if region is None:
         return np.ones(shape, bool)
     if not isinstance(region, np.ndarray) or region.dtype != bool:
@@ -266,7 +272,15 @@ def _check_region(region: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarr
 
 
 def check_alpha(alpha: np.ndarray, name: str) -> np.ndarray:
-    """An alpha as float64; raises MattingError that names it unless it is [H, W] in [0, 1]."""
+    """Converts an alpha to float64 in [0, 1].
+
+    Args:
+      alpha: float [H, W] in [0, 1].
+      name: The name of the argument, for the error message.
+
+    Raises:
+      MattingError: The alpha has another type, shape or range.
+    """
     if not isinstance(alpha, np.ndarray) or not np.issubdtype(alpha.dtype, np.floating):
         found = getattr(alpha, 'dtype', type(alpha).__name__)
         raise MattingError(f'{name}: expected a floating-point array, got {found}')

@@ -1,4 +1,4 @@
-"""The measures one by one: how wrong each pixel is, and what is made of the pixels."""
+"""The definitions of the metrics: the error of each pixel, and how errors are summed up."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from scipy import ndimage
 
 from mattingjax.errors import MattingError
 
-# Alphas that went through float32 miss their exact value by less than this; 8-bit alphas never come
-# this close to a level or threshold without meeting it.
+# Rounding errors of float32 are smaller than this, and 8-bit alphas are either equal to a level or
+# threshold or further from it.
 TOLERANCE = 1e-6
 
 _SIGMA = 1.4
-_RADIUS = 4  # both gradient errors cut their filters off here
+_RADIUS = 4  # of the Gaussian filters of both gradient errors, in pixels
 _SIZE = 2 * _RADIUS + 1
 
 _CONNECTIVITY_STEPS = 10
@@ -23,13 +23,14 @@ _CONNECTIVITY_THRESHOLD = 0.15
 
 
 class Metric(NamedTuple):
-    """A measure: how wrong each pixel is, and what is made of the pixels.
+    """The definition of a metric.
 
     Attributes:
-      error_map: Both alphas, float64 [H, W] → the error of each pixel, [H, W].
-      is_mean: Whether the value is the mean over the pixels, or else their sum in thousands.
-      definition: In words.
-      border: Pixels along each side that never count.
+      error_map: Takes predicted and true alpha, float64 [H, W], and returns the error of each
+        pixel, [H, W].
+      is_mean: Whether the metric is the mean over the pixels, or else their sum in thousands.
+      definition: The definition in words, for reports.
+      border: Width in pixels of the border that never counts.
     """
 
     error_map: Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -38,12 +39,20 @@ class Metric(NamedTuple):
     border: int = 0
 
     def inner(self, values: np.ndarray) -> np.ndarray:
-        """Without the border."""
+        """Removes the border from an array [H, W]."""
         height, width = values.shape
         return values[self.border : height - self.border, self.border : width - self.border]
 
     def reduce(self, errors: np.ndarray, counted: np.ndarray) -> float:
-        """The value: of an error map, [H, W], over the pixels that count, bool [H, W]."""
+        """Computes the metric.
+
+        Args:
+          errors: The error of each pixel, [H, W].
+          counted: The pixels that count, bool [H, W].
+
+        Raises:
+          MattingError: The alphas are too small, or no pixel counts.
+        """
         if min(errors.shape) <= 2 * self.border:
             least = 2 * self.border + 1
             raise MattingError(
@@ -86,7 +95,7 @@ def _connectivity_difference(pred: np.ndarray, true: np.ndarray) -> np.ndarray:
         reached = step / _CONNECTIVITY_STEPS
         connected &= _largest_component(both >= reached - TOLERANCE)
         level[connected] = reached
-    # The 1 of both φ cancels out.
+    # φ is 1 minus these values, but the 1 cancels out in the difference.
     pred, true = (
         np.where(alpha - level >= _CONNECTIVITY_THRESHOLD - TOLERANCE, alpha - level, 0)
         for alpha in (pred, true)
@@ -95,7 +104,7 @@ def _connectivity_difference(pred: np.ndarray, true: np.ndarray) -> np.ndarray:
 
 
 def _gradient(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Derivatives down and across, [H, W] each: Gaussian of sum 1, border replicated."""
+    """Derivatives of a Gaussian of sum 1, down and across, with replicated border: [H, W] each."""
 
     def derive(order: tuple[int, int]) -> np.ndarray:
         return ndimage.gaussian_filter(values, _SIGMA, order, mode='nearest', radius=_RADIUS)
@@ -104,7 +113,7 @@ def _gradient(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _stretch(alpha: np.ndarray) -> np.ndarray:
-    """Lowest → 0, highest → 1; a constant alpha stays, its gradient is 0 in any case."""
+    """Stretches an alpha to [0, 1]; a constant one, whose gradient is 0 anyway, stays."""
     low, high = alpha.min(), alpha.max()
     return (alpha - low) / (high - low) if high > low else alpha
 

@@ -1,4 +1,4 @@
-"""What is looked at in any network file before it is read: its size, and how it would unfold."""
+"""Checks of any network file before it is read: its size, and what it would take in memory."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ def read_structured(path: Path, data: DataPath, reader: str) -> bytes:
 
     Args:
       path: The file.
-      data: Where its weights are, see `protobuf.check_structure`.
-      reader: Whose kind of file it is, for messages.
+      data: The fields that hold its weights, as for `protobuf.check_structure`.
+      reader: The library whose format it is, for messages.
 
     Raises:
-      ArtefactError: It is damaged, or would; or it is too large to be a matting network.
+      ArtefactError: The file is damaged, would unfold into a large memory, or is too large to be a
+        matting network.
     """
     check_file_size(path)
     content = path.read_bytes()
@@ -31,14 +32,14 @@ def read_structured(path: Path, data: DataPath, reader: str) -> bytes:
     return content
 
 
-def check_count(path: Path, nodes: int) -> None:
-    """Raises ArtefactError where nodes are so many that looking at each takes minutes."""
+def check_node_count(path: Path, nodes: int) -> None:
+    """Raises ArtefactError for so many nodes that looking at each would take minutes."""
     if nodes > _MAX_NODES:
         raise ArtefactError(f'{path}: expected at most {_MAX_NODES} nodes, found {nodes}')
 
 
 def check_file_size(path: Path) -> None:
-    """Raises ArtefactError where a file is too large to be a matting network."""
+    """Raises ArtefactError for a file that is too large to be a matting network."""
     if (size := path.stat().st_size) > _MAX_FILE:
         raise ArtefactError(
             f'{path}: expected at most {_MAX_FILE // 2**20} MB, found {size // 2**20} MB'

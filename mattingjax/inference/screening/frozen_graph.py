@@ -1,7 +1,7 @@
 """Frozen TensorFlow graphs: only ops that compute, no functions, constants of a sane size.
 
 The file is read with a description of the few fields that are looked at, so that it takes neither
-TensorFlow, which may not be there where OpenVINO runs it, nor any of the graph's own machinery.
+TensorFlow, which may be missing where OpenVINO runs it, nor any of the graph's own machinery.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mattingjax.errors import ArtefactError, missing_package
-from mattingjax.inference.screening.file_checks import check_count, read_structured
+from mattingjax.inference.screening.file_checks import check_node_count, read_structured
 from mattingjax.inference.screening.protobuf import GRAPH_DEF_DATA
 
 # What our exports and the original MMNet's frozen graphs are made of, and arithmetic of the same
@@ -29,7 +29,7 @@ ALLOWED_OPS = frozenset((
     'SpaceToDepth', 'DepthToSpace', 'ResizeBilinear', 'ResizeNearestNeighbor', 'Cast',
 ))  # fmt: skip
 # The inputs that say how large an output is, and over which sides an op goes. Readers compute these
-# as they load a graph, whatever that takes: they must be there already.
+# as they load a graph, whatever that takes: they must be constants already.
 _SIZES = {
     'BatchToSpaceND': (1, 2), 'ConcatV2': (-1,), 'ExpandDims': (1,), 'Max': (1,), 'Mean': (1,),
     'Min': (1,), 'MirrorPad': (1,), 'Pad': (1,), 'PadV2': (1,), 'Reshape': (1,),
@@ -58,7 +58,7 @@ def check_frozen_graph(path: Path) -> None:
         graph = message.FromString(content)
     except Exception as error:  # protobuf's own types
         raise ArtefactError(f'{path}: TensorFlow cannot read it (no frozen graph)') from error
-    check_count(path, len(graph.node))
+    check_node_count(path, len(graph.node))
     for function in graph.library.function:
         raise ArtefactError(
             f'{path}: {function.signature.name}: a function; a frozen graph has none'
@@ -86,7 +86,7 @@ def check_frozen_graph(path: Path) -> None:
 
 def _check_edges(path: Path, graph: Any) -> None:
     """Raises ArtefactError for what readers would compute, at any cost, as they load the graph."""
-    # What only comes before an operation gives it nothing: readers pass over it.
+    # Control inputs only order operations: readers pass over them.
     sources = {
         node.name: [node_of(name) for name in node.input if name[:1] != '^'] for node in graph.node
     }
@@ -116,7 +116,7 @@ def _check_edges(path: Path, graph: Any) -> None:
 
 
 def node_of(name: str) -> str:
-    """The node of an input, which may be one of several outputs, or only come before."""
+    """The node that a name in `input` means, without its output's number or a control mark."""
     return name.split(':')[0].removeprefix('^')
 
 

@@ -1,4 +1,4 @@
-"""How large an input a network may be given: what it would take and compute is told beforehand."""
+"""How large an input a network may get: its memory and arithmetic are computed beforehand."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 from mattingjax.errors import ArtefactError
 from mattingjax.inference.screening.memory import MAX_MEMORY, Step, in_gigabytes, measure_peak
 
-# Of a network's input, all images together: what the networks here need 2 GB for, and more.
+# Of a network's input, all images together: the networks here need more than 2 GB for as many.
 MAX_PIXELS = 2**23
-# Multiply-adds for each pixel of the input, or of one of 512 pixels a side if it is smaller. MODNet
-# needs 59,000.
+# Multiply-adds for each pixel of the input, or of an input of 512 pixels a side if it is smaller.
+# MODNet needs 59,000.
 _MAX_WORK = 200_000
-_NOMINAL_SIDE = 512  # pixels, where any size goes: a multiple of every network's stride
+_NOMINAL_SIDE = 512  # pixels, where any size is allowed: a multiple of every network's stride
 
 
 class InputGuard:
@@ -22,12 +22,13 @@ class InputGuard:
 
     Args:
       path: The network's file, for messages.
-      shape: Of its input; None where any size goes.
-      list_steps: Input shape → its nodes; may raise ArtefactError, without the file's name.
-      source: The network's input among the tensors.
+      shape: Shape of its input; None for a side that may have any size.
+      list_steps: Function from an input's shape to the network's nodes; it may raise ArtefactError,
+        without the file's name.
+      source: Name of the network's input among the tensors.
 
     Raises:
-      ArtefactError: It would already at the size it takes, or at 512 pixels a side.
+      ArtefactError: It needs too much already at the size that it takes, or at 512 pixels a side.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class InputGuard:
     def check(self, shape: tuple[int, ...]) -> None:
         """Raises ArtefactError unless an input of this shape can be run.
 
-        Shapes of which no side is longer than that of one that passed are taken to need no more.
+        A shape none of whose sides is longer than those of one that passed is taken to pass too.
         """
         if any(_fits(shape, passed) for passed in self._passed):
             return

@@ -1,4 +1,4 @@
-"""How much memory a network would take at once, told from the sizes of its tensors."""
+"""How much memory a network would take at once, computed from the sizes of its tensors."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from mattingjax.errors import ArtefactError
 
 MAX_MEMORY = 2 * 2**30
 _MAX_LOADING = MAX_MEMORY + 2**30
-_LOCK = threading.Lock()  # over the process's limit, and these two
+_LOCK = threading.Lock()  # guards the process's limit and the next two
 _RESTORE = contextlib.ExitStack()  # takes the limit back
-_readers = 0  # that are within `limited_memory`
+_readers = 0  # how many threads are within `limited_memory`
 
 
 class Step(NamedTuple):
     """One node of a network.
 
     Attributes:
-      name: What it is called in messages.
-      inputs: The tensors that it reads.
-      outputs: The tensors that it makes → bytes; None where that is not known beforehand.
-      work: Multiply-adds, at most.
+      name: What messages call the node.
+      inputs: Names of the tensors that it reads.
+      outputs: Name of each tensor that it makes → its bytes; None if they are not known beforehand.
+      work: Its multiply-adds, at most.
     """
 
     name: str
@@ -40,8 +40,8 @@ def measure_peak(steps: Iterable[Step], source: str) -> int:
     on the network's input stays for good: runtimes compute it when they load the network.
 
     Args:
-      steps: In an order in which they can be run.
-      source: The network's input among the tensors.
+      steps: The nodes, in an order in which they can be run.
+      source: Name of the network's input among the tensors.
 
     Raises:
       ArtefactError: The size of a tensor is not known, or alone over `MAX_MEMORY`; the message
@@ -73,7 +73,7 @@ def measure_peak(steps: Iterable[Step], source: str) -> int:
 
 
 def in_gigabytes(size: int) -> str:
-    """Bytes, for a message."""
+    """A number of bytes in gigabytes, for a message."""
     # A hostile file's numbers have any length.
     return f'{min(size, 2**60) / 2**30:.3g} GB of memory'
 
@@ -84,8 +84,8 @@ def limited_memory() -> Iterator[None]:
 
     Runtimes fold constants as they read, before anything tells the sizes of what they fold: beyond
     the limit their allocation fails, which they report. Other threads are under the limit too: of
-    several that read at once the first sets it and the last restores what was before. Without a
-    limit where the system knows none.
+    several that read at once the first sets it and the last restores what was before. Systems
+    other than Linux get no limit.
     """
     global _readers
     with _LOCK:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mattingjax.errors import ArtefactError
-from mattingjax.inference.screening.file_checks import check_count, read_structured
+from mattingjax.inference.screening.file_checks import check_node_count, read_structured
 from mattingjax.inference.screening.memory import Step
 from mattingjax.inference.screening.protobuf import ONNX_DATA
 from mattingjax.inference.screening.work import count_work
@@ -51,7 +51,7 @@ def read_onnx(path: Path) -> Any:
     except Exception as error:  # protobuf's own types
         raise ArtefactError(f'{path}: ONNX cannot read it (no ONNX model)') from error
     _check_text(path, model.graph)
-    check_count(path, len(model.graph.node))
+    check_node_count(path, len(model.graph.node))
     if model.training_info:
         raise ArtefactError(f'{path}: expected no training_info, found {len(model.training_info)}')
     for function in model.functions:
@@ -82,7 +82,7 @@ def read_onnx(path: Path) -> Any:
 
 
 def _check_text(path: Path, graph: Any) -> None:
-    """Raises ArtefactError for names that are no UTF-8: runtimes cannot even tell of them."""
+    """Raises ArtefactError for names that are no UTF-8, which runtimes cannot even report."""
     names = [tensor.name for tensor in graph.initializer]
     names += [value.name for value in (*graph.input, *graph.output)]
     for node in graph.node:
@@ -119,7 +119,7 @@ def _name(node: Any) -> str:
 
 
 def onnx_inputs(model: Any) -> dict[str, tuple[int | None, ...]]:
-    """Name of each input → its shape; None where a size is free."""
+    """Name of each input → its shape; None for a side that may have any size."""
     constants = {tensor.name for tensor in model.graph.initializer}
     return {
         value.name: tuple(
@@ -132,9 +132,14 @@ def onnx_inputs(model: Any) -> dict[str, tuple[int | None, ...]]:
 
 
 def list_onnx_steps(model: Any, shape: tuple[int, ...]) -> Iterator[Step]:
-    """The nodes of an `onnx.ModelProto` of one input that has this shape.
+    """The nodes of an ONNX model.
 
-    Sizes are ONNX's own inference, node by node, with the values that sizes are computed from.
+    Sizes come from ONNX's own shape inference, node by node; values that sizes are computed from
+    are followed.
+
+    Args:
+      model: An `onnx.ModelProto` of one input, as `read_onnx` returns it.
+      shape: Shape of the input.
 
     Raises:
       ArtefactError: The graph does not fit together; the message begins with the node.
@@ -217,7 +222,7 @@ class _Inference:
         return count_work(node.op_type, inputs, made, window)
 
     def _shape(self, tensor: Any) -> list[int] | None:
-        """Sizes of a tensor; None where they are not known, or it is none."""
+        """Sizes of a tensor's sides; None if one is unknown, or there is no tensor."""
         if tensor is None or not tensor.tensor_type.HasField('shape'):
             return None
         dimensions = tensor.tensor_type.shape.dim
@@ -245,7 +250,7 @@ class _Inference:
         return self._helper.make_model(graph, opset_imports=list(self._model.opset_import))
 
     def _follow(self, node: Any, outputs: list[str]) -> None:
-        """Computes the outputs of a node that sizes may come of."""
+        """Computes the outputs of a node from which sizes may be computed."""
         from onnx import numpy_helper
         from onnx.reference import ReferenceEvaluator
 

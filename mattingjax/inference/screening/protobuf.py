@@ -28,7 +28,7 @@ _LENGTHS = {1: 8, 5: 4}  # of the kinds that have one
 
 
 def read_varint(content: Buffer, position: int) -> tuple[int, int]:
-    """The number there, in [0, 2⁶⁴), and the position behind it.
+    """Reads the number at a position; returns it, in [0, 2⁶⁴), and the position behind it.
 
     Raises:
       ValueError: It has no end.
@@ -44,7 +44,7 @@ def read_varint(content: Buffer, position: int) -> tuple[int, int]:
 
 
 def read_fields(content: Buffer) -> Iterator[tuple[int, int | Buffer]]:
-    """The numbers of the fields of a message, each with its number or its bytes.
+    """The fields of a message: the number of each, and its value, an integer or bytes.
 
     Raises:
       ValueError: It is damaged.
@@ -71,20 +71,22 @@ def read_fields(content: Buffer) -> Iterator[tuple[int, int | Buffer]]:
 
 
 def check_structure(content: Buffer, data: DataPath) -> None:
-    """Raises ValueError for what would unfold into a large memory: a hundred bytes for two.
+    """Raises ValueError for a message that would unfold into a large memory.
+
+    Two bytes of structure may take a hundred in memory.
 
     Args:
-      content: A message.
-      data: Where its numbers are: `ONNX_DATA`, say. All else counts.
+      content: The bytes of the message.
+      data: The fields that hold its weights, such as `ONNX_DATA`; all else counts as structure.
     """
     if _take_structure(memoryview(content), data, MAX_STRUCTURE) < 0:
         raise ValueError(f'expected at most {MAX_STRUCTURE} bytes beside its weights')
 
 
 def _take_structure(content: Buffer, data: DataPath, budget: int) -> int:
-    """What is left of a budget of bytes; less than 0 as soon as it is spent."""
+    """What a message's structure leaves of a budget of bytes; below 0 once it is spent."""
     for field, value in read_fields(content):
-        budget -= 2  # at least: its tag, its length
+        budget -= 2  # at least, for its tag and its length
         if not isinstance(value, int):
             inner = data.get(field, 1.0)
             if isinstance(inner, dict):

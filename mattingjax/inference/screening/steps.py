@@ -11,7 +11,12 @@ from mattingjax.inference.screening.work import count_work
 
 
 def list_openvino_steps(model: Any, shape: tuple[int, ...]) -> Iterator[Step]:
-    """The operations of an `openvino.Model` of one input that has this shape."""
+    """The operations of an OpenVINO model.
+
+    Args:
+      model: An `openvino.Model` of one input.
+      shape: Shape of the input.
+    """
     if model.is_dynamic():
         model = model.clone()
         model.reshape(list(shape))
@@ -27,7 +32,7 @@ def list_openvino_steps(model: Any, shape: tuple[int, ...]) -> Iterator[Step]:
 
 
 def openvino_source(model: Any) -> str:
-    """The input of an `openvino.Model`, as `list_openvino_steps` calls it."""
+    """The name that `list_openvino_steps` gives to the input of an `openvino.Model`."""
     return _name(model.inputs[0])
 
 

@@ -1,4 +1,4 @@
-"""How much arithmetic one operation does at most, told from the sizes of its tensors."""
+"""How much arithmetic one operation does at most, computed from the sizes of its tensors."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 Shapes = Sequence[Sequence[int]]
 
-# Names are those of ONNX, OpenVINO and TensorFlow together. Of a convolution: which input holds its
-# weights, and how many of their first sides are not summed over.
+# Names are those of ONNX, OpenVINO and TensorFlow together. The pair of each convolution says which
+# input holds its weights, and how many of their first sides are not summed over.
 _CONVOLUTIONS = {
     'Conv': (1, 1), 'ConvInteger': (1, 1), 'QLinearConv': (3, 1),
     'Convolution': (1, 1), 'GroupConvolution': (1, 2),
@@ -16,7 +16,8 @@ _CONVOLUTIONS = {
 _TRANSPOSED = {
     'ConvTranspose': 1, 'ConvolutionBackpropData': 1, 'GroupConvolutionBackpropData': 2
 }  # fmt: skip
-_TENSORFLOW_CONVOLUTIONS = {'Conv2D': 3, 'DepthwiseConv2dNative': 2}  # sides summed over: the first
+# How many of the first sides of the weights are summed over.
+_TENSORFLOW_CONVOLUTIONS = {'Conv2D': 3, 'DepthwiseConv2dNative': 2}
 _PRODUCTS = {
     'MatMul': 1, 'Gemm': 1, 'MatMulInteger': 1, 'QLinearMatMul': 3, 'BatchMatMulV2': 1
 }  # fmt: skip
@@ -54,11 +55,11 @@ def count_work(kind: str, inputs: Shapes, outputs: Shapes, window: Sequence[int]
     """The most multiply-adds, or operations of one element, that an operation needs.
 
     Args:
-      kind: Its name in ONNX, OpenVINO or TensorFlow. One that is not known is taken to combine
+      kind: Its name in ONNX, OpenVINO or TensorFlow. An unknown operation is taken to combine
         every element with every other.
-      inputs: Shapes of what it reads, in its order.
-      outputs: Shapes of what it makes.
-      window: Of a pool, its sides.
+      inputs: Shapes of the tensors that it reads, in the operation's order.
+      outputs: Shapes of the tensors that it makes.
+      window: The sides of a pool's window; empty for other operations.
     """
     elements = [math.prod(shape) for shape in (*inputs, *outputs)]
     moved = sum(elements)

@@ -30,7 +30,7 @@ SESSIONS: dict[str, type] = {
     'onnxruntime': OnnxSession,
     'tensorflow': TensorFlowSession,
 }
-# What reads a kind of file; the first is the usual one.
+# The runtimes that read each kind of file; the first is the default.
 READERS = {
     '.xml': ('openvino',),
     '.onnx': ('onnxruntime', 'openvino'),
@@ -43,11 +43,11 @@ def create_session(path: Path | str, runtime: str | None = None) -> Session:
 
     Args:
       path: A `.xml` (OpenVINO IR, its `.bin` beside it), `.onnx` or `.pb` file.
-      runtime: 'openvino', 'onnxruntime' or 'tensorflow'; the usual one for the file if None.
+      runtime: 'openvino', 'onnxruntime' or 'tensorflow'; the default for the kind of file if None.
 
     Raises:
-      ArtefactError: There is no such file, it is damaged, holds what no matting network needs (see
-        `mattingjax.inference.screening`), or that runtime does not read its kind.
+      ArtefactError: There is no such file, it is damaged, it holds what no matting network needs
+        (`mattingjax.inference.screening` says what), or that runtime does not read its kind.
       ImportError: The runtime is not installed.
     """
     path = Path(path)

@@ -1,4 +1,4 @@
-"""ONNX Runtime."""
+"""Sessions of ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -19,18 +19,16 @@ class OnnxSession:
     """Runs an ONNX model with ONNX Runtime on the CPU.
 
     Args:
-      path: The `.onnx`.
-      threads: How many; 0 lets ONNX Runtime choose.
+      path: The `.onnx` file.
     """
 
-    def __init__(self, path: Path | str, threads: int = 0):
+    def __init__(self, path: Path | str):
         import onnxruntime
 
         self._path = Path(path)
         self._guard = guard_onnx(self._path)
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # its errors are raised too, and said here
-        options.intra_op_num_threads = threads
+        options.log_severity_level = 4  # it logs its errors before it raises them
         # Spinning threads would take the cores from whatever else runs in the process.
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         with loading(path, 'ONNX Runtime'):

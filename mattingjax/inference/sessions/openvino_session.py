@@ -1,4 +1,4 @@
-"""OpenVINO."""
+"""Sessions of OpenVINO."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mattingjax.inference.sessions.session import (
     METADATA_KEY,
     Shape,
     as_artefact_error,
-    check_count,
+    check_ends,
     guard_onnx,
     loading,
 )
@@ -24,10 +24,10 @@ class OpenVinoSession:
     """Runs OpenVINO IR, ONNX or a frozen TensorFlow graph on the CPU, for latency.
 
     Args:
-      source: The `.xml`, `.onnx` or `.pb`, or an `openvino.Model`, which is trusted.
+      source: The `.xml`, `.onnx` or `.pb` file, or an `openvino.Model`, which is trusted.
       precision: OpenVINO's inference precision, 'f32' or 'bf16'.
-      fix_shape: Input shape, None where any size goes → the one it is compiled for; as it is if
-        None.
+      fix_shape: Function from the input's shape, with None for sides that may have any size, to
+        the shape that the network is compiled for; if None, it is compiled as it is.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ def _load_openvino_model(path: Path | str) -> tuple[Any, screening.InputGuard]:
       An `openvino.Model` of one input and one output, not compiled, and the guard of its memory.
 
     Raises:
-      ArtefactError: It is damaged, or refused (see `mattingjax.inference.screening`).
+      ArtefactError: It is damaged, or `mattingjax.inference.screening` refuses it.
     """
     path = Path(path)
     if path.suffix == '.onnx':
@@ -86,7 +86,7 @@ def _load_openvino_model(path: Path | str) -> tuple[Any, screening.InputGuard]:
         screening.check_ir(path)
     with loading(path, 'OpenVINO'):
         model = import_openvino().Core().read_model(str(path))
-        check_count(path, len(model.inputs), len(model.outputs))
+        check_ends(path, len(model.inputs), len(model.outputs))
         if path.suffix != '.onnx':
             guard = screening.InputGuard(
                 path,

@@ -1,4 +1,4 @@
-"""What every session is, and how what runtimes raise becomes one line about the artefact."""
+"""The interface of sessions, and errors of runtimes as one line about the artefact."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import numpy as np
 from mattingjax.errors import ArtefactError
 from mattingjax.inference import screening
 
-Shape = tuple[int | None, ...]  # None where any size goes
+Shape = tuple[int | None, ...]  # None for a side that may have any size
 
 
 class Session(Protocol):
-    """An artefact that is loaded, of one input and one output.
+    """A loaded artefact of one input and one output.
 
     Attributes:
       input_name: Name of the input.
-      input_shape: Its shape, usually [N, H, W, 3]; None where any size goes.
-      input_dtype: Its type.
-      metadata: What it says of itself (see `inference.signature`), JSON; None if nothing.
+      input_shape: Shape of the input, usually [N, H, W, 3]; None for a side that may have any size.
+      input_dtype: Type of the input.
+      metadata: The artefact's own metadata, JSON, with its signature; None if it has none.
     """
 
     input_name: str
@@ -31,17 +31,17 @@ class Session(Protocol):
     metadata: str | None
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Runs it on an array of the input's shape and type.
+        """Runs the network on an array of the input's shape and type; returns its output.
 
         Raises:
-          ArtefactError: The runtime cannot, or it would take too much memory.
+          ArtefactError: The runtime fails, or the network would take too much memory.
         """
 
 
 METADATA_KEY = 'mattingjax'
 
 
-def check_count(path: Path | str, inputs: int, outputs: int) -> None:
+def check_ends(path: Path | str, inputs: int, outputs: int) -> None:
     """Raises ArtefactError unless an artefact has one input and one output."""
     if (inputs, outputs) != (1, 1):
         raise ArtefactError(
@@ -51,14 +51,14 @@ def check_count(path: Path | str, inputs: int, outputs: int) -> None:
 
 @contextlib.contextmanager
 def loading(path: Any, runtime: str) -> Iterator[None]:
-    """Within it memory is limited, and what a runtime raises as it loads becomes ArtefactError."""
+    """Limits memory while a runtime loads a network, and turns its errors into ArtefactError."""
     with screening.limited_memory(), as_artefact_error(path, f'{runtime} cannot read it'):
         yield
 
 
 @contextlib.contextmanager
 def as_artefact_error(path: Any, problem: str) -> Iterator[None]:
-    """Whatever a runtime raises, which has types of its own, as one line about the artefact."""
+    """Turns whatever a runtime raises, of whatever type, into one line about the artefact."""
     try:
         yield
     except (ArtefactError, ImportError):
@@ -81,14 +81,14 @@ def guard_onnx(path: Path) -> screening.InputGuard:
     """Reads an ONNX model far enough to know that it is harmless.
 
     Returns:
-      What guards its memory.
+      The guard of its memory.
 
     Raises:
-      ArtefactError: It is damaged, or refused (see `mattingjax.inference.screening`).
+      ArtefactError: It is damaged, or `mattingjax.inference.screening` refuses it.
     """
     model = screening.read_onnx(path)
     inputs = screening.onnx_inputs(model)
-    check_count(path, len(inputs), len(model.graph.output))
+    check_ends(path, len(inputs), len(model.graph.output))
     ((name, shape),) = inputs.items()
     return screening.InputGuard(
         path, shape, lambda shape: screening.list_onnx_steps(model, shape), name

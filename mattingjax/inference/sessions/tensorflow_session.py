@@ -1,4 +1,4 @@
-"""TensorFlow."""
+"""Sessions of TensorFlow."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mattingjax.inference import screening
-from mattingjax.inference.sessions.session import as_artefact_error, check_count, loading
+from mattingjax.inference.sessions.session import as_artefact_error, check_ends, loading
 from mattingjax.process.packages import import_tensorflow, quiet_stderr
 
 
@@ -17,7 +17,7 @@ class TensorFlowSession:
     """Runs a frozen graph with TensorFlow.
 
     Args:
-      path: The `.pb`: one placeholder, and one node that no other reads.
+      path: The `.pb` file, with one placeholder and one node that no other reads.
     """
 
     def __init__(self, path: Path | str):
@@ -30,8 +30,8 @@ class TensorFlowSession:
             if not graph.node:
                 raise ValueError('no nodes in it')
             inputs, outputs = find_ends(graph)
-            check_count(path, len(inputs), len(outputs))
-            with quiet_stderr():  # its C++ code tells of what it then raises
+            check_ends(path, len(inputs), len(outputs))
+            with quiet_stderr():  # its C++ code prints errors before it raises them
                 self._function = self._load(tf, graph, inputs[0], outputs[0])
             tensor = self._function.inputs[0]
             self.input_shape = tuple(tensor.shape)
@@ -68,7 +68,7 @@ class TensorFlowSession:
 
 
 def find_ends(graph: Any) -> tuple[list[str], list[str]]:
-    """The nodes of a `GraphDef` that are fed, and those that no other reads."""
+    """Names of the placeholders of a `GraphDef`, and of the nodes that no other node reads."""
     read = {screening.node_of(name) for node in graph.node for name in node.input}
     inputs = [node.name for node in graph.node if node.op == 'Placeholder']
     return inputs, [node.name for node in graph.node if node.name not in read]

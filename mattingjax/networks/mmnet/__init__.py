@@ -1,4 +1,4 @@
-"""MMNet, everything of it: `MMNET` is the record."""
+"""MMNet: its module, channels and loss, gathered in the record `MMNET`."""
 
 from mattingjax.networks.mmnet.channels import walk_mmnet
 from mattingjax.networks.mmnet.loss import mmnet_loss

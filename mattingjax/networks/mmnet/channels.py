@@ -1,4 +1,4 @@
-"""MMNet told as channel groups: the walk goes through the layers as the module's call does."""
+"""MMNet's channel groups, found by a walk through the layers in the order of the module's call."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from mattingjax.networks.mmnet.module import DOWN, EncoderBlockConfig, MMNetConf
 
 
 def walk_mmnet(builder: GroupBuilder, config: MMNetConfig) -> None:
-    """Tells of every layer of an MMNet."""
+    """Adds every layer of an MMNet to a builder."""
     x = builder.conv_bn('init_block', RGB, 'init')
     encoded = []
     for i, block in enumerate(config.encoder):

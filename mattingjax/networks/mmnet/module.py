@@ -24,22 +24,23 @@ from mattingjax.networks.operations import sigmoid, upsample_2x
 
 EPSILON, MOMENTUM = 1e-3, 0.999
 DOWN = (0, 4, 8)  # encoder blocks that halve the resolution
+# The dilation rates of the branches of each block, of the encoder and of the refinement.
 RATES = ((1, 2, 4, 8),) * 4 + ((1, 2, 4),) * 4 + ((1, 2),) * 2
 REFINEMENT_RATES = ((1, 2, 4),) * 2
 
 
 def scale_width(width: int, multiplier: float) -> int:
-    """`width` × `multiplier` rounded to a multiple of 8, at least 8, as the original rounds."""
+    """Rounds `width` × `multiplier` to a multiple of 8, at least 8, as the original does."""
     return max(8, (round(width * multiplier) + 4) // 8 * 8)
 
 
 @dataclasses.dataclass(frozen=True)
 class EncoderBlockConfig(Schema):
-    """A multi-branch block.
+    """The widths of a block with parallel branches.
 
     Attributes:
-      expanded: Channels of each branch, one number per branch.
-      features: Channels of the output.
+      expanded: The number of channels of each branch.
+      features: The number of channels of the output.
     """
 
     expanded: tuple[int, ...]
@@ -63,14 +64,15 @@ class MMNetConfig(Schema):
     """Every width of MMNet; the defaults are the paper's at width multiplier 1.0.
 
     Attributes:
-      init: Channels of the first convolution.
-      encoder: enc_block0 to enc_block9; block 0, 4 and 8 halve the resolution.
-      compressed: Channels of the 1×1 convolutions of dec_block0 and dec_block1, before
-        up-sampling.
-      shortcut: Channels of their short-cuts (from enc_block4 and enc_block0).
-      refinement: dec_block2 and dec_block3.
-      final: Channels of dec_block4's 1×1 convolution, before it is up-sampled twice.
-      dropout: Share of channel values dropped after each encoder block in training, in [0, 1).
+      init: The number of channels of the first convolution.
+      encoder: The widths of enc_block0 to enc_block9.
+      compressed: The numbers of channels of the 1×1 convolutions of dec_block0 and dec_block1,
+        before up-sampling.
+      shortcut: The numbers of channels of the same blocks' short-cuts, from enc_block4 and
+        enc_block0.
+      refinement: The widths of dec_block2 and dec_block3.
+      final: The number of channels of dec_block4's 1×1 convolution.
+      dropout: The share of values that are dropped after each encoder block in training, in [0, 1).
     """
 
     init: int = 32
@@ -86,8 +88,12 @@ class MMNetConfig(Schema):
     dropout: float = 0.0
 
     @classmethod
-    def from_multiplier(cls, multiplier: float, dropout: float = 0.0) -> Self:
-        """The network at a width multiplier (the paper's: 0.5, 0.75, 1.0, 1.4)."""
+    def from_multiplier(cls, multiplier: float) -> Self:
+        """Scales the widths by a multiplier; the paper's are 0.5, 0.75, 1.0 and 1.4.
+
+        Raises:
+          ConfigError: The multiplier is not over 0, or is over 100.
+        """
         if not isinstance(multiplier, int | float) or not 0 < multiplier <= 100:
             raise ConfigError(f'width multiplier: expected over 0, at most 100, got {multiplier!r}')
 
@@ -111,7 +117,6 @@ class MMNetConfig(Schema):
             shortcut=scale(base.shortcut),
             refinement=scale_blocks(base.refinement),
             final=scale_width(base.final, multiplier),
-            dropout=dropout,
         )
 
     def validate(self) -> None:
@@ -129,6 +134,16 @@ class MMNetConfig(Schema):
 
 
 class EncoderBlock(nn.Module):
+    """A block of parallel dilated depthwise convolutions and a 1×1 convolution that merges them.
+
+    Attributes:
+      config: The block's widths.
+      rates: The dilation rate of each branch.
+      stride: The stride of the block, 1 or 2.
+      dropout: The share of the output's values that are dropped in training, in [0, 1).
+      linear: Whether the output has no ReLU6.
+    """
+
     config: EncoderBlockConfig
     rates: tuple[int, ...]
     stride: int
@@ -168,6 +183,13 @@ class EncoderBlock(nn.Module):
 
 
 class DecoderBlock(nn.Module):
+    """A block that doubles the resolution and concatenates a short-cut from the encoder.
+
+    Attributes:
+      compressed: The number of channels that are enlarged.
+      shortcut: The number of channels of the short-cut.
+    """
+
     compressed: int
     shortcut: int
 
@@ -193,7 +215,11 @@ def _enlarge(x: jax.Array) -> jax.Array:
 
 
 class MMNet(nn.Module):
-    """The network; see `MMNetConfig` for its widths."""
+    """The network.
+
+    Attributes:
+      config: The widths of the network.
+    """
 
     config: MMNetConfig = MMNetConfig()
 
@@ -204,10 +230,10 @@ class MMNet(nn.Module):
         """Computes the alpha and, when asked, the auxiliary head.
 
         Args:
-          image: [N, H, W, 3] RGB in [0, 1]; H and W are multiples of 16.
-          train: Whether batch statistics are used and updated, and values dropped (needs an rng
-            named `dropout` where `config.dropout` is not 0).
-          auxiliary: Whether the auxiliary head is computed; by default when training.
+          image: RGB images, [N, H, W, 3] in [0, 1]; H and W are multiples of 16.
+          train: Whether batch statistics are used and updated, and values dropped. Dropout needs a
+            random key named `dropout`.
+          auxiliary: Whether the auxiliary head is computed; None computes it when `train` is set.
 
         Returns:
           `alpha` [N, H, W, 1] in [0, 1]; `logits` [N, H, W, 2], background first; if `auxiliary`,

@@ -1,4 +1,4 @@
-"""MODNet, everything of it: `MODNET` is the record."""
+"""MODNet: its module, channels and losses, gathered in the record `MODNET`."""
 
 from mattingjax.networks.mobilenet_v2 import EPSILON
 from mattingjax.networks.modnet.channels import walk_modnet

@@ -1,4 +1,4 @@
-"""MODNet told as channel groups: the walk goes through the layers as the module's call does."""
+"""MODNet's channel groups, found by a walk through its layers in the order of their calls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mattingjax.networks.modnet.module import MODNetConfig
 
 
 def walk_modnet(builder: GroupBuilder, config: MODNetConfig) -> None:
-    """Tells of every layer of a MODNet."""
+    """Adds every layer of a MODNet to a builder."""
     enc2x, enc4x, enc32x = walk_mobilenet_v2(builder, config.backbone)
 
     branch = 'lr_branch'

@@ -1,4 +1,4 @@
-"""MODNet's losses with labels, and its self-supervised ones.
+"""MODNet's loss with labels, and its self-supervised loss.
 
 References:
   Ke et al., MODNet (https://arxiv.org/abs/2011.11961); factors as in its published code.
@@ -13,7 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mattingjax.networks.pixelwise import (
+from mattingjax.networks.losses import (
     alpha_loss,
     check_shape,
     composition_loss,
@@ -28,15 +28,17 @@ MODNET_WEIGHTS: Mapping[str, float] = MappingProxyType(
 )
 SOC_WEIGHTS: Mapping[str, float] = MappingProxyType({'semantic': 100.0, 'detail': 1.0})
 
-_BLUR_SIGMA = 0.8  # pixels of the semantic matte
-_BOUNDARY_FACTOR = 4.0  # of the parts of the matte loss that see only the unknown pixels
-_PERSON = 0.1  # where the self-supervised losses begin to see a person
-_NEGLIGIBLE = 0.01  # what they take for 0 in a target
-_BOUNDARY_SHARE = 40  # width of their boundary: (height + width) / 40, 5 % of the mean of both
+_BLUR_SIGMA = 0.8  # in pixels of the semantic matte
+_BOUNDARY_FACTOR = 4.0  # the weight of the parts of the matte loss that see only unknown pixels
+# For the self-supervised loss: the alpha over which there is a person, the largest target that
+# counts as 0, and the number by which (height + width) is divided for the width of the boundary.
+_PERSON = 0.1
+_NEGLIGIBLE = 0.01
+_BOUNDARY_SHARE = 40
 
 
 def semantic_loss(pred_semantic: jax.Array, true_alpha: jax.Array) -> jax.Array:
-    """Mean squared error of the semantic matte; the target is the alpha shrunk and blurred.
+    """Computes the mean squared error of the semantic matte to the shrunk and blurred alpha.
 
     Args:
       pred_semantic: [B, H/16, W/16, 1] in [0, 1], at least 2×2.
@@ -46,13 +48,13 @@ def semantic_loss(pred_semantic: jax.Array, true_alpha: jax.Array) -> jax.Array:
       The mean over the semantic matte's pixels, in [0, 1].
 
     Raises:
-      MattingError: The batches differ.
+      MattingError: The batches differ in size.
     """
     return _mean_squared_error(pred_semantic, _coarse(true_alpha, pred_semantic.shape[1:3]))
 
 
 def detail_loss(pred_detail: jax.Array, true_alpha: jax.Array, trimap: jax.Array) -> jax.Array:
-    """Mean absolute difference of the detail matte where the trimap is unknown, 0 elsewhere.
+    """Computes the mean absolute difference of the detail matte, 0 where the trimap is known.
 
     Args:
       pred_detail: [B, H, W, 1] in [0, 1].
@@ -74,10 +76,10 @@ def matte_loss(
     image: jax.Array,
     trimap: jax.Array | None = None,
 ) -> jax.Array:
-    """Alpha and composition loss of the matte, its boundary counted four times more.
+    """Computes the alpha and composition losses of the matte, with extra weight on the boundary.
 
-    With ᾱ the matte where the trimap is unknown and the trimap elsewhere, and c the image:
-    |α - α*| + |c α - c α*| + 4 (|ᾱ - α*| + |c ᾱ - c α*|), means each.
+    With ᾱ the matte where the trimap is unknown and the trimap elsewhere, and c the image, it is
+    |α - α*| + |c α - c α*| + 4 (|ᾱ - α*| + |c ᾱ - c α*|), where each |·| is a mean.
 
     Args:
       pred_alpha: [B, H, W, 1] in [0, 1], the matte.
@@ -89,7 +91,7 @@ def matte_loss(
       A number in [0, 10]; without a trimap in [0, 2].
 
     Raises:
-      MattingError: Shapes do not fit, or the image is one of integers.
+      MattingError: Shapes do not fit, or the images have integer values.
     """
 
     def both(alpha: jax.Array) -> jax.Array:
@@ -105,10 +107,8 @@ def modnet_loss(
     true_alpha: jax.Array,
     image: jax.Array,
     trimap: jax.Array | None = None,
-    *,
-    weights: Mapping[str, float] = MODNET_WEIGHTS,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """The weighted sum of MODNet's three losses.
+    """Computes the weighted sum of MODNet's three losses.
 
     Args:
       outputs: The network's `alpha` (the paper's matte), `semantic` and `detail`.
@@ -116,14 +116,13 @@ def modnet_loss(
       image: [B, H, W, 3] in [-1, 1].
       trimap: [B, H, W, 1], unknown where it is exactly 0.5. Without one there is no boundary: the
         detail loss and half of the matte loss are left out.
-      weights: A factor for each term.
 
     Returns:
       The loss, and its terms before they are weighted: `semantic`, `matte` and, with a trimap,
       `detail`.
 
     Raises:
-      MattingError: Shapes do not fit, the image is one of integers, or `weights` has other names.
+      MattingError: Shapes do not fit, or the images have integer values.
     """
     terms = {
         'semantic': semantic_loss(outputs['semantic'], true_alpha),
@@ -131,16 +130,14 @@ def modnet_loss(
     }
     if trimap is not None:
         terms['detail'] = detail_loss(outputs['detail'], true_alpha, trimap)
-    return weighted_sum(terms, weights, MODNET_WEIGHTS), terms
+    return weighted_sum(terms, MODNET_WEIGHTS), terms
 
 
 def soc_loss(
     outputs: Mapping[str, jax.Array],
     reference_outputs: Mapping[str, jax.Array],
-    *,
-    weights: Mapping[str, float] = SOC_WEIGHTS,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Sub-objectives consistency: adapts MODNet to photos without alphas.
+    """Computes the sub-objectives consistency (SOC), which adapts MODNet to photos without alphas.
 
     The semantic matte and the shrunk and blurred matte are each other's target. On the boundary
     of the person, detail and matte stay near those of the network before the adaptation.
@@ -148,14 +145,13 @@ def soc_loss(
     Args:
       outputs: `alpha` (the matte), `semantic` and `detail` of the network that adapts.
       reference_outputs: `alpha` and `detail` of its copy before the adaptation.
-      weights: A factor for each term.
 
     Returns:
       The loss, and its terms before they are weighted: `semantic` and `detail`. No gradient flows
       into targets, the boundary or the copy.
 
     Raises:
-      MattingError: Shapes do not fit, or `weights` has other names.
+      MattingError: Shapes do not fit.
     """
     alpha, semantic = (outputs[name].astype(jnp.float32) for name in ('alpha', 'semantic'))
     coarse = _coarse(alpha, semantic.shape[1:3])
@@ -172,7 +168,7 @@ def soc_loss(
         + _mean_squared_error(coarse, _as_target(semantic)),
         'detail': boundary_distance('detail') + boundary_distance('alpha'),
     }
-    return weighted_sum(terms, weights, SOC_WEIGHTS), terms
+    return weighted_sum(terms, SOC_WEIGHTS), terms
 
 
 def _mean_squared_error(pred: jax.Array, true: jax.Array) -> jax.Array:
@@ -180,32 +176,32 @@ def _mean_squared_error(pred: jax.Array, true: jax.Array) -> jax.Array:
 
 
 def _fill_known(alpha: jax.Array, trimap: jax.Array) -> jax.Array:
-    """The alpha where the trimap is unknown, the trimap elsewhere."""
+    """Takes the alpha where the trimap is unknown, and the trimap elsewhere."""
     check_shape('trimap', trimap, alpha.shape)
     return jnp.where(trimap == 0.5, alpha.astype(jnp.float32), trimap.astype(jnp.float32))
 
 
 def _coarse(alpha: jax.Array, size: tuple[int, ...]) -> jax.Array:
     """Shrinks the alpha to a semantic matte's size and blurs it, 3×3, the border reflected."""
-    from scipy import ndimage  # here: every use of a network imports this module
+    from scipy import ndimage  # imported here, since every use of a network imports this module
 
     alpha = resize(alpha, size, antialias=False)
     alpha = jnp.pad(alpha, ((0, 0), (1, 1), (1, 1), (0, 0)), mode='reflect')
-    # The original filters an impulse in a 3×3 picture, whose own border folds the tails back in.
+    # The original filters an impulse in a 3×3 picture, whose border reflects the filter's tails.
     taps = ndimage.gaussian_filter1d([0.0, 1.0, 0.0], _BLUR_SIGMA).tolist()
     return filter_axis(filter_axis(alpha, taps, 1), taps, 2)
 
 
 def _as_target(values: jax.Array) -> jax.Array:
-    """Without a gradient, and 0 where it is negligible."""
+    """Stops the gradient, and sets negligible values to 0."""
     return jax.lax.stop_gradient(jnp.where(values > _NEGLIGIBLE, values, 0))
 
 
 def _person_boundary(alpha: jax.Array, semantic: jax.Array) -> jax.Array:
-    """1 where the dilated person differs from the eroded one, else 0; [B, H, W, 1].
+    """Marks with 1 where the dilated person differs from the eroded one; [B, H, W, 1].
 
-    A person is what both mattes see. The semantic one's border is soft once it is enlarged, and
-    all of it counts as boundary.
+    A person is where both mattes see one. The border of the semantic matte is soft once it is
+    enlarged, and all of it counts as boundary.
     """
     person = (alpha > _PERSON) * resize(semantic > _PERSON, alpha.shape[1:3])
     side = max(1, (alpha.shape[1] + alpha.shape[2]) // _BOUNDARY_SHARE)
@@ -216,7 +212,7 @@ def _person_boundary(alpha: jax.Array, semantic: jax.Array) -> jax.Array:
 
 
 def _dilate(x: jax.Array, before: int, after: int) -> jax.Array:
-    """The largest value in a square of before + 1 + after pixels around each pixel."""
+    """Takes the largest value in a square of before + 1 + after pixels around each pixel."""
     side = before + 1 + after
     x = nn.max_pool(x, (side, 1), padding=((before, after), (0, 0)))
     return nn.max_pool(x, (1, side), padding=((0, 0), (before, after)))

@@ -16,9 +16,16 @@ import jax
 import jax.numpy as jnp
 
 from mattingjax.config.schema import Schema
-from mattingjax.networks.layers import Conv, ConvIBNormReLU
-from mattingjax.networks.mobilenet_v2 import MobileNetV2, MobileNetV2Config
-from mattingjax.networks.operations import downsample, relu, sigmoid, spatial_mean, upsample_2x
+from mattingjax.networks.layers import BatchNorm, Conv
+from mattingjax.networks.mobilenet_v2 import EPSILON, MOMENTUM, MobileNetV2, MobileNetV2Config
+from mattingjax.networks.operations import (
+    downsample,
+    ib_norm,
+    relu,
+    sigmoid,
+    spatial_mean,
+    upsample_2x,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,13 +33,15 @@ class MODNetConfig(Schema):
     """Every width of MODNet, under the name of the published layer; the defaults are published.
 
     Attributes:
-      backbone: Widths of MobileNetV2.
-      se_hidden: Hidden units of the squeeze-and-excitation block on the backbone's last features.
-      conv_lr16x, conv_lr8x: Low-resolution branch.
-      tohr_enc2x, conv_enc2x, tohr_enc4x, conv_enc4x: High-resolution branch, encoder side.
-      conv_hr4x, conv_hr2x: High-resolution branch, one width per convolution.
-      conv_hr: Detail head, training only.
-      conv_lr4x, conv_f2x, conv_f: Fusion branch.
+      backbone: The widths of MobileNetV2.
+      se_hidden: The hidden width of the squeeze-and-excitation block on the backbone's last
+        features.
+      conv_lr16x, conv_lr8x: The widths of the low-resolution branch.
+      tohr_enc2x, conv_enc2x, tohr_enc4x, conv_enc4x: The widths of the convolutions that take the
+        backbone's features into the high-resolution branch.
+      conv_hr4x, conv_hr2x: The widths of the high-resolution branch, one per convolution.
+      conv_hr: The width of the detail head, which only training needs.
+      conv_lr4x, conv_f2x, conv_f: The widths of the fusion branch.
     """
 
     backbone: MobileNetV2Config = MobileNetV2Config()  # noqa: RUF009 (frozen)
@@ -57,8 +66,48 @@ class MODNetConfig(Schema):
         self.require_widths(2, *(name for name in names if name not in ('backbone', 'se_hidden')))
 
 
+class ConvIBNormReLU(nn.Module):
+    """A convolution with bias, IBNorm and ReLU: the unit of which MODNet's branches are made.
+
+    IBNorm batch-normalises the first half of the channels (the smaller half where the number is
+    odd) and instance-normalises the second, which has no parameters.
+
+    Attributes:
+      features: The number of output channels, at least 2.
+      kernel_size: The side of the square kernel in pixels.
+      stride: The stride along both axes in pixels.
+
+    References:
+      Pan et al., Two at Once (https://arxiv.org/abs/1807.09441).
+    """
+
+    features: int
+    kernel_size: int = 3
+    stride: int = 1
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        x = Conv(
+            self.features,
+            self.kernel_size,
+            self.stride,
+            padding=self.kernel_size // 2,
+            use_bias=True,
+            name='conv',
+        )(x)
+        bn = BatchNorm(use_running_average=not train, momentum=MOMENTUM, epsilon=EPSILON, name='bn')
+        return relu(ib_norm(x, self.features // 2, bn))
+
+
 class SqueezeExcitation(nn.Module):
-    """Scales each channel by a gate computed from the means of all (Hu et al., 1709.01507)."""
+    """Scales each channel by a gate that is computed from the means of all channels.
+
+    Attributes:
+      hidden: The number of hidden channels.
+
+    References:
+      Hu et al., Squeeze-and-Excitation Networks (https://arxiv.org/abs/1709.01507).
+    """
 
     hidden: int
 
@@ -70,6 +119,8 @@ class SqueezeExcitation(nn.Module):
 
 
 class LowResolutionBranch(nn.Module):
+    """The branch that finds the person; `config` holds the network's widths."""
+
     config: MODNetConfig
 
     @nn.compact
@@ -91,6 +142,8 @@ class LowResolutionBranch(nn.Module):
 
 
 class HighResolutionBranch(nn.Module):
+    """The branch that finds the person's border; `config` holds the network's widths."""
+
     config: MODNetConfig
 
     @nn.compact
@@ -130,6 +183,8 @@ class HighResolutionBranch(nn.Module):
 
 
 class FusionBranch(nn.Module):
+    """The branch that computes the matte; `config` holds the network's widths."""
+
     config: MODNetConfig
 
     @nn.compact
@@ -146,7 +201,11 @@ class FusionBranch(nn.Module):
 
 
 class MODNet(nn.Module):
-    """The network; see `MODNetConfig` for its widths."""
+    """The network.
+
+    Attributes:
+      config: The widths of the network.
+    """
 
     config: MODNetConfig = MODNetConfig()
 
@@ -154,12 +213,13 @@ class MODNet(nn.Module):
     def __call__(
         self, image: jax.Array, *, train: bool = False, auxiliary: bool | None = None
     ) -> dict[str, jax.Array]:
-        """Computes the matte and, when asked, what the training losses supervise beside it.
+        """Computes the matte and, when asked, the other outputs that the training losses compare.
 
         Args:
-          image: [N, H, W, 3] RGB in [-1, 1]; H and W are multiples of 32.
+          image: RGB images, [N, H, W, 3] in [-1, 1]; H and W are multiples of 32.
           train: Whether batch statistics are used and updated.
-          auxiliary: Whether the semantic and detail heads are computed; by default when training.
+          auxiliary: Whether the semantic and detail heads are computed; None computes them when
+            `train` is set.
 
         Returns:
           `alpha` [N, H, W, 1] in [0, 1] (the paper's matte); if `auxiliary`, `semantic`

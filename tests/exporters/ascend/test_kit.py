@@ -1,5 +1,6 @@
 """The kit's script is run with a stand-in for ATC; its camera configuration does the scaling."""
 
+import dataclasses
 import os
 import re
 import shutil
@@ -10,22 +11,26 @@ import pytest
 
 from exporters.ascend.kit import find_atc, run_atc, write_ascend_kit
 from mattingjax.errors import MattingError, OutputError
+from mattingjax.inference.signature import Signature
 from mattingjax.networks import Preprocessing, create_model_config
 
 MODNET = create_model_config('modnet').preprocessing
 MMNET = create_model_config('mmnet').preprocessing
 
 
-def write(folder, **changes):
-    arguments = {
-        'pb_name': 'model.pb',
-        'input_name': 'input',
-        'input_shape': (1, 256, 320, 3),
-        'output_name': 'output',
-        'preprocessing': MODNET,
-        'scaling_inside': True,
-    }
-    return write_ascend_kit(folder, **{**arguments, **changes})
+def write(folder, pb_name='model.pb', **changes):
+    signature = Signature(
+        input_name='input',
+        output_name='output',
+        shape=(1, 256, 320, 3),
+        dtype='float32',
+        scaling_inside=True,
+        colour_order='RGB',
+        resize_inside=False,
+        input_size=512,
+        preprocessing=MODNET,
+    )
+    return write_ascend_kit(folder, pb_name, dataclasses.replace(signature, **changes))
 
 
 @pytest.fixture
@@ -108,7 +113,7 @@ def test_script_passes_exactly_these_flags(kit, fake_atc):
 def test_script_uses_the_names_and_the_batch(tmp_path, fake_atc):
     record = fake_atc()
     names = {'pb_name': 'mmnet.pb', 'input_name': 'input_x', 'output_name': 'head/alpha'}
-    write(tmp_path, **names, input_shape=(4, 64, 96, 3))
+    write(tmp_path, **names, shape=(4, 64, 96, 3))
     assert run_script(tmp_path, 'Ascend310').returncode == 0
     arguments = record.read_text().splitlines()
     assert '--model=mmnet.pb' in arguments
@@ -231,8 +236,8 @@ def test_aipp_comment_converts_yuv_as_bt_601_does(kit):
         ({'pb_name': '../model.pb'}, '../model.pb'),
         ({'input_name': 'input"; rm x; "'}, 'rm x'),
         ({'output_name': '$(output)'}, 'output'),
-        ({'input_shape': (1, 256, 5000, 3)}, '5000'),
-        ({'input_shape': (1, 0, 256, 3)}, 'got 0'),
+        ({'shape': (1, 256, 5000, 3)}, '5000'),
+        ({'shape': (1, 0, 256, 3)}, 'got 0'),
         (
             {
                 'preprocessing': Preprocessing((-1.0, 0.0, 0.0), (1.0,) * 3, 'exact', 1),
@@ -263,8 +268,8 @@ def test_find_atc(no_atc, fake_atc):
 
 def test_run_atc_gives_the_model(kit, fake_atc):
     record = fake_atc()
-    assert run_atc(kit, 'Ascend310P3', 'fp32') == kit / 'model.om'
-    assert '--precision_mode=must_keep_origin_dtype' in record.read_text()
+    assert run_atc(kit, 'Ascend310P3') == kit / 'model.om'
+    assert '--precision_mode=force_fp16' in record.read_text()
 
 
 @pytest.mark.parametrize(

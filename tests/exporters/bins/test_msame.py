@@ -53,6 +53,12 @@ def test_runs_of_one_second_have_folders_of_their_own(brightness, tmp_path, monk
     assert sorted(os.listdir(tmp_path)) == [folder.name for folder in folders]
 
 
+def test_an_unknown_format_is_refused(brightness, tmp_path):
+    with pytest.raises(MattingError, match="outfmt: expected one of BIN, TXT, got 'CSV'"):
+        run_bins(brightness, None, tmp_path / 'outputs', outfmt='CSV')
+    assert not (tmp_path / 'outputs').exists()
+
+
 def test_nothing_is_left_of_a_run_that_failed(brightness, prepared, monkeypatch):
     def fail(*_):
         raise RuntimeError('in node:\nno kernel')

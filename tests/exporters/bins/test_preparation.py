@@ -128,8 +128,8 @@ def test_nothing_is_left_of_a_preparation_that_failed(dataset):
 
 
 def test_names_are_told_apart_by_more_than_their_composition(tmp_path):
-    grey = np.full((20, 20), 128, np.uint8)
-    for folder, pixels in (('images', np.dstack([grey] * 3)), ('alphas', grey)):
+    halves = np.repeat(np.uint8([[0, 255]]), 10, axis=1).repeat(20, axis=0)
+    for folder, pixels in (('images', np.dstack([halves] * 3)), ('alphas', halves)):
         for below, name in (('x', '\u00e9'), ('y', 'e\u0301')):
             (tmp_path / folder / below).mkdir(parents=True)
             Image.fromarray(pixels).save(tmp_path / folder / below / f'{name}.png')

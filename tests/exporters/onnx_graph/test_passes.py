@@ -8,7 +8,7 @@ import pytest
 onnx = pytest.importorskip('onnx')
 reference = pytest.importorskip('onnx.reference')
 
-from exporters import onnx_passes  # noqa: E402
+from exporters.onnx_graph import passes  # noqa: E402
 
 
 def make_model(nodes, shapes, constants):
@@ -59,7 +59,7 @@ def test_reshapes_that_change_nothing_go():
     nodes.append(onnx.helper.make_node('Reshape', ['b', 'last'], ['y'], name='last'))
     constants = {'same': np.int64([1, 1, 4, 6]), 'last': np.int64([1, 4, 6, 1])}
     model = make_model(nodes, {'x': [1, 1, 4, 6], 'y': [1, 4, 6, 1]}, constants)
-    assert check_pass(onnx_passes.drop_reshapes, model, (1, 1, 4, 6)) == {'Relu': 1, 'Transpose': 1}
+    assert check_pass(passes.drop_reshapes, model, (1, 1, 4, 6)) == {'Relu': 1, 'Transpose': 1}
 
 
 def test_slices_keep_only_the_axes_that_are_cut():
@@ -70,7 +70,7 @@ def test_slices_keep_only_the_axes_that_are_cut():
     }
     nodes = [node('Slice', ['x', *constants], ['y'])]
     model = make_model(nodes, {'x': [1, 3, 4, 6], 'y': [1, 1, 4, 6]}, constants)
-    check_pass(onnx_passes.trim_slices, model, (1, 3, 4, 6))
+    check_pass(passes.trim_slices, model, (1, 3, 4, 6))
     bounds = {tensor.name: tensor.dims for tensor in model.graph.initializer}
     assert {tuple(dims) for dims in bounds.values()} == {(1,)}
 
@@ -86,7 +86,7 @@ def test_padding_goes_into_the_convolution():
         node('Conv', ['a', 'kernel'], ['y'], strides=[2, 2], pads=[1, 0, 0, 0]),
     ]
     model = make_model(nodes, {'x': [1, 2, 8, 9], 'y': [1, 5, 6, 7]}, constants)
-    assert check_pass(onnx_passes.fold_pads, model, (1, 2, 8, 9)) == {'Conv': 1}
+    assert check_pass(passes.fold_pads, model, (1, 2, 8, 9)) == {'Conv': 1}
 
 
 def test_padding_that_crops_stays():
@@ -94,7 +94,7 @@ def test_padding_that_crops_stays():
     nodes = [node('Pad', ['x', 'pads'], ['a']), node('Conv', ['a', 'kernel'], ['y'])]
     model = make_model(nodes, {'x': [1, 2, 8, 9], 'y': [1, 5, 5, 8]}, constants)
     before = list(model.graph.node)
-    onnx_passes.fold_pads(model)
+    passes.fold_pads(model)
     assert list(model.graph.node) == before
 
 
@@ -107,7 +107,7 @@ def test_a_joined_photo_is_convolved_apart(wide):
         node('Conv', ['b', 'kernel', 'bias'], ['y'], pads=[1] * 4, kernel_shape=[3, 3]),
     ]
     model = make_model(nodes, {'x': [1, 3, 8, 9], 'y': [1, 7, 8, 9]}, constants)
-    ops = check_pass(onnx_passes.split_narrow_inputs, model, (1, 3, 8, 9))
+    ops = check_pass(passes.split_narrow_inputs, model, (1, 3, 8, 9))
     assert ops == Counter(Relu=1, Conv=2, Add=1, Concat=wide - 1) + Counter()
 
 
@@ -115,7 +115,7 @@ def test_a_joined_photo_is_convolved_apart(wide):
 def test_narrow_maps_are_enlarged_by_products(mode):
     nodes = [resize('x', 'a', mode), resize('a', 'b', mode), node('Sigmoid', ['b'], ['y'])]
     model = make_model(nodes, {'x': [2, 1, 5, 7], 'y': [2, 1, 20, 28]}, SCALES)
-    ops = check_pass(onnx_passes.multiply_narrow_resizes, model, (2, 1, 5, 7))
+    ops = check_pass(passes.multiply_narrow_resizes, model, (2, 1, 5, 7))
     assert ops == {'MatMul': 2, 'Sigmoid': 1}
 
 
@@ -126,7 +126,7 @@ def test_channels_are_mixed_before_enlarging(mode, bias):
     inputs = ['a', 'kernel', *(['bias'] if bias else [])]
     nodes = [resize('x', 'a', mode), node('Conv', inputs, ['y'], pads=[2] * 4, strides=[1, 1])]
     model = make_model(nodes, {'x': [2, 200, 3, 4], 'y': [2, 3, 6, 8]}, constants)
-    ops = check_pass(onnx_passes.convolve_before_enlarging, model, (2, 200, 3, 4))
+    ops = check_pass(passes.convolve_before_enlarging, model, (2, 200, 3, 4))
     assert ops['Resize'] == 0
     assert ops['MatMul'] == 2
 
@@ -135,5 +135,5 @@ def test_what_would_not_pay_stays():
     constants = {**SCALES, 'kernel': random(3, 8, 3, 3)}
     nodes = [resize('x', 'a'), node('Conv', ['a', 'kernel'], ['y'], pads=[1] * 4, strides=[1, 1])]
     model = make_model(nodes, {'x': [1, 8, 8, 8], 'y': [1, 3, 16, 16]}, constants)
-    for rewrite in (onnx_passes.convolve_before_enlarging, onnx_passes.multiply_narrow_resizes):
+    for rewrite in (passes.convolve_before_enlarging, passes.multiply_narrow_resizes):
         assert check_pass(rewrite, model, (1, 8, 8, 8)) == {'Resize': 1, 'Conv': 1}

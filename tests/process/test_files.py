@@ -6,7 +6,7 @@ import pytest
 
 from mattingjax import MattingError
 from mattingjax.errors import OutputError
-from mattingjax.files import check_folder, check_new_folder, new_folder, write_file
+from mattingjax.process.files import check_folder, check_new_folder, new_folder, write_file
 
 
 def test_write_file_is_all_or_nothing(tmp_path, monkeypatch):
@@ -143,7 +143,7 @@ def test_a_full_disk(tmp_path):
     code = """
 import os, resource, signal, sys
 from pathlib import Path
-from mattingjax.files import new_folder, write_file
+from mattingjax.process.files import new_folder, write_file
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 folder = Path(sys.argv[1])

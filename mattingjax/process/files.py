@@ -17,7 +17,7 @@ from pathlib import Path
 from mattingjax.errors import OutputError
 from mattingjax.process.interrupts import removed_afterwards, writing
 
-SCRATCH_FILE = '.writing.'  # what temporary files' names begin with
+SCRATCH_FILE = '.writing.'  # the beginning of temporary files' names
 LONGEST_NAME = 255  # bytes, on every file system in use
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PLAIN_PATH = re.compile(r'(\w:)?[\w/ .,+=@~^-]*', re.ASCII)
@@ -26,7 +26,9 @@ _PLAIN_PATH = re.compile(r'(\w:)?[\w/ .,+=@~^-]*', re.ASCII)
 def write_file(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all: under a temporary name beside it, then renamed.
 
-    Links are followed.
+    Args:
+      path: The file; links are followed, and folders are made.
+      content: The bytes to write.
 
     Raises:
       OutputError: It cannot be written.
@@ -54,22 +56,22 @@ def scratch_folder(
     """A context that yields the path of a new folder, which is gone afterwards.
 
     Args:
-      prefix: What its name begins with.
-      parent: The folder to make it in; by default that of the system's temporary files.
+      prefix: Beginning of its name.
+      parent: The folder to make it in; that of the system's temporary files if None.
     """
     return removed_afterwards(lambda: tempfile.mkdtemp(prefix=prefix, dir=parent))
 
 
 @contextlib.contextmanager
 def _output_errors(path: Path) -> Iterator[None]:
-    """Errors of the file system, also of paths that it does not take, as OutputError."""
+    """Turns errors of the file system, and about impossible paths, into OutputError."""
     try:
         yield
     except OutputError:
         raise
     except OSError as error:
         raise OutputError(f'{path}: cannot be written ({error.strerror or error})') from error
-    except ValueError as error:  # a null character, or one that no encoding has
+    except ValueError as error:  # a null character, or one that cannot be encoded
         raise OutputError(f'{path}: no name for a file ({error})') from error
 
 
@@ -105,7 +107,7 @@ def check_folder(folder: Path) -> None:
             missing.append(existing.name)
             existing = existing.parent
         for name in missing:
-            _lies_there(existing / name)  # the file system says whether it takes the name
+            _lies_there(existing / name)  # raises for names that the file system does not take
         if not existing.is_dir():
             raise OutputError(
                 f'{existing}: expected a folder to write to, found {_describe(existing)}'
@@ -115,7 +117,7 @@ def check_folder(folder: Path) -> None:
 
 
 def _lies_there(path: Path) -> bool:
-    """Whether there is anything of that name; raises OSError if there cannot be."""
+    """Whether anything has that path; raises OSError if nothing can have it."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -124,14 +126,19 @@ def _lies_there(path: Path) -> bool:
 
 
 def _describe(path: Path) -> str:
-    """What lies there, for a message."""
+    """What lies at a path, for a message."""
     if path.is_file() or path.is_dir():
         return 'a file' if path.is_file() else 'a folder'
     return 'a device or a pipe' if path.exists() else 'a link to nothing'
 
 
 def check_outside(output: Path, inputs: Iterable[Path]) -> None:
-    """Raises OutputError if `output` lies in one of the folders that photos are searched in."""
+    """Raises OutputError if a result would lie among the photos.
+
+    Args:
+      output: The file or folder to write.
+      inputs: The folders in which photos are searched.
+    """
     for folder in inputs:
         if Path(os.path.realpath(output)).is_relative_to(os.path.realpath(folder)):
             raise OutputError(
@@ -145,8 +152,8 @@ def check_new_folder(path: Path, kind: str, marker: str, *, overwrite: bool = Fa
 
     Args:
       path: The folder to make.
-      kind: What it is called in messages: 'a checkpoint', say.
-      marker: A file that only a folder of this kind holds.
+      kind: What messages call it, such as 'a checkpoint'.
+      marker: Name of a file that only a folder of this kind holds.
       overwrite: Whether a folder with the marker is replaced. A folder without it never is.
     """
     with _output_errors(path):
@@ -171,13 +178,13 @@ def new_folder(path: Path, kind: str, marker: str, *, overwrite: bool = False) -
 
     Args:
       path: The folder to make; links in it are followed.
-      kind: See `check_new_folder`, as `marker`.
-      marker: A file of its.
-      overwrite: See `check_new_folder`.
+      kind: What messages call it, such as 'a checkpoint'.
+      marker: Name of a file that only a folder of this kind holds.
+      overwrite: Whether a folder with the marker is replaced. A folder without it never is.
 
     Yields:
-      A temporary folder beside it, which gets its name once the block has ended without an error.
-      What lay there is removed only after that.
+      A temporary folder beside it, which gets the name once the block has ended without an error.
+      An older folder is removed only after that.
 
     Raises:
       OutputError: It cannot be written, or something else lies there.
@@ -192,7 +199,7 @@ def new_folder(path: Path, kind: str, marker: str, *, overwrite: bool = False) -
         try:
             yield scratch
         except OSError as error:
-            # A full disk is told by the file's name if at all, and that is temporary.
+            # The error names a temporary file, if any.
             if error.errno not in _DISK_FULL and scratch not in Path(str(error.filename)).parents:
                 raise
             raise OutputError(f'{path}: cannot be written ({error.strerror or error})') from error
@@ -201,7 +208,7 @@ def new_folder(path: Path, kind: str, marker: str, *, overwrite: bool = False) -
 
 
 def scratch_prefix(path: Path) -> str:
-    """What the names of temporary folders for `path` begin with.
+    """The beginning of the names of temporary folders for `path`.
 
     Hidden, and short enough for what `tempfile` adds, however long the name is.
     """
@@ -209,7 +216,7 @@ def scratch_prefix(path: Path) -> str:
 
 
 def _replace_folder(scratch: Path, path: Path) -> None:
-    """Renames `scratch` to `path`; what lay there is removed only after that."""
+    """Renames `scratch` to `path`; an older folder there is removed only after that."""
     if not path.exists():
         scratch.rename(path)
         return
@@ -229,16 +236,16 @@ def _replace_folder(scratch: Path, path: Path) -> None:
 
 @contextlib.contextmanager
 def plainly_named(folder: Path) -> Iterator[Path]:
-    """A path without special characters to a folder, for libraries that read meaning into them.
+    """A path to a folder without characters in which Orbax and etils see a meaning.
 
-    Orbax and etils take brackets for patterns, 'gs:' for an address, and a backslash for an escape.
+    They take brackets for patterns, 'gs:' for an address, and a backslash for an escape.
 
     Args:
-      folder: One that exists.
+      folder: A folder that exists.
 
     Yields:
-      The folder's absolute path where every character of it is plain; else that of a link to it,
-      which is gone afterwards.
+      The folder's absolute path if every character of it is plain; else that of a link to it, which
+      is removed afterwards.
     """
     folder = folder.absolute()
     with contextlib.ExitStack() as stack:

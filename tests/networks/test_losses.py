@@ -4,7 +4,7 @@ import pytest
 from scipy import ndimage
 
 from mattingjax.errors import MattingError
-from mattingjax.networks.pixelwise import alpha_loss, composition_loss, gradient_loss
+from mattingjax.networks.losses import alpha_loss, composition_loss, gradient_loss
 from tests.networks.losses import alphas, assert_finite_gradient
 
 PRED, TRUE = alphas(0, 2, 12, 15, 1), alphas(1, 2, 12, 15, 1)

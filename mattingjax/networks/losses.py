@@ -1,4 +1,4 @@
-"""Losses of one alpha against another, and what the other losses are put together with."""
+"""The losses that networks share, and the functions of which other losses are made."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from mattingjax.errors import MattingError
 
 
 def alpha_loss(pred_alpha: jax.Array, true_alpha: jax.Array) -> jax.Array:
-    """Mean absolute difference.
+    """Computes the mean absolute difference.
 
     Args:
       pred_alpha: [B, H, W, 1] in [0, 1].
@@ -27,7 +28,7 @@ def alpha_loss(pred_alpha: jax.Array, true_alpha: jax.Array) -> jax.Array:
 
 
 def composition_loss(pred_alpha: jax.Array, true_alpha: jax.Array, image: jax.Array) -> jax.Array:
-    """Mean absolute difference of the image times the one alpha and times the other.
+    """Computes the mean absolute difference of the image times one alpha and times the other.
 
     Args:
       pred_alpha: [B, H, W, 1] in [0, 1].
@@ -38,7 +39,7 @@ def composition_loss(pred_alpha: jax.Array, true_alpha: jax.Array, image: jax.Ar
       The mean over pixels and colours, in [0, 1].
 
     Raises:
-      MattingError: The shapes do not fit, or the image is one of integers.
+      MattingError: The shapes do not fit, or the image has integer values.
     """
     error = difference(pred_alpha, true_alpha)
     check_shape('image', image, (*error.shape[:-1], 3))
@@ -48,19 +49,21 @@ def composition_loss(pred_alpha: jax.Array, true_alpha: jax.Array, image: jax.Ar
 
 
 def gradient_loss(pred_alpha: jax.Array, true_alpha: jax.Array) -> jax.Array:
-    """Mean absolute difference of the gradients: Sobel filters divided by 8, zeros around.
+    """Computes the mean absolute difference of the gradients.
+
+    The gradients are Sobel filters divided by 8, with zeros around the alphas.
 
     Args:
       pred_alpha: [B, H, W, 1] in [0, 1].
       true_alpha: [B, H, W, 1] in [0, 1].
 
     Returns:
-      The mean over the pixels and both directions, in [0, 1], in 1/pixel.
+      The mean over the pixels and both directions, in 1/pixel, in [0, 1].
 
     Raises:
       MattingError: The shapes differ.
     """
-    # The filters are linear: the gradient of the difference is the difference of the gradients.
+    # The filters are linear, so the gradient of the difference is the difference of the gradients.
     error = difference(pred_alpha, true_alpha)
     padded = jnp.pad(error, ((0, 0), (1, 1), (1, 1), (0, 0)))
     total = jnp.zeros((), jnp.float32)
@@ -70,20 +73,68 @@ def gradient_loss(pred_alpha: jax.Array, true_alpha: jax.Array) -> jax.Array:
     return total / 2
 
 
+def kd_loss(logits: jax.Array, true_alpha: jax.Array) -> jax.Array:
+    """Computes the cross-entropy of a two-class softmax; alpha is the probability of the person.
+
+    It is least, but not 0, where the softmax equals the alpha.
+
+    Args:
+      logits: [B, H, W, 2], background first.
+      true_alpha: [B, H, W, 1] in [0, 1], annotated or predicted by a teacher.
+
+    Returns:
+      The mean over the pixels, in nats.
+
+    Raises:
+      MattingError: The shapes do not fit.
+
+    References:
+      Hinton et al., Distilling the Knowledge in a Neural Network
+      (https://arxiv.org/abs/1503.02531), at temperature 1.
+    """
+    check_shape('logits', logits, (*true_alpha.shape[:-1], 2))
+    alpha = true_alpha.astype(jnp.float32)
+    labels = jnp.concatenate([1 - alpha, alpha], axis=-1)
+    scores = jax.nn.log_softmax(logits.astype(jnp.float32))
+    return -jnp.mean(jnp.sum(labels * scores, axis=-1))
+
+
+def aux_loss(aux_logits: jax.Array, true_alpha: jax.Array) -> jax.Array:
+    """Computes the `kd_loss` of an auxiliary head; the alpha is shrunk by nearest neighbour.
+
+    It takes the same pixels as TensorFlow 1: destination × factor, rounded down.
+
+    Args:
+      aux_logits: [B, h, w, 2], background first.
+      true_alpha: [B, H, W, 1] in [0, 1].
+
+    Returns:
+      The mean over the head's pixels, in nats.
+
+    Raises:
+      MattingError: The shapes do not fit.
+    """
+    rows, columns = (
+        np.arange(aux_logits.shape[axis]) * true_alpha.shape[axis] // aux_logits.shape[axis]
+        for axis in (1, 2)
+    )
+    return kd_loss(aux_logits, true_alpha[:, rows][:, :, columns])
+
+
 def check_shape(name: str, array: jax.Array, shape: tuple[int, ...]) -> None:
-    """Raises MattingError for another shape: broadcasting would hide a mix-up."""
+    """Raises MattingError for another shape, since broadcasting would hide a mix-up."""
     if array.shape != shape:
         raise MattingError(f'{name}: expected shape {list(shape)}, got {list(array.shape)}')
 
 
 def difference(pred: jax.Array, true: jax.Array, name: str = 'true_alpha') -> jax.Array:
-    """The first minus the second, in float32; `name` is the second's if the shapes differ."""
+    """Subtracts `true` from `pred` in float32; an error about shapes calls `true` by `name`."""
     check_shape(name, true, pred.shape)
     return pred.astype(jnp.float32) - true.astype(jnp.float32)
 
 
 def filter_axis(x: jax.Array, taps: Sequence[float], axis: int) -> jax.Array:
-    """Correlates with `taps` along one axis, which gets shorter by all of them but one."""
+    """Correlates with `taps` along one axis, which gets shorter by len(taps) − 1."""
     size = x.shape[axis] - len(taps) + 1
     shifted = (jax.lax.slice_in_dim(x, i, i + size, axis=axis) for i in range(len(taps)))
     return sum(
@@ -92,16 +143,11 @@ def filter_axis(x: jax.Array, taps: Sequence[float], axis: int) -> jax.Array:
 
 
 def resize(x: jax.Array, size: tuple[int, ...], *, antialias: bool = True) -> jax.Array:
-    """[B, H, W, C] in float32 at another height and width; bilinear, half-pixel centres."""
+    """Resizes [B, H, W, C] in float32 to a height and a width; bilinear, half-pixel centres."""
     shape = (x.shape[0], *size, x.shape[-1])
     return jax.image.resize(x.astype(jnp.float32), shape, 'linear', antialias=antialias)
 
 
-def weighted_sum(
-    terms: Mapping[str, jax.Array], weights: Mapping[str, float], defaults: Mapping[str, float]
-) -> jax.Array:
-    """Σ weight · term; raises MattingError unless `weights` has exactly the names of `defaults`."""
-    if set(weights) != set(defaults):
-        expected, found = (', '.join(sorted(names)) or 'none' for names in (defaults, weights))
-        raise MattingError(f'weights: expected {expected}, got {found}')
+def weighted_sum(terms: Mapping[str, jax.Array], weights: Mapping[str, float]) -> jax.Array:
+    """Computes Σ weight · term, each term with the weight of its name."""
     return sum((weights[name] * term for name, term in terms.items()), jnp.zeros((), jnp.float32))

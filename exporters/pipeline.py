@@ -1,0 +1,195 @@
+"""The road from a checkpoint to a folder of artefacts, each compared with the JAX network."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from exporters import verify
+from exporters.artefacts import (
+    Artefact,
+    convert_with_atc,
+    write_frozen_graph,
+    write_onnx,
+    write_openvino,
+    write_openvino_uint8,
+)
+from exporters.ascend.kit import check_kit_size
+from exporters.folding import fold_batch_norm, fold_scaling, without_scaling
+from exporters.frozen_graph import check_tools, create_frozen_graph
+from exporters.manifest import create_manifest, describe_network, spare_other_files
+from exporters.onnx_graph.conversion import create_onnx
+from exporters.options import ExportOptions, check_pixels
+from mattingjax import Checkpoint, load_checkpoint
+from mattingjax.images import encode_png
+from mattingjax.inference.signature import MANIFEST_FILE, Signature
+from mattingjax.networks import ModelConfig, check_size
+from mattingjax.process.files import check_new_folder, new_folder
+from mattingjax.process.progress import show_progress
+
+_KIND = ('an export', MANIFEST_FILE)
+
+
+def export_checkpoint(
+    path_or_name: Path | str,
+    output: Path | str,
+    options: ExportOptions | None = None,
+    *,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Exports a checkpoint, all of it or nothing; progress goes to standard error.
+
+    Args:
+      path_or_name: A checkpoint directory, or the name of weights that ship.
+      output: The folder to make.
+      options: What to export; all formats at the network's input size if None.
+      overwrite: Whether an export that lies there already is replaced.
+
+    Returns:
+      The content of manifest.json.
+
+    Raises:
+      ToolsError: JAX is too new for graph export, or a package is missing.
+      CheckpointError: There is no such checkpoint, or it is damaged.
+      ConfigError: Height or width is no multiple of the network's stride.
+      OutputError: The folder cannot be written, or something lies there already.
+      VerificationError: An artefact differs from the JAX network.
+    """
+    check_tools()
+    options = options or ExportOptions()
+    check_new_folder(Path(output), *_KIND, overwrite=overwrite)
+    spare_other_files(Path(output))
+    checkpoint = load_checkpoint(path_or_name)
+    shape = _choose_shape(checkpoint.config, options)
+    photos = verify.load_photos(options.photos)
+    with (
+        new_folder(Path(output), *_KIND, overwrite=overwrite) as folder,
+        show_progress(total=_count_steps(options), unit='step') as bar,
+    ):
+
+        def step(description: str) -> None:
+            bar.set_description_str(description)
+            bar.update()
+
+        cases = None
+        if options.verify:
+            # XLA compiles the network for comparison while TensorFlow traces it.
+            cases = _start(verify.create_cases, checkpoint, photos, shape[:3])
+        artefacts, notes = _write_artefacts(folder, checkpoint, shape, options, cases, step)
+        parities: dict[str, Any] = {}
+        if cases is not None:
+            step('comparing with the network')
+            parities, sheet = verify.verify_artefacts(checkpoint, artefacts, cases.result())
+            (folder / 'verification.png').write_bytes(encode_png(sheet))
+        entries = {
+            artefact.path.name: artefact.describe(parities.get(artefact.path.name))
+            for artefact in artefacts
+        }
+        manifest = create_manifest(checkpoint, entries, notes)
+        (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1) + '\n')
+        step('done')
+    return manifest
+
+
+def _choose_shape(config: ModelConfig, options: ExportOptions) -> tuple[int, int, int, int]:
+    """The shape of the input; raises MattingError unless the network and every format take it."""
+    height, width = (
+        config.input_size if side is None else side for side in (options.height, options.width)
+    )
+    check_size(config, height, width, 'export')
+    check_pixels(options.batch_size, height, width)
+    if 'pb' in options.formats:
+        check_kit_size(height, width)
+    return options.batch_size, height, width, 3
+
+
+def _needs_onnx(options: ExportOptions) -> bool:
+    return not {'onnx', 'openvino'}.isdisjoint(options.formats)
+
+
+def _count_steps(options: ExportOptions) -> int:
+    """The number of steps that the progress bar shows: three always, and the optional ones."""
+    return 3 + _needs_onnx(options) + ('openvino' in options.formats) + options.verify
+
+
+def _start(function: Callable[..., Any], *arguments: Any) -> concurrent.futures.Future[Any]:
+    """Calls a function in a thread for which neither Ctrl-C nor an error elsewhere waits."""
+    future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+
+    def run() -> None:
+        try:
+            future.set_result(function(*arguments))
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
+
+
+def _write_artefacts(
+    folder: Path,
+    checkpoint: Checkpoint,
+    shape: tuple[int, int, int, int],
+    options: ExportOptions,
+    cases: concurrent.futures.Future[verify.Cases] | None,
+    step: Callable[[str], None],
+) -> tuple[list[Artefact], dict[str, Any]]:
+    """Writes all files that are asked for; returns them, and notes for the manifest."""
+    config, network = checkpoint.config, describe_network(checkpoint)
+    signature = _signature(config, shape, options)
+    ends = options.input_name, options.output_name
+    artefacts: list[Artefact] = []
+    notes = {}
+
+    step('folding constants')
+    variables = fold_batch_norm(config, checkpoint.variables)
+    if options.scaling_inside:
+        folded, variables = fold_scaling(config, variables)
+    else:
+        folded = without_scaling(config)
+
+    step('tracing to TensorFlow')
+    graph = create_frozen_graph(folded, variables, shape, *ends)
+    if 'pb' in options.formats:
+        artefact, kit_files = write_frozen_graph(folder, graph, signature)
+        artefacts.append(artefact)
+        notes['ascend'] = convert_with_atc(folder, kit_files, options.soc_version)
+
+    if _needs_onnx(options):
+        step('converting to ONNX')
+        model = create_onnx(graph, *ends)
+    if 'onnx' in options.formats:
+        artefacts += write_onnx(folder, model, signature, network)
+
+    if 'openvino' in options.formats:
+        step('converting to OpenVINO')
+        measure = None
+        if cases is not None:
+            measure = functools.partial(
+                verify.worst_difference, cases=cases.result()[shape[:3]], signature=signature
+            )
+        artefacts += write_openvino(folder, model, signature, network, options.precisions, measure)
+        if order := options.embed_preprocessing:
+            artefacts.append(write_openvino_uint8(folder, model, signature, network, order))
+    return artefacts, notes
+
+
+def _signature(
+    config: ModelConfig, shape: tuple[int, int, int, int], options: ExportOptions
+) -> Signature:
+    return Signature(
+        input_name=options.input_name,
+        output_name=options.output_name,
+        shape=shape,
+        dtype='float32',
+        scaling_inside=options.scaling_inside,
+        colour_order='RGB',
+        resize_inside=False,
+        input_size=config.input_size,
+        preprocessing=config.preprocessing,
+    )

@@ -1,0 +1,151 @@
+"""Messages in terms of a script's flags: wrong flags, and errors of the library about arguments."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+from pathlib import Path
+
+from absl import flags
+
+_SETTING = 'config.'  # the beginning of settings' names, which the flag --config brings
+
+
+def own_flags() -> dict[str, flags.Flag]:
+    """The flags that the script itself defines, by name."""
+    return {flag.name: flag for flag in flags.FLAGS.get_flags_for_module(sys.argv[0])}
+
+
+def with_flags(message: str) -> str:
+    """A message of the library, which names arguments, with the script's flags of those names.
+
+    Arguments and settings stand at the beginning ('images, alphas: ...', 'config.steps: ...') or
+    before their value ('overwrite=True').
+
+    Args:
+      message: One line.
+    """
+    own = own_flags()
+    values = {str(flag.value) for flag in own.values()}
+    if subject := re.match(r'[^\s:,]+(, [^\s:,]+)*(?=: )', message):
+        names = subject[0].split(', ')
+        known = [_flag_named(name, own) for name in names]
+        if all(known) and not values.intersection(names):
+            message = ', '.join(f'--{name}' for name in known) + message[subject.end() :]
+
+    def flag_for(match: re.Match) -> str:
+        name, value = match[1], match[2]
+        if _is_setting(name, own):
+            return f'--{name}={value}'
+        if name not in own:
+            return match[0]
+        switch = {'True': f'--{name}', 'False': f'--no{name}'}
+        return switch.get(value, f'--{name}={value}')
+
+    return re.sub(r'(?<![^\s(])([\w.]+)=(\w+|\.{3})', flag_for, message)
+
+
+def _flag_named(argument: str, own: dict[str, flags.Flag]) -> str | None:
+    """The flag for an argument, which may name several things where the flag names one."""
+    if _is_setting(argument, own):
+        return argument
+    names = (argument, f'{argument}s', argument.removesuffix('s'))
+    return next((name for name in names if name in own), None)
+
+
+def _is_setting(name: str, own: dict[str, flags.Flag]) -> bool:
+    if not name.startswith(_SETTING) or 'config' not in own:
+        return False
+    # The relative path config.json looks like a setting. While the flag is parsed it has no value.
+    config = own['config'].value
+    return config is None or name.split('.')[1] in config
+
+
+def explain_wrong_flags(error: flags.Error, arguments: list[str]) -> str:
+    """A line about absl's error that says what was expected.
+
+    Args:
+      error: What absl raised when it parsed the command line.
+      arguments: The command line, the script's name first.
+    """
+    return _explain_value(error) or _explain_name(str(error), arguments)
+
+
+def _explain_value(error: flags.Error) -> str | None:
+    """What a flag or setting takes, if the error is that it does not take its value."""
+    flag = re.match('flag --([^=]+)=', str(error))
+    if not flag or not isinstance(error.__context__, TypeError | ValueError | OverflowError):
+        return None
+    parser = flags.FLAGS[flag[1]].parser
+    if 'as a ConfigDict' in str(error):
+        expected = f'--{flag[1]}.NAME=VALUE'
+    elif isinstance(parser, flags.EnumParser):
+        expected = f'one of {", ".join(parser.enum_values)}'
+    elif isinstance(parser, flags.BooleanParser):
+        expected = 'true or false'
+    else:
+        words = parser.syntactic_help.replace('an integer', 'a whole number')
+        expected = words.replace('integer', 'whole number')
+    value = str(error)[flag.end() :].removesuffix(f': {error.__context__}')
+    return f'--{flag[1]}: expected {expected}, got {value!r}' if expected else None
+
+
+def _explain_name(said: str, arguments: list[str]) -> str:
+    """What absl's complaint about a missing or unknown flag means."""
+    if absent := re.search(r'--(\w+)=None: Flag --\w+ must have a value', said):
+        extra = _extra_words(arguments)
+        required = f'--{absent[1]}: a value is required (see --help)'
+        return explain_extra(extra[0]) if extra else required
+    if unknown := re.match(r"Unknown command line flag '(.*?)'(?:\. Did you mean: (.*) \?)?", said):
+        section, _, setting = unknown[1].partition('.')
+        known = (unknown[2] or '').replace(', ', ' or --')
+        if setting and 'config' in own_flags():
+            if section == 'config':
+                return f'--{unknown[1]}: a setting of a file, which --config names'
+            if difflib.get_close_matches(section, ['config']):
+                known = f'config.{setting}'
+        hint = f'did you mean --{known}?' if known else 'see --help'
+        return f'unknown flag --{unknown[1]} ({hint})'
+    if early := re.match(r'Found (\S+) in argv before a value for --config', said):
+        return f'{early[1].split("=")[0]}: expected after --config'
+    return said
+
+
+def _extra_words(arguments: list[str]) -> list[str]:
+    """The words that belong to no flag."""
+    extra, is_value = [], False
+    for word in arguments[1:]:
+        name = word.lstrip('-')
+        if is_value:
+            is_value = False
+        elif word.startswith('-') and name:
+            known = name if name in flags.FLAGS else name.removeprefix('no')
+            # Flags that --undefok names need not exist: nothing is known of their values.
+            is_value = '=' not in name and known in flags.FLAGS and not flags.FLAGS[known].boolean
+        else:
+            extra.append(word)
+    return extra
+
+
+def explain_extra(word: str) -> str:
+    """A line about a word that belongs to no flag, with the flag that was meant, perhaps."""
+    own = set(own_flags())
+    if word.lower() in ('true', 'false', 'yes', 'no', '0', '1'):
+        hint = 'a switch is --NAME or --noNAME'
+    elif '=' in word and word.split('=')[0].lstrip('-–—') in own:
+        hint = f'did you mean --{word.lstrip("-–—")}?'
+    elif word in own:
+        hint = f'did you mean --{word}?'
+    elif meant := _flag_for_path(word, own):
+        hint = f'did you mean --{meant} {word}?'
+    else:
+        hint = 'every value belongs to a flag'
+    return f'unexpected argument {word!r}; {hint} (see --help)'
+
+
+def _flag_for_path(word: str, own: set[str]) -> str | None:
+    """The flag without a value that a path on its own most likely belongs to."""
+    wanted = ('config',) if Path(word).suffix == '.py' else ('input', 'source', 'checkpoint')
+    names = [name for name in wanted if name in own]
+    return next((name for name in names if not flags.FLAGS[name].present), None)
