@@ -31,6 +31,11 @@ from mattingjax.process.compilation import keep_compiled
 from tests import forked
 from tests.forked import ROOT
 
+# Files of tests that take longest.
+_LONGEST = {
+    'test_fuzz', 'test_smoke', 'test_other_networks', 'test_export', 'test_interruption',
+    'test_paths', 'test_configs', 'test_surgery', 'test_cpu_operations', 'test_originals', 'test_networks',
+}  # fmt: skip
 _ABOUT_NETWORKS = (
     'checkpoints', 'config', 'evaluation', 'inference', 'networks', 'pruning', 'toy', 'training'
 )  # fmt: skip
@@ -65,7 +70,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The longest tests first, so that no process is left alone with them in the end."""
-    items.sort(key=lambda item: 'training' not in item.path.parts)
+    items.sort(key=lambda item: item.path.stem not in _LONGEST)
     if config.getoption('jax_only'):
         chosen = [item for item in items if depends_on_jax(item.path, item.fixturenames)]
         config.hook.pytest_deselected(items=[item for item in items if item not in chosen])

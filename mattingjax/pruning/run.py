@@ -66,7 +66,7 @@ def prune_and_save(
         written.
     """
     if options.method == 'taylor' and not (images and alphas):
-        raise MattingError('method=taylor: needs images and alphas')
+        raise MattingError('images, alphas: expected both for method=taylor')
     if options.method != 'taylor' and (images or alphas):
         raise MattingError('images, alphas: only with method=taylor')
     if output is not None:

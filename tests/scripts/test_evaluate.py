@@ -129,5 +129,5 @@ def test_bad_input_is_one_line(evaluate, data, arguments, message):
 def test_help(evaluate):
     process = evaluate('--help')
     assert process.returncode == 0
-    assert b'against the true ones' in process.stdout
+    assert b'with the true alphas' in process.stdout
     assert b'--trimap_iterations' in process.stdout

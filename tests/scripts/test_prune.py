@@ -103,7 +103,10 @@ def test_the_reference_rule_writes_its_decision(run_script, modnet_path, tmp_pat
         (['--ratio=0.5', '--threshold=2', '--dry_run'], ['threshold: expected 0 to 1, got 2.0']),
         (['--ratio=0.5', '--threshold=1', '--selection=global'], ['--threshold: only with']),
         (['--ratio=0.5', '--group_ratios=a', '--dry_run'], ['group_ratios: expected NAME=RATIO']),
-        (['--ratio=0.5', '--method=taylor', '--dry_run'], ['needs --images and --alphas']),
+        (
+            ['--ratio=0.5', '--method=taylor', '--dry_run'],
+            ['--images, --alphas: expected both for --method=taylor'],
+        ),
         (['--ratio=0.5', '--images=nowhere', '--dry_run'], ['only with --method=taylor']),
         (['--ratio=0.5', '--ignore=stem', '--dry_run'], ['--ignore: no channel group is named']),
         (['--ratio=0.5', '--output=/dev/null/o', '--recalibrate=nowhere'], ['/dev/null']),

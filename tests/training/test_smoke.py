@@ -5,6 +5,7 @@ from mattingjax.training.recorder import read_table
 from tests.conftest import ROOT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('network', ['mmnet', 'modnet'])
 def test_a_run_on_synthetic_portraits_halves_the_error(network, run_script, tmp_path):
     workdir = tmp_path / 'run'
