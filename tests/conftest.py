@@ -34,7 +34,8 @@ from tests.forked import ROOT
 # Files of tests that take longest.
 _LONGEST = {
     'test_fuzz', 'test_smoke', 'test_other_networks', 'test_export', 'test_interruption',
-    'test_paths', 'test_configs', 'test_surgery', 'test_cpu_operations', 'test_originals', 'test_networks',
+    'test_paths', 'test_configs', 'test_surgery', 'test_cpu_operations', 'test_originals',
+    'test_networks',
 }  # fmt: skip
 _ABOUT_NETWORKS = (
     'checkpoints', 'config', 'evaluation', 'inference', 'networks', 'pruning', 'toy', 'training'
