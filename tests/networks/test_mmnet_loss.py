@@ -139,7 +139,7 @@ def test_weight_decay_by_hand():
     gradient = jax.grad(lambda params: l2_regularization(params, scale=0.1))(params)
     np.testing.assert_allclose(gradient['dense']['conv']['kernel'], 0.2)
     np.testing.assert_array_equal(gradient['narrow']['bias'], 0)
-    assert l2_regularization({'bn': {'scale': jnp.ones(3)}}) == 0
+    assert l2_regularization({'bn': {'scale': jnp.ones(3)}}, scale=1.0) == 0
 
 
 def test_mask_for_optax():
