@@ -46,9 +46,9 @@ class Steps(list):
         pass
 
 
-@pytest.mark.parametrize(('network', 'format'), [('modnet', 'openvino'), ('mmnet', 'onnx')])
+@pytest.mark.parametrize('format', ['openvino', 'onnx'])
 def test_a_pruned_network_is_exported_like_any_other(
-    request, monkeypatch, network, format, photo_path, tmp_path
+    monkeypatch, toy, format, photo_path, tmp_path
 ):
     require_export_tools()
     from exporters.export import ExportOptions, export_checkpoint
@@ -57,10 +57,9 @@ def test_a_pruned_network_is_exported_like_any_other(
     monkeypatch.setattr('exporters.pipeline.show_progress', steps)
     from mattingjax.pruning import PruneOptions, plan_pruning, prune_checkpoint
 
-    dense = request.getfixturevalue(network)
     options = PruneOptions(ratio=0.4, round_to=1, min_channels=2)
-    plan = plan_pruning(dense.config, dense.variables, options)
-    save_checkpoint(tmp_path / 'pruned', prune_checkpoint(dense, plan))
+    plan = plan_pruning(toy.config, toy.variables, options)
+    save_checkpoint(tmp_path / 'pruned', prune_checkpoint(toy, plan))
     options = ExportOptions(formats=(format,), photos=(photo_path,))
     # A name as people have them: shells and globs read something else into it.
     output = tmp_path / "-out [0.3] *?%#~{} 'é"
@@ -76,34 +75,35 @@ def test_a_pruned_network_is_exported_like_any_other(
         assert all(case['max'] <= 1e-4 for case in cases), name
 
 
-def test_an_artefact_that_differs_is_not_kept(mmnet_path, photo_path, tmp_path, monkeypatch):
+def test_an_artefact_that_differs_is_not_kept(toy, photo_path, tmp_path, monkeypatch):
     require_export_tools()
     from exporters import export, verify
 
     def disturb(config, variables):
         params = dict(variables['params'])
-        head = params['final_block']
-        params['final_block'] = {**head, 'bias': head['bias'] + np.float32([0.01, 0])}
+        head = params['head']
+        params['head'] = {**head, 'bias': head['bias'] + np.float32([0.01])}
         return config, {**variables, 'params': params}
 
+    save_checkpoint(tmp_path / 'toy', toy)
     monkeypatch.setattr('exporters.pipeline.fold_scaling', disturb)
     options = export.ExportOptions(formats=('onnx',), photos=(photo_path,))
     with pytest.raises(
         verify.VerificationError, match=r'model.onnx in onnxruntime: .*waves.png 1x64'
     ):
-        export.export_checkpoint(mmnet_path, tmp_path / 'out', options)
-    assert list(tmp_path.iterdir()) == []
+        export.export_checkpoint(tmp_path / 'toy', tmp_path / 'out', options)
+    assert list(tmp_path.iterdir()) == [tmp_path / 'toy']
 
 
-def test_a_network_that_amplifies_rounding_is_held_to_float64(mmnet):
+def test_a_network_that_amplifies_rounding_is_held_to_float64(toy):
     require_export_tools()
     from exporters.verify import Case, VerificationError, Verifier
 
     images = np.random.default_rng(0).uniform(0, 255, (1, 32, 32, 3)).astype(np.float32)
-    exact = np.asarray(mmnet.apply(images)['alpha'])
+    exact = np.asarray(toy.apply(images)['alpha'])
     near = Case('near', images, exact)
     rounded = Case('rounded', images, exact + 3e-4)  # as if JAX's own float32 were so far off
-    verifier = Verifier(mmnet, [near, rounded])
+    verifier = Verifier(toy, [near, rounded])
     parity = verifier.check('a', 'fp32', exact - 4e-4, rounded)
     assert parity.max == pytest.approx(7e-4, rel=1e-2)
     assert parity.from_float64 == pytest.approx(4e-4, rel=2e-2)
@@ -114,10 +114,10 @@ def test_a_network_that_amplifies_rounding_is_held_to_float64(mmnet):
         with pytest.raises(VerificationError, match=r'a: expected .* within 1e-04'):
             verifier.check('a', 'fp32', exact - 8e-4, case)
     with pytest.raises(VerificationError):
-        Verifier(mmnet, [near]).check('a', 'fp32', exact + 2e-4, near)
+        Verifier(toy, [near]).check('a', 'fp32', exact + 2e-4, near)
     far = Case('far', images, exact + 4e-3)
     with pytest.raises(VerificationError):
-        Verifier(mmnet, [far]).check('a', 'fp32', exact + 6e-3, near)
+        Verifier(toy, [far]).check('a', 'fp32', exact + 6e-3, near)
     with pytest.raises(VerificationError):
         verifier.check('a', 'fp16', exact + np.nan, near)
 
