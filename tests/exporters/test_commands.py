@@ -56,19 +56,6 @@ def test_bad_input_is_one_line(mmnet_path, tmp_path, arguments, parts):
     assert not output.exists()
 
 
-def test_benchmark_compares_artefacts(modnet_export, run_script):
-    folder = modnet_export.folder
-    for runtime, name in (('openvino', 'model.xml'), ('onnxruntime', 'model.pb')):
-        models = f'{folder}/model_dynamic.onnx,{folder / name}'
-        process = run_script(
-            'benchmark', '--models', models, '--runtime', runtime, '--size', '64x64', '--rounds', 2
-        )
-        assert process.returncode == 0, process.stderr
-        first, second = process.stdout.decode().splitlines()[1:3]
-        assert first.endswith('1.000')
-        assert name in second
-
-
 @pytest.mark.parametrize(
     ('arguments', 'parts'),
     [

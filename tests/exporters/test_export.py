@@ -200,6 +200,19 @@ def test_overwriting_spares_what_no_export_wrote(mmnet_export, mmnet_path, tmp_p
         export_checkpoint(mmnet_path, tmp_path, overwrite=True)
 
 
+def test_benchmark_compares_artefacts(modnet_export, run_script):
+    folder = modnet_export.folder
+    for runtime, name in (('openvino', 'model.xml'), ('onnxruntime', 'model.pb')):
+        models = f'{folder}/model_dynamic.onnx,{folder / name}'
+        process = run_script(
+            'benchmark', '--models', models, '--runtime', runtime, '--size', '64x64', '--rounds', 2
+        )
+        assert process.returncode == 0, process.stderr
+        first, second = process.stdout.decode().splitlines()[1:3]
+        assert first.endswith('1.000')
+        assert name in second
+
+
 def test_an_artefact_is_evaluated_as_its_checkpoint_is(modnet_export, modnet_path, tmp_path):
     from mattingjax.evaluation import EvaluationOptions, Folders, evaluate_folders
 

@@ -47,7 +47,15 @@ class Steps(list):
         pass
 
 
-@pytest.mark.parametrize(('network', 'format'), [('modnet', 'openvino'), ('mmnet', 'onnx')])
+@pytest.mark.parametrize(
+    ('network', 'format'),
+    [
+        ('toy', 'openvino'),
+        ('toy', 'onnx'),
+        pytest.param('modnet', 'openvino', marks=pytest.mark.slow),
+        pytest.param('mmnet', 'onnx', marks=pytest.mark.slow),
+    ],
+)
 def test_a_pruned_network_is_exported_like_any_other(
     request, monkeypatch, network, format, photo_path, tmp_path
 ):
@@ -86,8 +94,8 @@ def test_an_artefact_that_differs_is_not_kept(toy, photo_path, tmp_path, monkeyp
         params['head'] = {**params['head'], 'bias': params['head']['bias'] + np.float32(0.01)}
         return config, {**variables, 'params': params}
 
-    monkeypatch.setattr('exporters.pipeline.fold_scaling', disturb)
     save_checkpoint(tmp_path / 'toy', toy)
+    monkeypatch.setattr('exporters.pipeline.fold_scaling', disturb)
     options = export.ExportOptions(formats=('onnx',), photos=(photo_path,))
     with pytest.raises(
         verify.VerificationError, match=r'model.onnx in onnxruntime: .*waves.png 1x64'
@@ -96,15 +104,15 @@ def test_an_artefact_that_differs_is_not_kept(toy, photo_path, tmp_path, monkeyp
     assert os.listdir(tmp_path) == ['toy']
 
 
-def test_a_network_that_amplifies_rounding_is_held_to_float64(mmnet):
+def test_a_network_that_amplifies_rounding_is_held_to_float64(toy):
     require_export_tools()
     from exporters.verify import Case, VerificationError, Verifier
 
     images = np.random.default_rng(0).uniform(0, 255, (1, 32, 32, 3)).astype(np.float32)
-    exact = np.asarray(mmnet.apply(images)['alpha'])
+    exact = np.asarray(toy.apply(images)['alpha'])
     near = Case('near', images, exact)
     rounded = Case('rounded', images, exact + 3e-4)  # as if JAX's own float32 were so far off
-    verifier = Verifier(mmnet, [near, rounded])
+    verifier = Verifier(toy, [near, rounded])
     parity = verifier.check('a', 'fp32', exact - 4e-4, rounded)
     assert parity.max == pytest.approx(7e-4, rel=1e-2)
     assert parity.from_float64 == pytest.approx(4e-4, rel=2e-2)
@@ -115,10 +123,10 @@ def test_a_network_that_amplifies_rounding_is_held_to_float64(mmnet):
         with pytest.raises(VerificationError, match=r'a: expected .* within 1e-04'):
             verifier.check('a', 'fp32', exact - 8e-4, case)
     with pytest.raises(VerificationError):
-        Verifier(mmnet, [near]).check('a', 'fp32', exact + 2e-4, near)
+        Verifier(toy, [near]).check('a', 'fp32', exact + 2e-4, near)
     far = Case('far', images, exact + 4e-3)
     with pytest.raises(VerificationError):
-        Verifier(mmnet, [far]).check('a', 'fp32', exact + 6e-3, near)
+        Verifier(toy, [far]).check('a', 'fp32', exact + 6e-3, near)
     with pytest.raises(VerificationError):
         verifier.check('a', 'fp16', exact + np.nan, near)
 

@@ -15,9 +15,10 @@ from mattingjax.importers import import_weights
 from mattingjax.importers.modnet_names import read_prune_info
 from mattingjax.importers.torch_file import LEGACY_MAGIC, LEGACY_PROTOCOL, read_torch_tensors
 from mattingjax.networks import MMNetConfig, create_model_config
-from tests.conftest import random_checkpoint, write_state_dict
+from tests.conftest import random_checkpoint
 from tests.fuzz.harness import MalformedError
 from tests.fuzz.mutations import NUMBERS, mutate_bytes, mutate_json, nested
+from tests.torch_files import write_state_dict
 
 _STATE = {
     'module.backbone.model.features.0.0.weight': np.ones((4, 3, 3, 3), np.float32),

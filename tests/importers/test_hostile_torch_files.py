@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from mattingjax.importers.torch_file import LEGACY_MAGIC, read_torch_tensors
-from tests.conftest import ROOT, torch_tensor, write_torch_file
+from tests.conftest import ROOT
+from tests.torch_files import torch_tensor, write_torch_file
 
 ARRAY = np.arange(6, dtype=np.float32).reshape(2, 3)
 

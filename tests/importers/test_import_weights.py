@@ -12,7 +12,8 @@ from mattingjax.errors import one_line
 from mattingjax.importers import mmnet_tf, modnet_names
 from mattingjax.importers.matching import Candidate, assemble
 from mattingjax.networks import create_model_config
-from tests.conftest import assert_one_line_error, torch_call, write_state_dict, write_torch_file
+from tests.conftest import assert_one_line_error
+from tests.torch_files import torch_call, write_state_dict, write_torch_file
 
 
 def as_state_dict(checkpoint, prefix: str = 'module.') -> dict[str, np.ndarray]:

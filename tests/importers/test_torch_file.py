@@ -13,7 +13,7 @@ from mattingjax.importers.torch_file import (
     is_torch_file,
     read_torch_tensors,
 )
-from tests.conftest import (
+from tests.torch_files import (
     TorchPickler,
     torch_call,
     torch_global,

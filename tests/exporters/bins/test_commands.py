@@ -11,6 +11,7 @@ from PIL import Image
 from exporters.bins.index import create_layout
 from exporters.bins.msame import run_bins
 from exporters.bins.preparation import prepare_bins
+from mattingjax import save_checkpoint
 from tests.conftest import assert_one_line_error, require_export_tools
 from tests.exporters.bins.photos import NAMES, bins, compose_photos, evaluate, mean_mad, some
 
@@ -56,12 +57,13 @@ def test_the_loop(brightness, dataset, outfmt):
     assert Image.open(report.with_name('report_worst.png')).width > 5 * 320
 
 
-def test_the_loop_has_the_error_of_the_jax_network(mmnet, mmnet_path, cutouts):
+def test_the_loop_has_the_error_of_the_jax_network(toy, cutouts):
     require_export_tools()
     from exporters.export import ExportOptions, export_checkpoint
 
     options = ExportOptions(formats=('pb',), verify=False)
-    export_checkpoint(mmnet_path, cutouts / 'export', options)
+    save_checkpoint(cutouts / 'toy', toy)
+    export_checkpoint(cutouts / 'toy', cutouts / 'export', options)
     model = cutouts / 'export' / 'model.pb'
     samples = compose_photos(cutouts / 'cutouts', cutouts / 'places', 0)
     prepare_bins(samples, create_layout(model), cutouts / 'bins')
@@ -70,7 +72,7 @@ def test_the_loop_has_the_error_of_the_jax_network(mmnet, mmnet_path, cutouts):
     process = evaluate(cutouts / 'bins', cutouts / 'outputs', '--report', report)
     assert process.returncode == 0, process.stderr.decode()
 
-    expected = mean_mad(cutouts / 'bins', lambda images: mmnet.apply(images)['alpha'])
+    expected = mean_mad(cutouts / 'bins', lambda images: toy.apply(images)['alpha'])
     assert abs(json.loads(report.read_text())['means']['mad'] - expected) < 1e-5
 
 

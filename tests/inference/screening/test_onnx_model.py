@@ -7,77 +7,28 @@ import numpy as np
 import pytest
 
 onnx = pytest.importorskip('onnx')
-from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+from onnx import TensorProto, helper  # noqa: E402
 
 from mattingjax.errors import ArtefactError  # noqa: E402
 from mattingjax.inference.screening import (  # noqa: E402
     InputGuard,
     list_onnx_steps,
-    onnx_inputs,
-    protobuf,
     read_onnx,
 )
-from mattingjax.inference.screening.memory import measure_peak  # noqa: E402
-from mattingjax.inference.screening.protobuf import MAX_STRUCTURE  # noqa: E402
 from mattingjax.inference.sessions import create_session  # noqa: E402
-
-SHAPE = (1, 32, 32, 3)
-MEAN = helper.make_node('ReduceMean', ['input'], ['mean'], axes=[3], keepdims=1)
-END = helper.make_node('Sigmoid', ['mean'], ['output'])
-
-
-def numbers(name, values, dtype=np.int64):
-    return numpy_helper.from_array(np.array(values, dtype), name)
-
-
-def declared(dims, location=TensorProto.DEFAULT):
-    """A tensor `big` that says it has these sizes, and holds one number."""
-    tensor = TensorProto(name='big', data_type=TensorProto.FLOAT, dims=dims, raw_data=bytes(4))
-    tensor.data_location = location
-    return tensor
-
-
-def enlarged(op, *inputs, **attributes):
-    """Enlarges the mean, and takes the mean of that."""
-    return [
-        MEAN,
-        helper.make_node(op, list(inputs), ['big'], **attributes),
-        helper.make_node('ReduceMean', ['big'], ['small'], keepdims=0),
-        helper.make_node('Add', ['mean', 'small'], ['output']),
-    ]
-
-
-ADDED = [MEAN, helper.make_node('Add', ['mean', 'big'], ['output'])]
-BRANCH = helper.make_graph(
-    [helper.make_node('Identity', ['mean'], ['same'])],
-    'branch',
-    [],
-    [helper.make_tensor_value_info('same', TensorProto.FLOAT, None)],
+from tests.inference.screening.onnx_models import (  # noqa: E402
+    ADDED,
+    BRANCH,
+    END,
+    FUNCTION,
+    MEAN,
+    SHAPE,
+    declared,
+    enlarged,
+    numbers,
+    peak,
+    write,
 )
-FUNCTION = helper.make_function(
-    'own', 'F', ['a'], ['b'], [helper.make_node('Identity', ['a'], ['b'])],
-    [helper.make_opsetid('', 17)],
-)  # fmt: skip
-
-
-def write(path, nodes, constants=(), shape=SHAPE, **options):
-    ends = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, sizes)
-        for name, sizes in (('input', shape), ('output', None))
-    ]
-    graph = helper.make_graph(nodes, 'test', ends[:1], ends[1:], list(constants))
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8, **options
-    )
-    path.write_bytes(model.SerializeToString())
-    return path
-
-
-def peak(path, shape):
-    model = read_onnx(path)
-    (source,) = onnx_inputs(model)
-    return measure_peak(list_onnx_steps(model, shape), source)
-
 
 REFUSED = {
     'if': (
@@ -263,45 +214,6 @@ def test_what_grows_with_one_side_only_is_found(tmp_path):
         guard.check((1, 64, 2048, 3))
 
 
-def length(content):
-    size = len(content)
-    return bytes([size & 127 | 128, size >> 7 & 127 | 128, size >> 14 & 127 | 128, size >> 21])
-
-
-MANY = 2_200_000 * b'\x0a\x00'  # empty parts: a hundred bytes of memory for two
-
-
-@pytest.mark.parametrize('parts', [b'\x3a' + length(MANY) + MANY, MANY.replace(b'\x0a', b'\x42')])
-def test_many_empty_parts_are_not_unfolded(tmp_path, monkeypatch, parts):
-    monkeypatch.setattr('onnx.ModelProto', None)
-    (tmp_path / 'model.onnx').write_bytes(b'\x08\x08' + parts)
-    with pytest.raises(ArtefactError, match=r'model.onnx: .*at most 4194304 bytes beside its'):
-        read_onnx(tmp_path / 'model.onnx')
-
-
-def test_many_nodes_are_refused(tmp_path):
-    with pytest.raises(ArtefactError, match='expected at most 16384 nodes, found 20000'):
-        read_onnx(write(tmp_path / 'model.onnx', [END] * 20000))
-
-
-def test_training_is_refused(tmp_path):
-    path = write(tmp_path / 'model.onnx', [MEAN, END])
-    path.write_bytes(path.read_bytes() + b'\xa2\x01\x00')
-    with pytest.raises(ArtefactError, match='expected no training_info, found 1'):
-        read_onnx(path)
-
-
-def test_weights_do_not_count_as_structure(tmp_path):
-    large = numbers('big', np.zeros((1, 32, 32, 2000)), np.float32)
-    node = helper.make_node('Constant', [], ['large'], value=large)
-    nodes = [MEAN, END, node]
-    floats = TensorProto(
-        name='f', data_type=TensorProto.FLOAT, dims=[2**21], float_data=[0] * 2**21
-    )
-    model = read_onnx(write(tmp_path / 'model.onnx', nodes, [large, floats]))
-    assert model.ByteSize() > 3 * MAX_STRUCTURE
-
-
 def test_what_fails_as_it_runs_is_said_once(tmp_path):
     pytest.importorskip('onnxruntime')
     nodes = [
@@ -328,20 +240,3 @@ def test_published_networks_are_taken(shared):
     ]
     for path in files:
         assert 30e6 < peak(path, (1, 3, 512, 512)) < 200e6
-
-
-def test_numbers_may_be_integers_of_varying_length(tmp_path, monkeypatch):
-    """As ONNX has half precision where it is not raw."""
-    half = helper.make_tensor('big', TensorProto.FLOAT16, [4000], np.full(4000, 0.5, np.float16))
-    assert len(half.int32_data) == 4000
-    size = len(half.SerializeToString())
-    nodes = [MEAN, helper.make_node('Cast', ['big'], ['cast'], to=TensorProto.FLOAT),
-             helper.make_node('ReduceMean', ['cast'], ['small'], keepdims=0),
-             helper.make_node('Add', ['mean', 'small'], ['output'])]  # fmt: skip
-    path = write(tmp_path / 'model.onnx', nodes, [half])
-    rest = path.stat().st_size - size
-    monkeypatch.setattr(protobuf, 'MAX_STRUCTURE', rest + size // 16 + 20)
-    read_onnx(path)
-    monkeypatch.setattr(protobuf, 'MAX_STRUCTURE', size // 16 - 20)  # but not without end
-    with pytest.raises(ArtefactError, match='beside its weights'):
-        read_onnx(path)
