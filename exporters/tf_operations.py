@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from mattingjax.networks import Preprocessing, operations
-from mattingjax.networks.operations import Padding, explicit_padding, spatial_padding
+from mattingjax.networks.padding import Padding, explicit_padding, spatial_padding
 from mattingjax.networks.replacement import Replacements
 
 

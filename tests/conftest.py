@@ -18,6 +18,7 @@ from mattingjax.networks import (
     MODNetConfig,
     create_model_config,
     init_variables,
+    network_names,
 )
 from mattingjax.networks.mobilenet_v2 import (
     STRIDES,
@@ -28,6 +29,7 @@ from mattingjax.process.compilation import keep_compiled
 from tests import forked
 from tests.forked import ROOT
 
+LIBRARY_NETWORKS = network_names()  # the toy of tests/toy is not imported yet
 # Files of tests that take longest.
 _LONGEST = {
     'test_fuzz', 'test_smoke', 'test_other_networks', 'test_export', 'test_interruption',
@@ -78,8 +80,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def depends_on_jax(path: Path, fixtures: Iterable[str] = ()) -> bool:
     """Whether a test could fail on another version of JAX.
 
-    Its folder is about networks, its file imports JAX or what is built on it, or it is given a
-    network.
+    Its folder is about networks, its file imports JAX, Flax, Optax or Orbax, or it is given a
+    network. Datasets, images, files of strangers and messages are left to the tested versions.
 
     Args:
       path: The file of the test.

@@ -15,7 +15,7 @@ import numpy as np
 from jax import lax
 
 from mattingjax.networks import operations
-from mattingjax.networks.operations import Padding
+from mattingjax.networks.padding import Padding, spatial_padding
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
 
@@ -82,7 +82,7 @@ def sum_pixels(*arrays: jax.Array) -> list[jax.Array]:
 
 
 def _pads(x: jax.Array, kernel: jax.Array, stride: int, dilation: int, padding: Padding) -> Pads:
-    rows, columns = operations.spatial_padding(x, kernel, stride, dilation, padding)
+    rows, columns = spatial_padding(x, kernel, stride, dilation, padding)
     return rows, columns
 
 

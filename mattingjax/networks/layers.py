@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 
 from mattingjax.networks.operations import (
-    Padding,
     add_bias,
     batch_norm,
     batch_norm_training,
@@ -15,6 +14,7 @@ from mattingjax.networks.operations import (
     depthwise_conv,
     relu6,
 )
+from mattingjax.networks.padding import Padding
 
 
 class Conv(nn.Module):

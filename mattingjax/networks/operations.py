@@ -13,13 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mattingjax.networks.padding import Padding, spatial_padding
 from mattingjax.networks.replacement import operation
 
 if TYPE_CHECKING:
     from mattingjax.networks.network import Preprocessing
 
 INSTANCE_NORM_EPSILON = 1e-5
-Padding = str | int  # 'SAME' as in TensorFlow, or as many pixels on every side as in PyTorch
 
 
 @operation
@@ -198,28 +198,6 @@ def downsample(x: jax.Array, factor: int) -> jax.Array:
     first = factor // 2 - 1
     rows = x[:, first::factor] + x[:, first + 1 :: factor]
     return 0.25 * (rows[:, :, first::factor] + rows[:, :, first + 1 :: factor])
-
-
-def explicit_padding(
-    size: int, kernel_size: int, stride: int, dilation: int, padding: Padding
-) -> tuple[int, int]:
-    """Computes how many pixels to add before and after one spatial axis of `size` pixels."""
-    if padding != 'SAME':
-        return int(padding), int(padding)
-    output_size = -(-size // stride)
-    reach = dilation * (kernel_size - 1) + 1
-    total = max((output_size - 1) * stride + reach - size, 0)
-    return total // 2, total - total // 2
-
-
-def spatial_padding(
-    x: jax.Array, kernel: jax.Array | np.ndarray, stride: int, dilation: int, padding: Padding
-) -> list[tuple[int, int]]:
-    """Computes `explicit_padding` of both spatial axes of `x` for a kernel [h, w, ...]."""
-    return [
-        explicit_padding(size, taps, stride, dilation, padding)
-        for size, taps in zip(x.shape[1:3], kernel.shape[:2], strict=True)
-    ]
 
 
 @operation

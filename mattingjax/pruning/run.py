@@ -77,9 +77,7 @@ def prune_and_save(
     whole = restore_checkpoint(dense, batches) if batches else dense
     info = reference_rule.read_prune_info(prune_info) if prune_info else None
     gradients = None
-    if options.method == 'taylor':
-        assert images is not None
-        assert alphas is not None
+    if images and alphas:
         pairs = load_pairs(
             whole.config, Path(images), Path(alphas), photos, alpha_values=alpha_values
         )

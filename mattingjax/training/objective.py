@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from mattingjax.errors import MattingError
-from mattingjax.networks import Network, find_network
+from mattingjax.networks import Network, find_network, network_names
 from mattingjax.training.distillation import distillation_loss
 
 Outputs = Mapping[str, jax.Array]
@@ -45,7 +45,10 @@ class Objective:
         if not any(getattr(self, name) for name in names):
             raise MattingError(f'config.loss: expected one of {", ".join(names)} over 0, got none')
         if self.soc and self._record.self_supervised_loss is None:
-            raise MattingError(f'config.loss.soc: {self.network} has no such loss')
+            others = [name for name in network_names() if find_network(name).self_supervised_loss]
+            raise MattingError(
+                f'config.loss.soc: {self.network} has no such loss, only {", ".join(others)}'
+            )
         if self.divide_twice and 'divide_twice' not in self._record.loss_options:
             raise MattingError(
                 f'config.loss.divide_twice: the loss of {self.network} has no such option'

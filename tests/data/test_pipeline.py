@@ -168,6 +168,13 @@ def test_shards_share_out_each_batch(count):
                 np.testing.assert_array_equal(shards[i][step][name], batch[name][i::count])
 
 
+def test_shards_have_equally_many_records_in_each_batch():
+    shards = [take(start(Numbers(7), shard_index=i, shard_count=2), 5) for i in (0, 1)]
+    sizes = [[len(batch['index']) for batch in shard] for shard in shards]
+    assert sizes[0] == sizes[1]
+    assert len(set(sizes[0])) == 1
+
+
 def test_one_corrupt_file_in_a_thousand_is_replaced_counted_and_told_of_once(caplog):
     dataset = Numbers(1000, frozenset([345]))
     with caplog.at_level(logging.WARNING):

@@ -100,7 +100,11 @@ def test_the_best_of_some_is_written(run_script, mmnet_path, photos, tmp_path):
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        ([], '--images, --alphas, --output: expected photos and alphas, or an output'),
+        (
+            [],
+            '--images, --alphas, --output: expected photos and alphas, or an output and one '
+            'temperature',
+        ),
         (['--images=photos'], '--images, --alphas: expected both or neither'),
         (['--temperatures=1,hot'], '--temperatures: expected numbers, got 1,hot'),
         (['--images=a', '--alphas=b', '--temperatures='], 'expected at least one number, got none'),

@@ -24,8 +24,8 @@ def report(what, ours, theirs) -> np.ndarray:
 def assert_equals_original(what, ours, theirs):
     """Within 1e-4, but for single pixels in which the random networks amplify rounding errors.
 
-    No arithmetic but PyTorch's own, in its order of summation, is closer in every pixel: see the
-    README, "Equality with the originals".
+    No arithmetic but PyTorch's own, in its order of summation, is closer in every pixel: see
+    "Equality with the originals" in mattingjax/README.md.
     """
     error = report(what, ours, theirs)
     assert np.quantile(error, 0.99) <= 1e-4

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from mattingjax.networks import ModelConfig, create_model, operations
-from mattingjax.networks.operations import Padding
+from mattingjax.networks.padding import Padding
 from mattingjax.networks.replacement import Operation, Replacements, replace_operations
 
 

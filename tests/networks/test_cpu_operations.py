@@ -19,6 +19,7 @@ from mattingjax.networks.mmnet.module import DecoderBlock, EncoderBlock, Encoder
 from mattingjax.networks.mobilenet_v2 import InvertedResidual, InvertedResidualConfig
 from mattingjax.networks.modnet import module
 from mattingjax.networks.replacement import replace_operations
+from tests.conftest import LIBRARY_NETWORKS
 from tests.networks.cases import Case, record_cases
 
 
@@ -190,7 +191,7 @@ TESTED = {
 }
 
 
-@pytest.mark.parametrize('network', ['modnet', 'mmnet'])
+@pytest.mark.parametrize('network', LIBRARY_NETWORKS)
 def test_a_network_calls_nothing_in_a_way_that_is_not_tested(network):
     config = create_model_config(network)
     for replacements in ({}, cpu_operations.TRAINING):

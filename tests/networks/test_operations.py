@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from mattingjax.networks import create_model_config, operations
+from mattingjax.networks.padding import explicit_padding
+from tests.conftest import LIBRARY_NETWORKS
 from tests.networks.cases import record_cases
 
 DEPTHWISE = [  # padding, stride, dilation
@@ -62,7 +64,7 @@ def test_depthwise_conv_is_the_same_on_every_backend(monkeypatch, padding, strid
     )
 
 
-@pytest.mark.parametrize('network', ['modnet', 'mmnet'])
+@pytest.mark.parametrize('network', LIBRARY_NETWORKS)
 def test_no_other_depthwise_conv_is_in_a_network(network):
     cases = record_cases(create_model_config(network), train=False, replacements={})
     called = [case for case in cases if case.operation is operations.depthwise_conv]
@@ -74,6 +76,6 @@ def test_no_other_depthwise_conv_is_in_a_network(network):
 
 def test_stride_two_pads_as_its_framework_does():
     # PyTorch pads both sides by one; TensorFlow's SAME pads an even size at the end only.
-    assert operations.explicit_padding(8, 3, 2, 1, 1) == (1, 1)
-    assert operations.explicit_padding(8, 3, 2, 1, 'SAME') == (0, 1)
-    assert operations.explicit_padding(7, 3, 2, 1, 'SAME') == (1, 1)
+    assert explicit_padding(8, 3, 2, 1, 1) == (1, 1)
+    assert explicit_padding(8, 3, 2, 1, 'SAME') == (0, 1)
+    assert explicit_padding(7, 3, 2, 1, 'SAME') == (1, 1)

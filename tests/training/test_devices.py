@@ -8,7 +8,9 @@ pytestmark = pytest.mark.usefixtures('quickly_compiled')
 # In the process of a training, before JAX has started its backend.
 DEVICES = """
 import os
-os.environ['XLA_FLAGS'] = '--xla_force_host_platform_device_count={}'
+os.environ['XLA_FLAGS'] = '--xla_force_host_platform_device_count={0}'
+import jax
+assert jax.device_count() == {0}
 """
 
 

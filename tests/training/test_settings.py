@@ -186,7 +186,10 @@ def test_a_folder_holds_the_settings_that_followed(tmp_path, modnet_path):
             {'model__freeze': ('decoder/*',)},
             r'config.model.freeze: decoder/\*: no parameter',
         ),
-        ({'loss__divide_twice': True}, r'config.loss.divide_twice: the loss of modnet has no such'),
+        (
+            {'loss__divide_twice': True},
+            r'config.loss.divide_twice: the loss of modnet has no such option',
+        ),
     ],
 )
 def test_settings_of_the_other_network(changes, message):

@@ -240,7 +240,7 @@ def test_epochs_are_steps():
     [
         ([], ['--config: a file of settings is needed']),
         (['--config.dataset.rot=x'], ['rot', 'root']),
-        (['--config.loss.soc=1'], ['loss.soc: mmnet has no such loss']),
+        (['--config.loss.soc=1'], ['loss.soc: mmnet has no such loss, only modnet']),
         (
             [
                 '--config.data.transform=strong',

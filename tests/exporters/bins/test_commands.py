@@ -4,6 +4,8 @@ import csv
 import json
 import os
 import re
+import subprocess
+import sys
 
 import pytest
 from PIL import Image
@@ -12,7 +14,7 @@ from exporters.bins.index import create_layout
 from exporters.bins.msame import run_bins
 from exporters.bins.preparation import prepare_bins
 from mattingjax import save_checkpoint
-from tests.conftest import assert_one_line_error, require_export_tools
+from tests.conftest import ROOT, assert_one_line_error, require_export_tools
 from tests.exporters.bins.photos import NAMES, bins, compose_photos, evaluate, mean_mad, some
 
 
@@ -71,6 +73,12 @@ def test_the_loop_has_the_error_of_the_jax_network(toy, cutouts):
     report = cutouts / 'report.json'
     process = evaluate(cutouts / 'bins', cutouts / 'outputs', '--report', report)
     assert process.returncode == 0, process.stderr.decode()
+
+    # The same by a Python of its own, where TensorFlow is imported by the command alone.
+    command = [sys.executable, '-m', 'exporters.bins', 'run', '--model', model]
+    command += ['--input', cutouts / 'bins' / 'images', '--output', cutouts / 'again']
+    process = subprocess.run(command, capture_output=True, cwd=ROOT, check=False)
+    assert (process.returncode, process.stderr) == (0, b'')
 
     expected = mean_mad(cutouts / 'bins', lambda images: toy.apply(images)['alpha'])
     assert abs(json.loads(report.read_text())['means']['mad'] - expected) < 1e-5
