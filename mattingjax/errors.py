@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 MAX_LINE = 300  # characters of a line for people, whatever is in it
 _READ = 4  # only so many times the shown length is looked at: a message may have megabytes
 _SHORTEST_WORD = 60  # long words are cut to this before the line itself is cut
@@ -85,6 +87,18 @@ def one_line(text: str, limit: int = MAX_LINE) -> str:
     ):
         longest -= 1
     return _without_middle(' '.join(_without_middle(word, longest) for word in words), limit)
+
+
+def list_some(items: Iterable[object], limit: int = 3) -> str:
+    """Lists the first items of many in a message: 'a, b, c and 5 more'.
+
+    Args:
+      items: The items; their texts are listed.
+      limit: How many are named.
+    """
+    names = [str(item) for item in items]
+    more = f' and {len(names) - limit} more' if len(names) > limit else ''
+    return ', '.join(names[:limit]) + more
 
 
 def unwrapped(text: str) -> str:

@@ -23,7 +23,9 @@ _PRECISIONS = flags.DEFINE_list(
     ['f32', 'bf16'],
     "OpenVINO's; one that the CPU does not compute in is left out.",
 )
-_SIZE = flags.DEFINE_string('size', '512x512', 'HEIGHTxWIDTH for models of free size.')
+_SIZE = flags.DEFINE_string(
+    'size', '512x512', 'Height and width for models of free size, as 800x600.'
+)
 _ROUNDS = flags.DEFINE_integer('rounds', 30, 'Timed runs of each.', lower_bound=1)
 
 

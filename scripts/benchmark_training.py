@@ -160,6 +160,9 @@ def _torch_steps(config, params, image):
         return {}
     import torch_networks  # beside this script
 
+    if config.network not in torch_networks.MODULES:
+        return {}
+
     def step(module, image):
         module.zero_grad(set_to_none=True)
         loss = sum((output - 0.5).square().mean() for output in module(image).values())

@@ -34,7 +34,7 @@ def main() -> None:
     import mattingjax
     from exporters.latency import time_exported
     from mattingjax.evaluation import Folders
-    from mattingjax.evaluation.weights import compare_weights, format_weights, parse_networks
+    from mattingjax.evaluation.weights import compare_weights, parse_networks
 
     networks = parse_networks(_NETWORKS.value or mattingjax.list_weights())
     sets = {}
@@ -48,7 +48,7 @@ def main() -> None:
             **_paths(images=_IMAGES.value, alphas=_ALPHAS.value), alpha_values=_ALPHA_VALUES.value
         )
     timer = time_exported if _LATENCY.value else None
-    print(format_weights(compare_weights(networks, sets, Path(_OUTPUT.value), timer)))
+    compare_weights(networks, sets, Path(_OUTPUT.value), timer)
 
 
 def _paths(**folders: str | None) -> dict[str, Path]:

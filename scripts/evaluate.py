@@ -105,7 +105,7 @@ def main() -> None:
         alpha_values=_ALPHA_VALUES.value,
         prediction_values=_PREDICTION_VALUES.value,
     )
-    for text in report_folders(
+    report_folders(
         folders,
         options,
         output=Path(_OUTPUT.value) if _OUTPUT.value else None,
@@ -115,8 +115,7 @@ def main() -> None:
         runtime=_RUNTIME.value,
         allow_unmatched=_ALLOW_UNMATCHED.value,
         skip_damaged=_SKIP_DAMAGED.value,
-    ):
-        print(text)
+    )
 
 
 if __name__ == '__main__':

@@ -47,7 +47,7 @@ def main() -> None:
     # Imported here, so that --help and wrong flags answer at once.
     from mattingjax.training.pseudo_labels import label_photos
 
-    for text in label_photos(
+    label_photos(
         _TEACHER.value,
         Path(_IMAGES.value),
         Path(_MASKS.value) if _MASKS.value else None,
@@ -56,8 +56,7 @@ def main() -> None:
         most_doubt=_MOST_DOUBT.value,
         flip=_FLIP.value,
         overwrite=_OVERWRITE.value,
-    ):
-        print(text)
+    )
 
 
 if __name__ == '__main__':

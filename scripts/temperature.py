@@ -33,7 +33,7 @@ def main() -> None:
     # Imported here, so that --help and wrong flags answer at once.
     from mattingjax.evaluation.temperature import rescale
 
-    for text in rescale(
+    rescale(
         _CHECKPOINT.value,
         _TEMPERATURES.value,
         images=_IMAGES.value,
@@ -41,8 +41,7 @@ def main() -> None:
         alpha_values=_ALPHA_VALUES.value,
         output=_OUTPUT.value,
         overwrite=_OVERWRITE.value,
-    ):
-        print(text)
+    )
 
 
 if __name__ == '__main__':

@@ -23,11 +23,10 @@ def create_module(config: ModelConfig, params: dict[str, Any]) -> nn.Module:
     """Makes the network of a configuration, in training mode, with our parameters.
 
     Args:
-      config: The network.
+      config: The network, one of `MODULES`.
       params: Our `params`, NumPy arrays.
     """
-    kind = {'modnet': MODNet, 'mmnet': MMNet}[config.network]
-    module = kind(config.architecture)
+    module = MODULES[config.network](config.architecture)
     _load(module, params)
     return module.train()
 
@@ -292,3 +291,6 @@ class MMNet(nn.Module):
         x = self.final_block(self.dec_block4(self.dec_block3(self.dec_block2(x))))
         logits = enlarge_legacy(enlarge_legacy(x))
         return {'alpha': logits.softmax(1)[:, 1:], 'logits': logits, 'aux_logits': aux_logits}
+
+
+MODULES = {'modnet': MODNet, 'mmnet': MMNet}  # the networks that are written in PyTorch here

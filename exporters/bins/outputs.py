@@ -10,8 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from exporters.bins.index import Index
-from mattingjax.data.folders import list_some
-from mattingjax.errors import MattingError, OutputError
+from mattingjax.errors import MattingError, OutputError, list_some
 from mattingjax.images import name_key
 from mattingjax.inference.signature import TOLERANCE
 from mattingjax.process.files import LONGEST_NAME, read_file

@@ -24,7 +24,7 @@ def define_flags(schema: type[Schema]) -> None:
     for field in dataclasses.fields(schema):
         default = field.default
         text = field.metadata['help']
-        if default not in (None, False, dataclasses.MISSING, ()):
+        if not any(default is nothing for nothing in (None, False, dataclasses.MISSING, ())):
             text += f' Default: {default}.'
         _define(field.name, hints[field.name], field.metadata['choices'], text)
 

@@ -29,7 +29,7 @@ class PruneOptions(Schema):
         'uniform',
         "How widths are chosen: 'uniform', the same share of each group; 'global', the least "
         "important channels wherever they are; 'reference', the original pruner's rule for MODNet, "
-        'which --threshold and --prune_info ask for too.',
+        'which a threshold or a prune_info asks for too.',
         choices=SELECTIONS,
     )
     ratio: float | None = setting(

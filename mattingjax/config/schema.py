@@ -1,4 +1,4 @@
-"""Frozen dataclasses that describe a network, and their JSON form."""
+"""Frozen dataclasses that check their fields, and their JSON form."""
 
 from __future__ import annotations
 

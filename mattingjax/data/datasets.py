@@ -16,17 +16,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mattingjax.data.folders import (
-    FileDataset,
-    list_some,
-    open_cutouts,
-    open_entries,
-    open_images,
-    open_pairs,
-)
+from mattingjax.data.folders import FileDataset, open_cutouts, open_entries, open_images, open_pairs
 from mattingjax.data.records import Dataset, PhotoFiles, Record, RecordError
 from mattingjax.data.synthetic import SyntheticPortraits
-from mattingjax.errors import MattingError
+from mattingjax.errors import MattingError, list_some
 from mattingjax.images import find_path, name_key
 from mattingjax.process.files import hash_file, read_file
 

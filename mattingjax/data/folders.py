@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from mattingjax.data.alpha_files import (
     load_trimap,
 )
 from mattingjax.data.records import PhotoFiles, Record, RecordError
-from mattingjax.errors import ImageError, MattingError
+from mattingjax.errors import ImageError, MattingError, list_some
 from mattingjax.images import describe_others, list_folder, load_image, name_key, read_size
 from mattingjax.images.compositing import Background, composite
 
@@ -222,18 +222,6 @@ def describe_clash(path: Path, other: Path) -> str:
     if name_key(path.stem) == name_key(other.stem) and path.stem != other.stem:
         aside = 'extensions and how Unicode composes letters aside'
     return f'{path}: has the name of {other}, {aside}'
-
-
-def list_some(items: Iterable[object], limit: int = 3) -> str:
-    """Lists the first items of many in a message: 'a, b, c and 5 more'.
-
-    Args:
-      items: The items; their texts are listed.
-      limit: How many are named.
-    """
-    names = [str(item) for item in items]
-    more = f' and {len(names) - limit} more' if len(names) > limit else ''
-    return ', '.join(names[:limit]) + more
 
 
 def _find(folder: Path, leave_out: Path | None = None) -> list[Path]:

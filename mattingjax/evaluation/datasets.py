@@ -1,4 +1,4 @@
-"""The files of an evaluation that are not photos with alphas: composites, predictions, trimaps."""
+"""The files of an evaluation beside photos and alphas: backgrounds, predictions, trimaps."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from absl import logging
 
-from mattingjax.data.folders import describe_clash, list_some, open_images
+from mattingjax.data.folders import describe_clash, open_images
 from mattingjax.data.records import PhotoFiles
-from mattingjax.errors import MattingError
+from mattingjax.errors import MattingError, list_some
 from mattingjax.images import name_key
 
 

@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mattingjax.data.folders import list_some
-from mattingjax.errors import MattingError, OutputError, one_line
+from mattingjax.errors import MattingError, OutputError, list_some, one_line
 from mattingjax.evaluation.comparison import EvaluationReport
 from mattingjax.evaluation.metrics import METRICS
 from mattingjax.evaluation.panel import draw_panel

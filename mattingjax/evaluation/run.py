@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -183,8 +183,9 @@ def report_folders(
     output: Path | None,
     overwrite: bool,
     worst: int,
+    tell: Callable[[str], None] = print,
     **arguments: Any,
-) -> Iterator[str]:
+) -> None:
     """Evaluates as `evaluate_folders` does, and writes the report.
 
     Args:
@@ -193,10 +194,9 @@ def report_folders(
       output: The report to write, NAME.json; None writes nothing.
       overwrite: Whether a report that lies there is replaced.
       worst: Number of photos, the worst by the first figure, whose pictures are written.
+      tell: Gets the texts for the user: protocol and table before the report is written, its files
+        afterwards.
       **arguments: Further arguments of `evaluate_folders`.
-
-    Yields:
-      Texts for the user: protocol and table before the report is written, its files afterwards.
 
     Raises:
       MattingError: The report cannot be written there, or the network or a picture is missing,
@@ -207,9 +207,9 @@ def report_folders(
         folders.check_outside(output)
     worst = worst if output else 0
     report, about = evaluate_folders(folders, options, worst=worst, **arguments)
-    yield f'{format_protocol(report, about)}\n\n{format_table(report)}'
+    tell(f'{format_protocol(report, about)}\n\n{format_table(report)}')
     if output:
-        yield '\n'.join(map(str, write_report(output, report, about)))
+        tell('\n'.join(map(str, write_report(output, report, about))))
 
 
 def describe_network(path_or_name: str, runtime: str | None = None) -> dict[str, Any]:

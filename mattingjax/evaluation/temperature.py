@@ -9,7 +9,7 @@ usually rises.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,8 @@ def rescale(
     alpha_values: str,
     output: str | None,
     overwrite: bool,
-) -> Iterator[str]:
+    tell: Callable[[str], None] = print,
+) -> None:
     """Compares temperatures on photos, and writes the network with the best one, or with one given.
 
     Args:
@@ -53,10 +54,8 @@ def rescale(
         `mattingjax.data.alpha_values.parse_alpha_values` reads it.
       output: The checkpoint directory to make; None writes nothing.
       overwrite: Whether a checkpoint that lies there is replaced.
-
-    Yields:
-      Texts for the user: the table of errors before the checkpoint is written, its temperature
-      afterwards.
+      tell: Gets the texts for the user: the table of errors before the checkpoint is written, its
+        temperature afterwards.
 
     Raises:
       MattingError: Arguments are missing or out of range, or a file cannot be read or written.
@@ -81,11 +80,11 @@ def rescale(
     if images and alphas:
         records = Folders(Path(images), Path(alphas), alpha_values=alpha_values).open()
         errors = compare_temperatures(network, records, numbers)
-        yield _format_errors(errors)
+        tell(_format_errors(errors))
         chosen = min(errors, key=lambda temperature: errors[temperature]['mad'])
     if output:
         save_checkpoint(output, with_temperature(network, chosen), overwrite=overwrite)
-        yield f'{output}: temperature {chosen:g}'
+        tell(f'{output}: temperature {chosen:g}')
 
 
 def with_temperature(checkpoint: Checkpoint, temperature: float) -> Checkpoint:

@@ -52,19 +52,20 @@ def compare_weights(
     sets: Mapping[str, Folders],
     output: Path,
     time_networks: Timer | None = None,
-) -> dict[str, dict[str, Any]]:
+    tell: Callable[[str], None] = print,
+) -> None:
     """Measures networks side by side; writes weights.json and a report of each network and set.
+
+    weights.json holds for each network `parameters`, `macs` of all heads, `inference_macs`,
+    `megabytes` of the checkpoint's files, for each set a dictionary of mean errors, and
+    `time_ratio`, the time divided by that of the first network.
 
     Args:
       networks: Name of each network → its checkpoint, or the name of weights that ship.
       sets: Name of each set of photos → its folders.
       output: Folder of the reports; those of an earlier run are replaced.
       time_networks: Function from networks to the seconds that each takes; None measures no times.
-
-    Returns:
-      Name of each network → its figures: `parameters`, `macs` of all heads, `inference_macs`,
-      `megabytes` of the checkpoint's files, for each set a dictionary of mean errors, and
-      `time_ratio`, the time divided by that of the first network.
+      tell: Gets the figures as a Markdown table, before they are written.
 
     Raises:
       MattingError: A network or picture is missing or damaged, or the output cannot be written.
@@ -82,8 +83,8 @@ def compare_weights(
         first = next(iter(seconds.values()))
         for name, row in rows.items():
             row['time_ratio'] = seconds[name] / first
+    tell(_format_rows(rows))
     write_file(output / 'weights.json', (json.dumps(rows, indent=1) + '\n').encode())
-    return rows
 
 
 def _measure_size(config: ModelConfig, path_or_name: str) -> dict[str, Any]:
@@ -102,8 +103,8 @@ def _evaluate(folders: Folders, network: str, report_file: Path) -> dict[str, fl
     return {name: report.means[name] for name in _METRICS}
 
 
-def format_weights(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """The figures of `compare_weights` as a Markdown table."""
+def _format_rows(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """Formats the figures of networks as a Markdown table."""
     first = next(iter(rows.values()))
     sets = [key for key, value in first.items() if isinstance(value, Mapping)]
     titles = ['', 'parameters', 'G MACs', 'MB']

@@ -1,7 +1,7 @@
 """Operations: functions that can be replaced by others while a network is traced.
 
-Whatever an exporter or a backend may compute in its own way is an `Operation`, for which
-`replace_operations` substitutes another function. So one definition of each network serves
+An `Operation` is a function that an exporter or a backend may compute in its own way:
+`replace_operations` substitutes another function for it. So one definition of each network serves
 training, prediction and export.
 """
 

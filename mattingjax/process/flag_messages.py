@@ -9,7 +9,7 @@ from pathlib import Path
 
 from absl import flags
 
-_SETTING = 'config.'  # the beginning of settings' names, which the flag --config brings
+_SETTING = r'config\.[\w.]*'  # the names of settings, which the flag --config brings
 
 
 def own_flags() -> dict[str, flags.Flag]:
@@ -55,11 +55,13 @@ def _flag_named(argument: str, own: dict[str, flags.Flag]) -> str | None:
 
 
 def _is_setting(name: str, own: dict[str, flags.Flag]) -> bool:
-    if not name.startswith(_SETTING) or 'config' not in own:
+    if not re.fullmatch(_SETTING, name) or 'config' not in own:
         return False
-    # The relative path config.json looks like a setting. While the flag is parsed it has no value.
+    # The relative path config.json looks like a setting. While flags are parsed they have no value.
     config = own['config'].value
-    return config is None or name.split('.')[1] in config
+    if config is None:
+        return not flags.FLAGS.is_parsed()
+    return name.split('.')[1] in ('', *config)
 
 
 def explain_wrong_flags(error: flags.Error, arguments: list[str]) -> str:

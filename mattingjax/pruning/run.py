@@ -42,14 +42,15 @@ def prune_and_save(
     photos: int = 32,
     overwrite: bool = False,
     open_latency: OpenLatency | None = None,
+    tell: Callable[[str], None] = print,
 ) -> None:
-    """Prunes a checkpoint: prints the plan, and writes the pruned one with a picture of the widths.
+    """Prunes a checkpoint: tells the plan, and writes the pruned one with a picture of the widths.
 
     With the reference rule, the decision is written as prune_info.json too.
 
     Args:
       checkpoint: A checkpoint directory, or the name of weights that ship.
-      output: The checkpoint directory to make; None prints the plan and writes nothing.
+      output: The checkpoint directory to make; None writes nothing.
       options: The settings of pruning.
       prune_info: The JSON file of the original pruner whose widths a MODNet is pruned to.
       recalibrate: A folder of photos, without labels, on which batch normalisation is recalibrated.
@@ -60,6 +61,8 @@ def prune_and_save(
       overwrite: Whether a checkpoint that lies at `output` is replaced.
       open_latency: Makes the context that measures latency for `target_latency`, such as
         `exporters.latency.latency_beside`.
+      tell: Gets the texts for the user: a line for each trial of latency, the plan before anything
+        is written, and what was written.
 
     Raises:
       MattingError: Arguments do not fit together or to the network, or files cannot be read or
@@ -85,7 +88,7 @@ def prune_and_save(
     with contextlib.ExitStack() as stack:
         measure = None
         if open_latency is not None and options.target_latency is not None:
-            measure = _print_trials(stack.enter_context(open_latency(whole.config)))
+            measure = _with_lines(stack.enter_context(open_latency(whole.config)), tell)
         plan = plan_pruning(
             whole.config,
             whole.variables,
@@ -94,7 +97,7 @@ def prune_and_save(
             gradients=gradients,
             measure_latency=measure,
         )
-    print('\n'.join([format_report(plan.report), *(f'note: {note}' for note in plan.notes)]))
+    tell('\n'.join([format_report(plan.report), *(f'note: {note}' for note in plan.notes)]))
     if output is None:
         return
     source = {'checkpoint': checkpoint, 'sha256': hash_checkpoint(dense)}
@@ -104,15 +107,17 @@ def prune_and_save(
         text = reference_rule.format_prune_info(plan.prune_info)
         files[reference_rule.PRUNE_INFO_FILE] = text.encode()
     save_checkpoint(output, pruned, overwrite=overwrite, files=files)
-    print(f'{output}: {plan.report.after.parameters:,} parameters, written')
+    tell(f'{output}: {plan.report.after.parameters:,} parameters, written')
 
 
-def _print_trials(measure: Callable[[ModelConfig], float]) -> Callable[[ModelConfig], float]:
-    """Makes a measurement print a line each time, since it is slow."""
+def _with_lines(
+    measure: Callable[[ModelConfig], float], tell: Callable[[str], None]
+) -> Callable[[ModelConfig], float]:
+    """Has a measurement tell a line each time, since it is slow."""
 
-    def measure_and_print(trial: ModelConfig) -> float:
+    def measure_and_tell(trial: ModelConfig) -> float:
         milliseconds = measure(trial)
-        print(f'a trial: {milliseconds:.2f} ms', flush=True)
+        tell(f'a trial: {milliseconds:.2f} ms')
         return milliseconds
 
-    return measure_and_print
+    return measure_and_tell

@@ -46,7 +46,7 @@ START, TEACHER = 'model.checkpoint', 'loss.teacher'  # settings that name a chec
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Experiment:
-    """What the settings of a training mean; whoever has it needs no settings any more.
+    """What the settings of a training mean; the loop reads no settings but this.
 
     Attributes:
       initial: The network before the first step.
@@ -132,11 +132,12 @@ def create_experiment(config: ConfigDict) -> Experiment:
     hashes = {setting: hash_checkpoint(checkpoint) for setting, checkpoint in loaded.items()}
     initial = _make_initial(config, loaded.get(START))
     split(initial.variables['params'], config.model.freeze)  # raises if a pattern is wrong
-    names = ('supervised', 'distillation', 'soc', 'l2', 'divide_twice')
+    names = ('supervised', 'distillation', 'soc', 'l2')
     objective = Objective(
         initial.config.network,
         **{name: config.loss[name] for name in names},
         features=tuple(config.loss.features),
+        switches=tuple(name for name, value in config.loss.items() if value is True),
     )
     teacher = _choose_teacher(objective, initial, loaded.get(TEACHER))
     for network in filter(None, (initial, teacher)):

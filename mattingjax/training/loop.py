@@ -10,9 +10,8 @@ import jax
 import numpy as np
 
 from mattingjax.checkpoints import Checkpoint, save_checkpoint
-from mattingjax.data.folders import list_some
 from mattingjax.data.pipeline import PIXELS
-from mattingjax.errors import MattingError
+from mattingjax.errors import MattingError, list_some
 from mattingjax.networks import Variables, init_variables
 from mattingjax.process.interrupts import writing
 from mattingjax.process.progress import announced, say, show_progress

@@ -29,7 +29,8 @@ class Objective:
         without labels, at least 0.
       l2: The factor of the weight decay, as `l2_regularization` takes it, at least 0.
       features: Paths of the layers whose attention maps are compared with the teacher's.
-      divide_twice: The switch of this name in MMNet's own loss; see `mmnet_loss`.
+      switches: The names of the switches of the network's own loss that are on, such as
+        'divide_twice' of `mmnet_loss`.
     """
 
     network: str
@@ -38,7 +39,7 @@ class Objective:
     soc: float = 0.0
     l2: float = 0.0
     features: tuple[str, ...] = ()
-    divide_twice: bool = False
+    switches: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = ('supervised', 'distillation', 'soc')
@@ -49,10 +50,11 @@ class Objective:
             raise MattingError(
                 f'config.loss.soc: {self.network} has no such loss, only {", ".join(others)}'
             )
-        if self.divide_twice and 'divide_twice' not in self._record.loss_options:
-            raise MattingError(
-                f'config.loss.divide_twice: the loss of {self.network} has no such option'
-            )
+        for name in self.switches:
+            if name not in self._record.loss_options:
+                raise MattingError(
+                    f'config.loss.{name}: the loss of {self.network} has no such option'
+                )
 
     @property
     def _record(self) -> Network:
@@ -108,7 +110,9 @@ class Objective:
     def _supervise(
         self, outputs: Outputs, batch: Mapping[str, jax.Array], image: jax.Array
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        options: dict[str, Any] = {name: getattr(self, name) for name in self._record.loss_options}
+        options: dict[str, Any] = {
+            name: name in self.switches for name in self._record.loss_options
+        }
         if self._record.needs_trimap:
             options['trimap'] = batch.get('trimap')
         return self._record.loss(outputs, batch['alpha'], image, **options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import shlex
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -135,7 +135,8 @@ def label_photos(
     most_doubt: float,
     flip: bool,
     overwrite: bool,
-) -> Iterator[str]:
+    tell: Callable[[str], None] = print,
+) -> None:
     """Labels a folder of photos with a network's mattes, as `label_folder` does.
 
     Args:
@@ -148,9 +149,8 @@ def label_photos(
       most_doubt: Photos whose label has more doubt are left out; see `Label`.
       flip: Whether the mattes of the photo and of its mirror image are averaged.
       overwrite: Whether an earlier folder of labels is replaced.
-
-    Yields:
-      Texts for the user: how many photos got labels, the list of them, and how to go on.
+      tell: Gets the lines for the user: how many photos got labels, the list of them, and how to go
+        on.
 
     Raises:
       MattingError: The teacher or a folder is missing or damaged, or no photo got a label.
@@ -164,12 +164,12 @@ def label_photos(
     with predictor.preparing(entry.photo for entry in dataset.entries):
         summary = label_folder(predict, dataset, output, most_doubt=most_doubt, overwrite=overwrite)
     counts = summary._asdict().items()
-    yield ', '.join(f'{count} {name.replace("_", " ")}' for name, count in counts)
-    yield str(output / _LIST_FILE)
+    tell(', '.join(f'{count} {name.replace("_", " ")}' for name, count in counts))
+    tell(str(output / _LIST_FILE))
     if summary.labelled:
         root = shlex.quote(os.path.abspath(output / _LIST_FILE))
-        yield f'next: look at {output / _SHEET_FILE}, then train with'
-        yield f'  --config.dataset.kind=csv --config.dataset.root={root}'
+        tell(f'next: look at {output / _SHEET_FILE}, then train with')
+        tell(f'  --config.dataset.kind=csv --config.dataset.root={root}')
     elif summary.left_out:
         raise MattingError(
             f'{images}: not one of {len(dataset)} photos got a label ({summary.left_out} doubted '

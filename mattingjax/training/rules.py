@@ -29,12 +29,17 @@ class Rule:
     """The values that a setting may have.
 
     Attributes:
-      expected: A description of them, which follows the word 'expected' in error messages.
-      allows: A function that says whether a value is one of them.
+      words: A description of them, or what makes it when it is needed.
+      allows: Whether a value is one of them.
     """
 
-    expected: str
+    words: str | Callable[[], str]
     allows: Callable[[Any], bool]
+
+    @property
+    def expected(self) -> str:
+        """The description of the values, which follows the word 'expected' in error messages."""
+        return self.words if isinstance(self.words, str) else self.words()
 
 
 def _whole(least: int, most: int = _LARGEST) -> Rule:
@@ -103,8 +108,9 @@ def _are_alpha_values(value: Any) -> bool:
 
 
 PATH = Rule(f'a path, each name in it of at most {_NAME_BYTES} bytes', _is_path)
-_NETWORK = Rule(
-    'the name of a network', lambda value: isinstance(value, str) and value in network_names()
+_NETWORK = Rule(  # more of them may be registered later
+    lambda: f'one of {", ".join(network_names())}',
+    lambda value: isinstance(value, str) and value in network_names(),
 )
 _FLAG = Rule('True or False', lambda value: isinstance(value, bool))
 _ALPHA_VALUES = Rule('auto, grey, grey:N or labels:N', _are_alpha_values)

@@ -14,7 +14,7 @@ _STOPPING = 'stopping: the step is finished, then saved (a second signal stops a
 
 
 class Stop:
-    """Knows whether a training was asked to stop, and whether it may end at once.
+    """Handles the signals that ask a training to stop, and knows whether it may end at once.
 
     While steps run, the first signal is a request: the training ends after the present step and is
     saved. Where nothing would be lost (before the first step, and while a step is compiled), and at

@@ -15,8 +15,7 @@ from ml_collections import ConfigDict
 from mattingjax.config import dataset_config, train_config
 from mattingjax.config.schema import read_json
 from mattingjax.data.datasets import Dataset, create_manifest
-from mattingjax.data.folders import list_some
-from mattingjax.errors import ConfigError, MattingError, OutputError
+from mattingjax.errors import ConfigError, MattingError, OutputError, list_some
 from mattingjax.process.files import SCRATCH_FILE, scratch_prefix, write_file
 from mattingjax.training.settings import fill_in
 

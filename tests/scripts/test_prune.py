@@ -1,10 +1,14 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from mattingjax.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from mattingjax.config.pruning import PruneOptions
 from mattingjax.importers.modnet_names import read_prune_info
 from mattingjax.networks import create_model_config, init_variables
+from tests import forked
 from tests.conftest import ROOT, assert_one_line_error
 
 CONFIG = ROOT / 'configs' / 'prune_mmnet.py'
@@ -121,3 +125,21 @@ def test_bad_input_is_one_line(prune, arguments, parts):
     process = prune(*arguments)
     assert_one_line_error(process, *parts)
     assert b'Traceback' not in process.stderr
+
+
+def test_a_path_that_looks_like_a_setting_stays_a_path(run_script, tmp_path):
+    (tmp_path / 'config.old').mkdir()
+    (tmp_path / 'config.old' / 'config.json').write_text('{')
+    process = forked.run_script(
+        ROOT / 'scripts' / 'prune.py',
+        *('--checkpoint=config.old', '--ratio=0.5', '--dry_run'),
+        cwd=tmp_path,
+    )
+    assert_one_line_error(process, 'error: config.old/config.json: not a JSON file')
+
+
+def test_help_tells_every_default(run_script):
+    told = run_script('prune', '--help').stdout.decode()
+    for field in dataclasses.fields(PruneOptions):
+        if field.default not in (None, (), dataclasses.MISSING) and field.default is not False:
+            assert f'Default: {field.default}.' in ' '.join(told.split())

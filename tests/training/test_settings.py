@@ -123,6 +123,12 @@ def test_settings_have_the_names_of_the_library(change, message):
         open_sources(complete_settings(config))
 
 
+def test_an_unknown_network_is_told_which_there_are():
+    config = train_config('foo')
+    with pytest.raises(MattingError, match=r"model.network: expected one of modnet, mmnet.*'foo'"):
+        complete_settings(config)
+
+
 def test_other_things_are_no_settings(tmp_path):
     with pytest.raises(MattingError, match='expected settings of a training, got those of scripts'):
         train(prune_config(), tmp_path / 'run')

@@ -86,7 +86,8 @@ def test_the_loss_is_the_networks_own(mmnet, mmnet_step):
     apply = functools.partial(model.apply, train=True, mutable=['batch_stats'])
     outputs, _ = QUICK(apply)(mmnet.variables, image)
     loss, terms = mmnet_loss(outputs, batch['alpha'], image)
-    twice = Objective('mmnet', divide_twice=True)({}, outputs, batch, image, None, {}, {})[1]
+    objective = Objective('mmnet', switches=('divide_twice',))
+    _, twice = objective({}, outputs, batch, image, None, {}, {})
     assert float(twice['composition']) == pytest.approx(float(terms['composition']) / 255)
     expected = loss + l2_regularization(mmnet.variables['params'], scale=1e-3)
     assert metrics['loss'] == pytest.approx(float(expected), rel=1e-4)
@@ -259,7 +260,7 @@ def test_impossible_settings_are_named(mmnet):
     with pytest.raises(MattingError, match=r'loss.soc: mmnet has no such loss, only modnet'):
         Objective('mmnet', soc=1.0)
     with pytest.raises(MattingError, match='divide_twice: the loss of modnet has no such option'):
-        Objective('modnet', divide_twice=True)
+        Objective('modnet', switches=('divide_twice',))
     with pytest.raises(MattingError, match='loss: expected one of supervised'):
         Objective('mmnet', supervised=0.0)
     with pytest.raises(MattingError, match="dtype: expected float32 or bfloat16, got 'half'"):

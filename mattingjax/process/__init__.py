@@ -1,0 +1,1 @@
+"""What a command does with its process: flags, signals, progress, files, optional packages."""
