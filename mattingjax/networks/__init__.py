@@ -22,6 +22,7 @@ from mattingjax.networks.modnet import MODNet, MODNetConfig
 from mattingjax.networks.network import Network, Preprocessing
 from mattingjax.networks.operations import normalise
 from mattingjax.networks.registry import find_network, network_names, register_network
+from mattingjax.networks.shapes import shapes_only
 
 __all__ = [
     'MMNet',
@@ -70,7 +71,8 @@ def variable_shapes(config: ModelConfig) -> Variables:
 def _variable_shapes(config: ModelConfig) -> Variables:
     image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
     init = functools.partial(create_model(config).init, auxiliary=True)
-    return jax.eval_shape(init, jax.random.key(0), image)
+    with shapes_only():
+        return jax.eval_shape(init, jax.random.key(0), image)
 
 
 def init_variables(config: ModelConfig, seed: int) -> Variables:

@@ -20,6 +20,7 @@ from mattingjax.networks import (
     variable_shapes,
 )
 from mattingjax.networks.layers import Conv
+from mattingjax.networks.shapes import shapes_only
 
 
 def create_published_config(network: str, width_multiplier: float | None = None) -> ModelConfig:
@@ -112,7 +113,7 @@ def _trace(
         return output
 
     image = jax.ShapeDtypeStruct((1, height, width, 3), jnp.float32)
-    with nn.intercept_methods(record):
+    with nn.intercept_methods(record), shapes_only():
         apply = functools.partial(create_model(config).apply, auxiliary=auxiliary)
         jax.eval_shape(apply, variable_shapes(config), image)
     return layers

@@ -12,6 +12,7 @@ from mattingjax.networks.operations import (
     batch_norm_training,
     conv,
     depthwise_conv,
+    he_normal,
     relu6,
 )
 from mattingjax.networks.padding import Padding
@@ -43,9 +44,7 @@ class Conv(nn.Module):
         size = (self.kernel_size, self.kernel_size)
         channels = x.shape[-1]
         fan_in = 1 if self.depthwise else channels
-        kernel = self.param(
-            'kernel', nn.initializers.he_normal(), (*size, fan_in, self.features), jnp.float32
-        )
+        kernel = self.param('kernel', he_normal, (*size, fan_in, self.features))
         convolve = depthwise_conv if self.depthwise else conv
         x = convolve(x, kernel, stride=self.stride, dilation=self.dilation, padding=self.padding)
         if self.use_bias:
@@ -87,7 +86,11 @@ class BatchNorm(nn.BatchNorm):
         if momentum is None:
             momentum = self.momentum
         if self.is_initializing():
-            return super().__call__(x)
+            shape = x.shape[-1:]
+            for name, first in (('scale', 1), ('bias', 0)):
+                self.param(name, nn.initializers.constant(first), shape, jnp.float32)
+            for name, first in (('mean', 0), ('var', 1)):
+                self.variable('batch_stats', name, jnp.full, shape, first, jnp.float32)
         scale: jax.Array = self.get_variable('params', 'scale')
         bias: jax.Array = self.get_variable('params', 'bias')
         running: dict[str, jax.Array] = {
@@ -96,7 +99,7 @@ class BatchNorm(nn.BatchNorm):
         if use_running_average:
             return batch_norm(x, running['mean'], running['var'], scale, bias, self.epsilon)
         y, mean, variance = batch_norm_training(x, scale, bias, self.epsilon)
-        if self.is_mutable_collection('batch_stats'):
+        if self.is_mutable_collection('batch_stats') and not self.is_initializing():
             for name, value in (('mean', mean), ('var', variance)):
                 value = momentum * running[name] + (1 - momentum) * value
                 self.put_variable('batch_stats', name, value)

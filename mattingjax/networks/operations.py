@@ -23,6 +23,16 @@ INSTANCE_NORM_EPSILON = 1e-5
 
 
 @operation
+def he_normal(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Draws a kernel: normally distributed with variance 2 / fan-in, cut at two deviations.
+
+    References:
+      He et al., Delving Deep into Rectifiers (https://arxiv.org/abs/1502.01852).
+    """
+    return jax.nn.initializers.he_normal()(key, shape, jnp.float32)
+
+
+@operation
 def normalise(preprocessing: Preprocessing, images: jax.Array) -> jax.Array:
     """Turns RGB [..., 3] in [0, 255] into the network's input, as `Preprocessing` says."""
     mean = np.asarray(preprocessing.mean, np.float32)
