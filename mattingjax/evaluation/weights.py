@@ -65,7 +65,7 @@ def compare_weights(
       sets: Name of each set of photos → its folders.
       output: Folder of the reports; those of an earlier run are replaced.
       time_networks: Function from networks to the seconds that each takes; None measures no times.
-      tell: Gets the figures as a Markdown table, before they are written.
+      tell: Gets the figures as a Markdown table, after they are written.
 
     Raises:
       MattingError: A network or picture is missing or damaged, or the output cannot be written.
@@ -83,8 +83,8 @@ def compare_weights(
         first = next(iter(seconds.values()))
         for name, row in rows.items():
             row['time_ratio'] = seconds[name] / first
-    tell(_format_rows(rows))
     write_file(output / 'weights.json', (json.dumps(rows, indent=1) + '\n').encode())
+    tell(_format_rows(rows))
 
 
 def _measure_size(config: ModelConfig, path_or_name: str) -> dict[str, Any]:

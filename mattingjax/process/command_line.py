@@ -76,10 +76,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
             logging.get_absl_handler().setFormatter(_OneLineFormatter())
         # A file's name may hold bytes that are no text.
         if sys.stdout is not None:  # None if it is closed
-            # Lines come when they are told, also through a pipe.
-            sys.stdout.reconfigure(  # type: ignore[union-attr]
-                errors='backslashreplace', line_buffering=True
-            )
+            sys.stdout.reconfigure(errors='backslashreplace')  # type: ignore[union-attr]
         try:
             _keep_compiled()
             status = main() or 0
