@@ -4,7 +4,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import jax
@@ -39,6 +39,8 @@ _LONGEST = {
 _ABOUT_NETWORKS = (
     'checkpoints', 'config', 'evaluation', 'inference', 'networks', 'pruning', 'toy', 'training'
 )  # fmt: skip
+_NETWORKS = {'modnet', 'mmnet', 'toy', 'modnet_path', 'mmnet_path'}
+_ABOUT_PATHS = {'test_paths'}  # they are given a network, which none of them runs
 _IMPORTS_JAX = re.compile(r'^ *(?:import|from) (?:jax|flax|optax|orbax)\b', re.M)
 
 
@@ -71,22 +73,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """The longest tests first, so that no process is left alone with them in the end."""
     items.sort(key=lambda item: item.path.stem not in _LONGEST)
     if config.getoption('jax_only'):
-        chosen = [item for item in items if depends_on_jax(item.path)]
+        chosen = [item for item in items if depends_on_jax(item.path, item.fixturenames)]
         config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
         items[:] = chosen
 
 
-def depends_on_jax(path: Path) -> bool:
-    """Whether the tests of a file could fail on another version of JAX.
+def depends_on_jax(path: Path, fixtures: Iterable[str] = ()) -> bool:
+    """Whether a test could fail on another version of JAX.
 
-    Its folder is about networks, or it imports JAX, Flax, Optax or Orbax. Datasets, images, files
-    of strangers, and what scripts say and write, are left to the tested versions.
+    Its folder is about networks, its file imports JAX, Flax, Optax or Orbax, or it is given a
+    network. Datasets, images, files of strangers and messages about paths are left to the tested
+    versions.
 
     Args:
-      path: The file.
+      path: The file of the test.
+      fixtures: The names of its fixtures.
     """
+    if path.stem in _ABOUT_PATHS:
+        return False
     return (
         path.relative_to(ROOT / 'tests').parts[0] in _ABOUT_NETWORKS
+        or not _NETWORKS.isdisjoint(fixtures)
         or _IMPORTS_JAX.search(path.read_text()) is not None
     )
 

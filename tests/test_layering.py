@@ -121,3 +121,5 @@ def test_what_depends_on_jax_is_found():
     assert depends_on_jax(tests / 'training' / 'test_thinning.py')
     assert depends_on_jax(tests / 'data' / 'test_prefetch.py')  # it imports JAX
     assert not depends_on_jax(tests / 'data' / 'test_trimaps.py')
+    assert depends_on_jax(tests / 'data' / 'test_trimaps.py', ['tmp_path', 'mmnet_path'])
+    assert not depends_on_jax(tests / 'scripts' / 'test_paths.py', ['mmnet'])

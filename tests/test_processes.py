@@ -65,6 +65,20 @@ def test_a_photo_through_pipes(tmp_path):
     assert (started.stdout, started.stderr) == (forked.stdout, forked.stderr)
 
 
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='there is no /dev/full')
+def test_what_cannot_be_told_is_written_all_the_same(mmnet_path, tmp_path):
+    command = [sys.executable, 'scripts/prune.py', '--checkpoint', mmnet_path, '--ratio=0.5']
+    environment = {name: os.environ[name] for name in os.environ if name != 'PYTHONUNBUFFERED'}
+    with open('/dev/full', 'w') as full:
+        process = subprocess.run(
+            [*command, '--output', tmp_path / 'out'], stdout=full, stderr=subprocess.PIPE,
+            check=False, cwd=ROOT, env=environment,
+        )  # fmt: skip
+    assert process.returncode == 2
+    assert b'No space left' in process.stderr
+    assert (tmp_path / 'out' / 'widths.png').is_file()
+
+
 def is_imported(*names):
     return [name in sys.modules for name in names]
 

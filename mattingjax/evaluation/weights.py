@@ -53,10 +53,10 @@ def compare_weights(
     output: Path,
     time_networks: Timer | None = None,
     tell: Callable[[str], None] = print,
-) -> None:
+) -> dict[str, dict[str, Any]]:
     """Measures networks side by side; writes weights.json and a report of each network and set.
 
-    weights.json holds for each network `parameters`, `macs` of all heads, `inference_macs`,
+    The figures of each network are `parameters`, `macs` of all heads, `inference_macs`,
     `megabytes` of the checkpoint's files, for each set a dictionary of mean errors, and
     `time_ratio`, the time divided by that of the first network.
 
@@ -66,6 +66,9 @@ def compare_weights(
       output: Folder of the reports; those of an earlier run are replaced.
       time_networks: Function from networks to the seconds that each takes; None measures no times.
       tell: Gets the figures as a Markdown table, after they are written.
+
+    Returns:
+      Name of each network → its figures, as weights.json holds them.
 
     Raises:
       MattingError: A network or picture is missing or damaged, or the output cannot be written.
@@ -85,6 +88,7 @@ def compare_weights(
             row['time_ratio'] = seconds[name] / first
     write_file(output / 'weights.json', (json.dumps(rows, indent=1) + '\n').encode())
     tell(_format_rows(rows))
+    return rows
 
 
 def _measure_size(config: ModelConfig, path_or_name: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from mattingjax.networks import (
     find_network,
     variable_shapes,
 )
-from mattingjax.networks.layers import Conv
+from mattingjax.networks.layers import BatchNorm, Conv
 from mattingjax.networks.shapes import shapes_only
 
 
@@ -95,7 +95,7 @@ def _trace(
     def record(next_call: Any, args: Any, kwargs: Any, context: Any) -> Any:
         output = next_call(*args, **kwargs)
         module = context.module
-        if isinstance(module, Conv | nn.BatchNorm) and context.method_name == '__call__':
+        if isinstance(module, Conv | BatchNorm) and context.method_name == '__call__':
             macs, kind = 0, 'batch norm'
             if isinstance(module, Conv):
                 kind = 'depthwise' if module.depthwise else 'convolution'

@@ -53,17 +53,24 @@ class Conv(nn.Module):
         return x
 
 
-class BatchNorm(nn.BatchNorm):
-    """Flax's batch normalisation, computed by `operations`.
+class BatchNorm(nn.Module):
+    """Batch normalisation with the variables of Flax's, computed by `operations`.
 
     Training averages the biased variances of the batches, as Flax does; PyTorch and TensorFlow
     average n / (n − 1) times these.
+
+    Attributes:
+      use_running_average: Whether the running statistics are used, and not the batch's.
+      momentum: The decay of the running statistics, in [0, 1).
+      epsilon: The number that is added to the variance.
     """
 
-    use_fast_variance: bool = False  # E[x²] − E[x]² loses all digits where the mean is large
+    use_running_average: bool
+    momentum: float
+    epsilon: float
 
     @nn.compact
-    def __call__(  # type: ignore[override]
+    def __call__(
         self,
         x: jax.Array,
         *,

@@ -29,6 +29,7 @@ from mattingjax.networks import (
     normalise,
     with_dropout,
 )
+from mattingjax.networks.layers import BatchNorm
 
 Statistics = dict[str, dict[str, np.ndarray]]  # 'mean' and 'var' by path of the normalisation
 
@@ -164,7 +165,7 @@ def _measure(
     measured = {}
 
     def record(next_call: Any, args: Any, kwargs: Any, context: Any) -> Any:
-        if isinstance(context.module, nn.BatchNorm) and context.method_name == '__call__':
+        if isinstance(context.module, BatchNorm) and context.method_name == '__call__':
             x = args[0]
             mean = jnp.mean(x, axis=(0, 1, 2))
             variance = jnp.mean(jnp.square(x - mean), axis=(0, 1, 2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,6 +119,8 @@ def _with_lines(
     def measure_and_tell(trial: ModelConfig) -> float:
         milliseconds = measure(trial)
         tell(f'a trial: {milliseconds:.2f} ms')
+        if sys.stdout is not None:
+            sys.stdout.flush()  # through a pipe too
         return milliseconds
 
     return measure_and_tell

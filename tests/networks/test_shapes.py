@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from mattingjax.networks import create_model, create_model_config, variable_shapes
-from mattingjax.networks.operations import he_normal
+from mattingjax.networks.layers import Conv
 from mattingjax.networks.shapes import shapes_only
 from tests.toy import TOY
 
@@ -39,6 +39,12 @@ def test_variables_and_outputs(network, auxiliary):
 
 
 def test_modules_draw_their_kernels_at_random():
-    kernel = he_normal(jax.random.key(0), (3, 3, 64, 256))
+    images = jnp.zeros((1, 4, 4, 64))
+    kernel = Conv(256, 3).init(jax.random.key(0), images)['params']['kernel']
     assert float(kernel.var()) == pytest.approx(2 / (3 * 3 * 64), rel=0.02)
     assert float(jnp.abs(kernel.mean())) < 1e-3
+
+
+def test_layers_that_do_not_fit_are_refused():
+    with shapes_only(), pytest.raises(ValueError, match='feature_group_count'):
+        jax.eval_shape(Conv(24, 3, depthwise=True).init, jax.random.key(0), jnp.zeros((1, 8, 8, 8)))

@@ -1,6 +1,9 @@
+import json
+
 import pytest
 from PIL import Image
 
+from mattingjax.evaluation.weights import compare_weights
 from tests.conftest import assert_one_line_error
 
 
@@ -22,3 +25,13 @@ def test_a_flag_tells_what_alphas_mean(run_script, tmp_path):
     assert_one_line_error(
         process, 'masks: --alpha_values=labels:7: no such label in 1 of the files'
     )
+
+
+def test_figures_are_written_before_they_are_told(mmnet_path, tmp_path):
+    def tell(table):
+        assert 'small' in table
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        compare_weights({'small': str(mmnet_path)}, {}, tmp_path, tell=tell)
+    assert json.loads((tmp_path / 'weights.json').read_text())['small']['parameters'] > 0

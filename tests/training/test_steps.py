@@ -154,11 +154,12 @@ def test_half_precision_is_near(toy, toy_step):
 @pytest.mark.parametrize('network', ['mmnet', 'modnet'])
 def test_half_precision_is_near_in_whole_networks(request, network):
     checkpoint, objective = request.getfixturevalue(network), Objective(network)
-    _, _, metrics = one_step(checkpoint, objective)
-    _, after, half_metrics = one_step(checkpoint, objective, options=StepOptions(dtype='bfloat16'))
-    # Networks with random weights amplify roundings, and processors round bfloat16 each in their
-    # own way: 6 % was seen on one, under 5 % on another.
-    assert half_metrics['loss'] == pytest.approx(metrics['loss'], rel=0.2)
+    # At 32 pixels the deepest layers would normalise two values each, and rounding decide their
+    # sign: the loss differed by up to 12 %. Here it is at most 2 %.
+    step = functools.partial(one_step, checkpoint, objective, size=128)
+    _, _, metrics = step()
+    _, after, half_metrics = step(options=StepOptions(dtype='bfloat16'))
+    assert half_metrics['loss'] == pytest.approx(metrics['loss'], rel=0.05)
     assert half_metrics['loss'] != metrics['loss']
     assert {leaf.dtype for leaf in jax.tree.leaves((after.params, after.batch_stats))} == {
         jnp.dtype('float32')
