@@ -1,5 +1,7 @@
 import dataclasses
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -229,3 +231,43 @@ def test_predict_takes_artefacts(red, run_script, tmp_path):
     assert np.asarray(Image.open(tmp_path / 'out' / 'grey_alpha.png')).mean() == 200
     process = run_script('predict', '--checkpoint', path, *arguments, '--runtime', 'jax')
     assert_one_line_error(process, 'red.onnx', 'onnxruntime or openvino')
+
+
+BETWEEN_FORBIDDEN_PAGES = """
+import ctypes
+import mmap
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mattingjax.inference.runtimes import compiler_options
+
+PAGE = mmap.PAGESIZE
+array = np.zeros((1, 64, 64, 16), np.float32)
+memory = mmap.mmap(-1, array.nbytes + 4 * PAGE)
+start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+for forbidden in (start + PAGE, start + 2 * PAGE + array.nbytes):
+    assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(forbidden), ctypes.c_size_t(PAGE), 0) == 0
+array = np.frombuffer(memory, np.float32, array.size, 2 * PAGE).reshape(array.shape)
+array[:] = 2
+
+
+def normalise_and_pad(array, scale):
+    return jnp.pad(array * scale + 1, ((0, 0), (1, 1), (1, 1), (0, 0)))
+
+
+given = jax.device_put(array)
+assert given.unsafe_buffer_pointer() == array.ctypes.data, 'a copy lies elsewhere'
+scale = np.full(16, 3, np.float32)
+padded = jax.jit(normalise_and_pad).lower(given, scale).compile(compiler_options())(given, scale)
+print(float(padded.sum()) / array.size)
+"""
+
+
+@pytest.mark.skipif(sys.platform == 'win32', reason='there is no mprotect')
+def test_programs_read_no_memory_beyond_their_arrays():
+    result = subprocess.run(
+        [sys.executable, '-c', BETWEEN_FORBIDDEN_PAGES], capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stdout) == (0, '7.0\n'), result.stderr
