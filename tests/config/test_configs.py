@@ -208,6 +208,7 @@ def test_every_training_starts(name, argument, photos, modnet_path):
     assert TERMS[name] <= set(metrics)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('quickly_compiled')
 def test_a_photo_at_a_time(photos, modnet_path, tmp_path):
     """configs/soc.py whole: its batches are of one photo."""

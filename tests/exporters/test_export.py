@@ -200,6 +200,7 @@ def test_overwriting_spares_what_no_export_wrote(mmnet_export, mmnet_path, tmp_p
         export_checkpoint(mmnet_path, tmp_path, overwrite=True)
 
 
+@pytest.mark.slow
 def test_benchmark_compares_artefacts(modnet_export, run_script):
     folder = modnet_export.folder
     for runtime, name in (('openvino', 'model.xml'), ('onnxruntime', 'model.pb')):

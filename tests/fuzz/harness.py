@@ -10,7 +10,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -75,14 +75,19 @@ def usable(kinds: dict[str, Kind]) -> dict[str, Kind]:
 
 
 def run_cases(
-    kinds: dict[str, Kind], seeds: Sequence[int], *, max_seconds: float, keep: Path | None = None
+    kinds: dict[str, Kind],
+    seeds: Sequence[int],
+    *,
+    max_seconds: float,
+    max_bytes: int = forked.MAX_BYTES,
+    keep: Path | None = None,
 ) -> Iterator[Verdict]:
     """Runs one case for each seed, of the kinds in turn.
 
     Args:
       kinds: Name → kind; their packages are installed.
       seeds: Of the cases.
-      max_seconds: The most that a case may take.
+      max_seconds, max_bytes: The most that a case may take, of a processor's time and of memory.
       keep: A folder that gets the inputs that failed, if any.
     """
     packages = {package for kind in kinds.values() for package in kind.packages}
@@ -95,7 +100,8 @@ def run_cases(
                 kind.samples(samples / name)
         for seed, name in zip(seeds, _take_turns(kinds), strict=False):
             case = Path(place, 'case')
-            verdict = _run_case(name, kinds[name], seed, case, samples / name, max_seconds, preload)
+            limits = {'timeout': max_seconds, 'max_bytes': max_bytes}
+            verdict = _run_case(name, kinds[name], seed, case, samples / name, limits, preload)
             if keep is not None and verdict.outcome == 'failed':
                 shutil.copytree(case, keep / f'{name}_{seed}', symlinks=True)
             shutil.rmtree(case)
@@ -114,14 +120,14 @@ def _run_case(
     seed: int,
     case: Path,
     samples: Path,
-    max_seconds: float,
+    limits: dict[str, Any],
     preload: tuple[str, ...],
 ) -> Verdict:
     folder = case / 'input'
     folder.mkdir(parents=True)
     kind.make(np.random.default_rng([seed, *name.encode()]), folder, samples)
     before = _list_files(case)
-    outcome = forked.run_forked(attempt, kind.use, folder, timeout=max_seconds, preload=preload)
+    outcome = forked.run_forked(attempt, kind.use, folder, preload=preload, **limits)
     how, detail = outcome.result or ('failed', _describe_end(outcome.exit_code))
     length = len(detail.replace(f'{folder}/', ''))  # how long that is, is not the message's doing
     if how == 'refused' and not (length <= kind.max_message and detail.isprintable()):

@@ -204,6 +204,7 @@ print(json.dumps(['', peak, 0]))
 """
 
 
+@pytest.mark.slow
 def test_short_answers_in_little_time_and_memory(tmp_path):
     paths = {}
     for write, layout in ((write_zip, 'zip'), (write_legacy, 'legacy')):

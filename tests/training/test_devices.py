@@ -14,6 +14,7 @@ assert jax.device_count() == {0}
 """
 
 
+@pytest.mark.slow
 def test_devices_share_a_batch(tmp_path):
     """Not with Adam: where a gradient is 0 but for rounding, its first steps go either way."""
     config = {

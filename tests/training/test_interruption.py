@@ -110,7 +110,14 @@ def test_asked_to_end_it_saves_and_stops(whole, tmp_path):
         # After the first validation and the trial of its program comes that of step 10, of two
         # batches: the second is left out, and done when it goes on.
         ('loop.predict', 'count == 4', 1, 10, b'stopped; saved after step 10; the same command'),
-        ('Saver.save', 'count == 1', 1, 4, b'stopped; saved after step 4; the same command'),
+        pytest.param(
+            'Saver.save',
+            'count == 1',
+            1,
+            4,
+            b'stopped; saved after step 4; the same command',
+            marks=pytest.mark.slow,
+        ),
         # What is being saved when it has to leave at once is saved.
         ('Saver.save', 'count == 1', 2, 4, b'stopped; the same command goes on from step 4'),
     ],
