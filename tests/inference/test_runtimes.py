@@ -268,8 +268,7 @@ print(float(padded.sum()) / array.size)
 
 @pytest.mark.skipif(sys.platform == 'win32', reason='there is no mprotect')
 def test_programs_read_no_memory_beyond_their_arrays():
-    result = subprocess.run(
-        [sys.executable, '-c', BETWEEN_FORBIDDEN_PAGES], capture_output=True, text=True, check=False,
-        env=os.environ | {'JAX_PLATFORMS': 'cpu'},
-    )  # fmt: skip
+    command = [sys.executable, '-c', BETWEEN_FORBIDDEN_PAGES]
+    on_cpu = os.environ | {'JAX_PLATFORMS': 'cpu'}
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=on_cpu)
     assert (result.returncode, result.stdout) == (0, '7.0\n'), result.stderr
