@@ -92,6 +92,7 @@ def run_cases(
     """
     packages = {package for kind in kinds.values() for package in kind.packages}
     preload = (*forked.PRELOADED, *sorted(packages), 'tests.fuzz.kinds')
+    limits = {'timeout': max_seconds, 'max_bytes': max_bytes}
     with tempfile.TemporaryDirectory(prefix='fuzz.') as place:
         samples = Path(place, 'samples')
         for name, kind in kinds.items():
@@ -100,7 +101,6 @@ def run_cases(
                 kind.samples(samples / name)
         for seed, name in zip(seeds, _take_turns(kinds), strict=False):
             case = Path(place, 'case')
-            limits = {'timeout': max_seconds, 'max_bytes': max_bytes}
             verdict = _run_case(name, kinds[name], seed, case, samples / name, limits, preload)
             if keep is not None and verdict.outcome == 'failed':
                 shutil.copytree(case, keep / f'{name}_{seed}', symlinks=True)
