@@ -16,9 +16,9 @@ def dataset_config(kind: str = 'synthetic') -> ConfigDict:
     """Makes the settings of one dataset; `data.datasets.open_dataset` describes its kinds."""
     config = ConfigDict()
     # 'mmnet' and 'ppm100' (the originals' layouts), 'folders', 'rgba' (cut-outs), 'csv',
-    # 'unlabelled', 'synthetic'.
+    # 'unlabelled', 'packed', 'synthetic'.
     config.kind = kind
-    # The folder of the dataset, or its CSV file.
+    # The folder of the dataset, or its CSV file; for 'packed' the folder of the part, PACK/PART.
     config.root = ''
     # For 'mmnet' and 'ppm100': the folder of the split in root.
     config.split = 'train'
@@ -125,7 +125,7 @@ def _data_config() -> ConfigDict:
     # The range of the share of the person's height that a close-up keeps; head and shoulders are
     # about a quarter.
     config.close_up_scale = (0.2, 0.7)
-    # The folder of backgrounds for cut-outs and for recomposition.
+    # The folder of backgrounds for cut-outs and for recomposition, or a part of a pack.
     config.backgrounds = ''
     # The probability that a photo gets a new background, if that folder is set.
     config.recomposition = 0.5

@@ -12,11 +12,12 @@ import hashlib
 import io
 import itertools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from pathlib import Path
 from typing import Any
 
 from mattingjax.data.folders import FileDataset, open_cutouts, open_entries, open_images, open_pairs
+from mattingjax.data.packed import PackedDataset, is_packed, open_packed
 from mattingjax.data.records import Dataset, PhotoFiles, Record, RecordError
 from mattingjax.data.synthetic import SyntheticPortraits
 from mattingjax.errors import MattingError, list_some
@@ -28,17 +29,20 @@ __all__ = [
     'ConcatDataset',
     'Dataset',
     'FileDataset',
+    'PackedDataset',
     'Record',
     'RecordError',
     'SyntheticPortraits',
     'create_manifest',
+    'describe_records',
+    'open_backgrounds',
     'open_csv',
     'open_dataset',
 ]
 
 # The folders of images and alphas below ROOT/SPLIT.
 LAYOUTS = {'mmnet': ('image', 'mask'), 'ppm100': ('fg', 'alpha')}
-KINDS = (*LAYOUTS, 'folders', 'rgba', 'csv', 'unlabelled', 'synthetic')
+KINDS = (*LAYOUTS, 'folders', 'rgba', 'csv', 'unlabelled', 'packed', 'synthetic')
 
 
 def open_dataset(
@@ -65,6 +69,7 @@ def open_dataset(
           `image`.
         'csv': a CSV file `root` that lists the files, as `open_csv` reads it.
         'unlabelled': pictures in the folder `root`: records without `alpha`.
+        'packed': a part of a pack in the folder `root`, as `packed.open_packed` opens it.
         'synthetic': `SyntheticPortraits` of `count`, `size` and `seed`.
       root: The dataset's folder or CSV file.
       split: The sub-folder of 'mmnet' and 'ppm100': 'train', 'test', 'val' or another.
@@ -93,12 +98,32 @@ def open_dataset(
         return open_images(root)
     if kind == 'rgba':
         return open_cutouts(root, alpha_values)
+    if kind == 'packed':
+        return open_packed(root)
     if kind == 'csv':
         return open_csv(root, alpha_values)
     if kind in LAYOUTS:
         root /= split
         images, alphas = LAYOUTS[kind]
     return open_pairs(root / images, root / alphas, allow_unmatched, alpha_values)
+
+
+def open_backgrounds(root: str | os.PathLike) -> Dataset:
+    """Opens pictures for new compositions.
+
+    Args:
+      root: A folder of pictures, or a part of a pack.
+
+    Raises:
+      MattingError: The folder is missing or holds no picture, or the part is damaged or holds
+        cut-outs.
+    """
+    if not is_packed(Path(root)):
+        return open_images(Path(root))
+    dataset = open_packed(Path(root))
+    if 'image' not in dataset.contents:
+        raise MattingError(f'{root}: expected pictures, found cut-outs')
+    return dataset
 
 
 def open_csv(path: Path, alpha_values: str = 'auto') -> FileDataset:
@@ -174,8 +199,11 @@ def describe_records(dataset: Dataset) -> tuple[bool, bool]:
         parts = [describe_records(part) for part in dataset.parts]
         lacks_alpha, has_cutouts = (any(found) for found in zip(*parts, strict=True))
         return lacks_alpha, has_cutouts
-    entries = dataset.entries if isinstance(dataset, FileDataset) else ()
-    kinds = [entry.files.keys() for entry in entries]
+    kinds: list[Set[str]] = []
+    if isinstance(dataset, FileDataset):
+        kinds = [entry.files.keys() for entry in dataset.entries]
+    elif isinstance(dataset, PackedDataset):
+        kinds = [set(dataset.contents)]
     lacks_alpha = any(not files & {'alpha', 'foreground'} for files in kinds)
     return lacks_alpha, any('foreground' in files and 'background' not in files for files in kinds)
 
@@ -187,12 +215,13 @@ def create_manifest(dataset: Dataset) -> dict[str, Any]:
       dataset: Any dataset of this package.
 
     Returns:
-      JSON types: `kind` and the number of `records`; for datasets of files also their common folder
-      `root`, the `sha256` of each file, and a `digest` of all hashes, names and the order of the
-      records, which does not depend on `root`.
+      JSON types: `kind` and the number of `records`; for datasets of files and packed ones also
+      their common folder `root`, the `sha256` of each file, and a `digest` of all hashes, names and
+      the order of the records, which does not depend on `root`.
 
     Raises:
-      MattingError: A file cannot be read, or the dataset is of no known class.
+      MattingError: A file cannot be read, a packed one is not what was packed, or the dataset is
+        of no known class.
     """
     if isinstance(dataset, ConcatDataset):
         parts = [create_manifest(part) for part in dataset.parts]
@@ -201,6 +230,8 @@ def create_manifest(dataset: Dataset) -> dict[str, Any]:
         return {'kind': 'synthetic', 'records': len(dataset), **dataset.describe()}
     if isinstance(dataset, FileDataset):
         return {'kind': 'files', 'records': len(dataset), **_hash_files(dataset)}
+    if isinstance(dataset, PackedDataset):
+        return {'kind': 'packed', 'records': len(dataset), **dataset.describe()}
     raise MattingError(f'dataset: expected one of this package, got {type(dataset).__name__}')
 
 

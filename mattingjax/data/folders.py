@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +64,10 @@ class FileDataset:
         names = '\n'.join(file.name for entry in self.entries for file in entry.files.values())
         digest = hashlib.sha256(names.encode(errors='surrogateescape')).hexdigest()
         return f'FileDataset({len(self)} records, names {digest[:12]})'
+
+    def select(self, indices: Iterable[int]) -> FileDataset:
+        """Makes a dataset of some of the records, in the given order."""
+        return dataclasses.replace(self, entries=tuple(self.entries[i] for i in indices))
 
     def _read(self, entry: PhotoFiles) -> Record:
         files = entry.files

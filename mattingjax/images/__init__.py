@@ -17,7 +17,7 @@ from mattingjax.images.listing import (
     list_folder,
     name_key,
 )
-from mattingjax.images.pixels import check_alpha, check_image, encode_png, resize
+from mattingjax.images.pixels import check_alpha, check_image, encode_jpeg, encode_png, resize
 
 __all__ = [
     'EXTENSIONS',
@@ -27,6 +27,7 @@ __all__ = [
     'check_alpha',
     'check_image',
     'describe_others',
+    'encode_jpeg',
     'encode_png',
     'find_images',
     'find_path',

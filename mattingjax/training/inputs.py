@@ -20,8 +20,10 @@ from mattingjax.config import HELD_OUT, dataset_config
 from mattingjax.data.datasets import (
     Dataset,
     FileDataset,
+    PackedDataset,
     SyntheticPortraits,
     describe_records,
+    open_backgrounds,
     open_dataset,
 )
 from mattingjax.data.mixtures import mix_datasets
@@ -79,7 +81,7 @@ def open_sources(config: ConfigDict) -> Sources:
     backgrounds = None
     if config.data.backgrounds:
         with _named('config.data.backgrounds'):
-            backgrounds = open_dataset('unlabelled', config.data.backgrounds)
+            backgrounds = open_backgrounds(config.data.backgrounds)
     validation = config.validation.copy_and_resolve_references()
     if validation.kind == HELD_OUT:
         training['dataset'], held_out = _hold_out(training['dataset'], validation.photos)
@@ -112,26 +114,20 @@ def _hold_out(dataset: Dataset, photos: int) -> tuple[Dataset, Dataset]:
     count = min(photos, max(1, len(dataset) // 10))
     if isinstance(dataset, SyntheticPortraits):
         return dataset, SyntheticPortraits(count, dataset.size, dataset.seed + 1)
-    assert isinstance(dataset, FileDataset)
+    assert isinstance(dataset, FileDataset | PackedDataset)
     if len(dataset) < 2:
         raise MattingError(
             'config.validation.kind=held_out: expected at least two records in config.dataset, one '
             f'of them to validate on, got {len(dataset)}; config.validation.root names others'
         )
-    chosen = set(choose_evenly(len(dataset), count))
-    rest, held_out = (
-        dataclasses.replace(
-            dataset,
-            entries=tuple(e for i, e in enumerate(dataset.entries) if (i in chosen) == is_chosen),
-        )
-        for is_chosen in (False, True)
-    )
+    chosen = choose_evenly(len(dataset), count)
+    rest = sorted(set(range(len(dataset))) - set(chosen))
     logging.warning(
         'validation: %d of the %d records of config.dataset are held out and not trained on; '
         'config.validation.root names others',
         count, len(dataset),
     )  # fmt: skip
-    return rest, held_out
+    return dataset.select(rest), dataset.select(chosen)
 
 
 def _check_records(sources: Sources, *, needs_alphas: bool) -> None:

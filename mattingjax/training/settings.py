@@ -17,6 +17,7 @@ from mattingjax.checkpoints import load_config
 from mattingjax.config import HELD_OUT, dataset_config, prune_config, train_config
 from mattingjax.config.files import suggest
 from mattingjax.data.datasets import LAYOUTS
+from mattingjax.data.packed import is_packed
 from mattingjax.errors import MattingError
 from mattingjax.networks import find_network
 from mattingjax.training.rules import PATH, find_rule
@@ -141,4 +142,6 @@ def _find_kind(validation: Mapping[str, Any], dataset: Mapping[str, Any]) -> str
             return kind
     if root.is_file():
         return 'csv'
-    return 'mmnet' if dataset['kind'] in ('csv', 'synthetic') else dataset['kind']
+    if is_packed(root):
+        return 'packed'
+    return 'mmnet' if dataset['kind'] in ('csv', 'packed', 'synthetic') else dataset['kind']

@@ -42,6 +42,11 @@ INPUTS = {  # script: what it needs, and those of its flags that name something 
         'config.dataset.root config.data.backgrounds config.model.checkpoint config.validation.root'
         ' config.loss.teacher',
     ),
+    'scripts/train.py#packed': (
+        '--config=configs/mmnet.py --workdir=out --config.dataset.kind=packed'
+        ' --config.dataset.root=photos --config.steps=1',
+        'config.dataset.root',
+    ),
     'scripts/import_weights.py': ('--source=photos/a.png --output=out', 'source prune_info'),
     'scripts/average.py': ('--checkpoints=CKPT,CKPT --output=out', 'checkpoints'),
     'scripts/pack_weights.py': (
@@ -92,6 +97,7 @@ OUTPUTS = {  # script: what it needs, and its flags that name something to write
     'scripts/pack_weights.py': ('--checkpoint=CKPT --card=card.md', 'output'),
     'scripts/temperature.py': ('--checkpoint=CKPT --temperatures=1', 'output'),
     'scripts/draw_portraits.py': ('--count=1 --size=32', 'output'),
+    'scripts/pack.py': ('--dataset=a=unlabelled:photos', 'output'),
     'scripts/benchmark_pruning.py': (INPUTS['scripts/benchmark_pruning.py'][0], 'output'),
     'scripts/benchmark_weights.py': (INPUTS['scripts/benchmark_weights.py'][0], 'output'),
     'exporters.export': ('--checkpoint=CKPT', 'output'),

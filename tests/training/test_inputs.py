@@ -13,12 +13,13 @@ from mattingjax.data.datasets import SyntheticPortraits
 from mattingjax.errors import MattingError
 from mattingjax.training.inputs import open_sources
 from mattingjax.training.settings import complete_settings
+from tests.data.packs import make_pack
 from tests.training.conftest import put, tiny_config
 
 
 @pytest.fixture
 def photos(tmp_path):
-    """The layouts of both originals, cut-outs, photos without labels, and a list."""
+    """The layouts of both originals, cut-outs, photos without labels, a list, and a pack."""
     rows = ['image,alpha']
     for name, mode in itertools.product('abcdefghijkl', ('RGB', 'L', 'RGBA')):
         picture = Image.new(mode, (40, 40))
@@ -32,6 +33,8 @@ def photos(tmp_path):
             picture.save(tmp_path / folder / f'{name}.png')
     rows += [f'plain/{name}.png,mmnet/train/mask/{name}.png' for name in 'abcdefghijkl']
     (tmp_path / 'list.csv').write_text('\n'.join(rows))
+    parts = [f'plain=unlabelled:{tmp_path}/plain', f'mmnet=mmnet:{tmp_path}/mmnet']
+    make_pack(tmp_path / 'pack', *parts)
     return tmp_path
 
 
@@ -49,10 +52,13 @@ def photos(tmp_path):
          'csv', 'test', (12, 12)),
         ({'dataset.kind': 'unlabelled', 'dataset.root': 'plain', 'validation.root': 'plain'},
          'unlabelled', 'test', (12, 12)),
+        ({'dataset.kind': 'packed', 'dataset.root': 'pack/plain', 'validation.root': 'pack/mmnet'},
+         'packed', 'test', (12, 12)),
         # A tenth is held out, and not trained on.
         ({'dataset.kind': 'csv', 'dataset.root': 'list.csv'}, 'held_out', 'test', (11, 1)),
         ({'dataset.kind': 'unlabelled', 'dataset.root': 'plain'}, 'held_out', 'test', (11, 1)),
         ({'dataset.kind': 'rgba', 'dataset.root': 'rgba'}, 'held_out', 'test', (11, 1)),
+        ({'dataset.kind': 'packed', 'dataset.root': 'pack/plain'}, 'held_out', 'test', (11, 1)),
         ({'dataset.kind': 'mmnet', 'dataset.root': 'mmnet', 'validation.kind': 'held_out'},
          'held_out', 'test', (11, 1)),
         ({'dataset.kind': 'synthetic', 'dataset.count': 30}, 'held_out', 'test', (30, 3)),
@@ -70,7 +76,8 @@ def test_what_is_validated_on(photos, changes, kind, split, counts):
     training, validation = sources.training['dataset'], sources.validation
     assert (len(training), len(validation)) == counts
     if kind == 'held_out' and not isinstance(training, SyntheticPortraits):
-        assert not set(training.entries) & set(validation.entries)
+        names = [{record['name'] for record in part} for part in (training, validation)]
+        assert len(names[0] | names[1]) == 12
     # As a training that goes on does.
     assert complete_settings(config).to_dict() == config.to_dict()
 
