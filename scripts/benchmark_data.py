@@ -63,12 +63,13 @@ def main() -> None:
             speeds[key].append(_measure(pipeline, key[1]))
 
     print(f'{_SIZE.value} pixels a side, batches of {_BATCH_SIZE.value}, {_ROUNDS.value} runs each')
-    titles = f'{"transform":12}{"dataset":12}{"workers":>8}{"images/s":>10}'
+    titles = f'{"transform":12}{"dataset":14}{"workers":>8}{"images/s":>10}'
     print(titles + ' of the step' * bool(_STEP.value))
     for (name, workers, number), values in speeds.items():
         speed = statistics.median(values)
         ratio = f'{speed / _STEP.value:12.2f}' if _STEP.value else ''
-        print(f'{name:12}{_KIND.value[number]:12}{workers:8}{speed:10.1f}{ratio}')
+        dataset_name = f'{number + 1} {_KIND.value[number]}'
+        print(f'{name:12}{dataset_name:14}{workers:8}{speed:10.1f}{ratio}')
 
 
 def _measure(pipeline, workers: int) -> float:

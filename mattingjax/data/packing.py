@@ -95,18 +95,18 @@ class Encoder:
         if self.photos == 'png':
             return 'png', encode_png(pixels, compress_level=9)
         if name == 'foreground':
-            pixels = _spread_colours(pixels, record['alpha'])
+            pixels = _spread_colours(pixels, to_uint8(record['alpha']) > 0)
         return 'jpg', encode_jpeg(pixels, self.quality)
 
 
-def _spread_colours(foreground: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+def _spread_colours(foreground: np.ndarray, visible: np.ndarray) -> np.ndarray:
     """Gives invisible pixels of a cut-out the colour of the nearest visible one.
 
     In JPEG their arbitrary colours would bleed into the edges.
     """
-    if not alpha.any():
+    if not visible.any():
         return foreground
-    rows, columns = distance_transform_edt(alpha == 0, return_distances=False, return_indices=True)
+    rows, columns = distance_transform_edt(~visible, return_distances=False, return_indices=True)
     return foreground[rows, columns]
 
 
