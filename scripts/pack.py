@@ -7,8 +7,8 @@ PACK/street is then a data set (--config.dataset.kind=packed --config.dataset.ro
 PACK/places may be --config.data.backgrounds. Photos are shrunk to --side, never enlarged, and
 stored as JPEG, alphas as 8-bit PNG; records keep their order. PACK/pack.json has the licences and
 the SHA-256 of what was written, PACK/street/sources.csv that of what was read. Photos that cannot
-be read are left out and counted. With --photos=png and a --side that no photo exceeds, a training
-is the same to the bit as from the folders.
+be read are left out and counted. With --photos=png, a --side that no photo exceeds and alphas of 8
+bits, a training is the same to the bit as from the folders.
 """
 
 from pathlib import Path
