@@ -249,7 +249,7 @@ def open_packed(root: Path) -> PackedDataset:
     part = next((part for part in _read_pack(file).parts if part.name == real.name), None)
     if part is None:
         raise MattingError(f'{root}: {PACK_FILE} beside it lists no part {real.name}')
-    require_utf8(real)
+    require_utf8(root)
     for shard in part.shards:
         try:
             size = (real / shard.file).stat().st_size
