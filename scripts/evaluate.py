@@ -82,6 +82,7 @@ _RUNTIME = flags.DEFINE_enum(
     ['jax', 'openvino', 'onnxruntime', 'tensorflow'],
     'Runtime of the network. Default: the one that suits it.',
 )
+_INPUT_SIZE = command_line.define_input_size()
 command_line.define_compilation_cache()
 
 
@@ -113,6 +114,7 @@ def main() -> None:
         worst=_WORST.value,
         network=_CHECKPOINT.value,
         runtime=_RUNTIME.value,
+        input_size=_INPUT_SIZE.value,
         allow_unmatched=_ALLOW_UNMATCHED.value,
         skip_damaged=_SKIP_DAMAGED.value,
     )

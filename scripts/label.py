@@ -7,6 +7,7 @@ labels/labels.csv lists the photos and their alphas (--config.dataset.kind=csv),
 holds strips of the photos beside the person (--config.data.backgrounds). "Crowded" photos give no
 background, because passers-by seem to be there. labels/most_doubted.png shows the labels that most
 need a look. Photos whose label is too doubtful are listed in labels/left_out.csv.
+labels/labels.json says how the labels were made: the teacher with its SHA-256, sizes, flip, counts.
 """
 
 from pathlib import Path
@@ -39,13 +40,19 @@ _MOST_DOUBT = flags.DEFINE_float(
     'matte disagree or, without a mask, where the matte is grey.',
     lower_bound=0,
 )
-_FLIP = flags.DEFINE_bool('flip', True, 'Average the mattes of the photo and of its mirror image.')
+_INPUT_SIZE = flags.DEFINE_list(
+    'input_size',
+    None,
+    "Input sizes in pixels (320,384) over which the teacher's mattes are averaged, multiples of "
+    'its stride. Artefacts of a fixed size take none. Default: its own.',
+)
+_FLIP = flags.DEFINE_bool('flip', True, 'Average in the mattes of the mirror image.')
 command_line.define_compilation_cache()
 
 
 def main() -> None:
     # Imported here, so that --help and wrong flags answer at once.
-    from mattingjax.training.pseudo_labels import label_photos
+    from mattingjax.training.pseudo_labels import label_photos, parse_input_sizes
 
     label_photos(
         _TEACHER.value,
@@ -53,6 +60,7 @@ def main() -> None:
         Path(_MASKS.value) if _MASKS.value else None,
         Path(_OUTPUT.value),
         alpha_values=_ALPHA_VALUES.value,
+        input_sizes=parse_input_sizes(_INPUT_SIZE.value or ()),
         most_doubt=_MOST_DOUBT.value,
         flip=_FLIP.value,
         overwrite=_OVERWRITE.value,

@@ -44,6 +44,7 @@ _RUNTIME = flags.DEFINE_enum(
     'What runs the network: jax for a checkpoint; openvino, onnxruntime or tensorflow for an '
     'artefact. Default: the one that suits it.',
 )
+_INPUT_SIZE = command_line.define_input_size()
 command_line.define_compilation_cache()
 
 
@@ -72,7 +73,7 @@ def main() -> int:
         raise MattingError(f'--outputs: expected one kind with --input=-, got {",".join(kinds)}')
     if source != '-':
         check_folder(Path(_OUTPUT.value))
-    predictor = create_predictor(_CHECKPOINT.value, _RUNTIME.value)
+    predictor = create_predictor(_CHECKPOINT.value, _RUNTIME.value, input_size=_INPUT_SIZE.value)
 
     if source == '-':
         (content,) = folders.matte_bytes(predictor, sys.stdin.buffer.read(), outputs).values()

@@ -13,7 +13,7 @@ from mattingjax.evaluation.report import (
     format_table,
     write_report,
 )
-from mattingjax.evaluation.run import Folders, describe_network, evaluate_folders, report_folders
+from mattingjax.evaluation.run import Folders, evaluate_folders, report_folders
 
 __all__ = [
     'EvaluationOptions',
@@ -21,7 +21,6 @@ __all__ = [
     'Folders',
     'Records',
     'check_report',
-    'describe_network',
     'draw_worst',
     'evaluate',
     'evaluate_folders',

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mattingjax.checkpoints import hash_checkpoint, load_checkpoint
 from mattingjax.data.folders import FileDataset, match_pairs, open_entries
 from mattingjax.errors import MattingError
 from mattingjax.evaluation.comparison import EvaluationReport, NetworkSize, Predict, evaluate
@@ -21,8 +20,7 @@ from mattingjax.evaluation.options import EvaluationOptions
 from mattingjax.evaluation.report import check_report, format_protocol, format_table, write_report
 from mattingjax.images import find_images
 from mattingjax.inference import create_predictor
-from mattingjax.inference.sessions import READERS
-from mattingjax.process.files import check_outside, hash_file
+from mattingjax.process.files import check_outside
 
 _COMPOSITION = (
     'backgrounds, sorted by path and shuffled by numpy.random.default_rng(seed).permutation, dealt '
@@ -123,6 +121,7 @@ def evaluate_folders(
     *,
     network: str | None = None,
     runtime: str | None = None,
+    input_size: int | None = None,
     allow_unmatched: bool = False,
     skip_damaged: bool = False,
     worst: int = 8,
@@ -135,6 +134,7 @@ def evaluate_folders(
       network: A checkpoint, the name of weights that ship, or an artefact; None if
         `folders.predictions` holds the mattes.
       runtime: The name of the runtime of `mattingjax.create_predictor`; None for its default.
+      input_size: The input size of `mattingjax.create_predictor`; None for the network's own.
       allow_unmatched: Whether pictures without a counterpart are left out with a warning instead
         of being an error.
       skip_damaged: Whether damaged pictures are listed as skipped instead of being an error.
@@ -152,6 +152,8 @@ def evaluate_folders(
         )
     if options.size == 'network' and network is None:
         raise MattingError('size=network: needs a network')
+    if input_size is not None and network is None:
+        raise MattingError('input_size: needs a network')
     dataset = folders.open(allow_unmatched=allow_unmatched)
     predict: Predict | None = None
     network_size: NetworkSize | None = None
@@ -160,8 +162,8 @@ def evaluate_folders(
         about['data'] |= {'allow_unmatched': True, 'unmatched': folders.count() - len(dataset)}
     preparing: contextlib.AbstractContextManager = contextlib.nullcontext()
     if network is not None:
-        predictor = create_predictor(network, runtime)
-        about = {'network': describe_network(network, runtime), **about}
+        predictor = create_predictor(network, runtime, input_size=input_size)
+        about = {'network': predictor.describe(), **about}
         predict, network_size = predictor, predictor.network_size
         preparing = predictor.preparing(entry.photo for entry in dataset.entries)
     with preparing:
@@ -210,29 +212,3 @@ def report_folders(
     tell(f'{format_protocol(report, about)}\n\n{format_table(report)}')
     if output:
         tell('\n'.join(map(str, write_report(output, report, about))))
-
-
-def describe_network(path_or_name: str, runtime: str | None = None) -> dict[str, Any]:
-    """Describes a network in a report.
-
-    Args:
-      path_or_name: A checkpoint, the name of weights that ship, or an artefact.
-      runtime: The name of the runtime that runs it; None for the default of its kind.
-
-    Returns:
-      JSON types: the path, the SHA-256 of the content, and the runtime.
-    """
-    path = Path(path_or_name)
-    if path.suffix in READERS and path.is_file():
-        weights = path.with_suffix('.bin')
-        files = [path, *([weights] if path.suffix == '.xml' and weights.is_file() else [])]
-        hashes = {file.name: hash_file(file) for file in files}
-        runtime = runtime or READERS[path.suffix][0]
-        return {'artefact': path_or_name, 'sha256': hashes, 'runtime': runtime}
-    checkpoint = load_checkpoint(path_or_name)
-    return {
-        'checkpoint': path_or_name,
-        'name': checkpoint.config.network,
-        'sha256': hash_checkpoint(checkpoint),
-        'runtime': 'jax',
-    }

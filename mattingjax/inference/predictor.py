@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import cv2
 import jax
@@ -89,6 +90,15 @@ class Predictor:
         runtime = self._runtime
         return f'Predictor({type(runtime).__name__}, input size {runtime.input_size})'
 
+    def describe(self) -> dict[str, Any]:
+        """Describes the network, for a report.
+
+        Returns:
+          JSON types: where it was loaded from, the SHA-256 of its content, the runtime, and the
+          input size in pixels; of an artefact that has one also the fixed size, height x width.
+        """
+        return self._runtime.describe()
+
     def network_size(self, height: int, width: int) -> tuple[int, int]:
         """The size at which the network sees a photo, by the rule of the function `network_size`.
 
@@ -157,7 +167,10 @@ class Predictor:
 
 
 def create_predictor(
-    path_or_name: Path | str = DEFAULT_WEIGHTS, runtime: str | None = None
+    path_or_name: Path | str = DEFAULT_WEIGHTS,
+    runtime: str | None = None,
+    *,
+    input_size: int | None = None,
 ) -> Predictor:
     """Loads a network for prediction.
 
@@ -167,12 +180,16 @@ def create_predictor(
         ship.
       runtime: What runs the network: 'jax' for a checkpoint, 'openvino', 'onnxruntime' or
         'tensorflow' for an artefact; if None, the one that suits the path.
+      input_size: The input size in pixels at which the network is used, a multiple of its stride;
+        if None, its own. The function `network_size` tells what it means. An artefact that has a
+        fixed size, or that resizes photos itself, takes no other.
 
     Returns:
       A callable: uint8 [H, W, 3] RGB → alpha, float32 [H, W] in [0, 1], at the photo's own size.
 
     Raises:
-      MattingError: `path_or_name` is no path, or the runtime is unknown or cannot run the file.
+      MattingError: `path_or_name` is no path, the runtime is unknown or cannot run the file, or
+        the network cannot be used at that input size.
       ArtefactError: The artefact is missing or damaged, or nothing says how to feed it.
       CheckpointError: There is no such checkpoint, or it is damaged.
       ImportError: The runtime is not installed.
@@ -182,7 +199,7 @@ def create_predictor(
             'path_or_name: expected a checkpoint directory, the name of weights that ship or an '
             f'artefact, got {path_or_name!r}'
         )
-    return Predictor(create_runtime(path_or_name, runtime))
+    return Predictor(create_runtime(path_or_name, runtime, input_size))
 
 
 def compare_alphas(

@@ -11,11 +11,24 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
-from mattingjax.checkpoints import Checkpoint, load_checkpoint
+from mattingjax.checkpoints import Checkpoint, hash_checkpoint, load_checkpoint
 from mattingjax.errors import ArtefactError, MattingError
 from mattingjax.inference.sessions import READERS, SESSIONS, create_session
-from mattingjax.inference.signature import MANIFEST_FILE, check_alpha, read_signature
-from mattingjax.networks import ModelConfig, Preprocessing, Variables, apply_compiled
+from mattingjax.inference.signature import (
+    MANIFEST_FILE,
+    MAX_SIDE,
+    Signature,
+    check_alpha,
+    read_signature,
+)
+from mattingjax.networks import (
+    ModelConfig,
+    Preprocessing,
+    Variables,
+    apply_compiled,
+    check_input_size,
+)
+from mattingjax.process.files import hash_file
 
 RUNTIMES = ('jax', *SESSIONS)
 
@@ -24,7 +37,8 @@ class Runtime(Protocol):
     """A loaded network: photos in, alphas out.
 
     Attributes:
-      input_size: Pixels of the network's short side or of both sides (see `ModelConfig`).
+      input_size: Pixels of the network's short side or of both sides (see `ModelConfig`): those
+        asked for, or else its own.
       preprocessing: How a photo becomes the network's input.
       fixed_size: Height and width in pixels if it takes only that size, else None.
       resizes: Whether it takes photos of any size, uint8, and resizes them itself.
@@ -41,6 +55,9 @@ class Runtime(Protocol):
     def prepare(self, height: int, width: int) -> None:
         """Compiles ahead for photos of a size in pixels; any thread may call it."""
 
+    def describe(self) -> dict[str, Any]:
+        """Where it was loaded from, the SHA-256 of its content, and the size, as JSON types."""
+
 
 class JaxRuntime:
     """Runs a checkpoint with JAX; compiles once per image size.
@@ -49,14 +66,21 @@ class JaxRuntime:
 
     Args:
       checkpoint: The network and its variables.
+      input_size: The input size in pixels; the checkpoint's own if None.
+
+    Raises:
+      ConfigError: The network cannot have that input size.
     """
 
     fixed_size: tuple[int, int] | None = None
     resizes = False
 
-    def __init__(self, checkpoint: Checkpoint):
-        self.input_size = checkpoint.config.input_size
+    def __init__(self, checkpoint: Checkpoint, input_size: int | None = None):
         self.preprocessing = checkpoint.config.preprocessing
+        if input_size is not None:
+            check_input_size(input_size, self.preprocessing, 'input_size')
+        self.input_size = checkpoint.config.input_size if input_size is None else input_size
+        self._origin = checkpoint.origin
         self._config: ModelConfig = checkpoint.config
         self._variables = jax.device_put(checkpoint.variables)
 
@@ -66,6 +90,15 @@ class JaxRuntime:
 
     def prepare(self, height: int, width: int) -> None:
         self._program((1, height, width, 3))
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            'checkpoint': self._origin,
+            'name': self._config.network,
+            'sha256': hash_checkpoint(Checkpoint(self._config, self._variables)),
+            'runtime': 'jax',
+            'input_size': self.input_size,
+        }
 
     def _program(self, shape: tuple[int, ...]) -> Any:
         return _PROGRAMS.get(self._config, self._variables, shape)
@@ -117,13 +150,20 @@ class ArtefactRuntime:
     Args:
       path: The artefact, a `.xml`, `.onnx` or `.pb` file.
       runtime: 'openvino', 'onnxruntime' or 'tensorflow'; the default for the kind of file if None.
+      input_size: The input size in pixels; the artefact's own if None. One that has a fixed size,
+        or that resizes photos itself, takes no other.
+
+    Raises:
+      ArtefactError: It is missing or damaged, nothing says how to feed it, or it takes no other
+        input size.
+      ConfigError: The network cannot have that input size.
     """
 
-    def __init__(self, path: Path | str, runtime: str | None = None):
+    def __init__(self, path: Path | str, runtime: str | None = None, input_size: int | None = None):
         self._path = path
         self._session = create_session(path, runtime)
+        self._runtime = runtime or READERS[Path(path).suffix][0]
         self._signature = signature = read_signature(path, self._session.metadata)
-        self.input_size = signature.input_size
         self.preprocessing = signature.preprocessing
         self.resizes = signature.resize_inside
         self._encoding = signature.encoding()
@@ -136,6 +176,9 @@ class ArtefactRuntime:
                 f'{path}: takes {batch} images at once; expected one of batch size 1 or any'
             )
         self.fixed_size = (height, width) if height and width else None
+        if input_size is not None:
+            _check_free(path, signature, input_size)
+        self.input_size = signature.input_size if input_size is None else input_size
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         images = self._encoding.encode(images)
@@ -150,8 +193,39 @@ class ArtefactRuntime:
     def prepare(self, height: int, width: int) -> None:
         """Does nothing: the runtime compiled the artefact when it was loaded."""
 
+    def describe(self) -> dict[str, Any]:
+        path = Path(self._path)
+        weights = path.with_suffix('.bin')
+        files = [path, *([weights] if path.suffix == '.xml' and weights.is_file() else [])]
+        description: dict[str, Any] = {
+            'artefact': str(path),
+            'sha256': {file.name: hash_file(file) for file in files},
+            'runtime': self._runtime,
+            'input_size': self.input_size,
+        }
+        if self.fixed_size:  # height x width, as in `--size`
+            description['fixed_size'] = '{}x{}'.format(*self.fixed_size)
+        return description
 
-def create_runtime(path_or_name: Path | str, runtime: str | None = None) -> Runtime:
+
+def _check_free(path: Path | str, signature: Signature, input_size: int) -> None:
+    """Raises an error unless an artefact can be used at that input size."""
+    _, height, width, _ = signature.shape
+    own = ''
+    if signature.resize_inside:
+        own = f'resizes photos itself, for its input size {signature.input_size}'
+    elif height or width:
+        own = f'has the fixed size {height or "any"}x{width or "any"} (height x width)'
+    if own:
+        raise ArtefactError(
+            f'{path}: {own}; a checkpoint or an artefact of any size takes input_size={input_size}'
+        )
+    check_input_size(input_size, signature.preprocessing, 'input_size', MAX_SIDE)
+
+
+def create_runtime(
+    path_or_name: Path | str, runtime: str | None = None, input_size: int | None = None
+) -> Runtime:
     """Loads a checkpoint or an artefact.
 
     Args:
@@ -159,9 +233,12 @@ def create_runtime(path_or_name: Path | str, runtime: str | None = None) -> Runt
         `.onnx` or `.pb`).
       runtime: 'jax' for a checkpoint; 'openvino', 'onnxruntime' or 'tensorflow' for an artefact.
         If None, the one that suits the path.
+      input_size: The input size in pixels, a multiple of the network's stride; the network's own if
+        None.
 
     Raises:
-      MattingError: The runtime is unknown or cannot run the file.
+      MattingError: The runtime is unknown or cannot run the file, or the network cannot be used at
+        that input size.
       ArtefactError: The artefact is missing or damaged, or nothing says how to feed it.
       CheckpointError: There is no such checkpoint, or it is damaged.
       ImportError: The runtime is not installed.
@@ -179,14 +256,14 @@ def create_runtime(path_or_name: Path | str, runtime: str | None = None) -> Runt
                 f'{path_or_name}: an artefact; JAX runs checkpoints, expected the runtime '
                 + ' or '.join(READERS[Path(path_or_name).suffix])
             )
-        return ArtefactRuntime(path_or_name, runtime)
+        return ArtefactRuntime(path_or_name, runtime, input_size)
     _refuse_parts(Path(path_or_name))
     if runtime not in (None, 'jax'):
         raise MattingError(
             f'{path_or_name}: expected an artefact ({", ".join(READERS)}) for the runtime '
             f'{runtime}; python -m exporters.export makes one of a checkpoint'
         )
-    return JaxRuntime(load_checkpoint(path_or_name))
+    return JaxRuntime(load_checkpoint(path_or_name), input_size)
 
 
 def _refuse_parts(path: Path) -> None:

@@ -13,6 +13,7 @@ from mattingjax.networks.backend import check_backend
 from mattingjax.networks.mmnet import MMNet, MMNetConfig
 from mattingjax.networks.model_config import (
     ModelConfig,
+    check_input_size,
     check_size,
     create_model,
     create_model_config,
@@ -35,6 +36,7 @@ __all__ = [
     'apply_compiled',
     'apply_model',
     'check_backend',
+    'check_input_size',
     'check_size',
     'create_model',
     'create_model_config',

@@ -47,7 +47,7 @@ class ModelConfig:
                 f'ModelConfig.preprocessing.multiple_of: expected a multiple of {stride}, the '
                 f'stride of {self.network}, got {self.preprocessing.multiple_of}'
             )
-        check_size(self, self.input_size, self.input_size, 'ModelConfig.input_size')
+        check_input_size(self.input_size, self.preprocessing, 'ModelConfig.input_size')
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the configuration as JSON types."""
@@ -136,11 +136,28 @@ def create_model(config: ModelConfig) -> nn.Module:
 
 def check_size(config: ModelConfig, height: int, width: int, where: str) -> None:
     """Raises ConfigError, beginning with `where`, unless both sides in pixels are possible."""
-    multiple = config.preprocessing.multiple_of
     for name, size in (('height', height), ('width', width)):
-        possible = isinstance(size, int) and not isinstance(size, bool) and 1 <= size <= _MAX_SIDE
-        if not possible or size % multiple:
-            raise ConfigError(
-                f'{where}: expected a {name} that is a multiple of {multiple} pixels, at most '
-                f'{_MAX_SIDE}, got {size!r}'
-            )
+        _check_side(size, config.preprocessing, f'{where}: expected a {name} that is', _MAX_SIDE)
+
+
+def check_input_size(
+    size: int, preprocessing: Preprocessing, where: str, largest: int = _MAX_SIDE
+) -> None:
+    """Raises ConfigError, beginning with `where`, unless a network may have that input size.
+
+    Args:
+      size: The short side, or both sides, of the input in pixels.
+      preprocessing: How a photo becomes the network's input; it has the stride.
+      where: What the message begins with, such as the name of an argument.
+      largest: The largest size in pixels.
+    """
+    _check_side(size, preprocessing, f'{where}: expected', largest)
+
+
+def _check_side(side: int, preprocessing: Preprocessing, expected: str, largest: int) -> None:
+    multiple = preprocessing.multiple_of
+    possible = isinstance(side, int) and not isinstance(side, bool) and 1 <= side <= largest
+    if not possible or side % multiple:
+        raise ConfigError(
+            f'{expected} a multiple of {multiple} pixels, {multiple} to {largest}, got {side!r}'
+        )

@@ -44,6 +44,17 @@ def define_compilation_cache() -> None:
     )
 
 
+def define_input_size() -> flags.FlagHolder[int | None]:
+    """Defines --input_size, for a script that predicts with one network at one size."""
+    return flags.DEFINE_integer(
+        'input_size',
+        None,
+        'Input size in pixels at which the network is used: of the short side, or of both sides of '
+        'one that sees squares; a multiple of its stride. Artefacts of a fixed size take none. '
+        "Default: the network's own.",
+    )
+
+
 def _keep_compiled() -> None:
     if _CACHE in flags.FLAGS:
         from mattingjax.process.compilation import keep_compiled

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import json
+import math
 import os
+import re
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from PIL import Image
 
@@ -19,33 +22,14 @@ from mattingjax.errors import ImageError, MattingError
 from mattingjax.evaluation.panel import draw_panel, draw_row
 from mattingjax.images.compositing import to_uint8
 from mattingjax.inference import create_predictor
+from mattingjax.inference.averaging import Predict, average_mattes
 from mattingjax.process.files import check_new_folder, check_outside, new_folder
 from mattingjax.process.progress import say, show_progress
-from mattingjax.training.bystanders import shows_people
+from mattingjax.training.backgrounds import choose_background, find_strips
+from mattingjax.training.corrections import merge
 
 _KIND, _LIST_FILE, _SHEET_FILE = 'a set of labels', 'labels.csv', 'most_doubted.png'
-Predict = Callable[[np.ndarray], np.ndarray]
-
-# A mask is not trusted within this distance of its edge, as a share of the shorter side.
-_SEAM = 0.015
-_EMPTY = 5 / 255  # the largest alpha that counts as background
-_LEAST_PERSON = 0.002  # area of a person in a matte without a mask, as a share of the photo's
-_LEAST_WIDTH = 0.15  # width of a background, as a share of the photo's
 _ROWS = 12  # of the sheet of the most doubted labels
-
-
-class Label(NamedTuple):
-    """An alpha, and how doubtful it is.
-
-    Attributes:
-      alpha: float32 [H, W] in [0, 1].
-      doubt: The area where mask and matte disagree or, without a mask, where the matte is grey, as
-        a share of the person's area, at least 0. It is 1 if a matte without a mask is almost empty:
-        nobody is there, or the teacher overlooked them.
-    """
-
-    alpha: np.ndarray
-    doubt: float
 
 
 class Summary(NamedTuple):
@@ -66,63 +50,20 @@ class Summary(NamedTuple):
     crowded: int
 
 
-def merge(matte: np.ndarray, mask: np.ndarray | None) -> Label:
-    """Replaces a teacher's matte by the mask where the two clearly contradict each other.
+def parse_input_sizes(entries: Iterable[str]) -> tuple[int, ...]:
+    """Reads the input sizes of a teacher, such as '320' and '384'.
 
-    They do where, away from the mask's edge, the matte is nearer to the opposite value. The
-    replaced area gets a soft border, so that hair and edges remain those of the matte.
-
-    Args:
-      matte: float32 [H, W] in [0, 1].
-      mask: float32 [H, W] in [0, 1], 1 on the person; None if there is none.
+    Raises:
+      MattingError: One is no whole number, or there twice.
     """
-    if mask is None:
-        if matte.mean() < _LEAST_PERSON:
-            return Label(matte, 1.0)
-        return Label(matte, _share(4 * matte * (1 - matte), matte))
-    seam = max(2, round(_SEAM * min(matte.shape)))
-    inside = cv2.erode(mask, _disc(seam)) > 0.5
-    outside = cv2.dilate(mask, _disc(seam)) < 0.5
-    wrong = ((inside & (matte < 0.5)) | (outside & (matte > 0.5))).astype(np.float32)
-    weight = cv2.GaussianBlur(cv2.dilate(wrong, _disc(seam)), (0, 0), seam / 2)
-    alpha = matte + weight * (mask - matte)
-    return Label(np.clip(alpha, 0, 1), _share(wrong, mask))
-
-
-def find_strips(image: np.ndarray, alpha: np.ndarray) -> list[np.ndarray]:
-    """Finds the strips of a photo, of its whole height, without the person, the widest first.
-
-    Args:
-      image: uint8 [H, W, 3].
-      alpha: float32 [H, W] in [0, 1].
-
-    Returns:
-      Strips of at least 15 % of the photo's width, uint8 [H, w, 3].
-    """
-    taken = np.flatnonzero(np.r_[True, alpha.max(0) > _EMPTY, True])
-    widths = np.diff(taken) - 1
-    least = max(2, _LEAST_WIDTH * alpha.shape[1])
-    widest_first = np.argsort(-widths, kind='stable')
-    return [
-        image[:, taken[index] : taken[index] + widths[index]]
-        for index in widest_first
-        if widths[index] >= least
-    ]
-
-
-def widen(strip: np.ndarray, width: int) -> np.ndarray:
-    """Repeats a strip, uint8 [H, w, 3], mirrored each time, until it is `width` pixels wide."""
-    return np.pad(strip, ((0, 0), (0, width - strip.shape[1]), (0, 0)), mode='symmetric')
-
-
-def with_mirror(predict: Predict) -> Predict:
-    """Makes a teacher that averages the mattes of a photo and of its mirror image."""
-
-    def predict_both(image: np.ndarray) -> np.ndarray:
-        mirrored = np.ascontiguousarray(image[:, ::-1])
-        return (predict(image) + predict(mirrored)[:, ::-1]) / 2
-
-    return predict_both
+    sizes: list[int] = []
+    for entry in entries:
+        if not re.fullmatch('[0-9]{1,9}', entry) or int(entry) in sizes:
+            raise MattingError(
+                f'input_sizes: expected whole numbers of pixels, each once, got {entry!r}'
+            )
+        sizes.append(int(entry))
+    return tuple(sizes)
 
 
 def label_photos(
@@ -132,6 +73,7 @@ def label_photos(
     output: Path,
     *,
     alpha_values: str,
+    input_sizes: Sequence[int] = (),
     most_doubt: float,
     flip: bool,
     overwrite: bool,
@@ -146,38 +88,63 @@ def label_photos(
       output: The folder to make.
       alpha_values: What the numbers in masks mean, as
         `mattingjax.data.alpha_values.parse_alpha_values` reads it.
-      most_doubt: Photos whose label has more doubt are left out; see `Label`.
-      flip: Whether the mattes of the photo and of its mirror image are averaged.
+      input_sizes: The input sizes in pixels over which the teacher's mattes are averaged; its own
+        size alone if empty.
+      most_doubt: Photos whose label has more doubt are left out; see `corrections.Label`.
+      flip: Whether mattes of the photo's mirror image are averaged in.
       overwrite: Whether an earlier folder of labels is replaced.
       tell: Gets the lines for the user: how many photos got labels, the list of them, and how to go
         on.
 
     Raises:
-      MattingError: The teacher or a folder is missing or damaged, or no photo got a label.
+      MattingError: The teacher or a folder is missing or damaged, the teacher cannot be used at an
+        input size, or no photo got a label.
       OutputError: The folder cannot be written, or something else lies there.
     """
     check_new_folder(output, _KIND, _LIST_FILE, overwrite=overwrite)
     check_outside(output, [images, *([masks] if masks else [])])
     dataset = open_pairs(images, masks, False, alpha_values) if masks else open_images(images)
-    predictor = create_predictor(teacher)
-    predict = with_mirror(predictor) if flip else predictor
-    with predictor.preparing(entry.photo for entry in dataset.entries):
-        summary = label_folder(predict, dataset, output, most_doubt=most_doubt, overwrite=overwrite)
+    sizes: Sequence[int | None] = input_sizes or [None]
+    predictors = [create_predictor(teacher, input_size=size) for size in sizes]
+    description = predictors[0].describe()
+    own_size = description.pop('input_size')
+    about = {
+        'teacher': description,
+        'input_sizes': list(input_sizes) or [own_size],
+        'flip': flip,
+        'images': str(images),
+        'masks': str(masks) if masks else None,
+        'alpha_values': alpha_values,
+    }
+    with contextlib.ExitStack() as stack:
+        for predictor in predictors:
+            stack.enter_context(predictor.preparing(entry.photo for entry in dataset.entries))
+        summary = label_folder(
+            average_mattes(predictors, flip=flip),
+            dataset,
+            output,
+            most_doubt=most_doubt,
+            about=about,
+            overwrite=overwrite,
+        )
     counts = summary._asdict().items()
     tell(', '.join(f'{count} {name.replace("_", " ")}' for name, count in counts))
     tell(str(output / _LIST_FILE))
-    if summary.labelled:
-        root = shlex.quote(os.path.abspath(output / _LIST_FILE))
-        tell(f'next: look at {output / _SHEET_FILE}, then train with')
-        tell(f'  --config.dataset.kind=csv --config.dataset.root={root}')
-    elif summary.left_out:
-        raise MattingError(
-            f'{images}: not one of {len(dataset)} photos got a label ({summary.left_out} doubted '
-            f'more than most_doubt={most_doubt:g}, {summary.unreadable} unreadable); see '
-            f'{output / _SHEET_FILE}'
-        )
-    else:
-        raise MattingError(f'{images}: all {summary.unreadable} photos are unreadable')
+    if not summary.labelled:
+        raise MattingError(f'{images}: {_explain_no_label(summary, output, most_doubt)}')
+    root = shlex.quote(os.path.abspath(output / _LIST_FILE))
+    tell(f'next: look at {output / _SHEET_FILE}, then train with')
+    tell(f'  --config.dataset.kind=csv --config.dataset.root={root}')
+
+
+def _explain_no_label(summary: Summary, output: Path, most_doubt: float) -> str:
+    if not summary.left_out:
+        return f'all {summary.unreadable} photos are unreadable'
+    return (
+        f'not one of {summary.left_out + summary.unreadable} photos got a label '
+        f'({summary.left_out} doubted more than most_doubt={most_doubt:g}, {summary.unreadable} '
+        f'unreadable); see {output / _SHEET_FILE}'
+    )
 
 
 def label_folder(
@@ -186,17 +153,16 @@ def label_folder(
     output: Path,
     *,
     most_doubt: float,
+    about: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> Summary:
     """Writes alphas of photos, a list of both, and backgrounds cut from the photos.
 
-    A background is the widest strip beside the person in which a detector sees nobody, because
-    passers-by would teach that people are background. Of 66 backgrounds from street photos, 4 still
-    showed people, who sat or were far away.
-
     output/alpha/NAME.png       8-bit grey
-    output/background/NAME.jpg  strip of the photo, repeated to its width
+    output/background/NAME.jpg  the widest strip beside the person without people, repeated to the
+                                photo's width
     output/labels.csv           columns image, alpha, doubt; a dataset of kind 'csv'
+    output/labels.json          how they were made, and the number of photos by outcome
     output/left_out.csv         columns image, doubt: the photos with too much doubt
     output/most_doubted.png     the labels that most need a look
 
@@ -204,7 +170,8 @@ def label_folder(
       predict: The teacher, which takes uint8 [H, W, 3] and returns float32 [H, W] in [0, 1].
       dataset: Photos, with masks or without.
       output: The folder to make.
-      most_doubt: Photos whose label has more doubt are left out; see `Label`.
+      most_doubt: Photos whose label has more doubt are left out; see `corrections.Label`.
+      about: How the labels are made, as JSON types.
       overwrite: Whether an earlier folder of labels is replaced.
 
     Raises:
@@ -212,48 +179,86 @@ def label_folder(
       OutputError: The folder cannot be written, or something else lies there.
     """
     _check_names(dataset)
-    kept: list[dict[str, str]] = []
-    left_out: list[dict[str, str]] = []
-    doubted: list[tuple[float, str, dict[str, np.ndarray]]] = []
-    unreadable = backgrounds = crowded = 0
     with new_folder(output, _KIND, _LIST_FILE, overwrite=overwrite) as folder:
+        writer = _LabelWriter(folder, output, most_doubt)
         for index in show_progress(range(len(dataset)), unit='photo', description='labelling'):
-            name, path = dataset.entries[index].name, dataset.entries[index].photo
+            entry = dataset.entries[index]
             try:
                 record = dataset[index]
                 matte = predict(record['image'])
             except (ImageError, RecordError) as error:
-                unreadable += 1
-                say(f'skipped: {error}')
-                continue
-            alpha, doubt = merge(matte, record.get('alpha'))
-            line = {
-                'image': os.path.relpath(os.path.realpath(path), os.path.realpath(output)),
-                'alpha': f'alpha/{name}.png',
-                'doubt': f'{doubt:.4f}',
-            }
-            row = draw_row(record['image'], matte, alpha, ("teacher's matte", 'label'))
-            doubted.append((doubt, name, row))
-            doubted = sorted(doubted, key=lambda row: -row[0])[:_ROWS]
-            if doubt > most_doubt:
-                left_out.append(line)
-                continue
-            kept.append(line)
-            _save(alpha, folder / line['alpha'])
-            strips = find_strips(record['image'], alpha)
-            background = next((strip for strip in strips if not shows_people(strip)), None)
-            if background is not None:
-                backgrounds += 1
-                _save(widen(background, alpha.shape[1]), folder / f'background/{name}.jpg')
-            elif strips:
-                crowded += 1
-        _write_list(folder / _LIST_FILE, kept, ['image', 'alpha', 'doubt'])
-        _write_list(folder / 'left_out.csv', left_out, ['image', 'doubt'])
-        if doubted:
-            captions = {name: [f'{name}: doubt {doubt:.3f}'] for doubt, name, _ in doubted}
-            panel = draw_panel({name: row for _, name, row in doubted}, captions)
-            _save(panel, folder / _SHEET_FILE)
-    return Summary(len(kept), len(left_out), unreadable, backgrounds, crowded)
+                writer.pass_over(error)
+            else:
+                writer.write(entry.name, entry.photo, record, matte)
+        return writer.finish(about or {})
+
+
+class _LabelWriter:
+    """Writes the labels of `label_folder` one by one.
+
+    Args:
+      folder: The folder to write to.
+      output: Where the folder will lie in the end.
+      most_doubt: Photos whose label has more doubt are left out.
+    """
+
+    def __init__(self, folder: Path, output: Path, most_doubt: float):
+        self._folder, self._output, self._most_doubt = folder, output, most_doubt
+        self._kept: list[dict[str, str]] = []
+        self._left_out: list[dict[str, str]] = []
+        self._doubted: list[tuple[float, str, dict[str, np.ndarray]]] = []
+        self._unreadable = self._backgrounds = self._crowded = 0
+
+    def pass_over(self, error: MattingError) -> None:
+        """Counts a photo that cannot be read."""
+        self._unreadable += 1
+        say(f'skipped: {error}')
+
+    def write(self, name: str, path: Path, record: Mapping[str, Any], matte: np.ndarray) -> None:
+        """Writes the label of a photo and its background, or lists the photo as left out."""
+        image = record['image']
+        alpha, doubt = merge(matte, record.get('alpha'))
+        line = {
+            'image': os.path.relpath(os.path.realpath(path), os.path.realpath(self._output)),
+            'alpha': f'alpha/{name}.png',
+            'doubt': f'{doubt:.4f}',
+        }
+        row = draw_row(image, matte, alpha, ("teacher's matte", 'label'))
+        self._doubted.append((doubt, name, row))
+        self._doubted = sorted(self._doubted, key=lambda row: -row[0])[:_ROWS]
+        if doubt > self._most_doubt:
+            self._left_out.append(line)
+            return
+        self._kept.append(line)
+        _save(alpha, self._folder / line['alpha'])
+        strips = find_strips(image, alpha)
+        background = choose_background(strips, alpha.shape[1])
+        if background is not None:
+            self._backgrounds += 1
+            _save(background, self._folder / f'background/{name}.jpg')
+        elif strips:
+            self._crowded += 1
+
+    def finish(self, about: Mapping[str, Any]) -> Summary:
+        """Writes the lists, the sheet of the most doubted labels, and how all were made."""
+        summary = Summary(
+            len(self._kept),
+            len(self._left_out),
+            self._unreadable,
+            self._backgrounds,
+            self._crowded,
+        )
+        _write_list(self._folder / _LIST_FILE, self._kept, ['image', 'alpha', 'doubt'])
+        _write_list(self._folder / 'left_out.csv', self._left_out, ['image', 'doubt'])
+        limit = self._most_doubt if math.isfinite(self._most_doubt) else None  # as JSON wants it
+        content = {**about, 'most_doubt': limit, 'counts': summary._asdict()}
+        text = json.dumps(content, indent=1, ensure_ascii=False) + '\n'
+        (self._folder / 'labels.json').write_bytes(text.encode('utf-8', 'backslashreplace'))
+        if self._doubted:
+            captions = {name: [f'{name}: doubt {doubt:.3f}'] for doubt, name, _ in self._doubted}
+            panel = draw_panel({name: row for _, name, row in self._doubted}, captions)
+            _save(panel, self._folder / _SHEET_FILE)
+        return summary
 
 
 def _check_names(dataset: FileDataset) -> None:
@@ -279,11 +284,3 @@ def _write_list(path: Path, lines: Iterable[dict[str, str]], columns: list[str])
         writer = csv.DictWriter(file, columns, extrasaction='ignore')
         writer.writeheader()
         writer.writerows(lines)
-
-
-def _disc(radius: int) -> np.ndarray:
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-
-
-def _share(area: np.ndarray, person: np.ndarray) -> float:
-    return float(area.sum() / max(1.0, person.sum()))

@@ -4,11 +4,13 @@ import dataclasses
 import os
 import re
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from mattingjax import create_predictor
+from mattingjax.checkpoints import hash_checkpoint, load_checkpoint
 from mattingjax.data.records import RecordError
 from mattingjax.data.trimaps import make_trimap
 from mattingjax.errors import MattingError
@@ -20,7 +22,7 @@ from mattingjax.evaluation import (
     format_protocol,
 )
 from mattingjax.evaluation.metrics import compute_metrics, mad
-from mattingjax.evaluation.run import describe_network
+from mattingjax.images import resize
 from tests.evaluation.photos import MAD_ALONE, NAMES, SIZES, WHOLE, brightness, disc
 
 
@@ -49,9 +51,26 @@ def test_a_network_in_files(folders, mmnet_path):
     for record in map(pictures.open().__getitem__, range(3)):
         expected = mad(predictor(record['image']), record['alpha'])
         assert report.errors[record['name']]['mad'] == pytest.approx(expected, rel=1e-6)
-    assert about['network'] == describe_network(str(mmnet_path))
-    assert about['network']['name'] == 'mmnet'
-    assert len(about['network']['sha256']) == 64
+    assert about['network'] == {
+        'checkpoint': str(mmnet_path),
+        'name': 'mmnet',
+        'sha256': hash_checkpoint(load_checkpoint(mmnet_path)),
+        'runtime': 'jax',
+        'input_size': 64,
+    }
+
+
+def test_a_network_at_another_size(folders, mmnet_path):
+    pictures = Folders(images=folders / 'photos', alphas=folders / 'alphas')
+    options = dataclasses.replace(MAD_ALONE, size='network')
+    report, about = evaluate_folders(pictures, options, network=str(mmnet_path), input_size=48)
+    assert about['network']['input_size'] == 48
+    assert 'input_size 48' in format_protocol(report, about).splitlines()[0]
+    predictor = create_predictor(mmnet_path, input_size=48)
+    for record in map(pictures.open().__getitem__, range(3)):
+        image = resize(record['image'], 48, 48, enlarge=cv2.INTER_AREA)
+        expected = mad(predictor(image), np.clip(resize(record['alpha'], 48, 48), 0, 1))
+        assert report.errors[record['name']]['mad'] == pytest.approx(expected, rel=1e-6)
 
 
 def test_mattes_under_the_names_of_predict(records, folders):
@@ -207,6 +226,8 @@ def test_wrong_folders(folders, tmp_path):
     stored = dataclasses.replace(pairs, predictions=folders / 'mattes')
     with pytest.raises(MattingError, match='size=network: needs a network'):
         evaluate_folders(stored, EvaluationOptions(size='network'))
+    with pytest.raises(MattingError, match='input_size: needs a network'):
+        evaluate_folders(stored, WHOLE, input_size=64)
     with pytest.raises(MattingError, match=r'report\.json: expected a place outside of .*photos'):
         pairs.check_outside(photos / 'reports' / 'report.json')
     pairs.check_outside(tmp_path / 'report.json')

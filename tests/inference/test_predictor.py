@@ -1,3 +1,4 @@
+import dataclasses
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mattingjax import MattingError, Predictor, create_predictor
+from mattingjax import Checkpoint, MattingError, Predictor, create_predictor, save_checkpoint
 from mattingjax.inference import network_size, runtimes
 from mattingjax.networks import create_model_config
 
@@ -177,3 +178,40 @@ def test_photos_are_prepared_in_their_order(tmp_path):
 def test_an_unknown_runtime_lists_the_known(mmnet_path):
     with pytest.raises(MattingError, match=r"expected one of jax, openvino, .*, got 'abacus'"):
         create_predictor(mmnet_path, runtime='abacus')
+
+
+@pytest.mark.parametrize(
+    ('network', 'input_size', 'expected'),
+    [
+        ('modnet', None, (64, 96)),
+        ('modnet', 32, (32, 32)),
+        ('modnet', 96, (96, 128)),
+        ('mmnet', None, (64, 64)),
+        ('mmnet', 16, (16, 16)),
+        ('mmnet', 80, (80, 80)),
+    ],
+)
+def test_an_input_size_replaces_the_networks(request, network, input_size, expected):
+    path = request.getfixturevalue(f'{network}_path')
+    predictor = create_predictor(path, input_size=input_size)
+    assert predictor.network_size(200, 300) == expected
+    assert predictor.describe()['input_size'] == (input_size or 64)
+
+
+def test_an_input_size_is_the_checkpoints_own_elsewhere(toy, tmp_path):
+    """A checkpoint used at another size mattes as one that was made for it."""
+    save_checkpoint(tmp_path / 'asked', toy)
+    config = dataclasses.replace(toy.config, input_size=48)
+    save_checkpoint(tmp_path / 'own', Checkpoint(config, toy.variables))
+    photo = np.random.default_rng(0).integers(0, 256, (60, 50, 3), dtype=np.uint8)
+    asked = create_predictor(tmp_path / 'asked', input_size=48)
+    own = create_predictor(tmp_path / 'own')
+    np.testing.assert_array_equal(asked(photo), own(photo))
+    assert np.abs(asked(photo) - create_predictor(tmp_path / 'asked')(photo)).max() > 1e-3
+
+
+@pytest.mark.parametrize('input_size', [0, -32, 16, 400, 2**14 + 32, 64.0, '64', True])
+def test_an_impossible_input_size_is_told(modnet_path, input_size):
+    message = rf'^input_size: expected a multiple of 32 pixels, 32 to 16384, got {input_size!r}$'
+    with pytest.raises(MattingError, match=message):
+        create_predictor(modnet_path, input_size=input_size)

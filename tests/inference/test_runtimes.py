@@ -1,4 +1,5 @@
 import dataclasses
+import hashlib
 import json
 import os
 import subprocess
@@ -35,8 +36,8 @@ def red(tmp_path):
     pytest.importorskip('onnxruntime')
     from onnx import TensorProto, helper, numpy_helper
 
-    def save(signature=SIGNATURE, batch='batch', **properties):
-        sizes = [batch, 'height', 'width']
+    def save(signature=SIGNATURE, batch='batch', height='height', width='width', **properties):
+        sizes = [batch, height, width]
         graph = helper.make_graph(
             [helper.make_node('Conv', ['x', 'kernel'], ['z'])],
             'red',
@@ -80,6 +81,45 @@ def test_a_predictor_runs_an_artefact(red):
 def test_a_signature_that_does_not_fit_is_told(red, change, message):
     with pytest.raises(MattingError, match=message):
         create_predictor(red(dataclasses.replace(SIGNATURE, **change)))
+
+
+def test_an_artefact_of_any_size_takes_an_input_size(red):
+    path = red(dataclasses.replace(SIGNATURE, shape=(0, 0, 0, 3)))
+    predictor = create_predictor(path, input_size=64)
+    assert predictor.network_size(128, 192) == (64, 96)
+    assert predictor.describe() == {
+        'artefact': str(path),
+        'sha256': {'red.onnx': hashlib.sha256(path.read_bytes()).hexdigest()},
+        'runtime': 'onnxruntime',
+        'input_size': 64,
+    }
+    photo = np.zeros((128, 192, 3), np.uint8)
+    photo[0, 0, 0] = 255  # of the four pixels of the photo that make one of the input's
+    assert predictor(photo)[0, 0] == pytest.approx(1 / 4, abs=0.1)
+    message = r'^input_size: expected a multiple of 32 pixels, 32 to 2896, got {}$'
+    for input_size in (48, 2912):
+        with pytest.raises(MattingError, match=message.format(input_size)):
+            create_predictor(path, input_size=input_size)
+
+
+def test_an_artefact_of_a_fixed_size_takes_no_input_size(red):
+    fixed = dataclasses.replace(SIGNATURE, shape=(0, 64, 96, 3))
+    path = red(fixed, height=64, width=96)
+    described = create_predictor(path).describe()
+    assert (described['input_size'], described['fixed_size']) == (32, '64x96')
+    message = (
+        r'red.onnx: has the fixed size 64x96 \(height x width\); a checkpoint or an artefact of '
+        r'any size takes input_size=64$'
+    )
+    with pytest.raises(ArtefactError, match=message):
+        create_predictor(path, input_size=64)
+
+
+def test_an_artefact_that_resizes_takes_no_input_size(red):
+    path = red(dataclasses.replace(SIGNATURE, shape=(0, 0, 0, 3), resize_inside=True))
+    message = r'red.onnx: resizes photos itself, for its input size 32; .* takes input_size=64$'
+    with pytest.raises(ArtefactError, match=message):
+        create_predictor(path, input_size=64)
 
 
 def test_an_artefact_that_nobody_describes_is_told(red):
@@ -232,6 +272,8 @@ def test_predict_takes_artefacts(red, run_script, tmp_path):
     assert np.asarray(Image.open(tmp_path / 'out' / 'grey_alpha.png')).mean() == 200
     process = run_script('predict', '--checkpoint', path, *arguments, '--runtime', 'jax')
     assert_one_line_error(process, 'red.onnx', 'onnxruntime or openvino')
+    process = run_script('predict', '--checkpoint', path, *arguments, '--input_size=40')
+    assert_one_line_error(process, '--input_size: expected a multiple of 32 pixels, 32 to 2896')
 
 
 BETWEEN_FORBIDDEN_PAGES = """

@@ -132,7 +132,7 @@ def test_mmnet_errors_name_field_and_value():
     ('change', 'message'),
     [
         ({'network': 'unet'}, "network: expected one of modnet, mmnet(, toy)?, got 'unet'"),
-        ({'input_size': 500}, 'multiple of 32 pixels, .* got 500'),
+        ({'input_size': 500}, 'input_size: expected a multiple of 32 pixels, .* got 500'),
         ({'input_size': '512'}, "multiple of 32 pixels, .* got '512'"),
         ({'provenance': 3}, 'provenance: expected an object, got 3'),
         ({'colour': 1}, 'ModelConfig.colour: unknown field'),

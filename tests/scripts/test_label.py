@@ -1,4 +1,5 @@
 import csv
+import json
 
 import numpy as np
 from PIL import Image
@@ -29,6 +30,10 @@ def test_photos_become_a_dataset(run_script, mmnet_path, tmp_path):
     for record in open_dataset('csv', output / 'labels.csv'):
         assert record['image'].shape == (40, 30, 3)
         assert record['alpha'].shape == (40, 30)
+    about = json.loads((output / 'labels.json').read_text())
+    assert about['teacher']['checkpoint'] == str(mmnet_path)
+    assert (about['input_sizes'], about['flip'], about['most_doubt']) == ([64], True, 9)
+    assert about['counts']['labelled'] == 2
     assert_one_line_error(run_script(*command), 'labels', 'already')
     nothing = run_script(
         'label', '--teacher', mmnet_path, '--images', tmp_path / 'photos',
@@ -47,5 +52,11 @@ def test_photos_become_a_dataset(run_script, mmnet_path, tmp_path):
     assert bad.stderr.decode().splitlines()[-1] == (
         f'error: {tmp_path}/bad: all 1 photos are unreadable'
     )
+    sizes = [*command[:-2], tmp_path / 'sized', command[-1]]
+    message = '--input_size: expected a multiple of 16 pixels, 16 to 16384, got 40'
+    assert_one_line_error(run_script(*sizes, '--input_size=32,40'), message)
+    message = "--input_size: expected whole numbers of pixels, each once, got 'x'"
+    assert_one_line_error(run_script(*sizes, '--input_size=x'), message)
+    assert not (tmp_path / 'sized').exists()
     inside = [*command[:-2], tmp_path / 'photos' / 'labels', command[-1]]
     assert_one_line_error(run_script(*inside), 'labels: expected a place outside of')

@@ -1,71 +1,21 @@
 import csv
+import json
+import math
+import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from mattingjax import create_predictor, save_checkpoint
+from mattingjax.checkpoints import hash_checkpoint
 from mattingjax.data.datasets import open_dataset
 from mattingjax.data.folders import open_images, open_pairs
 from mattingjax.errors import MattingError
 from mattingjax.training.bystanders import shows_people
-from mattingjax.training.pseudo_labels import (
-    find_strips,
-    label_folder,
-    merge,
-    widen,
-    with_mirror,
-)
+from mattingjax.training.pseudo_labels import label_folder, label_photos, parse_input_sizes
 from tests.training.test_bystanders import street
-
-
-def square(*, left: int = 40, right: int = 80, height: int = 120) -> np.ndarray:
-    alpha = np.zeros((height, 120), np.float32)
-    alpha[20:100, left:right] = 1
-    return alpha
-
-
-def test_soft_edges_are_the_mattes():
-    mask = square()
-    matte = mask.copy()
-    matte[20:100, 38:40] = 0.4  # hair beyond the mask's border
-    alpha, doubt = merge(matte, mask)
-    np.testing.assert_array_equal(alpha, matte)
-    assert doubt == 0
-
-
-def test_the_mask_wins_where_the_matte_is_badly_wrong():
-    mask = square()
-    matte = mask.copy()
-    matte[50:70, 50:70] = 0  # a hole
-    matte[40:60, 95:115] = 1  # somebody else's
-    alpha, doubt = merge(matte, mask)
-    np.testing.assert_allclose(alpha[52:68, 52:68], 1, atol=0.01)
-    np.testing.assert_allclose(alpha[42:58, 97:113], 0, atol=0.01)
-    assert doubt == pytest.approx(800 / mask.sum())
-
-
-def test_without_a_mask_grey_is_doubted():
-    matte = square()
-    assert merge(matte, None).alpha is matte
-    assert merge(matte, None).doubt == 0
-    assert merge(matte / 2, None).doubt == pytest.approx(2)
-    # Nobody seen: perhaps somebody overlooked. A mask would know.
-    assert merge(0 * matte, None).doubt == 1
-    assert merge(0 * matte, 0 * matte).doubt == 0
-
-
-def test_strips_are_beside_the_person():
-    alpha = square(left=50, right=90)
-    image = np.where(alpha[..., None] > 0, 255, [[[1, 2, 3]]]).astype(np.uint8)
-    image[:, 0] = 7
-    wide, narrow = find_strips(image, alpha)
-    assert (wide.shape, narrow.shape) == ((120, 50, 3), (120, 30, 3))
-    assert max(wide.max(), narrow.max()) == 7
-    widened = widen(wide, 120)
-    assert widened.shape == image.shape
-    np.testing.assert_array_equal(widened[:, [0, 99, 100]], 7)  # mirrored, and mirrored again
-    assert find_strips(image, square(left=10, right=110)) == []
-    assert find_strips(image, np.ones_like(alpha)) == []
+from tests.training.test_corrections import square
 
 
 def test_no_background_shows_passers_by(tmp_path):
@@ -88,20 +38,6 @@ def test_no_background_shows_passers_by(tmp_path):
         background = np.asarray(Image.open(tmp_path / f'labels/background/{name}.jpg'))
         assert background.shape == shown.shape
         assert not shows_people(background)
-
-
-def test_the_mirror_image_counts_as_much():
-    image = np.zeros((4, 6, 3), np.uint8)
-    image[:, :2] = 255
-
-    def left_half(photo):
-        alpha = photo[..., 0] / np.float32(255)
-        return alpha * np.linspace(1, 0, 6, dtype=np.float32)
-
-    alpha = with_mirror(left_half)(image)
-    np.testing.assert_allclose(alpha[:, 0], 0.5)
-    np.testing.assert_allclose(alpha[:, 1], (0.8 + 0.2) / 2)
-    np.testing.assert_allclose(alpha[:, 2:], 0)
 
 
 @pytest.fixture
@@ -155,3 +91,44 @@ def test_two_photos_of_one_name_are_told(photos):
     with pytest.raises(MattingError, match=r'a.png: has the name of .*a.jpg'):
         label_folder(predict, dataset, photos / 'labels', most_doubt=0.5)
     assert not (photos / 'labels').exists()
+
+
+def test_labels_say_how_they_were_made(toy, photos):
+    """The labels are the mean over sizes and mirror images, and labels.json says so."""
+    save_checkpoint(photos / 'toy', toy)
+    (photos / 'photos/b.png').unlink()
+    label_photos(
+        str(photos / 'toy'), photos / 'photos', None, photos / 'labels', alpha_values='auto',
+        input_sizes=(32, 48), most_doubt=math.inf, flip=True, overwrite=False, tell=lambda _: None,
+    )  # fmt: skip
+    assert json.loads((photos / 'labels/labels.json').read_text()) == {
+        'teacher': {
+            'checkpoint': str(photos / 'toy'),
+            'name': 'toy',
+            'sha256': hash_checkpoint(toy),
+            'runtime': 'jax',
+        },
+        'input_sizes': [32, 48],
+        'flip': True,
+        'images': str(photos / 'photos'),
+        'masks': None,
+        'alpha_values': 'auto',
+        'most_doubt': None,
+        'counts': {
+            'labelled': 2, 'left_out': 0, 'unreadable': 0, 'backgrounds': 0, 'crowded': 0,
+        },
+    }  # fmt: skip
+    predictors = [create_predictor(photos / 'toy', input_size=size) for size in (32, 48)]
+    for record in open_dataset('csv', photos / 'labels/labels.csv'):
+        image = record['image']
+        views = [predict(image) for predict in predictors]
+        views += [predict(image[:, ::-1])[:, ::-1] for predict in predictors]
+        np.testing.assert_allclose(record['alpha'], np.mean(views, 0), atol=0.51 / 255)
+
+
+@pytest.mark.parametrize('wrong', ['', '3.5', '-32', 'big', '32'])
+def test_input_sizes_are_whole_numbers(wrong):
+    assert parse_input_sizes(['32', '384']) == (32, 384)
+    message = f'input_sizes: expected whole numbers of pixels, each once, got {wrong!r}'
+    with pytest.raises(MattingError, match=re.escape(message)):
+        parse_input_sizes(['32', '384', wrong])
