@@ -104,7 +104,7 @@ def test_an_unreadable_folder_is_one_line(predict, tmp_path):
         (['--input=-', '--output=out'], '--output: not with --input=-'),
         (['--input=.', '--output=.'], 'expected another folder than that of the photos'),
         (['--input=.', '--output=README.md/out'], 'README.md: expected a folder to write to'),
-        (['--inptu=a.png', '--output=out'], 'did you mean --input?'),
+        (['--inptu=a.png', '--output=out'], 'did you mean --input or --input_size?'),
         (['--input=.', '--output=out', '--background=octarine'], 'octarine: neither a colour'),
         (['--input=.', '--output=out', '--outputs=gif'], 'expected some of alpha, cutout'),
         (['--input=.', '--output=out', '--outputs=composite'], 'needs a background'),
