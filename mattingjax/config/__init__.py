@@ -193,6 +193,9 @@ def _loss_config() -> ConfigDict:
     config.supervised = 1.0
     config.distillation = 0.0
     config.soc = 0.0
+    # The weight of the Laplacian pyramid of the alpha's error, which draws hair sharply. It comes
+    # beside the network's own loss and needs labels too.
+    config.laplacian = 0.0
     # The factor of half the sum of squares of the kernels of convolutions that are not depthwise,
     # which is weight decay. Unset: 4e-7 for MMNet, 0 for MODNet.
     config.l2 = placeholder(float)

@@ -238,7 +238,7 @@ def _replace_folder(scratch: Path, path: Path) -> None:
 def plainly_named(folder: Path) -> Iterator[Path]:
     """A path to a folder without characters in which Orbax and etils see a meaning.
 
-    They take brackets for patterns, 'gs:' for an address, and a backslash for an escape.
+    They take brackets for patterns, 'gs:' for an address, a backslash for an escape, and refuse '..'.
 
     Args:
       folder: A folder that exists.
@@ -247,7 +247,7 @@ def plainly_named(folder: Path) -> Iterator[Path]:
       The folder's absolute path if every character of it is plain; else that of a link to it, which
       is removed afterwards.
     """
-    folder = folder.absolute()
+    folder = folder.resolve()
     with contextlib.ExitStack() as stack:
         if not _PLAIN_PATH.fullmatch(folder.as_posix()):
             scratch = stack.enter_context(scratch_folder())

@@ -132,7 +132,7 @@ def create_experiment(config: ConfigDict) -> Experiment:
     hashes = {setting: hash_checkpoint(checkpoint) for setting, checkpoint in loaded.items()}
     initial = _make_initial(config, loaded.get(START))
     split(initial.variables['params'], config.model.freeze)  # raises if a pattern is wrong
-    names = ('supervised', 'distillation', 'soc', 'l2')
+    names = ('supervised', 'distillation', 'soc', 'laplacian', 'l2')
     objective = Objective(
         initial.config.network,
         **{name: config.loss[name] for name in names},

@@ -92,7 +92,7 @@ def open_sources(config: ConfigDict) -> Sources:
                     validation[name] = config.dataset[name]
         held_out = _open('config.validation', validation)
     sources = Sources(training, backgrounds, held_out)
-    _check_records(sources, needs_alphas=config.loss.supervised > 0)
+    _check_records(sources, needs_alphas=max(config.loss.supervised, config.loss.laplacian) > 0)
     return sources
 
 
@@ -138,8 +138,9 @@ def _check_records(sources: Sources, *, needs_alphas: bool) -> None:
         lacks_alpha, has_cutouts = describe_records(dataset)
         if lacks_alpha and needs_alphas and name != 'validation':
             raise MattingError(
-                f"{setting}: photos without alphas, which the network's own loss needs; set "
-                'config.loss.supervised=0, and config.loss.distillation or config.loss.soc over 0'
+                f"{setting}: photos without alphas, which the network's own loss and the Laplacian "
+                'loss need; set config.loss.supervised=0 and config.loss.laplacian=0, and '
+                'config.loss.distillation or config.loss.soc over 0'
             )
         if has_cutouts and sources.backgrounds is None:
             raise MattingError(

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from mattingjax.errors import MattingError
 from mattingjax.networks import Network, find_network, network_names
+from mattingjax.networks.losses import laplacian_loss
 from mattingjax.training.distillation import distillation_loss
 
 Outputs = Mapping[str, jax.Array]
@@ -27,6 +28,8 @@ class Objective:
       distillation: The weight of the distance to a teacher, at least 0.
       soc: The weight of the self-supervised loss, MODNet's sub-objectives consistency, for photos
         without labels, at least 0.
+      laplacian: The weight of `laplacian_loss` of the alpha, which compares it with labels, at
+        least 0.
       l2: The factor of the weight decay, as `l2_regularization` takes it, at least 0.
       features: Paths of the layers whose attention maps are compared with the teacher's.
       switches: The names of the switches of the network's own loss that are on, such as
@@ -37,12 +40,13 @@ class Objective:
     supervised: float = 1.0
     distillation: float = 0.0
     soc: float = 0.0
+    laplacian: float = 0.0
     l2: float = 0.0
     features: tuple[str, ...] = ()
     switches: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        names = ('supervised', 'distillation', 'soc')
+        names = ('supervised', 'distillation', 'soc', 'laplacian')
         if not any(getattr(self, name) for name in names):
             raise MattingError(f'config.loss: expected one of {", ".join(names)} over 0, got none')
         if self.soc and self._record.self_supervised_loss is None:
@@ -102,6 +106,9 @@ class Objective:
             loss, parts = self._record.self_supervised_loss(outputs, teacher_outputs)
             total += self.soc * loss
             terms |= {f'soc_{name}': value for name, value in parts.items()}
+        if self.laplacian:
+            terms['laplacian'] = laplacian_loss(outputs['alpha'], batch['alpha'])
+            total += self.laplacian * terms['laplacian']
         if self.l2:
             terms['l2'] = l2_regularization(params, scale=self.l2)
             total += terms['l2']

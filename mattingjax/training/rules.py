@@ -178,6 +178,7 @@ TRAINING = {
     'loss.supervised': _WEIGHT,
     'loss.distillation': _WEIGHT,
     'loss.soc': _WEIGHT,
+    'loss.laplacian': _WEIGHT,
     'loss.l2': _WEIGHT,
     'loss.divide_twice': _FLAG,
     'loss.teacher': PATH,

@@ -80,6 +80,14 @@ def test_every_name_that_the_file_system_takes(mmnet, tmp_path, names):
     assert [child.name for child in path.parent.iterdir()] == [names[-1]]
 
 
+def test_a_path_with_dots(mmnet, tmp_path):
+    (tmp_path / 'beside').mkdir()
+    path = tmp_path / 'beside' / '..' / 'here'
+    save_checkpoint(path, mmnet)
+    assert load_checkpoint(path).config == mmnet.config
+    assert (tmp_path / 'here').is_dir()
+
+
 def test_what_was_written_is_read_back(mmnet, tmp_path, monkeypatch):
     save = ocp.PyTreeCheckpointer.save
 

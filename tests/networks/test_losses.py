@@ -4,7 +4,12 @@ import pytest
 from scipy import ndimage
 
 from mattingjax.errors import MattingError
-from mattingjax.networks.losses import alpha_loss, composition_loss, gradient_loss
+from mattingjax.networks.losses import (
+    alpha_loss,
+    composition_loss,
+    gradient_loss,
+    laplacian_loss,
+)
 from tests.networks.losses import alphas, assert_finite_gradient
 
 PRED, TRUE = alphas(0, 2, 12, 15, 1), alphas(1, 2, 12, 15, 1)
@@ -12,6 +17,7 @@ IMAGE = np.random.default_rng(2).uniform(-1, 1, (2, 12, 15, 3)).astype(np.float3
 LOSSES = [
     alpha_loss,
     gradient_loss,
+    laplacian_loss,
     lambda pred, true: composition_loss(pred, true, jnp.asarray(IMAGE)),
 ]
 
@@ -29,6 +35,41 @@ def test_by_definition():
         ]
     )
     assert gradient_loss(PRED, TRUE) == pytest.approx(expected / 8, rel=1e-6)
+
+
+def _blur(picture, factor=1):
+    for axis in (0, 1):
+        taps = factor * np.array([1, 4, 6, 4, 1]) / 16
+        picture = ndimage.correlate1d(picture, taps, axis, mode='mirror')
+    return picture
+
+
+@pytest.mark.parametrize('size', [(64, 80), (33, 47), (20, 5), (130, 101)])
+def test_laplacian_loss_is_that_of_the_pyramid_by_definition(size):
+    pred, true = alphas(4, 2, *size, 1), alphas(5, 2, *size, 1)
+    levels = list((pred.astype(np.float64) - true)[..., 0])
+    expected = 0.0
+    for i in range(5):
+        if min(levels[0].shape) < 5:
+            break
+        coarse = [_blur(level)[::2, ::2] for level in levels]
+        differences = []
+        for level, small in zip(levels, coarse, strict=True):
+            spread = np.zeros_like(level)
+            spread[::2, ::2] = small
+            differences.append(level - _blur(spread, 2))
+        expected += 2**i * np.abs(differences).mean()
+        levels = coarse
+    assert laplacian_loss(pred, true) == pytest.approx(expected, rel=1e-5)
+
+
+def test_laplacian_loss_weighs_coarse_errors_more_and_few_pixels_not_at_all():
+    true = np.zeros((1, 64, 64, 1), np.float32)
+    region, hair = true.copy(), true.copy()
+    region[:, :, :32], hair[:, :, ::2] = 1, 1  # the same mean absolute difference
+    assert laplacian_loss(region, true) > 2 * laplacian_loss(hair, true)
+    assert laplacian_loss(np.ones((1, 64, 64, 1), np.float32), true) == pytest.approx(0, abs=1e-5)
+    assert laplacian_loss(region[:, :4], true[:, :4]) == 0
 
 
 @pytest.mark.parametrize('loss', LOSSES)
@@ -60,6 +101,7 @@ def test_bfloat16_is_computed_in_float32(loss):
     [
         (alpha_loss, (PRED, TRUE[..., 0]), 'true_alpha: expected shape [2, 12, 15, 1], got'),
         (gradient_loss, (PRED, TRUE[:1]), 'true_alpha: expected shape [2, 12, 15, 1], got'),
+        (laplacian_loss, (PRED, TRUE[:1]), 'true_alpha: expected shape [2, 12, 15, 1], got'),
         (
             composition_loss,
             (PRED, TRUE, IMAGE[:, :6]),

@@ -79,6 +79,15 @@ def test_settings_that_came_later_had_their_defaults(tmp_path):
             {'dataset__kind': 'unlabelled', 'dataset__root': str(ROOT / '.github')},
             r'config.dataset: photos without alphas, .* set config.loss.supervised=0',
         ),
+        (
+            {
+                'dataset__kind': 'unlabelled',
+                'dataset__root': str(ROOT / '.github'),
+                'loss__supervised': 0,
+                'loss__laplacian': 1.0,
+            },
+            r'config.dataset: photos without alphas, .* and config.loss.laplacian=0',
+        ),
         ({'seed': -1}, r'config.seed: expected a whole number from 0 to .*, got -1'),
         ({'data__workers': -1}, r'config.data.workers: expected a whole number from 0 .*, got -1'),
         ({'optimizer__clip_norm': -1.0}, r'config.optimizer.clip_norm: expected a .*, got -1'),

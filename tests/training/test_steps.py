@@ -195,6 +195,14 @@ def test_a_pruned_student_with_frozen_layers_learns_from_the_whole_network(toy):
     assert not any(path.startswith('stem/') for path in moved)
 
 
+def test_the_laplacian_loss_comes_beside_the_networks_own(toy):
+    _, _, own = one_step(toy, Objective('toy'))
+    _, _, alone = one_step(toy, Objective('toy', supervised=0.0, laplacian=2.0))
+    _, _, both = one_step(toy, Objective('toy', laplacian=3.0))
+    assert alone['loss'] == pytest.approx(2 * alone['laplacian'], rel=1e-5)
+    assert both['loss'] == pytest.approx(own['loss'] + 3 * alone['laplacian'], rel=1e-5)
+
+
 def test_self_consistency_leaves_normalisation_alone(modnet):
     objective = Objective('modnet', supervised=0.0, soc=1.0)
     before, after, metrics = one_step(
