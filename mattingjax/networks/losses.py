@@ -94,7 +94,7 @@ def laplacian_loss(pred_alpha: jax.Array, true_alpha: jax.Array) -> jax.Array:
 
     References:
       Burt and Adelson, The Laplacian Pyramid as a Compact Image Code, 1983; as a loss of mattes in
-      Hou and Liu, Context-Aware Image Matting (https://arxiv.org/abs/1909.09725), and in Lin et al.,
+      Hou and Liu, Context-Aware Image Matting (https://arxiv.org/abs/1909.09725), and Lin et al.,
       Robust High-Resolution Video Matting (https://arxiv.org/abs/2108.11515).
     """
     # The pyramid is linear: that of the difference is the difference of the two.

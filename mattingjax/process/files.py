@@ -238,7 +238,8 @@ def _replace_folder(scratch: Path, path: Path) -> None:
 def plainly_named(folder: Path) -> Iterator[Path]:
     """A path to a folder without characters in which Orbax and etils see a meaning.
 
-    They take brackets for patterns, 'gs:' for an address, a backslash for an escape, and refuse '..'.
+    They take brackets for patterns, 'gs:' for an address and a backslash for an escape, and refuse
+    '..'.
 
     Args:
       folder: A folder that exists.
