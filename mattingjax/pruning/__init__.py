@@ -35,6 +35,7 @@ from mattingjax.pruning.selection import (
     select_uniform,
 )
 from mattingjax.pruning.surgery import prune, silence, slice_tree, with_widths
+from mattingjax.pruning.widening import widen, widen_and_save
 
 __all__ = [
     'Budget',
@@ -69,5 +70,7 @@ __all__ = [
     'select_uniform',
     'silence',
     'slice_tree',
+    'widen',
+    'widen_and_save',
     'with_widths',
 ]
