@@ -35,6 +35,7 @@ INPUTS = {  # script: what it needs, and those of its flags that name something 
         ' --alphas=alphas',
         'images alphas',
     ),
+    'scripts/widen.py': ('--checkpoint=CKPT --widths=init=12 --output=out', 'checkpoint'),
     'scripts/train.py': ('--config=configs/smoke.py --workdir=out', 'config'),
     'scripts/train.py#settings': (
         '--config=configs/mmnet.py --workdir=out --config.dataset.kind=rgba --config.steps=1'
@@ -91,6 +92,7 @@ OUTPUTS = {  # script: what it needs, and its flags that name something to write
     'scripts/label.py': ('--teacher=CKPT --images=photos --masks=alphas', 'output'),
     'scripts/evaluate.py': ('--checkpoint=CKPT --images=photos --alphas=alphas', 'output'),
     'scripts/prune.py': ('--checkpoint=CKPT --ratio=0.5', 'output'),
+    'scripts/widen.py': ('--checkpoint=CKPT --widths=init=12', 'output'),
     'scripts/train.py': ('--config=configs/smoke.py --config.steps=1', 'workdir'),
     'scripts/import_weights.py': ('--source=photos/a.png', 'output'),
     'scripts/average.py': ('--checkpoints=CKPT,CKPT', 'output'),

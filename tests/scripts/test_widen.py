@@ -35,7 +35,7 @@ def test_tells_and_writes(widen, tmp_path):
         ('init=7', 'init: expected a width of at least its 8 channels, got 7'),
         (
             'init',
-            "widths: expected GROUP=WIDTH, each group once and its width a whole number, got 'i",
+            "expected GROUP=WIDTH, each group once and its width a whole number, got 'init'",
         ),
         ('init=99999999', 'expected a width of 1 to'),
     ],
