@@ -5,11 +5,12 @@ r"""Measures networks side by side: size, errors of their mattes, time in OpenVI
 
 Networks are names of weights that ship or NAME=CHECKPOINT; the first is what times are divided by
 (each is measured once; FP32, its own input size). Prints a Markdown table: parameters,
-multiply-accumulates of inference, megabytes of the checkpoint's files, mean absolute and mean
-square error in hundredths and MMNet's gradient error in thousandths, of cut-outs on backgrounds
-(composites) and of photos, at the photo's own size. Without --images, or without --foregrounds,
-their columns are left out. Writes OUTPUT/weights.json, and for each network a report of each set
-with its worst mattes to look at; those of an earlier run are replaced.
+multiply-accumulates of inference, megabytes of the checkpoint's files, mean absolute error (of all
+pixels and of the soft band, unless alphas are masks) and mean square error in hundredths and
+MMNet's gradient error in thousandths, of cut-outs on backgrounds (composites) and of photos, at the
+photo's own size. Without --images, or without --foregrounds, their columns are left out. Writes
+OUTPUT/weights.json, and for each network a report of each set with its worst mattes to look at;
+those of an earlier run are replaced.
 """
 
 from pathlib import Path

@@ -5,9 +5,9 @@
   python scripts/evaluate.py --predictions results --alphas mattes --output report.json
 
 Prints MAD and MSE (means), SAD, gradient and connectivity error (sums in thousands) and MMNet's own
-gradient error (mean_gradient) of the whole images and of the unknown region, with the definitions.
---output also writes them as JSON, and beside it a .csv with every photo and a _worst.png. Pictures
-are matched by their names without extension.
+gradient error (mean_gradient) of the whole images, of the unknown region and of the soft band (hair
+and other soft borders), with the definitions. --output also writes them as JSON, and beside it a
+.csv with every photo and a _worst.png. Pictures are matched by their names without extension.
 """
 
 from pathlib import Path
@@ -55,7 +55,7 @@ _METRICS = flags.DEFINE_list(
     'Default: all.',
 )
 _REGIONS = flags.DEFINE_list(
-    'regions', ['whole', 'unknown'], 'Regions where errors count: whole, unknown, or both.'
+    'regions', ['whole', 'unknown', 'soft'], 'Regions where errors count: some of these three.'
 )
 _SIZE = flags.DEFINE_string(
     'size',

@@ -151,8 +151,8 @@ def _validation_config() -> ConfigDict:
     # The largest number of photos, which are chosen evenly, and the steps between two validations.
     config.photos = 200
     config.every_steps = 500
-    # The figure by which the best network is chosen: 'mad', 'mse' or 'mean_gradient', which are
-    # functions of `evaluation.metrics`.
+    # The figure by which the best network is chosen: 'mad', 'mse', 'mean_gradient' or 'mad_soft'
+    # (in the soft band: hair), which `evaluation.metrics` defines.
     config.best = 'mad'
     return config
 

@@ -15,6 +15,7 @@ import numpy as np
 from mattingjax.data.trimaps import make_trimap
 from mattingjax.errors import MattingError
 from mattingjax.evaluation.metrics import check_alpha, compute_region_metrics
+from mattingjax.evaluation.metrics.soft_band import soft_band
 from mattingjax.evaluation.options import EvaluationOptions
 from mattingjax.evaluation.panel import draw_row
 from mattingjax.images import resize
@@ -58,6 +59,11 @@ class EvaluationReport:
     pictures: dict[str, dict[str, np.ndarray]]
 
     @property
+    def counts(self) -> dict[str, int]:
+        """Name of each figure → the number of photos whose region has pixels."""
+        return {column: len(self._values(column)) for column in self.options.columns}
+
+    @property
     def means(self) -> dict[str, float]:
         """Name of each figure → its mean over the photos whose region has pixels."""
         return self._aggregate(np.mean)
@@ -73,11 +79,13 @@ class EvaluationReport:
         return sorted(self.errors, key=lambda name: _badness(self.errors[name]), reverse=True)
 
     def _aggregate(self, function: Callable[[list[float]], Any]) -> dict[str, float]:
-        result = {}
-        for column in self.options.columns:
-            values = [row[column] for row in self.errors.values() if not math.isnan(row[column])]
-            result[column] = float(function(values)) if values else math.nan
-        return result
+        return {
+            column: float(function(values)) if (values := self._values(column)) else math.nan
+            for column in self.options.columns
+        }
+
+    def _values(self, column: str) -> list[float]:
+        return [row[column] for row in self.errors.values() if not math.isnan(row[column])]
 
 
 class _Result(NamedTuple):
@@ -106,8 +114,8 @@ def evaluate(
         size, as a `mattingjax.Predictor` does. It is not called for records with a `pred_alpha`,
         and may be None if all have one. Several threads call it, but never two at a time.
       records: The records to evaluate.
-      options: How alphas are compared; by default with all metrics in the whole image and in the
-        unknown region, at the photo's own size.
+      options: How alphas are compared; by default with all metrics in the whole image, in the
+        unknown region and in the soft band, at the photo's own size.
       network_size: Takes height and width of a photo in pixels and returns those of the network's
         input; needed where `options.size` is 'network'.
       worst: Number of photos, the worst by the first figure, whose pictures are kept.
@@ -179,6 +187,8 @@ class _Comparison:
             regions: dict[str, np.ndarray | None] = dict.fromkeys(options.regions)
             if 'unknown' in regions:
                 regions['unknown'] = self._find_unknown(record, true_alpha)
+            if 'soft' in regions:
+                regions['soft'] = soft_band(true_alpha)
             values = compute_region_metrics(pred_alpha, true_alpha, regions, options.metrics)
         except MattingError as error:
             raise MattingError(f'{name}: {error}') from error

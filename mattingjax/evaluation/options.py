@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from mattingjax.errors import MattingError
 from mattingjax.evaluation.metrics import METRICS, check_metrics
+from mattingjax.evaluation.metrics.soft_band import HIGHEST, LOWEST, RADIUS
 
-REGIONS = ('whole', 'unknown')
+REGIONS = ('whole', 'unknown', 'soft')
 _MAX_SIDE = 2**14
 
 
@@ -21,8 +22,9 @@ class EvaluationOptions:
 
     Attributes:
       metrics: Names from `mattingjax.evaluation.metrics.METRICS`. Photos are ranked by the first.
-      regions: One or both of 'whole' (every pixel) and 'unknown' (where the trimap is 0.5). If a
-        record has no trimap, `mattingjax.data.trimaps.make_trimap` makes one of its true alpha.
+      regions: Some of 'whole' (every pixel), 'unknown' (where the trimap is 0.5) and 'soft'
+        (`metrics.soft_band` of the true alpha). If a record has no trimap,
+        `mattingjax.data.trimaps.make_trimap` makes one of its true alpha.
       size: The size that both alphas are resized to: 'photo' is that of the true alpha; 'network'
         is that of the network's input, to which the photo is resized first; or height and width in
         pixels.
@@ -80,6 +82,11 @@ class EvaluationOptions:
         """Describes one of `regions` in words."""
         if region == 'whole':
             return 'every pixel'
+        if region == 'soft':
+            return (
+                f'where the true alpha lies in [{LOWEST}, {HIGHEST}], and the pixels at most '
+                f'{RADIUS} from there (a disc)'
+            )
         return (
             'where the trimap is 0.5; unless given, the true alpha eroded (1 where '
             'it is still over 254.5/255) and dilated (0 where it is still under 0.5/255) by an '

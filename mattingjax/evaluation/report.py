@@ -23,7 +23,7 @@ from mattingjax.process.files import check_folder, write_file
 
 _TOOLS = ('mattingjax', 'jax', 'numpy', 'scipy', 'opencv-python-headless', 'pillow')
 _WIDEST = 48  # characters of a name in the table
-_TITLES = {'whole': 'whole image', 'unknown': 'unknown region'}
+_TITLES = {'whole': 'whole image', 'unknown': 'unknown region', 'soft': 'soft band'}
 
 
 def format_table(report: EvaluationReport, worst: int = 5) -> str:
@@ -46,8 +46,7 @@ def format_table(report: EvaluationReport, worst: int = 5) -> str:
             for column, (of, metric) in report.options.columns.items()
             if of == region
         }
-        first = next(iter(columns.values()))
-        count = sum(not math.isnan(row[first]) for row in report.errors.values())
+        count = report.counts[next(iter(columns.values()))]
         rows = [(one_line(name, _WIDEST), report.errors[name]) for name in named]
         rows += [(f'median of {count}', report.medians), (f'mean of {count}', report.means)]
         title = _TITLES[region]
@@ -164,6 +163,7 @@ def _format_json(report: EvaluationReport, about: Mapping[str, Any]) -> bytes:
         'count': len(report.errors),
         'skipped': report.skipped,
         'protocol': report.options.to_dict(),
+        'counts': report.counts,
         'means': without_nan(report.means),
         'medians': without_nan(report.medians),
         'photos': {name: without_nan(row) for name, row in report.errors.items()},

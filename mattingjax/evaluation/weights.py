@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -17,8 +18,13 @@ from mattingjax.networks import ModelConfig
 from mattingjax.networks.complexity import measure_complexity
 from mattingjax.process.files import check_folder, write_file
 
-# Metric → its title in the table, and the factor of its values there.
-_METRICS = {'mad': ('MAD', 1e2), 'mse': ('MSE', 1e2), 'mean_gradient': ('mean gradient', 1e3)}
+# Figure of a report → its title in the table, and the factor of its values there.
+_FIGURES = {
+    'mad': ('MAD', 1e2),
+    'mad_soft': ('MAD, soft band', 1e2),
+    'mse': ('MSE', 1e2),
+    'mean_gradient': ('mean gradient', 1e3),
+}
 _WORST = 8
 
 Timer = Callable[[Mapping[str, ModelConfig]], Mapping[str, float]]
@@ -57,8 +63,9 @@ def compare_weights(
     """Measures networks side by side; writes weights.json and a report of each network and set.
 
     The figures of each network are `parameters`, `macs` of all heads, `inference_macs`,
-    `megabytes` of the checkpoint's files, for each set a dictionary of mean errors, and
-    `time_ratio`, the time divided by that of the first network.
+    `megabytes` of the checkpoint's files, for each set a dictionary of mean errors (without that of
+    the soft band if no alpha of the set has one), and `time_ratio`, the time divided by that of the
+    first network.
 
     Args:
       networks: Name of each network → its checkpoint, or the name of weights that ship.
@@ -101,10 +108,10 @@ def _measure_size(config: ModelConfig, path_or_name: str) -> dict[str, Any]:
 
 
 def _evaluate(folders: Folders, network: str, report_file: Path) -> dict[str, float]:
-    options = EvaluationOptions(metrics=tuple(_METRICS), regions=('whole',))
+    options = EvaluationOptions(metrics=('mad', 'mse', 'mean_gradient'), regions=('whole', 'soft'))
     report, about = evaluate_folders(folders, options, network=network, worst=_WORST)
     write_report(report_file, report, about)
-    return {name: report.means[name] for name in _METRICS}
+    return {name: mean for name in _FIGURES if not math.isnan(mean := report.means[name])}
 
 
 def _format_rows(rows: Mapping[str, Mapping[str, Any]]) -> str:
@@ -113,7 +120,7 @@ def _format_rows(rows: Mapping[str, Mapping[str, Any]]) -> str:
     sets = [key for key, value in first.items() if isinstance(value, Mapping)]
     titles = ['', 'parameters', 'G MACs', 'MB']
     for key in sets:
-        titles += [f'{key}: {title}' for title, _ in _METRICS.values()]
+        titles += [f'{key}: {_FIGURES[figure][0]}' for figure in first[key]]
     if 'time_ratio' in first:
         titles.append('time')
     lines = [titles, ['---'] * len(titles)]
@@ -121,7 +128,7 @@ def _format_rows(rows: Mapping[str, Mapping[str, Any]]) -> str:
         cells = [name, f'{row["parameters"]:,}', f'{row["inference_macs"] / 1e9:.2f}']
         cells.append(f'{row["megabytes"]:.2f}')
         for key in sets:
-            cells += [f'{row[key][metric] * scale:.2f}' for metric, (_, scale) in _METRICS.items()]
+            cells += [f'{value * _FIGURES[figure][1]:.2f}' for figure, value in row[key].items()]
         if 'time_ratio' in row:
             cells.append(f'{row["time_ratio"]:.3f}')
         lines.append(cells)

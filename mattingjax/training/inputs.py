@@ -34,7 +34,7 @@ from mattingjax.data.transforms import create_transform
 from mattingjax.errors import MattingError
 from mattingjax.networks import ModelConfig, find_network
 from mattingjax.training.memory import check_photos
-from mattingjax.training.validation import Example, load_examples
+from mattingjax.training.validation import Example, check_best, load_examples
 
 _OPTIONS = [name for name in inspect.signature(open_dataset).parameters if name != 'kind']
 # Settings of the dataset that hold for a validation without a root of its own.
@@ -191,7 +191,8 @@ def create_inputs(config: ConfigDict, network: ModelConfig, sources: Sources) ->
       sources: The datasets that `open_sources` gave.
 
     Raises:
-      MattingError: Photos cannot be read, or do not fit into memory.
+      MattingError: Photos cannot be read or do not fit into memory, or those of the validation lack
+        the figure by which the best network is chosen.
     """
     check_photos(config, network, len(sources.validation))
     # With automatic axes XLA decides how results are sharded; newer JAX would ask each time.
@@ -207,6 +208,7 @@ def create_inputs(config: ConfigDict, network: ModelConfig, sources: Sources) ->
         config.validation.photos,
         on_error=config.data.on_error,
     )
+    check_best(config.validation.best, examples)
     batches.fill()
     return Inputs(create, batches, NamedSharding(mesh, PartitionSpec()), examples, unreadable)
 

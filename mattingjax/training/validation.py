@@ -13,11 +13,12 @@ from mattingjax.data.records import RecordError, choose_evenly
 from mattingjax.data.transforms import create_transform
 from mattingjax.errors import MattingError
 from mattingjax.evaluation.metrics import mad, mean_gradient_error, mse
+from mattingjax.evaluation.metrics.soft_band import mad_soft
 from mattingjax.networks import ModelConfig, Variables, apply_compiled
 from mattingjax.process.progress import show_progress
 
 Example = dict[str, Any]
-FIGURES = {'mad': mad, 'mse': mse, 'mean_gradient': mean_gradient_error}
+FIGURES = {'mad': mad, 'mse': mse, 'mean_gradient': mean_gradient_error, 'mad_soft': mad_soft}
 
 
 def load_examples(
@@ -91,19 +92,31 @@ def measure(alphas: Sequence[np.ndarray], examples: Sequence[Example]) -> dict[s
       examples: The examples of these photos.
 
     Returns:
-      The errors that `FIGURES` names, which are functions of `evaluation.metrics`; empty if an
-      example has no alpha.
+      The errors that `FIGURES` names, which are functions of `evaluation.metrics`, each averaged
+      over the photos that have it; without those that no photo has. Empty if an example has no
+      alpha.
     """
     if not all('alpha' in example for example in examples):
         return {}
-    return {
-        name: float(
-            np.mean(
-                [
-                    function(alpha, example['alpha'])
-                    for alpha, example in zip(alphas, examples, strict=True)
-                ]
-            )
+    pairs = [(alpha, example['alpha']) for alpha, example in zip(alphas, examples, strict=True)]
+    means = {}
+    for name, function in FIGURES.items():
+        errors = np.array([function(*pair) for pair in pairs])
+        if not np.isnan(errors).all():
+            means[name] = float(np.nanmean(errors))
+    return means
+
+
+def check_best(best: str, examples: Sequence[Example]) -> None:
+    """Raises MattingError if no photo has the figure by which the best network is chosen.
+
+    Args:
+      best: The figure's name, one of `FIGURES`.
+      examples: What `load_examples` returned; none need have an alpha.
+    """
+    alphas = [example['alpha'] for example in examples if 'alpha' in example]
+    if alphas and all(np.isnan(FIGURES[best](alpha, alpha)) for alpha in alphas):
+        raise MattingError(
+            f'config.validation.best={best}: none of the {len(alphas)} alphas of the validation is '
+            'soft anywhere; choose another figure'
         )
-        for name, function in FIGURES.items()
-    }

@@ -17,6 +17,7 @@ from mattingjax.evaluation import (
     parse_size,
 )
 from mattingjax.evaluation.metrics import compute_metrics, mad
+from mattingjax.evaluation.metrics.soft_band import soft_band
 from mattingjax.images import resize
 from tests.evaluation.photos import MAD_ALONE, NAMES, SIZES, brightness
 
@@ -27,12 +28,13 @@ def test_figures_are_those_of_the_metrics(records):
     assert report.ranking == ['c d', 'b', 'a']
     for record in records:
         pred, true = brightness(record['image']), record['alpha']
-        unknown = make_trimap(true, 3, 10) == 0.5
+        regions = {'unknown': make_trimap(true, 3, 10) == 0.5, 'soft': soft_band(true)}
         expected = compute_metrics(pred, true)
-        expected |= {
-            f'{metric}_unknown': value
-            for metric, value in compute_metrics(pred, true, region=unknown).items()
-        }
+        for name, region in regions.items():
+            expected |= {
+                f'{metric}_{name}': value
+                for metric, value in compute_metrics(pred, true, region=region).items()
+            }
         assert report.errors[record['name']] == pytest.approx(expected, rel=1e-12)
     for column in report.options.columns:
         values = [row[column] for row in report.errors.values()]
@@ -142,7 +144,7 @@ def test_the_network_is_never_asked_twice_at_a_time(records):
     [
         ({'metrics': ('mad', 'psnr')}, "metrics: expected some of mad, .*, got 'psnr'"),
         ({'metrics': ()}, 'metrics: .* got none'),
-        ({'regions': ('known',)}, "regions: expected some of whole, unknown, got 'known'"),
+        ({'regions': ('known',)}, "regions: expected some of whole, unknown, soft, got 'known'"),
         ({'regions': ()}, 'regions: .* got none'),
         (
             {'size': (0, 10)},

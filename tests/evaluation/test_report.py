@@ -107,7 +107,7 @@ def test_long_names_are_cut_in_the_table(records):
 
 def test_a_table(records):
     report = evaluate(brightness, records, EvaluationOptions(metrics=('sad', 'mad')))
-    about, whole, unknown = format_table(report, worst=1).split('\n\n')
+    about, whole, unknown, soft = format_table(report, worst=1).split('\n\n')
     count = len(report.errors)
     assert about == f'the worst 1 of {count} photos, by sad; median and mean are those of all'
     assert format_table(report, worst=count).startswith('whole image')
@@ -119,6 +119,7 @@ def test_a_table(records):
         'mean', 'of', '3', f'{report.means["sad"]:.4f}', f'{report.means["mad"]:.6f}'
     ]  # fmt: skip
     assert unknown.splitlines()[0].split()[:2] == ['unknown', 'region']
+    assert soft.splitlines()[0].split()[:2] == ['soft', 'band']
 
 
 def test_what_figures_mean_is_said(records):
@@ -131,6 +132,8 @@ def test_what_figures_mean_is_said(records):
         'compared at: 800 by 600 pixels (height by width)',
         'whole image: every pixel',
         'unknown region: ' + report.options.describe_region('unknown'),
+        'soft band: where the true alpha lies in [0.03, 0.97], and the pixels at most 5 from there '
+        '(a disc)',
         'mse: mean of (pred − true)²',
     ]
 

@@ -1,8 +1,10 @@
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from mattingjax.evaluation import Folders
 from mattingjax.evaluation.weights import compare_weights
 from tests.conftest import assert_one_line_error
 
@@ -35,3 +37,22 @@ def test_figures_are_written_before_they_are_told(mmnet_path, tmp_path):
     with pytest.raises(BrokenPipeError):
         compare_weights({'small': str(mmnet_path)}, {}, tmp_path, tell=tell)
     assert json.loads((tmp_path / 'weights.json').read_text())['small']['parameters'] > 0
+
+
+def test_the_soft_band_has_a_column_where_alphas_are_soft(mmnet_path, tmp_path):
+    grey, alphas = np.arange(48 * 40, dtype=np.uint8).reshape(48, 40), {}
+    for name, alpha in (('soft', grey), ('masks', np.uint8(grey > 127) * 255)):
+        for folder in ('photos', name):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.fromarray(alpha).save(tmp_path / folder / 'a.png')
+        alphas[name] = Folders(tmp_path / 'photos', tmp_path / name)
+    tables: list[str] = []
+    rows = compare_weights({'small': str(mmnet_path)}, alphas, tmp_path / 'out', tell=tables.append)
+    figures = rows['small']['soft']
+    assert list(figures) == ['mad', 'mad_soft', 'mse', 'mean_gradient']
+    assert list(rows['small']['masks']) == ['mad', 'mse', 'mean_gradient']
+    report = json.loads((tmp_path / 'out/small_soft.json').read_text())
+    assert report['photos']['a']['mad_soft'] == figures['mad_soft']
+    head, _, row = ([cell.strip() for cell in line.split('|')] for line in tables[0].splitlines())
+    assert row[head.index('soft: MAD, soft band')] == f'{100 * figures["mad_soft"]:.2f}'
+    assert 'masks: MAD, soft band' not in head

@@ -51,7 +51,7 @@ def test_a_checkpoint(evaluate, data, mmnet_path, tmp_path):
     assert re.fullmatch(rb'(evaluating: .*\n)*', process.stderr)
     text = process.stdout.decode()
     for part in ('network: checkpoint', "compared at: the photo's own size", 'whole image',
-                 'unknown region', 'connectivity: sum of', 'mean of 2'):  # fmt: skip
+                 'unknown region', 'soft band', 'connectivity: sum of', 'mean of 2'):  # fmt: skip
         assert part in text
     assert text.splitlines()[-1] == str(output)
     assert sorted(os.listdir(output.parent)) == ['report.csv', 'report.json', 'report_worst.png']

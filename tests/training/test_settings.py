@@ -80,7 +80,7 @@ def test_what_no_setting_may_be(path):
         ('dataset.size', (32, 2048), (31, 2049)),
         ('dataset.weight', (1, 0.001), (0, 1e-300)),
         ('validation.kind', ('held_out', None), ('mmnet ',)),
-        ('validation.best', ('mean_gradient',), ('gradient', 'sad')),
+        ('validation.best', ('mean_gradient', 'mad_soft'), ('gradient', 'sad')),
         ('optimizer.learning_rate', (1e-5, 1), (0, 1e-60, 1001, '1e-3')),
         ('optimizer.decay_factor', (0.1, 1), (0, 1.1)),
         ('optimizer.ema_decay', (0, 0.999), (1, 1 - 1e-12)),

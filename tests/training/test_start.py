@@ -68,7 +68,7 @@ def test_settings_that_came_later_had_their_defaults(tmp_path):
         ({'model__checkpoint': 'nowhere'}, r'config.model.checkpoint: nowhere: not a checkpoint'),
         ({'model__freeze': ('backbone/*',)}, r'freeze: backbone/\*: no parameter has such a path'),
         ({'validation__best': 'mda'}, r'config.validation.best: .*mad.*mda'),
-        ({'validation__best': 'gradient'}, r"mad, mse, mean_gradient, got 'gradient'"),
+        ({'validation__best': 'gradient'}, r"mad, mse, mean_gradient, mad_soft, got 'gradient'"),
         (
             {'validation__kind': 'ppm100', 'validation__root': 'no'},
             r'config.validation.root .*ppm100\): no.*expected a folder',
