@@ -1,4 +1,4 @@
-"""Trains the MODNet-P that ships: a pruned MODNet, on labels of scripts/label.py, in four stages.
+"""Trains the MODNet-P that ships: a pruned MODNet, on labels of scripts/label.py, in five stages.
 
 python scripts/train.py --config configs/release_modnet.py:256 --workdir runs/modnet_256 \
     --config.model.checkpoint=MODNET_P --config.dataset.root=LABELS/labels.csv \
@@ -13,7 +13,16 @@ heads and shoulders, and more drawn portraits, some of them in vests.
 The teacher is the dense network; it ran once, in scripts/label.py, and not in every step.
 --config.model.from_scratch=True takes the widths alone.
 
-The mean of what :320 (one part) and :portraits (three) leave ships (scripts/average.py). Of it
+The last stage, :people, learns from the parts of a pack (scripts/pack.py), with a Laplacian loss:
+
+python scripts/train.py --config configs/release_modnet.py:people --workdir runs/people \
+    --config.model.checkpoint=CHECKPOINT --config.data.backgrounds=PACK/backgrounds \
+    --config.dataset.root=PACK/ccp --config.more_datasets.unlabelled.root=PACK/unlabelled \
+    --config.more_datasets.drawn.root=PACK/drawn --config.more_datasets.people.root=PACK/people \
+    --config.more_datasets.portraits.root=PACK/portraits --config.validation.root=PACK/portraits
+
+It starts from the mean of what :320 (one part) and :portraits (three) leave (scripts/average.py).
+The mean of three such runs ships, the second and the third from what the first left. Of it
 scripts/benchmark_weights.py prints a mean absolute difference of 1.41 hundredths on composites of
 head shots and 1.60 on street photos (the published network: 0.87 and 1.22);
 mattingjax/weights/modnet_p/README.md says more.
@@ -62,6 +71,19 @@ STAGES['portraits'] = STAGES['320'] | {
     'data.close_up_scale': (0.22, 0.5),
     'more_datasets.synthetic.weight': 0.25,
 }
+STAGES['people'] = {
+    'model.input_size': 320,
+    'steps': 2_100,
+    'seed': 107,
+    'batch_size': 4,
+    'optimizer.learning_rate': 6e-4,
+    'optimizer.schedule': 'cosine',
+    'optimizer.warmup_steps': 50,
+    'data.close_up_scale': (0.22, 0.5),
+    'loss.laplacian': 4.0,
+}
+# The parts of the pack that the last stage learns from, and how often their photos are drawn.
+PARTS = {'ccp': 0.7, 'unlabelled': 0.4, 'drawn': 0.5, 'portraits': 0.6, 'people': 0.9}
 
 
 def get_config(stage: str = '256') -> ConfigDict:
@@ -70,12 +92,19 @@ def get_config(stage: str = '256') -> ConfigDict:
     config = train_config('modnet')
     config.batch_size = 8
 
-    config.dataset.kind = 'csv'
-    config.more_datasets.unlabelled = dataset_config('csv')
-    config.more_datasets.unlabelled.weight = 0.6
-    config.more_datasets.synthetic = dataset_config('synthetic')
-    config.more_datasets.synthetic.weight = 0.15
-    config.more_datasets.synthetic.count = 4000
+    if stage == 'people':
+        config.dataset.kind, config.dataset.weight = 'packed', PARTS['ccp']
+        for name in list(PARTS)[1:]:
+            config.more_datasets[name] = dataset_config('packed')
+            config.more_datasets[name].weight = PARTS[name]
+    else:
+        config.dataset.kind = 'csv'
+        config.more_datasets.unlabelled = dataset_config('csv')
+        config.more_datasets.unlabelled.weight = 0.6
+        config.more_datasets.synthetic = dataset_config('synthetic')
+        config.more_datasets.synthetic.weight = 0.15
+        config.more_datasets.synthetic.count = 4000
+        config.more_datasets.synthetic.size = STAGES[stage]['model.input_size']
     config.data.transform = 'strong'
     config.data.close_ups = 0.5
 
@@ -83,5 +112,4 @@ def get_config(stage: str = '256') -> ConfigDict:
     config.optimizer.clip_norm = 1.0
     config.optimizer.ema_decay = 0.995
     config.update_from_flattened_dict(STAGES[stage])
-    config.more_datasets.synthetic.size = config.model.input_size
     return config

@@ -29,6 +29,7 @@ from mattingjax.training.settings import complete_settings
 from mattingjax.training.steps import create_train_step
 from mattingjax.training.validation import load_examples
 from tests.conftest import ROOT
+from tests.data.packs import make_pack
 
 FILES = sorted(path.stem for path in (ROOT / 'configs').glob('*.py'))
 
@@ -90,8 +91,9 @@ TRAININGS = [
     ('smoke', 'modnet'),
     ('distill_mmnet', None),
     ('soc', None),
-    *(('release_mmnet', stage) for stage in ('128', '256', 'portraits_128', 'portraits_256')),
-    *(('release_modnet', stage) for stage in ('256', '384', '320', 'portraits')),
+    *(('release_mmnet', stage)
+      for stage in ('128', '256', 'portraits_128', 'portraits_256', 'people')),
+    *(('release_modnet', stage) for stage in ('256', '384', '320', 'portraits', 'people')),
     *(('retrain_pruned', f'{way}{frozen}') for way in ('finetune', 'scratch')
       for frozen in ('', '_frozen')),
 ]  # fmt: skip
@@ -132,8 +134,13 @@ def photos(tmp_path_factory):
             Image.fromarray(pixels).convert(mode).save(folder / f'{i}.png')
     rows = [f'unlabelled/{i}.png,mmnet/train/mask/{i}.png' for i in range(5)]
     (root / 'labels.csv').write_text('\n'.join(['image,alpha', *rows]))
+    make_pack(root / 'pack', f'part=csv:{root / "labels.csv"}')
     kinds = ('mmnet', 'ppm100', 'unlabelled')
-    return {**{kind: str(root / kind) for kind in kinds}, 'csv': str(root / 'labels.csv')}
+    return {
+        **{kind: str(root / kind) for kind in kinds},
+        'csv': str(root / 'labels.csv'),
+        'packed': str(root / 'pack' / 'part'),
+    }
 
 
 def in_small(config, photos, modnet_path):
