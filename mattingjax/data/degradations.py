@@ -12,8 +12,15 @@ import numpy as np
 from mattingjax.data.records import Record
 from mattingjax.errors import MattingError
 
-_LUMA = np.array([0.299, 0.587, 0.114])
+LUMA = np.array([0.299, 0.587, 0.114])
 _LEVELS = np.arange(256) / 255
+# The sRGB curve by 8-bit value: the linear light in [0, 1], and the slope there.
+_DARK = _LEVELS <= 0.04045  # where the curve is linear
+LINEAR = np.where(_DARK, _LEVELS / 12.92, ((_LEVELS + 0.055) / 1.055) ** 2.4)
+SLOPE = np.where(_DARK, 12.92, 1.055 / 2.4 * np.maximum(LINEAR, 1e-3) ** (1 / 2.4 - 1))
+# The logarithm of the read noise is normally distributed: `READ[0]` · log shot + `READ[1]` is its
+# mean, `READ[2]` its standard deviation.
+READ = (2.18, 1.20, 0.26)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +54,7 @@ class ColourJitter:
         gamma = (1 + self.gamma) ** rng.uniform(-1, 1)
 
         matrix = _turn_hue(turn) @ (
-            saturation * np.eye(3) + (1 - saturation) * np.outer(np.ones(3), _LUMA)
+            saturation * np.eye(3) + (1 - saturation) * np.outer(np.ones(3), LUMA)
         )
         curves = (_LEVELS[:, None] * gain - 0.5) * contrast + 0.5
         table = np.round(np.clip(curves, 0, 1) ** gamma * 255).astype(np.uint8)
@@ -128,8 +135,7 @@ class CameraNoise:
 
     Attributes:
       shot: Range of the shot noise, whose logarithm is drawn uniformly. The read noise follows from
-        it as in real cameras: log read is normally distributed with mean 2.18 log shot + 1.20 and
-        standard deviation 0.26.
+        it as in real cameras, by `READ`.
 
     References:
       Brooks et al., Unprocessing Images for Learned Raw Denoising
@@ -140,12 +146,8 @@ class CameraNoise:
 
     def __call__(self, record: Record, rng: np.random.Generator) -> Record:
         log_shot = rng.uniform(*np.log(self.shot))
-        read = math.exp(2.18 * log_shot + 1.20 + rng.normal(0, 0.26))
-        dark = _LEVELS <= 0.04045  # where the sRGB curve is linear
-        linear = np.where(dark, _LEVELS / 12.92, ((_LEVELS + 0.055) / 1.055) ** 2.4)
-        slope = 1.055 / 2.4 * np.maximum(linear, 1e-3) ** (1 / 2.4 - 1)
-        slope = np.where(dark, 12.92, slope)
-        deviation = 255 * np.sqrt(math.exp(log_shot) * linear + read) * slope
+        read = math.exp(READ[0] * log_shot + READ[1] + rng.normal(0, READ[2]))
+        deviation = 255 * np.sqrt(math.exp(log_shot) * LINEAR + read) * SLOPE
         table = deviation.astype(np.float32)
 
         def add_noise(image: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -17,10 +18,13 @@ from mattingjax.images.compositing import to_uint8
 _PixelFunction = Callable[[np.ndarray], np.ndarray]
 
 _FIELDS = ('image', 'alpha', 'foreground')
+# Shares of a close-up that lie above the crown at most, and that its middle is beside the head's.
+ABOVE, BESIDE = 0.35, 0.2
+LEAST = 16  # rows and columns of a close-up, at least
 # A person is cut off by the lower border if their width there is at least this share of their
 # largest width; shoes that touch the border are narrower.
 _CUT = 0.3
-_VISIBLE = 2 / 255  # where an alpha at the border is higher, the border cuts the person off
+VISIBLE = 2 / 255  # where an alpha at the border is higher, the border cuts the person off
 
 
 def record_size(record: Record) -> tuple[int, int]:
@@ -80,10 +84,13 @@ class RandomCrop:
         return _select(record, lambda picture: picture[rows, columns])
 
 
-def flip(record: Record, rng: np.random.Generator) -> Record:
+@dataclasses.dataclass(frozen=True)
+class Flip:
     """Mirrors a record, so that left becomes right."""
-    del rng
-    return _select(record, lambda picture: cv2.flip(picture, 1))
+
+    def __call__(self, record: Record, rng: np.random.Generator) -> Record:
+        del rng
+        return _select(record, lambda picture: cv2.flip(picture, 1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +110,31 @@ class RandomRotation:
         matrix = _rotation(angle) / (math.cos(angle) + aspect * abs(math.sin(angle)))
         centre = np.array([width, height]) / 2
         return _warp(record, matrix, centre - matrix @ centre, (height, width))
+
+
+class Person(NamedTuple):
+    """Where a person is in a picture, in pixels.
+
+    Attributes:
+      crown: The row where the person begins.
+      length: The number of rows from there to where the person ends.
+      head: The column of the middle of the uppermost eighth.
+    """
+
+    crown: float
+    length: float
+    head: float
+
+
+def find_person(alpha: np.ndarray) -> Person | None:
+    """Finds the person of an alpha, float32 [H, W]; None if it is empty or cut off below."""
+    widths = (alpha > 0.5).sum(1)
+    if widths[-1] >= max(1, _CUT * widths.max()) or not widths.any():
+        return None
+    rows = np.flatnonzero(widths)
+    crown, length = int(rows[0]), int(rows[-1] + 1 - rows[0])
+    head = np.flatnonzero((alpha[crown : crown + max(1, length // 8)] > 0.5).any(0))
+    return Person(crown, length, float(head.mean()))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,20 +162,14 @@ class CloseUp:
             )
 
     def __call__(self, record: Record, rng: np.random.Generator) -> Record:
-        alpha = record.get('alpha')
-        if alpha is None:
+        person = find_person(record['alpha']) if 'alpha' in record else None
+        if person is None:
             return record
-        height, width = alpha.shape
-        widths = (alpha > 0.5).sum(1)
-        if widths[-1] >= max(1, _CUT * widths.max()) or not widths.any():
-            return record
-        person = np.flatnonzero(widths)
-        crown, length = person[0], person[-1] + 1 - person[0]
-        head = np.flatnonzero((alpha[crown : crown + max(1, length // 8)] > 0.5).any(0))
-        tall = math.exp(rng.uniform(*np.log(self.scale))) * length
+        height, width = record['alpha'].shape
+        tall = math.exp(rng.uniform(*np.log(self.scale))) * person.length
         wide = tall * math.exp(rng.uniform(*np.log(self.aspect)))
-        top = crown - rng.uniform(0, 0.35) * tall
-        left = head.mean() + rng.uniform(-0.2, 0.2) * wide - wide / 2
+        top = person.crown - rng.uniform(0, ABOVE) * tall
+        left = person.head + rng.uniform(-BESIDE, BESIDE) * wide - wide / 2
         rows = slice(*_clip(top, tall, height))
         columns = slice(*_clip(left, wide, width))
         return _select(record, lambda picture: picture[rows, columns])
@@ -208,9 +234,9 @@ def resize_record(record: Record, height: int, width: int) -> Record:
 
 
 def _clip(start: float, length: float, end: int) -> tuple[int, int]:
-    """The bounds of a range within [0, end], widened to at least 16 pixels where that fits."""
-    first = min(max(0, round(start)), max(0, end - 16))
-    return first, min(end, max(round(start + length), first + 16))
+    """The bounds of a range within [0, end], widened to at least `LEAST` where that fits."""
+    first = min(max(0, round(start)), max(0, end - LEAST))
+    return first, min(end, max(round(start + length), first + LEAST))
 
 
 def _rotation(angle: float) -> np.ndarray:
@@ -221,7 +247,7 @@ def _closed_sides(record: Record) -> tuple[np.ndarray, np.ndarray]:
     """Whether nothing may be shown beyond the left and upper, and the right and lower, sides."""
     if 'image' in record:
         return np.array([True, True]), np.array([True, True])
-    alpha = record['alpha'] > _VISIBLE
+    alpha = record['alpha'] > VISIBLE
     return (
         np.array([alpha[:, 0].any(), alpha[0].any()]),
         np.array([alpha[:, -1].any(), alpha[-1].any()]),

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from absl import flags, logging
+from absl import logging
 
-from mattingjax.data.mixtures import create_order, import_grain
+from mattingjax.data.iteration import iterate
+from mattingjax.data.mixtures import create_order
 from mattingjax.data.records import Dataset, RecordError
 from mattingjax.data.transforms import Transform
-from mattingjax.data.workers import prepare_worker
 from mattingjax.errors import MattingError
 
 Batch = dict[str, Any]
@@ -83,16 +83,7 @@ class Pipeline(Iterator[Batch]):
         _stop(self._running)
 
     def _start(self) -> Any:
-        grain = import_grain()
-        # With more threads per process, batches beyond the next ones would take up memory.
-        reading = grain.ReadOptions(num_threads=1, prefetch_buffer_size=1 if self._workers else 2)
-        batches = self._batches[self._step :].to_iter_dataset(reading)
-        if self._workers:
-            if not flags.FLAGS.is_parsed():
-                flags.FLAGS.mark_as_parsed()  # else Grain cannot read its own flags
-            processes = grain.multiprocessing.MultiprocessingOptions(self._workers, 2)
-            batches = batches.mp_prefetch(processes, worker_init_fn=prepare_worker)
-        return iter(batches)
+        return iterate(self._batches[self._step :], self._workers)
 
 
 def _stop(running: list[Any]) -> None:

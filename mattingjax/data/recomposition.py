@@ -13,10 +13,13 @@ from mattingjax.errors import MattingError
 from mattingjax.images import resize
 from mattingjax.images.compositing import composite, to_uint8
 
-_JITTER = ColourJitter(
+# How the light on the person is varied.
+JITTER = ColourJitter(
     hue=0.01, saturation=0.2, gain=0.06, brightness=0.15, contrast=0.15, gamma=0.15
 )
-_LIGHT = LightGradient(0.2)
+LIGHT = LightGradient(0.2)
+PART = (0.5, 1.0)  # how large a part of a background is, of the largest one of that shape
+MIRRORED, BLURRED = 0.5, 0.5  # how often a background is mirrored, and how often it is blurred
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Recompose:
         alpha = record['alpha']
         person = {'image': self._foreground(record)}
         if self.relight:
-            person = _LIGHT(_JITTER(person, rng), rng)
+            person = LIGHT(JITTER(person, rng), rng)
         background = self._background(alpha.shape, rng)
         changed = {name: value for name, value in record.items() if name != 'foreground'}
         return changed | {'image': composite(person['image'], alpha, background)}
@@ -68,14 +71,14 @@ class Recompose:
         height, width = size
         image = self.backgrounds[int(rng.integers(len(self.backgrounds)))]['image']
         rows, columns = image.shape[:2]
-        scale = min(rows / height, columns / width) * rng.uniform(0.5, 1)
+        scale = min(rows / height, columns / width) * rng.uniform(*PART)
         tall, wide = max(1, round(height * scale)), max(1, round(width * scale))
         top = rng.integers(rows - tall, endpoint=True)
         left = rng.integers(columns - wide, endpoint=True)
         part = resize(image[top : top + tall, left : left + wide], height, width, cv2.INTER_AREA)
-        if rng.random() < 0.5:
+        if rng.random() < MIRRORED:
             part = cv2.flip(part, 1)
-        if rng.random() < 0.5:
+        if rng.random() < BLURRED:
             sigma = max(0.1, rng.uniform(0, self.blur) * min(height, width))
             part = cv2.GaussianBlur(part, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
         return part

@@ -21,11 +21,11 @@ from mattingjax.data.degradations import (
 )
 from mattingjax.data.geometry import (
     CloseUp,
+    Flip,
     RandomAffine,
     RandomCrop,
     RandomResize,
     RandomRotation,
-    flip,
     resize_record,
 )
 from mattingjax.data.recomposition import Recompose
@@ -167,7 +167,7 @@ def mmnet_geometry(size: int) -> tuple[Transform, ...]:
     return (
         RandomResize(size, (1.0, 1.15), step=0.01),
         RandomCrop(size),
-        Maybe(flip),
+        Maybe(Flip()),
         Maybe(RandomRotation(15.0)),
     )
 
@@ -178,7 +178,7 @@ def modnet_geometry(size: int) -> tuple[Transform, ...]:
     Args:
       size: Side of the square that comes out, in pixels.
     """
-    return RandomResize(size, (1.0, 1.25), keep_aspect=True), RandomCrop(size), Maybe(flip)
+    return RandomResize(size, (1.0, 1.25), keep_aspect=True), RandomCrop(size), Maybe(Flip())
 
 
 def strong_geometry(
@@ -189,7 +189,7 @@ def strong_geometry(
 ) -> tuple[Transform, ...]:
     """The geometric part of 'strong'; see `create_transform` for the arguments."""
     nearer = (Maybe(CloseUp(close_up_scale), close_ups),) if close_ups else ()
-    return *nearer, RandomAffine(size, keep_aspect=keep_aspect), Maybe(flip)
+    return *nearer, RandomAffine(size, keep_aspect=keep_aspect), Maybe(Flip())
 
 
 def field_degradations() -> tuple[Transform, ...]:

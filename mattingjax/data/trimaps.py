@@ -8,11 +8,11 @@ import numpy as np
 from mattingjax.errors import MattingError
 
 # Alphas that round to 0 or 255 in 8 bits count as fully transparent or opaque.
-_LOWEST, _HIGHEST = 0.5 / 255, 254.5 / 255
+LOWEST, HIGHEST = 0.5 / 255, 254.5 / 255
 
 # The ranges that `random_trimap` draws from, both ends included; MODNet's at 512×512.
-_KERNEL_SIZES = (2, 4)
-_ITERATIONS = (5, 14)
+KERNEL_SIZES = (2, 4)
+ITERATIONS = (5, 14)
 
 _TOLERANCE = 1e-6  # rounding errors by which an alpha may exceed [0, 1]
 
@@ -43,8 +43,8 @@ def make_trimap(alpha: np.ndarray, kernel_size: int, iterations: int) -> np.ndar
     _check_count(iterations, 'iterations')
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (kernel_size, kernel_size))
     # Thresholding first gives the same result as thresholding last, and is faster in 8 bits.
-    opaque = cv2.erode((alpha > _HIGHEST).astype(np.uint8), kernel, iterations=iterations)
-    visible = cv2.dilate((alpha >= _LOWEST).astype(np.uint8), kernel, iterations=iterations)
+    opaque = cv2.erode((alpha > HIGHEST).astype(np.uint8), kernel, iterations=iterations)
+    visible = cv2.dilate((alpha >= LOWEST).astype(np.uint8), kernel, iterations=iterations)
     return (opaque + visible).astype(np.float32) / 2
 
 
@@ -61,8 +61,8 @@ def random_trimap(alpha: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     Raises:
       MattingError: The alpha has another type, shape or range.
     """
-    kernel_size = int(rng.integers(*_KERNEL_SIZES, endpoint=True))
-    iterations = int(rng.integers(*_ITERATIONS, endpoint=True))
+    kernel_size = int(rng.integers(*KERNEL_SIZES, endpoint=True))
+    iterations = int(rng.integers(*ITERATIONS, endpoint=True))
     return make_trimap(alpha, kernel_size, iterations)
 
 

@@ -4,18 +4,18 @@ import pytest
 
 from mattingjax.data.geometry import (
     CloseUp,
+    Flip,
     RandomAffine,
     RandomCrop,
     RandomResize,
     RandomRotation,
-    flip,
 )
 
 GEOMETRY = [
     RandomResize(48, (1.0, 1.15), step=0.01),
     RandomResize(200, keep_aspect=True),
     RandomCrop(40),
-    flip,
+    Flip(),
     RandomRotation(15),
     RandomAffine(64),
     RandomAffine(160, keep_aspect=True),
