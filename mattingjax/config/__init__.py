@@ -135,6 +135,15 @@ def _data_config() -> ConfigDict:
     config.on_error = 'skip'
     # Write data.json with the SHA-256 of every file, and compare it before a training goes on.
     config.manifest = True
+    # Keep all photos and backgrounds on the device, and vary them there, inside of the step: for
+    # accelerators that the processor cannot feed, and data that fits into their memory.
+    config.on_device = False
+    # With on_device: the shorter side in pixels to which larger photos are reduced. Close-ups need
+    # more than the network's input.
+    config.side = 384
+    # With on_device: the number of steps that are computed by one call, without coming back to
+    # Python between them. A training stops after such a round. 1 is best on a CPU.
+    config.steps_per_dispatch = 1
     return config
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,11 +70,7 @@ class Pipeline(Iterator[Batch]):
         Raises:
           MattingError: That pipeline had another number of records, seed or batch size.
         """
-        for name, value in self._identity.items():
-            if state.get(name) != value:
-                raise MattingError(
-                    f'state of the pipeline: expected {name} {value}, got {state.get(name)}'
-                )
+        check_state(self._identity, state)
         self.close()
         self._step = int(state['step'])
 
@@ -84,6 +80,15 @@ class Pipeline(Iterator[Batch]):
 
     def _start(self) -> Any:
         return iterate(self._batches[self._step :], self._workers)
+
+
+def check_state(identity: Mapping[str, int], state: Mapping[str, int]) -> None:
+    """Raises MattingError unless a state is of batches with these numbers of records and so on."""
+    for name, value in identity.items():
+        if state.get(name) != value:
+            raise MattingError(
+                f'state of the pipeline: expected {name} {value}, got {state.get(name)}'
+            )
 
 
 def _stop(running: list[Any]) -> None:

@@ -114,7 +114,7 @@ def create_transform(
     keep_aspect: bool = False,
     close_ups: float = 0.0,
     close_up_scale: tuple[float, float] = CloseUp.scale,
-) -> Transform:
+) -> Chain:
     """Makes the chain of transforms of a training.
 
     Args:

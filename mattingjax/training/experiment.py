@@ -97,6 +97,18 @@ class Experiment:
         """Returns what a step takes beside the state and the batch; the first is step 0."""
         return StepInputs(np.float32(self.learning_rate(step)), self._key)
 
+    def round_inputs(self, step: int, count: int, most: int) -> StepInputs:
+        """Returns the same for `count` steps from this one on, as `create_dispatch` takes it.
+
+        Args:
+          step: The first of the steps.
+          count: The number of steps.
+          most: The number of learning rates; those beyond `count` are 0.
+        """
+        rates = np.zeros(most, np.float32)
+        rates[:count] = [self.learning_rate(step + i) for i in range(count)]
+        return StepInputs(rates, self._key)
+
     @functools.cached_property
     def _key(self) -> np.ndarray:
         return np.asarray(jax.random.key_data(jax.random.key(self.seed)))

@@ -6,17 +6,16 @@ import contextlib
 import dataclasses
 import functools
 import inspect
-import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import jax
-import numpy as np
 from absl import logging
 from jax.sharding import NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
 from mattingjax.config import HELD_OUT, dataset_config
+from mattingjax.data.batches import Batches, PipelineBatches
 from mattingjax.data.datasets import (
     Dataset,
     FileDataset,
@@ -27,13 +26,16 @@ from mattingjax.data.datasets import (
     open_dataset,
 )
 from mattingjax.data.mixtures import mix_datasets
+from mattingjax.data.on_device.augmentation import create_augmentation
+from mattingjax.data.on_device.batches import DeviceBatches
+from mattingjax.data.on_device.store import create_store
 from mattingjax.data.pipeline import Pipeline, create_pipeline
-from mattingjax.data.prefetch import DevicePrefetch
 from mattingjax.data.records import choose_evenly
-from mattingjax.data.transforms import create_transform
+from mattingjax.data.transforms import Chain, create_transform
 from mattingjax.errors import MattingError
 from mattingjax.networks import ModelConfig, find_network
-from mattingjax.training.memory import check_photos
+from mattingjax.process.progress import say
+from mattingjax.training.memory import check_photos, photos_limit
 from mattingjax.training.validation import Example, check_best, load_examples
 
 _OPTIONS = [name for name in inspect.signature(open_dataset).parameters if name != 'kind']
@@ -163,27 +165,20 @@ class Inputs:
     """The photos of a training, opened and checked; its folder is not touched yet.
 
     Attributes:
-      create_pipeline: Makes a new pipeline, which begins with the first batch.
       batches: The batches, spread over the devices.
       everywhere: The sharding of arrays of which every device holds a whole copy.
       examples: The photos to validate on.
       unreadable: The error messages of the validation photos that could not be read.
     """
 
-    create_pipeline: Callable[[], Pipeline]
-    batches: DevicePrefetch
+    batches: Batches
     everywhere: NamedSharding
     examples: list[Example]
     unreadable: list[str]
 
-    def first_images(self, batches: int) -> Iterator[np.ndarray]:
-        """Yields the images of the first batches, each float32 [B, S, S, 3] in [0, 255]."""
-        for batch in itertools.islice(self.create_pipeline(), batches):
-            yield batch['image'].astype(np.float32)
-
 
 def create_inputs(config: ConfigDict, network: ModelConfig, sources: Sources) -> Inputs:
-    """Opens the pipeline, reads its first batches, and loads the photos of the validation.
+    """Makes the first batches, or puts all photos on the device, and loads those to validate on.
 
     Args:
       config: The settings that `complete_settings` gave.
@@ -194,13 +189,24 @@ def create_inputs(config: ConfigDict, network: ModelConfig, sources: Sources) ->
       MattingError: Photos cannot be read or do not fit into memory, or those of the validation lack
         the figure by which the best network is chosen.
     """
+    if config.data.steps_per_dispatch > 1 and not config.data.on_device:
+        raise MattingError(
+            'config.data.steps_per_dispatch: expected 1 without config.data.on_device=True, got '
+            f'{config.data.steps_per_dispatch}'
+        )
     check_photos(config, network, len(sources.validation))
     # With automatic axes XLA decides how results are sharded; newer JAX would ask each time.
     automatic = (jax.sharding.AxisType.Auto,)
     mesh = jax.make_mesh((jax.device_count(),), ('data',), axis_types=automatic)
     trimap = find_network(network.network).needs_trimap and config.loss.supervised > 0
-    create = functools.partial(create_batches, config, sources, network.input_size, trimap=trimap)
-    batches = DevicePrefetch(create(), NamedSharding(mesh, PartitionSpec('data')))
+    batches: PipelineBatches | DeviceBatches
+    if config.data.on_device:
+        batches = _put_on_device(config, sources, network.input_size, mesh, trimap=trimap)
+    else:
+        create = functools.partial(
+            create_batches, config, sources, network.input_size, trimap=trimap
+        )
+        batches = PipelineBatches(create, NamedSharding(mesh, PartitionSpec('data')))
     examples, unreadable = load_examples(
         sources.validation,
         sources.backgrounds,
@@ -209,8 +215,36 @@ def create_inputs(config: ConfigDict, network: ModelConfig, sources: Sources) ->
         on_error=config.data.on_error,
     )
     check_best(config.validation.best, examples)
-    batches.fill()
-    return Inputs(create, batches, NamedSharding(mesh, PartitionSpec()), examples, unreadable)
+    if isinstance(batches, PipelineBatches):
+        batches.fill()
+    return Inputs(batches, NamedSharding(mesh, PartitionSpec()), examples, unreadable)
+
+
+def _put_on_device(
+    config: ConfigDict, sources: Sources, size: int, mesh: jax.sharding.Mesh, *, trimap: bool
+) -> DeviceBatches:
+    """Reads all photos and backgrounds and puts them on each device."""
+    dataset = _mix(config, sources)
+    with _named('config.data'):
+        loaded = create_store(
+            dataset,
+            sources.backgrounds,
+            side=config.data.side,
+            size=size,
+            limit=photos_limit(),
+            workers=config.data.workers,
+            on_error=config.data.on_error,
+        )
+    say(f'{len(loaded.names)} photos on the device: {loaded.size / 2**20:,.0f} MiB')
+    return DeviceBatches(
+        loaded,
+        create_augmentation(_create_transform(config, sources, size, trimap=trimap)),
+        dataset,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        most=config.data.steps_per_dispatch,
+        mesh=mesh,
+    )
 
 
 def create_batches(config: ConfigDict, sources: Sources, size: int, *, trimap: bool) -> Pipeline:
@@ -225,10 +259,27 @@ def create_batches(config: ConfigDict, sources: Sources, size: int, *, trimap: b
     Returns:
       The pipeline. A batch holds this process's share of `batch_size` photos.
     """
+    return create_pipeline(
+        _mix(config, sources),
+        _create_transform(config, sources, size, trimap=trimap),
+        batch_size=config.batch_size,
+        seed=config.seed,
+        workers=config.data.workers,
+        shard_index=jax.process_index(),
+        shard_count=jax.process_count(),
+        on_error=config.data.on_error,
+    )
+
+
+def _mix(config: ConfigDict, sources: Sources) -> Dataset:
+    """Makes one dataset of those to train on, by their weights."""
     sections = {'dataset': config.dataset, **config.more_datasets}
     parts = [(dataset, sections[name].weight) for name, dataset in sources.training.items()]
-    dataset = parts[0][0] if len(parts) == 1 else mix_datasets(parts)
-    transform = create_transform(
+    return parts[0][0] if len(parts) == 1 else mix_datasets(parts)
+
+
+def _create_transform(config: ConfigDict, sources: Sources, size: int, *, trimap: bool) -> Chain:
+    return create_transform(
         config.data.transform,
         size,
         backgrounds=sources.backgrounds,
@@ -237,14 +288,4 @@ def create_batches(config: ConfigDict, sources: Sources, size: int, *, trimap: b
         keep_aspect=config.data.keep_aspect,
         close_ups=config.data.close_ups,
         close_up_scale=config.data.close_up_scale,
-    )
-    return create_pipeline(
-        dataset,
-        transform,
-        batch_size=config.batch_size,
-        seed=config.seed,
-        workers=config.data.workers,
-        shard_index=jax.process_index(),
-        shard_count=jax.process_count(),
-        on_error=config.data.on_error,
     )

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
 from mattingjax.checkpoints import Checkpoint, save_checkpoint
-from mattingjax.data.pipeline import PIXELS
+from mattingjax.data.batches import Round
 from mattingjax.errors import MattingError, list_some
 from mattingjax.networks import Variables, init_variables
 from mattingjax.process.interrupts import writing
 from mattingjax.process.progress import announced, say, show_progress
 from mattingjax.pruning import restore_batch_norm
+from mattingjax.training.dispatch import Dispatch, create_dispatch
 from mattingjax.training.experiment import Experiment
 from mattingjax.training.inputs import Inputs
 from mattingjax.training.recorder import Recorder
 from mattingjax.training.saved_states import Progress, Saver
 from mattingjax.training.state import TrainState
-from mattingjax.training.steps import Step, create_train_step
+from mattingjax.training.steps import create_train_step
 from mattingjax.training.stopping import Stop
 from mattingjax.training.validation import measure, predict
 from mattingjax.training.workdir import BEST, LAST
@@ -53,7 +53,7 @@ class Training:
         teacher = experiment.teacher
         self._teacher = jax.device_put(teacher.variables, self._everywhere) if teacher else None
         self._best: dict[str, float] = {}
-        self._step: Step | None = None
+        self._dispatch: Dispatch | None = None
         if saver.latest_step is None:
             initial = self._restore_folded(experiment.initial)
             self._network, self._state = initial.config, self._create_state(initial.variables)
@@ -76,7 +76,7 @@ class Training:
         Imported weights may have it folded; such layers would be trained without it.
         """
         network, batches = checkpoint.config, -(-_STATISTICS_PHOTOS // self._experiment.batch_size)
-        images = self._inputs.first_images(batches)
+        images = self._batches.first_images(batches)
         return Checkpoint(network, restore_batch_norm(network, checkpoint.variables, images))
 
     def run(self) -> int:
@@ -84,7 +84,7 @@ class Training:
         first, steps = int(self._state.step), self._experiment.steps
         if first < steps:
             self._catch_up(first)
-            if self._step is None:
+            if self._dispatch is None:
                 self._compile(first)
             if self._stop.requested is None:
                 self._run_steps(first, steps)
@@ -97,36 +97,51 @@ class Training:
     def _run_steps(self, first: int, steps: int) -> None:
         waiting: Any = None
         with show_progress(total=steps, initial=first, unit='step', description='training') as bar:
-            for step in range(first + 1, steps + 1):
-                batch = next(self._batches)
-                assert self._step is not None
-                self._state, metrics = self._step(
-                    self._state,
-                    _pixels(batch),
-                    self._teacher,
-                    self._experiment.step_inputs(step - 1),
-                )
+            step = first
+            while step < steps:
+                taken = self._batches.take(self._count_steps(step))
+                metrics = self._compute(step, taken)
                 self._stop.has_done_a_step()
-                # The step before is recorded while the device computes this one.
+                # The steps before are recorded while the device computes these.
                 self._record(waiting, bar)
-                waiting = step, metrics, batch
-                if step == steps or self._stop.requested is not None or self._is_due(step):
+                waiting = step, metrics, taken
+                step += taken.count
+                if self._stop.requested is not None or self._is_due(step):
                     self._record(waiting, bar)
                     waiting = None
                     if self._pause(step):
                         break
-                bar.update()
+                bar.update(taken.count)
+
+    def _count_steps(self, step: int) -> int:
+        """Counts the steps after this one that one call computes: until something is due."""
+        most = self._batches.most
+        return next((n for n in range(1, most) if self._is_due(step + n)), most)
+
+    def _compute(self, step: int, taken: Round) -> dict[str, jax.Array]:
+        """Computes the steps of a round, which follows that step; returns their metrics."""
+        assert self._dispatch is not None
+        inputs = self._experiment.round_inputs(step, taken.count, self._batches.most)
+        self._state, metrics = self._dispatch(
+            self._state,
+            self._batches.held,
+            taken.arrays,
+            np.int32(taken.count),
+            self._teacher,
+            inputs,
+        )
+        return metrics
 
     def _compile(self, step: int) -> None:
         """Compiles what runs after that step, so that no signal has to wait for it later."""
         message = 'compiling (once, a minute or two; less if an earlier start has compiled it)'
         with self._stop.nothing_at_stake(), announced(message, 'compiled'):
-            self._step = self._compile_step()
+            self._dispatch = self._compile_dispatch()
             variables, examples = self._state.variables(), self._inputs.examples[:1]
             predict(self._network, variables, examples, self._experiment.batch_size)
         self._recorder.restart_clock(step)
 
-    def _compile_step(self) -> Step:
+    def _compile_dispatch(self) -> Dispatch:
         step = create_train_step(
             self._network,
             self._experiment.objective,
@@ -134,37 +149,51 @@ class Training:
             self._experiment.step_options,
             self._experiment.teacher.config if self._experiment.teacher else None,
         )
-        compiled = jax.jit(step, donate_argnums=0, out_shardings=self._everywhere)
-        pixels, inputs = _pixels(self._batches.peek()), self._experiment.step_inputs(0)
-        return compiled.lower(self._state, pixels, self._teacher, inputs).compile()
+        batches = self._batches
+        dispatch = create_dispatch(step, batches.make_batch, batches.most)
+        compiled = jax.jit(dispatch, donate_argnums=0, out_shardings=self._everywhere)
+        inputs = self._experiment.round_inputs(0, 1, batches.most)
+        return compiled.lower(
+            self._state, batches.held, batches.peek(), np.int32(1), self._teacher, inputs
+        ).compile()
 
     def _record(self, waiting: Any, bar: Any) -> None:
-        """Waits for a step's metrics and writes them down."""
+        """Waits for the metrics of a round's steps and writes them down."""
         if waiting is None:
             return
-        step, metrics, batch = waiting
-        values = {name: float(value) for name, value in metrics.items()}
-        for name, words in (('loss', 'loss'), ('gradient_norm', 'norm of the gradient')):
-            if not np.isfinite(values[name]):
-                file = self._recorder.save_batch(batch)
-                raise NotFiniteError(
-                    f'step {step}: expected a finite {words}, got {values[name]}; its batch is in '
-                    f'{file}, the latest state is that of step {self._saver.latest_step or 0}'
-                )
-        row = {
-            **values,
-            'learning_rate': self._experiment.learning_rate(step - 1),
-            'skipped': float(batch['skipped']),
-        }
-        speed = self._recorder.add_step(step, row, len(batch['image']))
+        first, metrics, taken = waiting
+        columns = {name: np.asarray(values) for name, values in metrics.items()}
+        speed = self._recorder.measure_speed(first + taken.count, self._experiment.batch_size)
+        for i in range(taken.count):
+            values = {name: float(column[i]) for name, column in columns.items()}
+            self._check_finite(values, first + i + 1, taken, i)
+            row = {
+                **values,
+                'learning_rate': self._experiment.learning_rate(first + i),
+                'skipped': float(taken.skipped[i]),
+            }
+            self._recorder.add_step(first + i + 1, row)
         bar.set_postfix(
             {'loss': f'{values["loss"]:.4f}', 'images/s': f'{speed:.1f}'}, refresh=False
         )
 
+    def _check_finite(self, values: dict[str, float], step: int, taken: Round, i: int) -> None:
+        for name, words in (('loss', 'loss'), ('gradient_norm', 'norm of the gradient')):
+            if not np.isfinite(values[name]):
+                file = self._recorder.save_batch(self._batches.read_batch(taken, i))
+                raise NotFiniteError(
+                    f'step {step}: expected a finite {words}, got {values[name]}; its batch is in '
+                    f'{file}, the latest state is that of step {self._saver.latest_step or 0}'
+                )
+
     def _is_due(self, step: int) -> bool:
-        cadences = self._experiment.validate_every, self._experiment.save_every
-        return self._experiment.thinning.is_due(step) or any(
-            step % every == 0 for every in cadences
+        """Says whether something is done after a step: pruning, validating, saving or ending."""
+        experiment = self._experiment
+        return (
+            step == experiment.steps
+            or step % experiment.validate_every == 0
+            or step % experiment.save_every == 0
+            or experiment.thinning.is_due(step)
         )
 
     def _pause(self, step: int) -> bool:
@@ -239,8 +268,3 @@ class Training:
         checkpoint = Checkpoint(network, jax.tree.map(np.asarray, self._state.variables()))
         with writing():
             save_checkpoint(self._recorder.workdir / name, checkpoint, overwrite=True)
-
-
-def _pixels(batch: Mapping[str, Any]) -> dict[str, Any]:
-    """Picks the arrays of a batch that a step takes."""
-    return {name: batch[name] for name in PIXELS if name in batch}

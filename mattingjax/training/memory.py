@@ -78,6 +78,11 @@ def check_photos(config: ConfigDict, network: ModelConfig, validation: int) -> N
     _check('config.validation.photos', f'{chosen:,} photos of {size}x{size} pixels', needed, host)
 
 
+def photos_limit() -> float:
+    """Returns the bytes that photos which lie on the devices may take, each of which has a copy."""
+    return _device_memory() / jax.local_device_count()
+
+
 def _check(setting: str, what: str, needed: float, memory: float) -> None:
     if needed > memory:
         raise MattingError(

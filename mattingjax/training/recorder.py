@@ -69,24 +69,31 @@ class Recorder:
         """Measures the speed from now on, with the steps after this one."""
         self._clock, self._clock_step = time.perf_counter(), step
 
-    def add_step(self, step: int, values: Mapping[str, float], images: int) -> float:
-        """Writes a row for a step; returns the speed in images per second as last measured.
+    def measure_speed(self, step: int, images: int) -> float:
+        """Returns the speed in images per second, measured anew every `log_every_steps`.
+
+        Args:
+          step: The number of steps done, and of which `add_step` is told next.
+          images: The number of photos in a batch.
+        """
+        every = self._log_every_steps
+        if step // every > self._clock_step // every or not self._speed:
+            now = time.perf_counter()
+            self._speed = images * (step - self._clock_step) / (now - self._clock)
+            self._clock, self._clock_step = now, step
+        return self._speed
+
+    def add_step(self, step: int, values: Mapping[str, float]) -> None:
+        """Writes a row for a step.
 
         Args:
           step: The number of steps done.
           values: The loss, its terms and other numbers of the step, by column.
-          images: The number of photos in a batch.
         """
-        is_logged = step % self._log_every_steps == 0
-        if is_logged or not self._speed:
-            now = time.perf_counter()
-            self._speed = images * (step - self._clock_step) / (now - self._clock)
-            self._clock, self._clock_step = now, step
         row = {'step': step, **values, 'images_per_second': self._speed}
         self._steps.add(row)
-        if is_logged:
+        if step % self._log_every_steps == 0:
             self._add_scalars('train', row)
-        return self._speed
 
     def add_figures(
         self,

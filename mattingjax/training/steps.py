@@ -29,11 +29,11 @@ class StepInputs(NamedTuple):
     """Numbers from the settings that a step takes as arguments, so that changes recompile nothing.
 
     Attributes:
-      learning_rate: The learning rate of the step, a float32 scalar.
+      learning_rate: The learning rate of the step, a float32 scalar; of several steps, [n].
       seed: The random seed of dropout as the data of a JAX key, uint32 [2].
     """
 
-    learning_rate: np.float32
+    learning_rate: np.float32 | np.ndarray | jax.Array
     seed: np.ndarray
 
 

@@ -131,10 +131,11 @@ def assert_as_if_nothing_had_happened(workdir: Path, whole: Path) -> None:
 def step_that_fails(name: str, at: int) -> Callable:
     """What a compiled step may be replaced by: it does nothing, and fails at step `at`."""
 
-    def step(state, batch, teacher, inputs):
+    def dispatch(state, held, arrays, count, teacher, inputs):
         values = {'loss': 0.5, 'gradient_norm': 1.0}
-        return state.replace(step=state.step + 1), values | (
-            {name: np.inf} if int(state.step) + 1 == at else {}
-        )
+        if int(state.step) + 1 == at:
+            values[name] = np.inf
+        rows = {key: [value] for key, value in values.items()}
+        return state.replace(step=state.step + 1), rows
 
-    return step
+    return dispatch

@@ -167,7 +167,7 @@ def test_ctrl_c_in_a_program_of_ones_own(tmp_path, monkeypatch, request):
             signal.raise_signal(signal.SIGINT)
         return compiled(state, *rest)
 
-    monkeypatch.setattr(Training, '_compile_step', compile_step)
+    monkeypatch.setattr(Training, '_compile_dispatch', compile_step)
     at = 0
     with pytest.raises(KeyboardInterrupt):
         train(tiny_config(), workdir)

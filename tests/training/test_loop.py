@@ -90,7 +90,7 @@ def test_channels_go_while_it_trains(tmp_path):
     ('name', 'words'), [('loss', 'loss'), ('gradient_norm', 'norm of the gradient')]
 )
 def test_what_is_not_finite_ends_it(tmp_path, monkeypatch, name, words):
-    monkeypatch.setattr(Training, '_compile_step', lambda self: step_that_fails(name, 5))
+    monkeypatch.setattr(Training, '_compile_dispatch', lambda self: step_that_fails(name, 5))
     config = tiny_config()
     with pytest.raises(NotFiniteError, match=rf'step 5: expected a finite {words}, got inf'):
         train(config, tmp_path / 'run')
