@@ -93,15 +93,11 @@ class Experiment:
         """Returns the learning rate of a step; the first is step 0."""
         return float(self.learning_rates[step // self.accumulate_steps])
 
-    def step_inputs(self, step: int) -> StepInputs:
-        """Returns what a step takes beside the state and the batch; the first is step 0."""
-        return StepInputs(np.float32(self.learning_rate(step)), self._key)
-
-    def round_inputs(self, step: int, count: int, most: int) -> StepInputs:
-        """Returns the same for `count` steps from this one on, as `create_dispatch` takes it.
+    def step_inputs(self, step: int, count: int, most: int) -> StepInputs:
+        """Returns what steps take beside the state and their batches, as `create_dispatch` says.
 
         Args:
-          step: The first of the steps.
+          step: The first of them; the first of a training is step 0.
           count: The number of steps.
           most: The number of learning rates; those beyond `count` are 0.
         """

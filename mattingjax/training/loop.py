@@ -121,7 +121,7 @@ class Training:
     def _compute(self, step: int, taken: Round) -> dict[str, jax.Array]:
         """Computes the steps of a round, which follows that step; returns their metrics."""
         assert self._dispatch is not None
-        inputs = self._experiment.round_inputs(step, taken.count, self._batches.most)
+        inputs = self._experiment.step_inputs(step, taken.count, self._batches.most)
         self._state, metrics = self._dispatch(
             self._state,
             self._batches.held,
@@ -152,7 +152,7 @@ class Training:
         batches = self._batches
         dispatch = create_dispatch(step, batches.make_batch, batches.most)
         compiled = jax.jit(dispatch, donate_argnums=0, out_shardings=self._everywhere)
-        inputs = self._experiment.round_inputs(0, 1, batches.most)
+        inputs = self._experiment.step_inputs(0, 1, batches.most)
         return compiled.lower(
             self._state, batches.held, batches.peek(), np.int32(1), self._teacher, inputs
         ).compile()

@@ -18,6 +18,7 @@ from mattingjax.data.pipeline import PIXELS
 from mattingjax.networks import create_model_config
 from mattingjax.pruning import Limits, PruneOptions, channel_groups, cost_model, select_uniform
 from mattingjax.training import train
+from mattingjax.training.dispatch import create_dispatch
 from mattingjax.training.experiment import create_experiment
 from mattingjax.training.inputs import (
     create_batches,
@@ -209,9 +210,11 @@ def test_every_training_starts(name, argument, photos, modnet_path):
     )
     pixels = {name: batch[name] for name in PIXELS if name in batch}
     variables = teacher.variables if teacher else None
-    after, metrics = jax.eval_shape(step, state, pixels, variables, experiment.step_inputs(0))
+    dispatch = create_dispatch(step, lambda held, arrays, i: arrays, 1)
+    inputs = experiment.step_inputs(0, 1, 1)
+    after, metrics = jax.eval_shape(dispatch, state, None, pixels, np.int32(1), variables, inputs)
     assert jax.tree.map(np.shape, after) == jax.tree.map(np.shape, state)
-    assert metrics['loss'].shape == ()
+    assert metrics['loss'].shape == (1,)
     assert TERMS[name] <= set(metrics)
 
 

@@ -61,7 +61,7 @@ INPUTS = {  # script: what it needs, and those of its flags that name something 
     'scripts/complexity.py': ('--checkpoint=CKPT', 'checkpoint'),
     'scripts/benchmark.py': ('--models=model.onnx', 'models'),
     'scripts/benchmark_data.py': (
-        '--kind=folders --root=. --workers=0 --seconds=0.1 --rounds=1',
+        '--kind=folders --root=. --workers=0 --seconds=0.1 --rounds=1 --noon_device',
         'root backgrounds',
     ),
     'scripts/benchmark_pruning.py': (

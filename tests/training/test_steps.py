@@ -13,6 +13,7 @@ from mattingjax.errors import MattingError
 from mattingjax.networks import create_model, normalise
 from mattingjax.networks.mmnet.loss import mmnet_loss
 from mattingjax.pruning import channel_groups, prune, select_uniform
+from mattingjax.training.dispatch import create_dispatch
 from mattingjax.training.experiment import create_experiment
 from mattingjax.training.objective import Objective, l2_regularization
 from mattingjax.training.optimizers import create_optimizer
@@ -251,7 +252,9 @@ def lower(**changes):
     )
     state = create_state(experiment.initial.variables, create(optax.constant_schedule(0.0)))
     batch = {name: value for name, value in make_batch().items() if name != 'trimap'}
-    return jax.jit(step).lower(state, batch, None, experiment.step_inputs(3)).as_text()
+    dispatch = jax.jit(create_dispatch(step, lambda held, arrays, i: arrays, 1))
+    inputs = experiment.step_inputs(3, 1, 1)
+    return dispatch.lower(state, None, batch, np.int32(1), None, inputs).as_text()
 
 
 def test_other_steps_rates_and_seeds_are_the_same_program():
