@@ -110,8 +110,7 @@ def _normalise_forward(
     mean += origin
     factor = lax.rsqrt(variance + epsilon) * scale
     y = values * _per_pixel(factor) + _per_pixel(bias - mean * factor)
-    y = y.astype(jnp.result_type(x, scale, bias))
-    return (y, mean, variance), (x, scale, bias, mean, variance)
+    return (y.astype(x.dtype), mean, variance), (x, scale, bias, mean, variance)
 
 
 def _normalise_backward(epsilon: float, per_image: bool, residuals: Any, cotangents: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The layers of the networks, which hold the parameters of `operations`; NHWC, float32."""
+"""The layers of the networks, which hold the float32 parameters of `operations`; NHWC."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The operations of which networks are made: functions on NHWC float32 arrays.
+"""The operations of which networks are made: functions on NHWC arrays, float32 or bfloat16.
 
 Kernels are [height, width, in, out]. `replacement` can put other functions in the place of these
-while a network is traced.
+while a network is traced; `precision` says what is computed in which type.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mattingjax.networks.padding import Padding, spatial_padding
+from mattingjax.networks.precision import at_least_float32
 from mattingjax.networks.replacement import operation
 
 if TYPE_CHECKING:
@@ -48,14 +49,14 @@ def relu(x: jax.Array) -> jax.Array:
 
 @operation
 def sigmoid(x: jax.Array) -> jax.Array:
-    """Computes 1 / (1 + exp(-x))."""
-    return jax.nn.sigmoid(x)
+    """Computes 1 / (1 + exp(-x)), in float32 at least: in bfloat16 it is 1 from 6.3 on."""
+    return jax.nn.sigmoid(at_least_float32(x))
 
 
 @operation
 def add_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
     """Adds a number per channel, [C], to [N, H, W, C]."""
-    return x + bias
+    return (x + bias).astype(x.dtype)
 
 
 @operation
@@ -88,7 +89,7 @@ def batch_norm(
     # Without the barrier XLA would compute an approximate reciprocal square root.
     deviation = jax.lax.optimization_barrier(jnp.sqrt(variance + epsilon))
     factor = 1 / deviation * scale
-    return x * factor + (bias - mean * factor)
+    return (x * factor + (bias - mean * factor)).astype(x.dtype)
 
 
 @operation
@@ -104,13 +105,13 @@ def batch_norm_training(
       epsilon: The number that is added to the variance.
 
     Returns:
-      The normalised array, the mean [C] and the biased variance [C], both float32.
+      The normalised array, the mean [C] and the biased variance [C], both at least float32.
     """
-    values = x.astype(jnp.float32)
+    values = at_least_float32(x)
     mean = jnp.mean(values, axis=(0, 1, 2))
     variance = jnp.mean(jnp.square(values - mean), axis=(0, 1, 2))
     y = (values - mean) * (jax.lax.rsqrt(variance + epsilon) * scale) + bias
-    return y.astype(jnp.result_type(x, scale, bias)), mean, variance
+    return y.astype(x.dtype), mean, variance
 
 
 @operation
@@ -153,7 +154,7 @@ def instance_norm(x: jax.Array) -> jax.Array:
     References:
       Ulyanov et al., Instance Normalization (https://arxiv.org/abs/1607.08022).
     """
-    values = x.astype(jnp.promote_types(x.dtype, jnp.float32))  # bfloat16 would lose the mean
+    values = at_least_float32(x)
     mean = jnp.mean(values, axis=(1, 2), keepdims=True)
     variance = jnp.mean(jnp.square(values - mean), axis=(1, 2), keepdims=True)
     factor = jax.lax.rsqrt(variance + INSTANCE_NORM_EPSILON)
@@ -276,15 +277,16 @@ def shifted_depthwise_conv(
     x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
     rows = (x.shape[1] - dilation * (height - 1) - 1) // stride + 1
     columns = (x.shape[2] - dilation * (width - 1) - 1) // stride + 1
-    total = jnp.zeros((), x.dtype)
+    values = at_least_float32(x)  # each product would be rounded before it is added
+    total = jnp.zeros((), values.dtype)
     for i in range(height):
         for j in range(width):
             top, left = i * dilation, j * dilation
-            shifted = x[
+            shifted = values[
                 :,
                 top : top + (rows - 1) * stride + 1 : stride,
                 left : left + (columns - 1) * stride + 1 : stride,
             ]
             # With the product first, XLA fuses both into one rounding, as in PyTorch's kernels.
             total = shifted * kernel[i, j, 0] + total
-    return total
+    return total.astype(x.dtype)

@@ -18,6 +18,7 @@ from mattingjax.errors import MattingError
 from mattingjax.networks import ModelConfig, Variables, create_model, normalise, variable_shapes
 from mattingjax.networks.cpu_operations import training_operations
 from mattingjax.networks.layers import BatchNorm
+from mattingjax.networks.precision import cast_kernels
 from mattingjax.training.objective import Objective
 from mattingjax.training.optimizers import CreateOptimizer
 from mattingjax.training.state import TrainState, frozen_norms, join
@@ -50,8 +51,9 @@ class StepOptions:
       ema_decay: The decay of the exponential moving averages of the parameters, in [0, 1); 0 keeps
         none. Early steps use less, min(decay, (1 + step) / (10 + step)), as they do for the running
         statistics of batch normalisation.
-      dtype: The type of the layers' arithmetic, 'float32' or 'bfloat16'. Parameters, batch
-        statistics and losses are float32 with either.
+      dtype: The type of the layers' arithmetic, the teacher's too, 'float32' or 'bfloat16'.
+        Parameters, batch statistics and losses are float32 with either; `networks.precision` says
+        more.
     """
 
     ema_decay: float = 0.0
@@ -99,14 +101,14 @@ def create_train_step(
         teacher_features: dict[str, jax.Array] = {}
         if teacher is not None:
             teacher_outputs, teacher_features = _run_teacher(
-                teacher, teacher_variables, images, objective.features
+                teacher, teacher_variables, images, objective.features, options.dtype
             )
 
         def compute_loss(params: Any) -> tuple[jax.Array, Any]:
             outputs, features, batch_stats = _run(
                 config,
                 {
-                    'params': _cast(join(params, state.frozen), options.dtype),
+                    'params': cast_kernels(join(params, state.frozen), options.dtype),
                     'batch_stats': state.batch_stats,
                 },
                 normalised.astype(options.dtype),
@@ -121,6 +123,7 @@ def create_train_step(
             return loss, (terms, batch_stats)
 
         with training_operations():
+            # Without loss scaling: bfloat16 has float32's range, so that no gradient vanishes.
             differentiate = jax.value_and_grad(compute_loss, has_aux=True)
             (loss, (terms, batch_stats)), gradients = differentiate(state.params)
         optimizer = create_optimizer(lambda _: inputs.learning_rate)
@@ -149,10 +152,6 @@ def _average(state: TrainState, params: Any, batch_stats: Any, decay: float) -> 
 def _early_decay(decay: float, step: jax.Array) -> jax.Array:
     """Lowers the decay of a moving average in early steps, so that its start is soon forgotten."""
     return jnp.minimum(decay, (1.0 + step) / (10.0 + step))
-
-
-def _cast(tree: Any, dtype: str) -> Any:
-    return jax.tree.map(lambda leaf: leaf.astype(dtype), tree)
 
 
 def _run(
@@ -188,12 +187,15 @@ def _run(
             mutable=['batch_stats', 'intermediates'],
             capture_intermediates=functools.partial(_is_layer, layers),
         )
-    batch_stats = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), updates['batch_stats'])
-    return outputs, _features(updates, layers), batch_stats
+    return outputs, _features(updates, layers), updates['batch_stats']
 
 
 def _run_teacher(
-    config: ModelConfig, variables: Variables | None, images: jax.Array, layers: tuple[str, ...]
+    config: ModelConfig,
+    variables: Variables | None,
+    images: jax.Array,
+    layers: tuple[str, ...],
+    dtype: str,
 ) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
     """Runs a network as in inference, on images resized to its own input size."""
     assert variables is not None
@@ -201,8 +203,8 @@ def _run_teacher(
     if images.shape[1:3] != (size, size):
         images = jax.image.resize(images, (len(images), size, size, 3), 'linear')
     outputs, captured = create_model(config).apply(
-        variables,
-        normalise(config.preprocessing, images),
+        {**variables, 'params': cast_kernels(variables['params'], dtype)},
+        normalise(config.preprocessing, images).astype(dtype),
         auxiliary=True,
         mutable=['intermediates'],
         capture_intermediates=functools.partial(_is_layer, layers),

@@ -162,7 +162,7 @@ def test_relu6_has_no_gradient_outside():
 
 
 def test_half_precision_stays():
-    x, scale = jnp.asarray(random(2, 8, 8, 4), jnp.bfloat16), jnp.ones(4, jnp.bfloat16)
+    x = jnp.asarray(random(2, 8, 8, 4), jnp.bfloat16)
     kernel = jnp.asarray(random(3, 3, 4, 4), jnp.bfloat16)
     for name, arguments in {
         'conv': (x, kernel),
@@ -171,10 +171,7 @@ def test_half_precision_stays():
         'relu6': (x,),
     }.items():
         plain = getattr(operations, name)
-        # Instance normalisation computes in float32 here, in bfloat16 there.
         assert_same_gradients(cpu_operations.TRAINING[plain], plain, *arguments, tolerance=0.05)
-    y, mean, _ = cpu_operations.batch_norm_training(x, scale, scale, 1e-5)
-    assert (y.dtype, mean.dtype) == (jnp.bfloat16, jnp.float32)
 
 
 TESTED = {

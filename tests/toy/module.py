@@ -10,6 +10,7 @@ import jax
 from mattingjax.config.schema import Schema
 from mattingjax.networks.layers import Conv, ConvBN
 from mattingjax.networks.operations import sigmoid, upsample_2x
+from mattingjax.networks.precision import at_least_float32
 
 EPSILON, MOMENTUM = 1e-4, 0.9
 
@@ -65,7 +66,7 @@ class Toy(nn.Module):
         )
         x = ConvBN(config.body, EPSILON, MOMENTUM, name='body')(x, train=train)
         x = nn.Dropout(config.dropout, deterministic=not train)(x)
-        logit = Conv(1, use_bias=True, name='head')(x)
+        logit = at_least_float32(Conv(1, use_bias=True, name='head')(x))
         outputs = {'alpha': sigmoid(upsample_2x(logit, half_pixel=True))}
         if auxiliary:
             outputs['semantic'] = sigmoid(logit)

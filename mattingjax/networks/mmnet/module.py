@@ -21,6 +21,7 @@ from mattingjax.config.schema import Schema
 from mattingjax.errors import ConfigError
 from mattingjax.networks.layers import Conv, ConvBN
 from mattingjax.networks.operations import sigmoid, upsample_2x
+from mattingjax.networks.precision import at_least_float32
 
 EPSILON, MOMENTUM = 1e-3, 0.999
 DOWN = (0, 4, 8)  # encoder blocks that halve the resolution
@@ -269,9 +270,10 @@ class MMNet(nn.Module):
         x = ConvBN(config.final, EPSILON, MOMENTUM, name='dec_block4')(x, train=train)
         # The original enlarges these features and projects them afterwards. Both are linear, so the
         # order is free, and this way it is two channels that are enlarged, or one.
-        logits = Conv(2, use_bias=True, name='final_block')(x)
+        logits = at_least_float32(Conv(2, use_bias=True, name='final_block')(x))
         alpha = sigmoid(_enlarge(logits[..., 1:] - logits[..., :1]))  # a two-class softmax
         outputs = {'alpha': alpha, 'logits': _enlarge(logits)}
         if auxiliary:
-            outputs['aux_logits'] = Conv(2, use_bias=True, name='aux_block')(encoded)
+            aux_logits = Conv(2, use_bias=True, name='aux_block')(encoded)
+            outputs['aux_logits'] = at_least_float32(aux_logits)
         return outputs

@@ -115,7 +115,7 @@ class SqueezeExcitation(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         gate = spatial_mean(x)
         gate = relu(Conv(self.hidden, name='fc_0')(gate))
-        return x * sigmoid(Conv(x.shape[-1], name='fc_2')(gate))
+        return x * sigmoid(Conv(x.shape[-1], name='fc_2')(gate)).astype(x.dtype)
 
 
 class LowResolutionBranch(nn.Module):
