@@ -11,15 +11,22 @@ SMALL = (
 
 
 def test_pipeline_and_device_are_timed_in_turn(run_script):
-    process = run_script('benchmark_data', *SMALL)
+    two = ('--kind=synthetic', '--root=', '--kind=synthetic', '--root=')
+    process = run_script('benchmark_data', *SMALL, *two)
     assert process.returncode == 0, process.stderr.decode()
     output = process.stdout.decode()
     assert '4 photos on the device: 0 MiB' in output
-    rows = re.findall(r'^evaluation +(\w+ \w+) +([\d.]+) +([\d.]+)$', output, re.M)
-    assert [name for name, _, _ in rows] == ['this process', 'the device']
-    speeds = [float(speed) for _, speed, _ in rows]
+    row = r'^evaluation +(\d synthetic) +(\w+ \w+) +([\d.]+) +([\d.]+)$'
+    rows = re.findall(row, output, re.M)
+    assert [(dataset, name) for dataset, name, _, _ in rows] == [
+        (dataset, name)
+        for dataset in ('1 synthetic', '2 synthetic')
+        for name in ('this process', 'the device')
+    ]
+    speeds = [float(speed) for _, _, speed, _ in rows]
     assert min(speeds) > 0
-    assert float(rows[1][2]) == pytest.approx(speeds[1] / speeds[0], rel=0.05)
+    for speed, (*_, ratio) in zip(speeds, rows, strict=True):
+        assert float(ratio) == pytest.approx(speed / speeds[0], rel=0.05)
 
 
 def test_a_network_that_does_not_exist_is_told_at_once(run_script):
