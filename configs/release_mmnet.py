@@ -1,4 +1,4 @@
-"""Trains the MMNet that ships, on labels of scripts/label.py and drawn portraits, in five stages.
+"""Trains the MMNet that ships, on labels of scripts/label.py and drawn portraits, in four stages.
 
 python scripts/train.py --config configs/release_mmnet.py:128 --workdir runs/mmnet_128 \
     --config.dataset.root=LABELS/labels.csv --config.more_datasets.unlabelled.root=MORE/labels.csv \
@@ -14,14 +14,6 @@ Drawn portraits need not be drawn anew in each step: scripts/draw_portraits.py, 
 The teacher ran once, in scripts/label.py, and not in every step, where it would take most of the
 time on a CPU. --config.model.width_multiplier=0.5 begins a narrow network anew; mmnet_0.5, which
 ships, was pruned from the wide one (its card has the commands).
-
-The last stage, :people, learns from the parts of a pack (scripts/pack.py), with a Laplacian loss:
-
-python scripts/train.py --config configs/release_mmnet.py:people --workdir runs/people \
-    --config.model.checkpoint=CHECKPOINT --config.data.backgrounds=PACK/backgrounds \
-    --config.dataset.root=PACK/ccp --config.more_datasets.unlabelled.root=PACK/unlabelled \
-    --config.more_datasets.drawn.root=PACK/drawn --config.more_datasets.people.root=PACK/people \
-    --config.more_datasets.portraits.root=PACK/portraits --config.validation.root=PACK/portraits
 
 Of `mmnet`, which had other runs before and between these and longer ones at last,
 scripts/benchmark_weights.py prints a mean absolute difference of 2.15 hundredths on composites of
@@ -70,16 +62,6 @@ STAGES['portraits_256'] = STAGES['256'] | {
     'optimizer.learning_rate': 2e-3,
     **PORTRAITS,
 }
-STAGES['people'] = STAGES['256'] | {
-    'seed': 201,
-    'steps': 3_000,
-    'optimizer.learning_rate': 2e-3,
-    'optimizer.ema_decay': 0.998,
-    'data.close_up_scale': (0.22, 0.5),
-    'loss.laplacian': 1.0,
-}
-# The parts of the pack that the last stage learns from, and how often their photos are drawn.
-PARTS = {'ccp': 0.7, 'unlabelled': 0.4, 'drawn': 0.5, 'portraits': 0.6, 'people': 0.9}
 
 
 def get_config(stage: str = '128') -> ConfigDict:
@@ -88,23 +70,17 @@ def get_config(stage: str = '128') -> ConfigDict:
     config = train_config('mmnet')
     config.batch_size = 8
 
-    if stage == 'people':
-        config.dataset.kind, config.dataset.weight = 'packed', PARTS['ccp']
-        for name in list(PARTS)[1:]:
-            config.more_datasets[name] = dataset_config('packed')
-            config.more_datasets[name].weight = PARTS[name]
-    else:
-        config.dataset.kind = 'csv'
-        config.more_datasets.unlabelled = dataset_config('csv')
-        config.more_datasets.unlabelled.weight = 0.6
-        config.more_datasets.synthetic = dataset_config('synthetic')
-        config.more_datasets.synthetic.weight = 0.12
-        config.more_datasets.synthetic.count = 4000
-        config.more_datasets.synthetic.size = max(192, STAGES[stage]['model.input_size'])
+    config.dataset.kind = 'csv'
+    config.more_datasets.unlabelled = dataset_config('csv')
+    config.more_datasets.unlabelled.weight = 0.6
+    config.more_datasets.synthetic = dataset_config('synthetic')
+    config.more_datasets.synthetic.weight = 0.12
+    config.more_datasets.synthetic.count = 4000
     config.data.transform = 'strong'
     config.data.close_ups = 0.5
 
     config.optimizer.schedule = 'cosine'
     config.optimizer.clip_norm = 1.0
     config.update_from_flattened_dict(STAGES[stage])
+    config.more_datasets.synthetic.size = max(192, config.model.input_size)
     return config

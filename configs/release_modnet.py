@@ -1,4 +1,4 @@
-"""Trains the MODNet-P that ships: a pruned MODNet, on labels of scripts/label.py, in five stages.
+"""Trains the MODNet-P that ships: a pruned MODNet, on labels of scripts/label.py, in six stages.
 
 python scripts/train.py --config configs/release_modnet.py:256 --workdir runs/modnet_256 \
     --config.model.checkpoint=MODNET_P --config.dataset.root=LABELS/labels.csv \
@@ -7,13 +7,14 @@ python scripts/train.py --config configs/release_modnet.py:256 --workdir runs/mo
 
 and then :384, :320 and :portraits, each from the one before. MODNET_P is what
 configs/prune_modnet.py:weighed leaves of the published weights. A step at 256 pixels costs a
-quarter of one at 512. The last two stages have seeds of their own (with the same one, a stage
-begins with the very photos of another) and learning rates that fall to 0; the very last sees mostly
-heads and shoulders, and more drawn portraits, some of them in vests.
+quarter of one at 512. Later stages have seeds of their own (with the same one, a stage begins with
+the very photos of another) and learning rates that fall to 0; :portraits sees mostly heads and
+shoulders, and more drawn portraits, some of them in vests.
 The teacher is the dense network; it ran once, in scripts/label.py, and not in every step.
 --config.model.from_scratch=True takes the widths alone.
 
-The last stage, :people, learns from the parts of a pack (scripts/pack.py), with a Laplacian loss:
+The last two, :people and :people_384, learn from the parts of a pack (scripts/pack.py), with a
+Laplacian loss:
 
 python scripts/train.py --config configs/release_modnet.py:people --workdir runs/people \
     --config.model.checkpoint=CHECKPOINT --config.data.backgrounds=PACK/backgrounds \
@@ -22,7 +23,8 @@ python scripts/train.py --config configs/release_modnet.py:people --workdir runs
     --config.more_datasets.portraits.root=PACK/portraits --config.validation.root=PACK/portraits
 
 It starts from the mean of what :320 (one part) and :portraits (three) leave (scripts/average.py).
-The mean of three such runs ships, the second and the third from what the first left. Of it
+The mean of three such runs, the second and the third from what the first left, went on to
+:people_384; the mean of what went in and what came out ships. Of it
 scripts/benchmark_weights.py prints a mean absolute difference of 1.41 hundredths on composites of
 head shots and 1.60 on street photos (the published network: 0.87 and 1.22);
 mattingjax/weights/modnet_p/README.md says more.
@@ -82,7 +84,15 @@ STAGES['people'] = {
     'data.close_up_scale': (0.22, 0.5),
     'loss.laplacian': 4.0,
 }
-# The parts of the pack that the last stage learns from, and how often their photos are drawn.
+STAGES['people_384'] = STAGES['people'] | {
+    'model.input_size': 384,
+    'steps': 636,
+    'seed': 211,
+    'optimizer.learning_rate': 4e-4,
+    'optimizer.warmup_steps': 26,
+    'optimizer.ema_decay': 0.99,
+}
+# The parts of the pack that the last stages learn from, and how often their photos are drawn.
 PARTS = {'ccp': 0.7, 'unlabelled': 0.4, 'drawn': 0.5, 'portraits': 0.6, 'people': 0.9}
 
 
@@ -92,7 +102,7 @@ def get_config(stage: str = '256') -> ConfigDict:
     config = train_config('modnet')
     config.batch_size = 8
 
-    if stage == 'people':
+    if stage.startswith('people'):
         config.dataset.kind, config.dataset.weight = 'packed', PARTS['ccp']
         for name in list(PARTS)[1:]:
             config.more_datasets[name] = dataset_config('packed')
