@@ -20,7 +20,7 @@ python scripts/train.py --config configs/release_modnet.py:people --workdir runs
     --config.model.checkpoint=CHECKPOINT --config.data.backgrounds=PACK/backgrounds \
     --config.dataset.root=PACK/ccp --config.more_datasets.unlabelled.root=PACK/unlabelled \
     --config.more_datasets.drawn.root=PACK/drawn --config.more_datasets.people.root=PACK/people \
-    --config.more_datasets.portraits.root=PACK/portraits --config.validation.root=PACK/portraits
+    --config.more_datasets.portraits.root=PACK/portraits --config.validation.root=DIR
 
 It starts from the mean of what :320 (one part) and :portraits (three) leave (scripts/average.py).
 The mean of three such runs, the second and the third from what the first left, went on to
@@ -92,8 +92,9 @@ STAGES['people_384'] = STAGES['people'] | {
     'optimizer.warmup_steps': 26,
     'optimizer.ema_decay': 0.99,
 }
-# The parts of the pack that the last stages learn from, and how often their photos are drawn.
-PARTS = {'ccp': 0.7, 'unlabelled': 0.4, 'drawn': 0.5, 'portraits': 0.6, 'people': 0.9}
+# How often photos are drawn of the parts of the pack that the last stages learn from.
+CCP = 0.7
+PARTS = {'unlabelled': 0.4, 'drawn': 0.5, 'portraits': 0.6, 'people': 0.9}
 
 
 def get_config(stage: str = '256') -> ConfigDict:
@@ -103,10 +104,10 @@ def get_config(stage: str = '256') -> ConfigDict:
     config.batch_size = 8
 
     if stage.startswith('people'):
-        config.dataset.kind, config.dataset.weight = 'packed', PARTS['ccp']
-        for name in list(PARTS)[1:]:
+        config.dataset.kind, config.dataset.weight = 'packed', CCP
+        for name, weight in PARTS.items():
             config.more_datasets[name] = dataset_config('packed')
-            config.more_datasets[name].weight = PARTS[name]
+            config.more_datasets[name].weight = weight
     else:
         config.dataset.kind = 'csv'
         config.more_datasets.unlabelled = dataset_config('csv')

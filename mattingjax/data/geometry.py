@@ -5,25 +5,17 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from mattingjax.data.records import Record
-from mattingjax.errors import MattingError
 from mattingjax.images import resize
 from mattingjax.images.compositing import to_uint8
 
 _PixelFunction = Callable[[np.ndarray], np.ndarray]
 
 _FIELDS = ('image', 'alpha', 'foreground')
-# Shares of a close-up that lie above the crown at most, and that its middle is beside the head's.
-ABOVE, BESIDE = 0.35, 0.2
-LEAST = 16  # rows and columns of a close-up, at least
-# A person is cut off by the lower border if their width there is at least this share of their
-# largest width; shoes that touch the border are narrower.
-_CUT = 0.3
 VISIBLE = 2 / 255  # where an alpha at the border is higher, the border cuts the person off
 
 
@@ -81,7 +73,7 @@ class RandomCrop:
         top = rng.integers(max(0, height - self.size), endpoint=True)
         left = rng.integers(max(0, width - self.size), endpoint=True)
         rows, columns = slice(top, top + self.size), slice(left, left + self.size)
-        return _select(record, lambda picture: picture[rows, columns])
+        return select(record, lambda picture: picture[rows, columns])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +82,7 @@ class Flip:
 
     def __call__(self, record: Record, rng: np.random.Generator) -> Record:
         del rng
-        return _select(record, lambda picture: cv2.flip(picture, 1))
+        return select(record, lambda picture: cv2.flip(picture, 1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,69 +102,6 @@ class RandomRotation:
         matrix = _rotation(angle) / (math.cos(angle) + aspect * abs(math.sin(angle)))
         centre = np.array([width, height]) / 2
         return _warp(record, matrix, centre - matrix @ centre, (height, width))
-
-
-class Person(NamedTuple):
-    """Where a person is in a picture, in pixels.
-
-    Attributes:
-      crown: The row where the person begins.
-      length: The number of rows from there to where the person ends.
-      head: The column of the middle of the uppermost eighth.
-    """
-
-    crown: float
-    length: float
-    head: float
-
-
-def find_person(alpha: np.ndarray) -> Person | None:
-    """Finds the person of an alpha, float32 [H, W]; None if it is empty or cut off below."""
-    widths = (alpha > 0.5).sum(1)
-    if widths[-1] >= max(1, _CUT * widths.max()) or not widths.any():
-        return None
-    rows = np.flatnonzero(widths)
-    crown, length = int(rows[0]), int(rows[-1] + 1 - rows[0])
-    head = np.flatnonzero((alpha[crown : crown + max(1, length // 8)] > 0.5).any(0))
-    return Person(crown, length, float(head.mean()))
-
-
-@dataclasses.dataclass(frozen=True)
-class CloseUp:
-    """Cuts out the head and some of what is below it, as a portrait shows it.
-
-    The top of the head is where the alpha begins. A record without an alpha, or with an empty one,
-    stays as it is. So does one whose person the lower border cuts off: their full height is not
-    known, and a portrait would be cut down to the forehead.
-
-    Attributes:
-      scale: Range of the close-up's height, as a share of the person's; its logarithm is drawn
-        uniformly.
-      aspect: Range of the close-up's width over its height; its logarithm is drawn uniformly.
-    """
-
-    scale: tuple[float, float] = (0.2, 0.7)
-    aspect: tuple[float, float] = (0.65, 1.6)
-
-    def __post_init__(self) -> None:
-        numbers = [value for value in self.scale if isinstance(value, int | float)]
-        if len(self.scale) != 2 or len(numbers) != 2 or not 0 < numbers[0] <= numbers[1] < math.inf:
-            raise MattingError(
-                f'close_up_scale: expected two numbers over 0, the lower first, got {self.scale}'
-            )
-
-    def __call__(self, record: Record, rng: np.random.Generator) -> Record:
-        person = find_person(record['alpha']) if 'alpha' in record else None
-        if person is None:
-            return record
-        height, width = record['alpha'].shape
-        tall = math.exp(rng.uniform(*np.log(self.scale))) * person.length
-        wide = tall * math.exp(rng.uniform(*np.log(self.aspect)))
-        top = person.crown - rng.uniform(0, ABOVE) * tall
-        left = person.head + rng.uniform(-BESIDE, BESIDE) * wide - wide / 2
-        rows = slice(*_clip(top, tall, height))
-        columns = slice(*_clip(left, wide, width))
-        return _select(record, lambda picture: picture[rows, columns])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -233,10 +162,11 @@ def resize_record(record: Record, height: int, width: int) -> Record:
     return _resample(record, lambda picture: resize(picture, height, width, cv2.INTER_AREA))
 
 
-def _clip(start: float, length: float, end: int) -> tuple[int, int]:
-    """The bounds of a range within [0, end], widened to at least `LEAST` where that fits."""
-    first = min(max(0, round(start)), max(0, end - LEAST))
-    return first, min(end, max(round(start + length), first + LEAST))
+def shrink_record(record: Record, side: int) -> Record:
+    """Shrinks a photo or a cut-out to a shorter side of `side` pixels; a smaller one stays."""
+    height, width = record_size(record)
+    scale = min(1, side / min(height, width))
+    return resize_record(record, round(height * scale), round(width * scale))
 
 
 def _rotation(angle: float) -> np.ndarray:
@@ -286,7 +216,7 @@ def _warp(record: Record, matrix: np.ndarray, offset: np.ndarray, size: tuple[in
     return _resample(record, warp)
 
 
-def _select(record: Record, function: _PixelFunction) -> Record:
+def select(record: Record, function: _PixelFunction) -> Record:
     """Applies a function that only picks pixels."""
     return record | {name: function(record[name]) for name in _FIELDS if name in record}
 

@@ -115,7 +115,7 @@ def _by_name(option: str, texts: Iterable[str], known: Mapping[str, Any]) -> dic
 
 
 def _step(value: str) -> int:
-    if not (value.isdecimal() and 0 < int(value) < 2**31):
+    if not re.fullmatch('[0-9]{1,9}', value) or int(value) < 1:
         raise MattingError(f'every: expected a whole number of at least 1, got {value!r}')
     return int(value)
 

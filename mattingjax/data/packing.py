@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from mattingjax.data.geometry import record_size, resize_record
+from mattingjax.data.geometry import shrink_record
 from mattingjax.data.pack_sources import PackSource
 from mattingjax.data.packed import (
     FORMAT,
@@ -73,9 +73,7 @@ class Encoder:
         Returns:
           A ZIP archive, the same for the same record.
         """
-        height, width = record_size(record)
-        scale = min(1, self.side / min(height, width))
-        record = resize_record(record, round(height * scale), round(width * scale))
+        record = shrink_record(record, self.side)
         files = {}
         for name in ('image', 'foreground'):
             if name in record:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mattingjax.data.close_ups import CloseUp
 from mattingjax.data.degradations import (
     CameraNoise,
     ColourJitter,
@@ -20,7 +21,6 @@ from mattingjax.data.degradations import (
     MotionBlur,
 )
 from mattingjax.data.geometry import (
-    CloseUp,
     Flip,
     RandomAffine,
     RandomCrop,

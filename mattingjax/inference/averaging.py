@@ -22,11 +22,12 @@ def average_mattes(predictors: Sequence[Predict], *, flip: bool) -> Predict:
     """
 
     def predict(image: np.ndarray) -> np.ndarray:
-        mirrored = np.ascontiguousarray(image[:, ::-1])
         total = np.zeros(image.shape[:2], np.float32)
         for predictor in predictors:
             total += predictor(image)
-            if flip:
+        if flip:
+            mirrored = np.ascontiguousarray(image[:, ::-1])
+            for predictor in predictors:
                 total += predictor(mirrored)[:, ::-1]
         return total / (len(predictors) * (1 + flip))
 

@@ -6,6 +6,7 @@ The opposite of surgery: `prune` of the new network to the old channels gives th
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -37,7 +38,7 @@ def parse_widths(entries: Iterable[str]) -> dict[str, int]:
     widths: dict[str, int] = {}
     for entry in entries:
         name, _, width = entry.partition('=')
-        if not (width.isascii() and width.isdigit()) or name in widths:
+        if not re.fullmatch('[0-9]{1,9}', width) or name in widths:
             raise MattingError(
                 f'widths: expected GROUP=WIDTH, each group once and its width a whole number, got '
                 f'{entry!r:.80}'
@@ -77,11 +78,10 @@ def widen(
     groups = {group.name: group for group in channel_groups(config)}
     for name, width in widths.items():
         if name not in groups:
-            raise MattingError(f'{name}: no channel group of {config.network}')
+            raise MattingError(f'widths: {name}: no channel group of {config.network}')
         if width < groups[name].width:
             raise MattingError(
-                f'{name}: expected a width of at least its {groups[name].width} channels, got '
-                f'{width}'
+                f'widths: {name}: expected at least its {groups[name].width} channels, got {width}'
             )
     wide_config = with_widths(config, widths)
     wide_groups = channel_groups(wide_config)
@@ -93,6 +93,7 @@ def widen(
         for part in group.slices:
             span = slice(part.offset, part.offset + part.count)
             is_old[part.path][part.axis][span] = np.isin(np.arange(part.count), keep[group.name])
+    for group in wide_groups:
         for part in group.having('input'):
             reads_new, computes_old = np.ix_(~is_old[part.path][2], is_old[part.path][3])
             values[part.path][..., reads_new, computes_old] = 0

@@ -45,9 +45,9 @@ def choose_background(strips: list[np.ndarray], width: int) -> np.ndarray | None
       uint8 [H, width, 3]; None if all strips seem to show people.
     """
     strip = next((strip for strip in strips if not shows_people(strip)), None)
-    return None if strip is None else widen(strip, width)
+    return None if strip is None else repeat_mirrored(strip, width)
 
 
-def widen(strip: np.ndarray, width: int) -> np.ndarray:
+def repeat_mirrored(strip: np.ndarray, width: int) -> np.ndarray:
     """Repeats a strip, uint8 [H, w, 3], mirrored each time, until it is `width` pixels wide."""
     return np.pad(strip, ((0, 0), (0, width - strip.shape[1]), (0, 0)), mode='symmetric')

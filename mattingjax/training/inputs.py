@@ -194,19 +194,19 @@ def create_inputs(config: ConfigDict, network: ModelConfig, sources: Sources) ->
             'config.data.steps_per_dispatch: expected 1 without config.data.on_device=True, got '
             f'{config.data.steps_per_dispatch}'
         )
+    if config.data.on_device and jax.process_count() > 1:
+        raise MattingError('config.data.on_device: expected False on several hosts, got True')
     check_photos(config, network, len(sources.validation))
     # With automatic axes XLA decides how results are sharded; newer JAX would ask each time.
     automatic = (jax.sharding.AxisType.Auto,)
     mesh = jax.make_mesh((jax.device_count(),), ('data',), axis_types=automatic)
     trimap = find_network(network.network).needs_trimap and config.loss.supervised > 0
-    batches: PipelineBatches | DeviceBatches
-    if config.data.on_device:
-        batches = _put_on_device(config, sources, network.input_size, mesh, trimap=trimap)
-    else:
+    pipeline = None
+    if not config.data.on_device:  # its workers begin while the photos to validate on are read
         create = functools.partial(
             create_batches, config, sources, network.input_size, trimap=trimap
         )
-        batches = PipelineBatches(create, NamedSharding(mesh, PartitionSpec('data')))
+        pipeline = PipelineBatches(create, NamedSharding(mesh, PartitionSpec('data')))
     examples, unreadable = load_examples(
         sources.validation,
         sources.backgrounds,
@@ -215,8 +215,12 @@ def create_inputs(config: ConfigDict, network: ModelConfig, sources: Sources) ->
         on_error=config.data.on_error,
     )
     check_best(config.validation.best, examples)
-    if isinstance(batches, PipelineBatches):
-        batches.fill()
+    batches: PipelineBatches | DeviceBatches
+    if pipeline is None:
+        batches = _put_on_device(config, sources, network.input_size, mesh, trimap=trimap)
+    else:
+        batches = pipeline
+        pipeline.fill()
     return Inputs(batches, NamedSharding(mesh, PartitionSpec()), examples, unreadable)
 
 

@@ -79,8 +79,11 @@ def check_photos(config: ConfigDict, network: ModelConfig, validation: int) -> N
 
 
 def photos_limit() -> float:
-    """Returns the bytes that photos which lie on the devices may take, each of which has a copy."""
-    return _device_memory() / jax.local_device_count()
+    """Returns the bytes that photos on the devices may take.
+
+    Each device has a copy, and this process has two while it puts them together.
+    """
+    return min(_device_memory() / jax.local_device_count(), _host_memory() / 2)
 
 
 def _check(setting: str, what: str, needed: float, memory: float) -> None:

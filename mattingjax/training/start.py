@@ -62,7 +62,7 @@ class Outcome:
 def train(config: ConfigDict, workdir: Path | str, *, own_process: bool = False) -> Outcome:
     """Trains a network, or resumes the training that an earlier call with these settings began.
 
-    Ctrl-C and SIGTERM end the training after the present step, and it is saved; the same call then
+    Ctrl-C and SIGTERM end the training after the steps under way, and save it; the same call then
     resumes it, bit for bit as if it had never stopped. A second Ctrl-C, or one before the first
     step, raises KeyboardInterrupt.
 

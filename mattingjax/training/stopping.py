@@ -16,8 +16,8 @@ _STOPPING = 'stopping: the step is finished, then saved (a second signal stops a
 class Stop:
     """Handles the signals that ask a training to stop, and knows whether it may end at once.
 
-    While steps run, the first signal is a request: the training ends after the present step and is
-    saved. Where nothing would be lost (before the first step, and while a step is compiled), and at
+    While steps run, the first signal is a request: the training ends after the steps under way and
+    is saved. Where nothing would be lost (before the first step, and while a step is compiled), and at
     a second signal, the process ends at once, after writes that have begun.
 
     Args:

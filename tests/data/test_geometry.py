@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
+from mattingjax.data.close_ups import CloseUp
 from mattingjax.data.geometry import (
-    CloseUp,
     Flip,
     RandomAffine,
     RandomCrop,

@@ -46,13 +46,31 @@ def test_new_channels_are_computed_and_can_be_learned(toy):
         np.testing.assert_array_equal(again[path], value)
 
 
+def test_new_channels_read_each_other(toy):
+    first, second, *_ = channel_groups(toy.config)
+    widths = {first.name: first.width + 4, second.name: second.width + 4}
+    wide_config, wide, keep = widen(toy.config, toy.variables, widths)
+    new = {name: np.setdiff1d(np.arange(width), keep[name]) for name, width in widths.items()}
+    flat = flatten_dict(wide, sep='/')
+    wide_groups = {group.name: group for group in channel_groups(wide_config)}
+    computed = {part.path for part in wide_groups[second.name].having('output')}
+    read = [part for part in wide_groups[first.name].having('input') if part.path in computed]
+    assert read
+    for part in read:
+        kernel = flat[part.path][:, :, part.offset + new[first.name]]
+        assert (kernel[..., new[second.name]] != 0).all()
+        assert (kernel[..., keep[second.name]] == 0).all()
+
+
 def test_impossible_widths_are_named(toy):
     (group, *_) = channel_groups(toy.config)
     with pytest.raises(MattingError, match='nobody: no channel group of toy'):
         widen(toy.config, toy.variables, {'nobody': 8})
-    with pytest.raises(MattingError, match=f'{group.name}: expected a width of at least its'):
+    with pytest.raises(MattingError, match=f'widths: {group.name}: expected at least its'):
         widen(toy.config, toy.variables, {group.name: group.width - 1})
-    for entries in (['stem'], ['stem='], ['stem=8.5'], ['stem=-8'], ['stem=8', 'stem=9']):
+    for entries in (
+        ['stem'], ['stem='], ['stem=8.5'], ['stem=-8'], ['stem=8', 'stem=9'], [f'stem={10**5000}'],
+    ):  # fmt: skip
         with pytest.raises(MattingError, match='widths: expected GROUP=WIDTH, each group once'):
             parse_widths(entries)
     assert parse_widths(['stem=8', 'a.b=12']) == {'stem': 8, 'a.b': 12}

@@ -31,8 +31,8 @@ def test_tells_and_writes(widen, tmp_path):
 @pytest.mark.parametrize(
     ('widths', 'message'),
     [
-        ('inti=12', 'inti: no channel group of mmnet'),
-        ('init=7', 'init: expected a width of at least its 8 channels, got 7'),
+        ('inti=12', 'widths: inti: no channel group of mmnet'),
+        ('init=7', 'widths: init: expected at least its 8 channels, got 7'),
         (
             'init',
             "expected GROUP=WIDTH, each group once and its width a whole number, got 'init'",

@@ -1,6 +1,6 @@
 import numpy as np
 
-from mattingjax.training.backgrounds import choose_background, find_strips, widen
+from mattingjax.training.backgrounds import choose_background, find_strips, repeat_mirrored
 from tests.training.test_bystanders import street
 from tests.training.test_corrections import square
 
@@ -12,7 +12,7 @@ def test_strips_are_beside_the_person():
     wide, narrow = find_strips(image, alpha)
     assert (wide.shape, narrow.shape) == ((120, 50, 3), (120, 30, 3))
     assert max(wide.max(), narrow.max()) == 7
-    widened = widen(wide, 120)
+    widened = repeat_mirrored(wide, 120)
     assert widened.shape == image.shape
     np.testing.assert_array_equal(widened[:, [0, 99, 100]], 7)  # mirrored, and mirrored again
     assert find_strips(image, square(left=10, right=110)) == []

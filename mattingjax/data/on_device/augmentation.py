@@ -8,7 +8,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mattingjax.data.geometry import VISIBLE, Person
+from mattingjax.data.close_ups import Person
+from mattingjax.data.geometry import VISIBLE
 from mattingjax.data.on_device.degradations import DEGRADATIONS, Example, to_levels
 from mattingjax.data.on_device.draws import Draws
 from mattingjax.data.on_device.pictures import line_maximum, mean, sample

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,7 +56,7 @@ class DeviceBatches:
             if value < 1:
                 raise MattingError(f'{name}: expected at least 1, got {value}')
         self.most = most
-        self._loaded, self._augment = loaded, augment
+        self._augment = augment
         self._order = create_order(dataset, seed)
         self._identity = {'records': len(dataset), 'batch_size': batch_size, 'seed': seed}
         self._batch_size, self._step = batch_size, 0
@@ -65,6 +66,8 @@ class DeviceBatches:
         # Another key than that of dropout, which is the seed's own.
         key = np.random.SeedSequence([seed, 1]).generate_state(2)
         self.held = jax.device_put((loaded.store, key), everywhere)
+        # The arrays in the host's memory are not needed any more.
+        self._loaded = dataclasses.replace(loaded, store=self.held[0])
         self._compiled = jax.jit(self.make_batch)
 
     @property

@@ -9,7 +9,13 @@ import jax
 import numpy as np
 from absl import logging
 
-from mattingjax.data.geometry import Person, find_person, record_size, resize_record
+from mattingjax.data.close_ups import Person, find_person
+from mattingjax.data.geometry import (
+    RandomAffine,
+    record_size,
+    resize_record,
+    shrink_record,
+)
 from mattingjax.data.iteration import iterate
 from mattingjax.data.mixtures import import_grain
 from mattingjax.data.on_device.pictures import Levels, Pictures, gather_levels, make_levels
@@ -20,7 +26,7 @@ from mattingjax.process.progress import show_progress
 
 # The channels of photos. Those that are not needed are left out at the end.
 COLOURS, ALPHA, FOREGROUND = slice(0, 3), 3, slice(4, 7)
-_FARTHEST = 0.7  # the smallest scale at which augmentation shows a photo
+_FARTHEST = RandomAffine.scale[0]  # the smallest scale at which augmentation shows a photo
 _MOST_PIXELS = 2**31 - 1  # pixels are numbered by int32
 
 
@@ -157,9 +163,7 @@ class _Reader:
             if not self.skip:
                 raise
             return str(error)
-        height, width = record_size(record)
-        scale = min(1, self.side / min(height, width))
-        record = resize_record(record, round(height * scale), round(width * scale))
+        record = shrink_record(record, self.side)
         is_cutout = 'image' not in record
         if 'alpha' in record and self.foregrounds and not is_cutout:
             record.setdefault('foreground', blur_fusion(record['image'], record['alpha']))

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mattingjax.data import geometry
+from mattingjax.data import close_ups, geometry
 from mattingjax.data.on_device.draws import Draws
 
 
@@ -59,13 +59,13 @@ class Subject(NamedTuple):
     """What geometric transforms have to know of a photo.
 
     Attributes:
-      person: Where the person is, a `geometry.Person` of scalars in pixels of the stored photo; the
-        length is 0 if there is none to be found.
+      person: Where the person is, a `close_ups.Person` of scalars in pixels of the stored photo;
+        the length is 0 if there is none to be found.
       closed_sides: Whether nothing may be shown beyond the left and upper, and the right and lower,
         sides of a view: bool [2] each.
     """
 
-    person: geometry.Person
+    person: close_ups.Person
     closed_sides: Callable[[View], tuple[jax.Array, jax.Array]]
 
 
@@ -113,15 +113,15 @@ def _rotate(transform: geometry.RandomRotation, view: View, _: Subject, draws: D
     return view.then(matrix, centre - _multiply(matrix, centre[:, None])[:, 0], view.sides)
 
 
-def _close_up(transform: geometry.CloseUp, view: View, subject: Subject, draws: Draws) -> View:
+def _close_up(transform: close_ups.CloseUp, view: View, subject: Subject, draws: Draws) -> View:
     """Shows the head; it comes first, when the view is still the stored photo."""
     person = subject.person
     tall = draws.log_uniform(*transform.scale) * person.length
     wide = tall * draws.log_uniform(*transform.aspect)
-    top = person.crown - draws.uniform(0, geometry.ABOVE) * tall
-    left = person.head + draws.uniform(-geometry.BESIDE, geometry.BESIDE) * wide - wide / 2
+    top = person.crown - draws.uniform(0, close_ups.ABOVE) * tall
+    left = person.head + draws.uniform(-close_ups.BESIDE, close_ups.BESIDE) * wide - wide / 2
     start, extent = jnp.stack([left, top]), jnp.stack([wide, tall])
-    least = geometry.LEAST
+    least = close_ups.LEAST
     low = jnp.clip(jnp.round(start), 0, jnp.maximum(0, view.sides - least))
     high = jnp.minimum(view.sides, jnp.maximum(jnp.round(start + extent), low + least))
     near = view.then(jnp.eye(2), low, high - low)._replace(low=low, high=high)
@@ -153,7 +153,7 @@ MOVES: dict[type, Move] = {
     geometry.RandomResize: _resize,
     geometry.RandomCrop: _crop,
     geometry.RandomRotation: _rotate,
-    geometry.CloseUp: _close_up,
+    close_ups.CloseUp: _close_up,
     geometry.RandomAffine: _affine,
 }
 

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mattingjax.data.close_ups import CloseUp
 from mattingjax.data.geometry import (
-    CloseUp,
     Flip,
     RandomAffine,
     RandomCrop,
