@@ -17,8 +17,8 @@ class Stop:
     """Handles the signals that ask a training to stop, and knows whether it may end at once.
 
     While steps run, the first signal is a request: the training ends after the steps under way and
-    is saved. Where nothing would be lost (before the first step, and while a step is compiled), and at
-    a second signal, the process ends at once, after writes that have begun.
+    is saved. Where nothing would be lost (before the first step, and while a step is compiled), and
+    at a second signal, the process ends at once, after writes that have begun.
 
     Args:
       own_process: Whether the process runs nothing but this training, so that another thread may
