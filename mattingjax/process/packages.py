@@ -45,6 +45,9 @@ def import_tensorflow() -> ModuleType:
     Raises:
       ImportError: It is not installed.
     """
+    # Dilated depthwise convolutions run on a CPU by oneDNN alone, which TensorFlow takes by itself
+    # only on processors with AVX-512.
+    os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
     with quiet_stderr():  # its C++ code prints remarks about devices and builds
         import tensorflow as tf
 
