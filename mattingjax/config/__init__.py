@@ -59,7 +59,8 @@ def train_config(network: str | None = None) -> ConfigDict:
     config.epochs = 0.0
     # The number of photos in a batch, over all devices.
     config.batch_size = 32
-    # Arithmetic of the layers: 'float32' or 'bfloat16'; parameters and losses are float32 always.
+    # Arithmetic of the layers, the teacher's too: 'float32' or 'bfloat16', for accelerators that
+    # compute it faster. Parameters, statistics, outputs and losses are float32 always.
     config.dtype = 'float32'
 
     # Which network is trained, and what it starts from.

@@ -2,7 +2,6 @@ import dataclasses
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -19,55 +18,9 @@ from mattingjax.training.objective import Objective, l2_regularization
 from mattingjax.training.optimizers import create_optimizer
 from mattingjax.training.settings import complete_settings
 from mattingjax.training.state import create_state
-from mattingjax.training.steps import StepInputs, StepOptions, create_train_step
+from mattingjax.training.steps import StepOptions, create_train_step
 from tests.training.conftest import tiny_config
-
-# Steps run once here: what they are compiled to need not be fast.
-QUICK = functools.partial(jax.jit, compiler_options={'xla_backend_optimization_level': 0})
-
-
-def make_batch(size=32, count=2, seed=0):
-    rng = np.random.default_rng(seed)
-    alpha = (rng.uniform(size=(count, size, size, 1)) > 0.5).astype(np.float32)
-    return {
-        'image': rng.integers(0, 256, (count, size, size, 3), np.uint8),
-        'alpha': alpha,
-        'trimap': np.where(rng.uniform(size=alpha.shape) > 0.7, 0.5, alpha).astype(np.float32),
-    }
-
-
-def step_inputs(rate, seed=0):
-    return StepInputs(np.float32(rate), np.asarray(jax.random.key_data(jax.random.key(seed))))
-
-
-def one_step(
-    checkpoint,
-    objective,
-    *,
-    teacher=None,
-    optimizer=optax.sgd,
-    rate=0.1,
-    options=None,
-    size=32,
-    **state,
-):
-    step = create_train_step(
-        checkpoint.config,
-        objective,
-        optimizer,
-        options or StepOptions(),
-        teacher and teacher.config,
-    )
-    before = create_state(checkpoint.variables, optimizer(optax.constant_schedule(0)), **state)
-    variables = teacher and teacher.variables
-    after, metrics = QUICK(step)(before, make_batch(size), variables, step_inputs(rate))
-    return before, after, {name: float(value) for name, value in metrics.items()}
-
-
-def changed(before, after):
-    old, new = (flatten_dict(tree, sep='/') for tree in (before, after))
-    return {path for path in old if not np.array_equal(old[path], new[path])}
-
+from tests.training.single_steps import QUICK, changed, make_batch, one_step, step_inputs
 
 OBJECTIVE = Objective('mmnet', l2=1e-3)
 TOY_OBJECTIVE = Objective('toy', l2=1e-3)
@@ -140,31 +93,6 @@ def test_two_batches_for_one_update(toy, toy_step):
         after.params,
         toy_step[1].params,
     )
-
-
-def test_half_precision_is_near(toy, toy_step):
-    _, after, metrics = one_step(toy, TOY_OBJECTIVE, options=StepOptions(dtype='bfloat16'))
-    assert metrics['loss'] == pytest.approx(toy_step[2]['loss'], rel=0.05)
-    assert metrics['loss'] != toy_step[2]['loss']
-    assert {leaf.dtype for leaf in jax.tree.leaves((after.params, after.batch_stats))} == {
-        jnp.dtype('float32')
-    }
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize('network', ['mmnet', 'modnet'])
-def test_half_precision_is_near_in_whole_networks(request, network):
-    checkpoint, objective = request.getfixturevalue(network), Objective(network)
-    # At 32 pixels the deepest layers would normalise two values each, and rounding decide their
-    # sign: the loss differed by up to 12 %. Here it is at most 2 %.
-    step = functools.partial(one_step, checkpoint, objective, size=128)
-    _, _, metrics = step()
-    _, after, half_metrics = step(options=StepOptions(dtype='bfloat16'))
-    assert half_metrics['loss'] == pytest.approx(metrics['loss'], rel=0.05)
-    assert half_metrics['loss'] != metrics['loss']
-    assert {leaf.dtype for leaf in jax.tree.leaves((after.params, after.batch_stats))} == {
-        jnp.dtype('float32')
-    }
 
 
 def test_a_pruned_student_with_frozen_layers_learns_from_the_whole_network(toy):
