@@ -241,8 +241,10 @@ def open_packed(root: Path) -> PackedDataset:
     """
     real = Path(os.path.realpath(root))
     if (real / PACK_FILE).is_file():
-        parts = [str(root / part.name) for part in _read_pack(real / PACK_FILE).parts]
-        raise MattingError(f'{root}: expected one part of the pack: {list_some(parts, 5)}')
+        parts = [part.name for part in _read_pack(real / PACK_FILE).parts]
+        raise MattingError(
+            f'{root}: expected a part of the pack, a folder in it: {list_some(parts, 5)}'
+        )
     file = real.parent / PACK_FILE
     if not file.is_file():
         raise MattingError(f'{root}: expected a part of a pack, a folder beside {PACK_FILE}')

@@ -132,7 +132,7 @@ def test_a_part_is_found_by_its_folder(place, monkeypatch):
 def test_what_is_no_part(place):
     pack = place / 'pack'
     assert fails('packed', pack) == (
-        f'{pack}: expected one part of the pack: {pack}/pairs, {pack}/heads, {pack}/places'
+        f'{pack}: expected a part of the pack, a folder in it: pairs, heads, places'
     )
     (pack / 'other').mkdir()
     said = fails('packed', pack / 'other')
