@@ -21,7 +21,7 @@ from mattingjax.data.records import RecordError
 from mattingjax.errors import ImageError, MattingError
 from mattingjax.evaluation.panel import draw_panel, draw_row
 from mattingjax.images.compositing import to_uint8
-from mattingjax.inference import create_predictor
+from mattingjax.inference import Predictor, create_predictor
 from mattingjax.inference.averaging import Predict, average_mattes
 from mattingjax.process.files import check_new_folder, check_outside, new_folder
 from mattingjax.process.progress import say, show_progress
@@ -104,13 +104,9 @@ def label_photos(
     check_new_folder(output, _KIND, _LIST_FILE, overwrite=overwrite)
     check_outside(output, [images, *([masks] if masks else [])])
     dataset = open_pairs(images, masks, False, alpha_values) if masks else open_images(images)
-    sizes: Sequence[int | None] = input_sizes or [None]
-    predictors = [create_predictor(teacher, input_size=size) for size in sizes]
-    description = predictors[0].describe()
-    own_size = description.pop('input_size')
+    predictors, made_by = _open_teacher(teacher, input_sizes)
     about = {
-        'teacher': description,
-        'input_sizes': list(input_sizes) or [own_size],
+        **made_by,
         'flip': flip,
         'images': str(images),
         'masks': str(masks) if masks else None,
@@ -135,6 +131,17 @@ def label_photos(
     root = shlex.quote(os.path.abspath(output / _LIST_FILE))
     tell(f'next: look at {output / _SHEET_FILE}, then train with')
     tell(f'  --config.dataset.kind=csv --config.dataset.root={root}')
+
+
+def _open_teacher(
+    teacher: str, input_sizes: Sequence[int]
+) -> tuple[list[Predictor], dict[str, Any]]:
+    """Opens a teacher at each size, or at its own if there is none, and describes it."""
+    sizes: Sequence[int | None] = input_sizes or [None]
+    predictors = [create_predictor(teacher, input_size=size) for size in sizes]
+    description = predictors[0].describe()
+    own_size = description.pop('input_size')
+    return predictors, {'teacher': description, 'input_sizes': list(input_sizes) or [own_size]}
 
 
 def _explain_no_label(summary: Summary, output: Path, most_doubt: float) -> str:
