@@ -190,14 +190,16 @@ def run_script():
 
     def run(name: str, *arguments: object, stdin: bytes = b'') -> subprocess.CompletedProcess:
         script = ROOT / 'scripts' / f'{name}.py'
-        return forked.run_script(script, *arguments, stdin=stdin, timeout=300)
+        return forked.run_script(script, *arguments, stdin=stdin, timeout=forked.LONG_SECONDS)
 
     return run
 
 
 def run_module(name: str, *arguments: object) -> subprocess.CompletedProcess:
     """Runs `python -m NAME` with arguments; returns the finished process, its output as bytes."""
-    return forked.run_script(name, *arguments, timeout=300, preload=forked.EXPORTING)
+    return forked.run_script(
+        name, *arguments, timeout=forked.LONG_SECONDS, preload=forked.EXPORTING
+    )
 
 
 def require_export_tools() -> None:

@@ -43,6 +43,8 @@ PRELOADED = (
 # For scripts that export, or run what was exported. TensorFlow changes what other scripts say.
 EXPORTING = (*PRELOADED, 'onnx', 'onnxruntime', 'openvino', 'tensorflow', 'tf2onnx')
 MAX_BYTES = 4 << 30
+# The most seconds of honestly long work, a whole training: this finds hangs, and times nothing.
+LONG_SECONDS = 900
 _servers: dict[tuple[str, ...], multiprocessing.forkserver.ForkServer] = {}  # by their modules
 _PAGE, _TICK = os.sysconf('SC_PAGE_SIZE'), 1 / os.sysconf('SC_CLK_TCK')
 

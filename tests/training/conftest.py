@@ -70,7 +70,8 @@ def put(config: ConfigDict, path: str, value: object) -> None:
 
 def run_training(workdir: Path, before: str = '', **changes: object) -> subprocess.CompletedProcess:
     """Runs scripts/train.py with `tiny_config` in a process of its own; `before` is run first."""
-    return forked.run_script('scripts/train.py', *_arguments(workdir, before, changes), timeout=300)
+    arguments = _arguments(workdir, before, changes)
+    return forked.run_script('scripts/train.py', *arguments, timeout=forked.LONG_SECONDS)
 
 
 def start_training(workdir: Path, **changes: object) -> subprocess.Popen:
