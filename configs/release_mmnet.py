@@ -1,4 +1,4 @@
-"""Trains the MMNet that ships, on labels of scripts/label.py and drawn portraits, in four stages.
+"""Trains the MMNet that ships, on labels of scripts/label.py and drawn portraits, in five stages.
 
 python scripts/train.py --config configs/release_mmnet.py:128 --workdir runs/mmnet_128 \
     --config.dataset.root=LABELS/labels.csv --config.more_datasets.unlabelled.root=MORE/labels.csv \
@@ -11,6 +11,15 @@ with more drawn portraits, some of them in vests. At 128 pixels a step costs a q
 network is used, and a step teaches most.
 Drawn portraits need not be drawn anew in each step: scripts/draw_portraits.py, then
 --config.more_datasets.synthetic.kind=rgba --config.more_datasets.synthetic.root=DRAWN/cutout.
+
+The last, :people, learns from the parts of a pack (scripts/pack.py), with a Laplacian loss:
+
+python scripts/train.py --config configs/release_mmnet.py:people --workdir runs/mmnet_people \
+    --config.model.checkpoint=CHECKPOINT --config.data.backgrounds=PACK/backgrounds \
+    --config.dataset.root=PACK/ccp --config.more_datasets.unlabelled.root=PACK/unlabelled \
+    --config.more_datasets.drawn.root=PACK/drawn --config.more_datasets.people.root=PACK/people \
+    --config.more_datasets.portraits.root=PACK/portraits --config.validation.root=DIR
+
 The teacher ran once, in scripts/label.py, and not in every step, where it would take most of the
 time on a CPU. --config.model.width_multiplier=0.5 begins a narrow network anew; mmnet_0.5, which
 ships, was pruned from the wide one (its card has the commands).
@@ -62,6 +71,19 @@ STAGES['portraits_256'] = STAGES['256'] | {
     'optimizer.learning_rate': 2e-3,
     **PORTRAITS,
 }
+STAGES['people'] = STAGES['256'] | {
+    'seed': 301,
+    'steps': 1_236,
+    'optimizer.name': 'adam',
+    'optimizer.learning_rate': 2e-3,
+    'optimizer.warmup_steps': 50,
+    'optimizer.ema_decay': 0.998,
+    'data.close_up_scale': (0.22, 0.5),
+    'loss.laplacian': 1.0,
+}
+# How often photos are drawn of the parts of the pack that the last stage learns from.
+CCP = 0.7
+PARTS = {'unlabelled': 0.4, 'drawn': 0.5, 'portraits': 0.6, 'people': 0.9}
 
 
 def get_config(stage: str = '128') -> ConfigDict:
@@ -70,17 +92,24 @@ def get_config(stage: str = '128') -> ConfigDict:
     config = train_config('mmnet')
     config.batch_size = 8
 
-    config.dataset.kind = 'csv'
-    config.more_datasets.unlabelled = dataset_config('csv')
-    config.more_datasets.unlabelled.weight = 0.6
-    config.more_datasets.synthetic = dataset_config('synthetic')
-    config.more_datasets.synthetic.weight = 0.12
-    config.more_datasets.synthetic.count = 4000
+    if stage == 'people':
+        config.dataset.kind, config.dataset.weight = 'packed', CCP
+        for name, weight in PARTS.items():
+            config.more_datasets[name] = dataset_config('packed')
+            config.more_datasets[name].weight = weight
+    else:
+        config.dataset.kind = 'csv'
+        config.more_datasets.unlabelled = dataset_config('csv')
+        config.more_datasets.unlabelled.weight = 0.6
+        config.more_datasets.synthetic = dataset_config('synthetic')
+        config.more_datasets.synthetic.weight = 0.12
+        config.more_datasets.synthetic.count = 4000
     config.data.transform = 'strong'
     config.data.close_ups = 0.5
 
     config.optimizer.schedule = 'cosine'
     config.optimizer.clip_norm = 1.0
     config.update_from_flattened_dict(STAGES[stage])
-    config.more_datasets.synthetic.size = max(192, config.model.input_size)
+    if 'synthetic' in config.more_datasets:
+        config.more_datasets.synthetic.size = max(192, config.model.input_size)
     return config
