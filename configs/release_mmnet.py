@@ -24,11 +24,10 @@ The teacher ran once, in scripts/label.py, and not in every step, where it would
 time on a CPU. --config.model.width_multiplier=0.5 begins a narrow network anew; mmnet_0.5, which
 ships, was pruned from the wide one (its card has the commands).
 
-Of `mmnet`, which had other runs before and between these and longer ones at last,
-scripts/benchmark_weights.py prints a mean absolute difference of 2.15 hundredths on composites of
-head shots and 2.05 on street photos;
-mattingjax/weights/mmnet/README.md tells of all runs, and of the temperature
-(scripts/temperature.py) that makes its mattes more decided.
+`mmnet` had other runs before and between these and longer ones; two of :people, averaged with what
+went into them and made more decided (scripts/average.py, scripts/temperature.py), came last. Of it
+scripts/benchmark_weights.py prints a mean absolute difference of 1.80 hundredths on composites of
+head shots and 1.84 on street photos; mattingjax/weights/mmnet/README.md tells of all runs.
 """
 
 from ml_collections import ConfigDict

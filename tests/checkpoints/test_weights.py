@@ -26,9 +26,9 @@ BOUNDS = {
 
 # What is kept of the astronaut's lower half with the helmet, where the teacher has 0.987: at least
 # this much, and what these weights still leave out.
-HELMET = {'mmnet': 0.9, 'mmnet_0.5': 0.9, 'modnet_p': 0.95}
+HELMET = {'mmnet': 0.9, 'mmnet_0.5': 0.95, 'modnet_p': 0.95}
 WITHOUT_HELMET = {
-    'mmnet': '0.86 where 0.9 is asked; 0.95 before its runs on heads and shoulders',
+    'mmnet': '0.85 where 0.9 is asked; 0.95 before its runs on heads and shoulders',
 }
 
 
