@@ -24,9 +24,10 @@ python scripts/train.py --config configs/release_modnet.py:people --workdir runs
 
 It starts from the mean of what :320 (one part) and :portraits (three) leave (scripts/average.py).
 The mean of three such runs, the second and the third from what the first left, went on to
-:people_384; the mean of what went in (two parts) and what came out (one) ships. Of it
-scripts/benchmark_weights.py prints a mean absolute difference of 0.92 hundredths on composites of
-head shots and 1.40 on street photos (the published network at 512: 0.87 and 1.22);
+:people_384; the mean of what went in (two parts) and what came out (one), with a
+temperature (scripts/temperature.py), ships. Of it
+scripts/benchmark_weights.py prints a mean absolute difference of 0.87 hundredths on composites of
+head shots and 1.35 on street photos (the published network at 512: 0.87 and 1.22);
 mattingjax/weights/modnet_p/README.md says more.
 """
 
