@@ -7,6 +7,7 @@ convolution's gradients are multiply-adds over shifted views of the input, like 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -60,25 +61,57 @@ def depthwise_conv(
     return _depthwise(x, kernel, stride, dilation, _pads(x, kernel, stride, dilation, padding))
 
 
-def sum_pixels(*arrays: jax.Array) -> list[jax.Array]:
-    """Sums each channel of each image over the pixels, all arrays in one pass.
+def map_images(function: Callable[..., Any], *arrays: jax.Array) -> Any:
+    """Applies a function to the images of a batch one by one, in a loop of the compiled program.
+
+    XLA:CPU would compute anew, for each tap of a kernel and for each sum, what an array is made of.
+    It does not look through a loop: arrays are computed before it, once, and what is computed of an
+    image stays in the cache. A batch over several devices stays whole, as a loop would gather it.
+
+    Args:
+      function: Makes arrays [n, ...] of arrays [n, ...], image by image, whatever n is.
+      *arrays: Arrays [N, ...].
+
+    Returns:
+      What the function makes of the arrays.
+    """
+    if len(arrays[0]) == 1 or jax.device_count() > 1:
+        return function(*arrays)
+
+    def apply(images: tuple[jax.Array, ...]) -> Any:
+        return jax.tree.map(lambda y: y[0], function(*(image[None] for image in images)))
+
+    return lax.map(apply, arrays)
+
+
+def sum_pixels(function: Callable[..., Sequence[jax.Array]], *arrays: jax.Array) -> list[jax.Array]:
+    """Sums each channel over the pixels of each image, for several arrays in one pass.
 
     By itself XLA:CPU would sum one channel after the other, each time through all of the memory.
     Here rows are first added within blocks that stay in the cache.
 
     Args:
-      *arrays: Arrays [N, H, W, C] of one shape.
+      function: Makes the arrays to sum, [n, H, W, C] and all of one shape, as in `map_images`.
+      *arrays: Arrays [N, ...].
 
     Returns:
-      The sums of each array, float32 [N, C].
+      The sums, float32 [N, C], in the order of the function's arrays.
     """
-    batch, height, width, channels = arrays[0].shape
-    rows = next(rows for rows in (BLOCK_ROWS, 4, 2, 1) if height % rows == 0)
-    shape = (batch, height // rows, rows, width * channels)
-    blocks = [array.astype(jnp.float32).reshape(shape) for array in arrays]
-    zeros = [jnp.zeros((), jnp.float32)] * len(blocks)
-    sums = lax.reduce(blocks, zeros, lambda a, b: [x + y for x, y in zip(a, b, strict=True)], (2,))
-    return [total.reshape(batch, -1, channels).sum(1) for total in sums]
+
+    def add(*images: jax.Array) -> jax.Array:
+        values = function(*images)
+        batch, height, width, channels = values[0].shape
+        rows = next(rows for rows in (BLOCK_ROWS, 4, 2, 1) if height % rows == 0)
+        shape = (batch, height // rows, rows, width * channels)
+        blocks = [value.astype(jnp.float32).reshape(shape) for value in values]
+        zeros = [jnp.zeros((), jnp.float32)] * len(blocks)
+        sums = lax.reduce(
+            blocks, zeros, lambda a, b: [x + y for x, y in zip(a, b, strict=True)], (2,)
+        )
+        return jnp.stack(sums, 1).reshape(batch, len(sums), -1, channels).sum(2)
+
+    sums: jax.Array = map_images(add, *arrays)
+    return [sums[:, i] for i in range(sums.shape[1])]
 
 
 def _pads(x: jax.Array, kernel: jax.Array, stride: int, dilation: int, padding: Padding) -> Pads:
@@ -181,7 +214,10 @@ _dense.defvjp(_dense_forward, _dense_backward)
 def _depthwise(
     x: jax.Array, kernel: jax.Array, stride: int, dilation: int, pads: Pads
 ) -> jax.Array:
-    return _shifted_conv(_pad(x, pads), kernel, stride=stride, dilation=dilation, padding=0)
+    def convolve(image: jax.Array) -> jax.Array:
+        return _shifted_conv(_pad(image, pads), kernel, stride=stride, dilation=dilation, padding=0)
+
+    return map_images(convolve, x)
 
 
 def _depthwise_forward(x: jax.Array, kernel: jax.Array, *options: Any) -> Any:
@@ -199,16 +235,22 @@ def _depthwise_backward(
         reach = dilation * (kernel.shape[i] - 1)
         size, extent = x.shape[1 + i], (g.shape[1 + i] - 1) * stride + 1
         around.append((reach - before, size + before - extent))
-    spread = _pad(g, (around[0], around[1]), stride - 1)
-    input_gradient = _shifted_conv(spread, kernel[::-1, ::-1], dilation=dilation, padding=0)
+
+    def convolve(g: jax.Array) -> jax.Array:
+        spread = _pad(g, (around[0], around[1]), stride - 1)
+        return _shifted_conv(spread, kernel[::-1, ::-1], dilation=dilation, padding=0)
 
     # For the gradient of the kernel, rows of zeros fill the last block.
     missing = -g.shape[1] % BLOCK_ROWS
-    g = _pad(g, ((0, missing), (0, 0)))
-    x = _pad(_pad(x, pads), ((0, missing * stride), (0, 0)))
-    sums = sum_pixels(*(view * g for view in _views(x, kernel, g.shape, stride, dilation)))
+
+    def multiply(x: jax.Array, g: jax.Array) -> list[jax.Array]:
+        g = _pad(g, ((0, missing), (0, 0)))
+        x = _pad(_pad(x, pads), ((0, missing * stride), (0, 0)))
+        return [view * g for view in _views(x, kernel, g.shape, stride, dilation)]
+
+    sums = sum_pixels(multiply, x, g)
     kernel_gradient = jnp.stack([total.sum(0) for total in sums]).reshape(kernel.shape)
-    return input_gradient.astype(x.dtype), kernel_gradient.astype(kernel.dtype)
+    return map_images(convolve, g).astype(x.dtype), kernel_gradient.astype(kernel.dtype)
 
 
 _depthwise.defvjp(_depthwise_forward, _depthwise_backward)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -99,17 +99,23 @@ def _normalise(
 def _normalise_forward(
     x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float, per_image: bool
 ) -> Any:
-    values = x.astype(jnp.float32)
     # E[x²] − E[x]² needs a single pass, but loses digits unless the mean is near 0. The mean of one
     # row is near enough the mean of all, so it is subtracted first.
-    row = values[:, x.shape[1] // 2]
-    origin = row.mean(1) if per_image else row.mean((0, 1))[None]
-    shifted = values - _per_pixel(origin)
-    mean, square = _mean_pixels(per_image, shifted, jnp.square(shifted))
-    variance = jnp.maximum(square - jnp.square(mean), 0)
+    origin = x[:, x.shape[1] // 2].astype(jnp.float32).mean(1)
+
+    def square(image: jax.Array, origin: jax.Array) -> list[jax.Array]:
+        shifted = image.astype(jnp.float32) - _per_pixel(origin)
+        return [shifted, jnp.square(shifted)]
+
+    mean, mean_square = _mean_pixels(x, square, x, origin)
+    variance = jnp.maximum(mean_square - jnp.square(mean), 0)
     mean += origin
+    if not per_image:
+        total = mean.mean(0, keepdims=True)
+        variance = (variance + jnp.square(mean - total)).mean(0, keepdims=True)
+        mean = total
     factor = lax.rsqrt(variance + epsilon) * scale
-    y = values * _per_pixel(factor) + _per_pixel(bias - mean * factor)
+    y = x.astype(jnp.float32) * _per_pixel(factor) + _per_pixel(bias - mean * factor)
     return (y.astype(x.dtype), mean, variance), (x, scale, bias, mean, variance)
 
 
@@ -119,12 +125,21 @@ def _normalise_backward(epsilon: float, per_image: bool, residuals: Any, cotange
     They are rearranged so that the input's takes few operations per value.
     """
     x, scale, bias, mean, variance = residuals
-    values, g = x.astype(jnp.float32), cotangents[0].astype(jnp.float32)
-    mean_g, mean_product = _mean_pixels(per_image, g, g * (values - _per_pixel(mean)))
+    g: jax.Array = cotangents[0]
+
+    def multiply(g: jax.Array, image: jax.Array, mean: jax.Array) -> list[jax.Array]:
+        g = g.astype(jnp.float32)
+        return [g, g * (image.astype(jnp.float32) - _per_pixel(mean))]
+
+    means = jnp.broadcast_to(mean, (len(x), x.shape[-1]))
+    mean_g, mean_product = _mean_pixels(x, multiply, g, x, means)
+    if not per_image:
+        mean_g, mean_product = (value.mean(0, keepdims=True) for value in (mean_g, mean_product))
     inverse = lax.rsqrt(variance + epsilon)
     factor = inverse * scale
     slope = factor * jnp.square(inverse) * mean_product
     offset = slope * mean - factor * mean_g
+    values, g = x.astype(jnp.float32), g.astype(jnp.float32)
     x_gradient = g * _per_pixel(factor) + (_per_pixel(offset) - values * _per_pixel(slope))
     count = x.size // mean.size
     scale_gradient = (mean_product * inverse).sum(0) * count
@@ -136,11 +151,10 @@ def _normalise_backward(epsilon: float, per_image: bool, residuals: Any, cotange
     )
 
 
-def _mean_pixels(per_image: bool, *arrays: jax.Array) -> list[jax.Array]:
-    sums = sum_pixels(*arrays)
-    if not per_image:
-        sums = [total.sum(0, keepdims=True) for total in sums]
-    return [total / (arrays[0].size // total.size) for total in sums]
+def _mean_pixels(
+    x: jax.Array, function: Callable[..., Sequence[jax.Array]], *arrays: jax.Array
+) -> list[jax.Array]:
+    return [total / (x.shape[1] * x.shape[2]) for total in sum_pixels(function, *arrays)]
 
 
 def _per_pixel(values: jax.Array) -> jax.Array:

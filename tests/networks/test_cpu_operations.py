@@ -137,6 +137,37 @@ def test_normalisations(size, epsilon):
     np.testing.assert_allclose(variance, x.var(axis=(0, 1, 2)), rtol=1e-5)
 
 
+def test_statistics_of_images_that_differ():
+    """A batch varies within its images and between them."""
+    x = random(3, 16, 8, 6) + np.float32([0, 100, -1000])[:, None, None, None]
+    _, mean, variance = cpu_operations.batch_norm_training(x, jnp.ones(6), jnp.zeros(6), 1e-5)
+    values = x.astype(np.float64)
+    np.testing.assert_allclose(mean, values.mean(axis=(0, 1, 2)), rtol=1e-6)
+    np.testing.assert_allclose(variance, values.var(axis=(0, 1, 2)), rtol=1e-6)
+
+
+# JAX remembers what it has traced, so that each case has a batch of its own.
+@pytest.mark.parametrize(
+    ('images', 'devices', 'loops'), [(2, 1, True), (1, 1, False), (4, 2, False)]
+)
+def test_images_are_taken_one_by_one_on_one_device(monkeypatch, images, devices, loops):
+    """A loop over a batch that several devices share would gather it on each of them."""
+    monkeypatch.setattr(jax, 'device_count', lambda: devices)
+    x, kernel = random(images, 9, 7, 3), random(3, 3, 1, 3)
+
+    def differentiate(batch_norm, depthwise_conv, x, kernel):
+        y, pull_back = jax.vjp(depthwise_conv, x, kernel)
+        normalised = batch_norm(y, kernel[0, 0, 0], kernel[1, 1, 0], 1e-3)
+        return normalised, pull_back(normalised[0])
+
+    ours, plain = (
+        functools.partial(differentiate, form.batch_norm_training, form.depthwise_conv)
+        for form in (cpu_operations, operations)
+    )
+    assert ('scan' in str(jax.make_jaxpr(ours)(x, kernel))) == loops
+    assert_close(jax.jit(ours)(x, kernel), jax.jit(plain)(x, kernel))
+
+
 def test_ib_norm():
     assert_same_gradients(
         lambda x: cpu_operations.ib_norm(x, 2, jnp.tanh),
