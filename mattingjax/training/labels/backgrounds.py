@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mattingjax.training.bystanders import shows_people
+from mattingjax.training.labels.bystanders import shows_people
 
 _EMPTY = 5 / 255  # the largest alpha that counts as background
 _LEAST_WIDTH = 0.15  # width of a background, as a share of the photo's

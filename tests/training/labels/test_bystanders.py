@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mattingjax.training.bystanders import people_score, shows_people
+from mattingjax.training.labels.bystanders import people_score, shows_people
 
 
 def street(seed: int, *, somebody: bool, height: int = 600) -> np.ndarray:

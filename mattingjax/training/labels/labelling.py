@@ -25,8 +25,8 @@ from mattingjax.inference import Predictor, create_predictor
 from mattingjax.inference.averaging import Predict, average_mattes
 from mattingjax.process.files import check_new_folder, check_outside, new_folder
 from mattingjax.process.progress import say, show_progress
-from mattingjax.training.backgrounds import choose_background, find_strips
-from mattingjax.training.corrections import merge
+from mattingjax.training.labels.backgrounds import choose_background, find_strips
+from mattingjax.training.labels.corrections import merge
 
 _KIND, _LIST_FILE, _SHEET_FILE = 'a set of labels', 'labels.csv', 'most_doubted.png'
 _ROWS = 12  # of the sheet of the most doubted labels

@@ -1,8 +1,8 @@
 import numpy as np
 
-from mattingjax.training.backgrounds import choose_background, find_strips, repeat_mirrored
-from tests.training.test_bystanders import street
-from tests.training.test_corrections import square
+from mattingjax.training.labels.backgrounds import choose_background, find_strips, repeat_mirrored
+from tests.training.labels.test_bystanders import street
+from tests.training.labels.test_corrections import square
 
 
 def test_strips_are_beside_the_person():

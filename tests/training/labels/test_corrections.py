@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mattingjax.training.corrections import merge
+from mattingjax.training.labels.corrections import merge
 
 
 def square(*, left: int = 40, right: int = 80, height: int = 120) -> np.ndarray:

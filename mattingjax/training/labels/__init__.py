@@ -1,0 +1,5 @@
+"""Labels for training: a teacher's mattes, put right by masks, and backgrounds without people."""
+
+from mattingjax.training.labels.labelling import Summary, label_folder, label_photos
+
+__all__ = ['Summary', 'label_folder', 'label_photos']
