@@ -24,10 +24,11 @@ The teacher ran once, in scripts/label.py, and not in every step, where it would
 time on a CPU. --config.model.width_multiplier=0.5 begins a narrow network anew; mmnet_0.5, which
 ships, was pruned from the wide one (its card has the commands).
 
-`mmnet` had other runs before and between these and longer ones; three of :people came last, the third of 3,300 steps, the second and the third averaged with
-what went into them and made more decided (scripts/average.py, scripts/temperature.py). Of it
-scripts/benchmark_weights.py prints a mean absolute difference of 1.73 hundredths on composites of
-head shots and 1.78 on street photos; mattingjax/weights/mmnet/README.md tells of all runs.
+`mmnet` had other runs before and between these and longer ones. Three of :people came last, the
+third of 3,300 steps; the second and the third were averaged with what went into them and made more
+decided (scripts/average.py, scripts/temperature.py). Of the last scripts/benchmark_weights.py
+prints a mean absolute difference of 1.73 hundredths on composites of head shots and 1.78 on street
+photos; mattingjax/weights/mmnet/README.md tells of all runs.
 """
 
 from ml_collections import ConfigDict
