@@ -6,23 +6,27 @@ python scripts/train.py --config configs/retrain_pruned.py --workdir runs/retrai
 DIR holds train|test/image|mask; --config.dataset.kind names another layout of those that
 configs/README.md lists.
 
-Not run to its end here: on two cores it would take days. A short comparison of the published
-weights fine-tuned with random variables, backbone pruned and not, at equal cost (150 and 112 steps
-of 4 photos at 256 pixels, 0.65 T MACs forward each, one core, ten minutes), on the pack of
-configs/release_modnet.py; MAD in hundredths by scripts/benchmark_weights.py, composites of head
-shots (in their soft band) and street photos:
+Not run to its end here: on two cores it would take days. What was compared, in ten minutes each on
+one core, are the published weights fine-tuned and random variables, with the backbone pruned and
+whole, at equal cost (0.65 T MACs of forward passes). MAD in hundredths by
+scripts/benchmark_weights.py on composites of head shots (in their soft band) and on street photos:
 
                                    fine-tuned             from scratch
   backbone pruned (1.32 M)      2.86 (13.44) | 4.26    41.27 (40.85) | 46.46
   backbone whole (3.72 M)       3.79 (16.17) | 3.99    41.56 (42.30) | 43.32
 
-What the published weights learned is worth more than the backbone's channels; from scratch nothing
-is usable after as many steps. The networks are those of configs/prune_modnet.py:weighed with
---method taylor and --recalibrate, without and with --ignore 'backbone.*'; then
+From scratch nothing is usable after so few steps. With one seed each, what the whole backbone is
+worth stays open. The networks are what scripts/prune.py --config configs/prune_modnet.py:weighed
+--method taylor --recalibrate PHOTOS leaves of the published ones, without and with
+--ignore 'backbone.*'. They were trained on the pack of configs/release_modnet.py, whose command
+gets what is missing here, and measured is WORKDIR/last:
 
-python scripts/train.py --config configs/release_modnet.py:people --config.model.input_size=256 \
-    --config.seed=401 --config.steps=150 --config.optimizer.warmup_steps=30 \
-    --config.optimizer.ema_decay=0.98 --config.model.from_scratch=False (or True) ...
+python scripts/train.py --config configs/release_modnet.py:people --workdir runs/compared \
+    --config.model.checkpoint=PRUNED --config.model.from_scratch=False --config.steps=150 \
+    --config.model.input_size=256 --config.seed=401 --config.optimizer.warmup_steps=30 \
+    --config.optimizer.ema_decay=0.98
+
+with 112 steps for the whole backbone, and from_scratch=True.
 
 One of four: configs/retrain_pruned.py:finetune (the default), :finetune_frozen, :scratch,
 :scratch_frozen. The dense network is the teacher of them all; photos without masks will do with

@@ -52,7 +52,7 @@ command_line.define_compilation_cache()
 
 def main() -> None:
     # Imported here, so that --help and wrong flags answer at once.
-    from mattingjax.training.labels.labelling import label_photos, parse_input_sizes
+    from mattingjax.training.labels import label_photos, parse_input_sizes
 
     label_photos(
         _TEACHER.value,

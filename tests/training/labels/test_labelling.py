@@ -12,8 +12,8 @@ from mattingjax.checkpoints import hash_checkpoint
 from mattingjax.data.datasets import open_dataset
 from mattingjax.data.folders import open_images, open_pairs
 from mattingjax.errors import MattingError
+from mattingjax.training.labels import label_folder, label_photos, parse_input_sizes
 from mattingjax.training.labels.bystanders import shows_people
-from mattingjax.training.labels.labelling import label_folder, label_photos, parse_input_sizes
 from tests.training.labels.test_bystanders import street
 from tests.training.labels.test_corrections import square
 
