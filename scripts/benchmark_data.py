@@ -46,11 +46,12 @@ _SECONDS = flags.DEFINE_float('seconds', 5.0, 'Length of a run.', lower_bound=0.
 
 
 def main() -> None:
+    from mattingjax.config.texts import whole_number
     from mattingjax.data.datasets import open_backgrounds, open_dataset
     from mattingjax.errors import MattingError
     from mattingjax.networks import find_network
 
-    if not all(count.isdecimal() for count in _WORKERS.value):
+    if any(whole_number(count) is None for count in _WORKERS.value):
         raise MattingError(f'--workers: expected whole numbers, got {",".join(_WORKERS.value)}')
     if _NETWORK.value:
         find_network(_NETWORK.value)

@@ -99,7 +99,8 @@ def _model_config(network: str | None) -> ConfigDict:
     config.width_multiplier = 1.0
     # The share of values that are dropped at random (in MMNet after each encoder block).
     config.dropout = 0.0
-    # The side of the input in pixels; 0: the network's own, 256 for MMNet and 512 for MODNet.
+    # The side of the input in pixels; 0: the checkpoint's, or without one the network's own, 256
+    # for MMNet and 512 for MODNet.
     config.input_size = 0
     # A checkpoint to start from; it decides the widths. Empty: random variables.
     config.checkpoint = ''

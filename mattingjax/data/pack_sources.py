@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mattingjax.config.texts import whole_number
 from mattingjax.data.datasets import KINDS, open_dataset
 from mattingjax.data.folders import FileDataset
 from mattingjax.errors import MattingError, list_some
@@ -115,9 +116,10 @@ def _by_name(option: str, texts: Iterable[str], known: Mapping[str, Any]) -> dic
 
 
 def _step(value: str) -> int:
-    if not re.fullmatch('[0-9]{1,9}', value) or int(value) < 1:
+    step = whole_number(value)
+    if not step:
         raise MattingError(f'every: expected a whole number of at least 1, got {value!r}')
-    return int(value)
+    return step
 
 
 def _read_licence(value: str) -> str:

@@ -6,7 +6,6 @@ The opposite of surgery: `prune` of the new network to the old channels gives th
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -20,6 +19,7 @@ from mattingjax.checkpoints import (
     load_checkpoint,
     save_checkpoint,
 )
+from mattingjax.config.texts import whole_number
 from mattingjax.errors import MattingError
 from mattingjax.images import encode_png
 from mattingjax.networks import ModelConfig, Variables, init_variables
@@ -37,13 +37,14 @@ def parse_widths(entries: Iterable[str]) -> dict[str, int]:
     """
     widths: dict[str, int] = {}
     for entry in entries:
-        name, _, width = entry.partition('=')
-        if not re.fullmatch('[0-9]{1,9}', width) or name in widths:
+        name, _, text = entry.partition('=')
+        width = whole_number(text)
+        if width is None or name in widths:
             raise MattingError(
                 f'widths: expected GROUP=WIDTH, each group once and its width a whole number, got '
                 f'{entry!r:.80}'
             )
-        widths[name] = int(width)
+        widths[name] = width
     return widths
 
 

@@ -27,7 +27,7 @@ _VALIDATION_BYTES = 3 + 4 + 4  # image, alpha and predicted matte of a photo to 
 # one: a network is traced, which takes seconds, only if even that many would not fit.
 _ACTIVATION_BYTES = 10_000
 _BATCHES = 3  # batches on their way to the devices at once, and as many in each worker
-_WORKER_BYTES = 2**27  # the least memory of a process that makes batches
+_WORKER_BYTES = 2**27  # the least memory of a worker process
 # Each parameter is held four times: at the start, now, as a gradient and by the optimizer.
 _COPIES = 4
 
@@ -60,8 +60,10 @@ def check_photos(config: ConfigDict, network: ModelConfig, validation: int) -> N
     size, pixels = network.input_size, network.input_size**2
     host = _host_memory()
     batch = config.batch_size // jax.process_count() * pixels
+    # With on_device the host makes no batches; its workers only read the photos.
+    waiting = 0 if config.data.on_device else batch * _EXAMPLE_BYTES * _BATCHES
     photos = f'{config.batch_size:,} photos of {size}x{size} pixels'
-    _check('config.batch_size', photos, batch * _EXAMPLE_BYTES * _BATCHES, host)
+    _check('config.batch_size', photos, waiting, host)
     if batch * _ACTIVATION_BYTES > _device_memory():
         layers = measure_complexity(network)['layers']
         outputs = sum(
@@ -71,8 +73,8 @@ def check_photos(config: ConfigDict, network: ModelConfig, validation: int) -> N
         needed = config.batch_size // jax.process_count() * outputs * width
         _check('config.batch_size', photos, needed, _device_memory())
     workers = config.data.workers
-    each = batch * _EXAMPLE_BYTES * _BATCHES + _WORKER_BYTES
-    _check('config.data.workers', f'{workers:,} processes', workers * each, host)
+    needed = workers * (waiting + _WORKER_BYTES)
+    _check('config.data.workers', f'{workers:,} processes', needed, host)
     chosen = min(validation, config.validation.photos)
     needed = chosen * pixels * _VALIDATION_BYTES
     _check('config.validation.photos', f'{chosen:,} photos of {size}x{size} pixels', needed, host)

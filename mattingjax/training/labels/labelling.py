@@ -7,7 +7,6 @@ import csv
 import json
 import math
 import os
-import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from mattingjax.config.texts import whole_number
 from mattingjax.data.folders import FileDataset, open_images, open_pairs
 from mattingjax.data.records import RecordError
 from mattingjax.errors import ImageError, MattingError
@@ -58,11 +58,12 @@ def parse_input_sizes(entries: Iterable[str]) -> tuple[int, ...]:
     """
     sizes: list[int] = []
     for entry in entries:
-        if not re.fullmatch('[0-9]{1,9}', entry) or int(entry) in sizes:
+        size = whole_number(entry)
+        if size is None or size in sizes:
             raise MattingError(
                 f'input_sizes: expected whole numbers of pixels, each once, got {entry!r}'
             )
-        sizes.append(int(entry))
+        sizes.append(size)
     return tuple(sizes)
 
 
