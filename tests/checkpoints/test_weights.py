@@ -19,8 +19,9 @@ MEGABYTES = {'mmnet': 1, 'modnet': 6}
 # Mean absolute differences that no weights may exceed: composites of head shots, street photos.
 # They are about twice what the cards say; they would show weights that were mixed up or damaged.
 BOUNDS = {
-    'modnet': {'composites': 0.02, 'photos': 0.03},
-    'mmnet': {'composites': 0.05, 'photos': 0.055},
+    'modnet_p': {'composites': 0.02, 'photos': 0.03},
+    'mmnet': {'composites': 0.03, 'photos': 0.03},
+    'mmnet_0.5': {'composites': 0.04, 'photos': 0.045},
 }
 
 
@@ -28,7 +29,7 @@ BOUNDS = {
 # this much, and what these weights still leave out.
 HELMET = {'mmnet': 0.9, 'mmnet_0.5': 0.95, 'modnet_p': 0.95}
 WITHOUT_HELMET = {
-    'mmnet': '0.84 where 0.9 is asked; 0.95 before its runs on heads and shoulders',
+    'mmnet': '0.82 where 0.9 is asked; 0.95 before its runs on heads and shoulders',
 }
 
 
@@ -109,7 +110,7 @@ def test_errors_on_photos_that_it_never_saw(name, shared, tmp_path):
     for kind, folders in sets.items():
         report, _ = evaluate_folders(folders, options, network=name)
         assert np.isfinite(report.means['mad'])
-        assert report.means['mad'] < BOUNDS[load_config(name).network][kind]
+        assert report.means['mad'] < BOUNDS[name][kind]
 
 
 def _link(folder, linked, count=6):
