@@ -5,33 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mattingjax.errors import ArtefactError, MattingError
+from mattingjax.errors import ArtefactError
 from mattingjax.inference.sessions import (
     OnnxSession,
     OpenVinoSession,
     Session,
+    SessionOptions,
     Shape,
     check_artefact,
     create_session,
     find_ends,
 )
 from mattingjax.process.files import scratch_folder
-from mattingjax.process.packages import import_openvino, import_tensorflow
-
-_CAPABILITIES = {'f32': 'FP32', 'bf16': 'BF16', 'f16': 'FP16'}
-
-
-def can_compute(precision: str) -> bool:
-    """Whether OpenVINO computes in this precision ('f32', 'bf16' or 'f16') on this CPU.
-
-    Raises:
-      MattingError: There is no such precision.
-    """
-    if precision not in _CAPABILITIES:
-        known = ', '.join(_CAPABILITIES)
-        raise MattingError(f'precision: expected one of {known}, got {precision!r}')
-    capabilities = import_openvino().Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
-    return _CAPABILITIES[precision] in capabilities
+from mattingjax.process.packages import import_tensorflow
 
 
 def load_peer(
@@ -55,7 +41,8 @@ def load_peer(
     if runtime == 'onnxruntime':
         session: Session = _convert(path) if path.suffix == '.pb' else create_session(path, runtime)
         return session, _fix(path, session.input_shape, size)
-    compiled = OpenVinoSession(path, precision, lambda free: _fix(path, free, size))
+    options = SessionOptions(precision=precision)
+    compiled = OpenVinoSession(path, options, lambda free, _: _fix(path, free, size))
     return compiled, _fix(path, compiled.input_shape, size)
 
 

@@ -34,8 +34,9 @@ def main() -> None:
 
     import numpy as np
 
-    from exporters.peers import can_compute, load_peer
+    from exporters.peers import load_peer
     from mattingjax.evaluation import parse_size
+    from mattingjax.inference.sessions import can_compute
     from mattingjax.process.timing import time_in_turn
 
     size = parse_size(_SIZE.value, 'size')

@@ -4,8 +4,11 @@ r"""Makes a trained checkpoint ready to ship: small, at the size of its use, wit
     --output mattingjax/weights/modnet_p
 
 Kernels become float16, which halves the files; the script prints how much that changes the alphas
-of --images. The provenance stays, without the folders of its files.
+of --images. The provenance stays, without the folders of its files. The network is also exported as
+model_dynamic.onnx, which runs without JAX, and compared with the checkpoint on --images.
 """
+
+from pathlib import Path
 
 from absl import flags
 
@@ -23,20 +26,27 @@ _INPUT_SIZE = flags.DEFINE_integer(
     'Input size in pixels at which it will be used, if it was trained at another.',
     lower_bound=1,
 )
+_ARTEFACT = flags.DEFINE_bool(
+    'artefact', True, 'Export the network as model_dynamic.onnx too; needs the extra `export`.'
+)
 _IMAGES = flags.DEFINE_string('images', None, 'Folder of photos to compare the alphas on.')
 
 
 def main() -> None:
     # Imported here, so that --help and wrong flags answer at once.
-    from pathlib import Path
-
     from mattingjax.checkpoints import check_target, load_checkpoint, save_checkpoint
     from mattingjax.checkpoints.packing import pack_checkpoint
     from mattingjax.data.folders import open_images
-    from mattingjax.inference.predictor import compare_alphas
+    from mattingjax.evaluation.weights import compare_alphas
+    from mattingjax.images import find_images
     from mattingjax.process.files import read_file
 
     check_target(_OUTPUT.value, overwrite=_OVERWRITE.value)
+    if _ARTEFACT.value:
+        from exporters.frozen_graph import check_tools
+        from exporters.shipping import create_artefact
+
+        check_tools()
     card = read_file(Path(_CARD.value))
     photos = open_images(Path(_IMAGES.value)) if _IMAGES.value else ()
     checkpoint = load_checkpoint(_CHECKPOINT.value)
@@ -45,6 +55,9 @@ def main() -> None:
         mean, largest = compare_alphas(checkpoint, packed, (record['image'] for record in photos))
         print(f'{len(photos)} alphas differ by {mean:.1e} in the mean, {largest:.1e} at most')
     files = {'README.md': card}
+    if _ARTEFACT.value:
+        images = find_images(Path(_IMAGES.value)) if _IMAGES.value else ()
+        files |= create_artefact(packed, tuple(images))
     save_checkpoint(_OUTPUT.value, packed, overwrite=_OVERWRITE.value, files=files)
     size = sum(file.stat().st_size for file in Path(_OUTPUT.value).rglob('*') if file.is_file())
     print(f'{_OUTPUT.value}: {size / 1e6:.2f} MB')

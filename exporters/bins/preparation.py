@@ -27,8 +27,8 @@ from mattingjax.data.folders import FileDataset, describe_clash
 from mattingjax.data.records import Record
 from mattingjax.errors import MattingError, OutputError
 from mattingjax.images import encode_png, name_key, resize
+from mattingjax.images.preprocessing import resize_photo
 from mattingjax.images.sheets import make_row, make_sheet, shrink
-from mattingjax.inference.predictor import resize_photo
 from mattingjax.process.files import check_new_folder, new_folder
 from mattingjax.process.progress import show_progress
 

@@ -9,7 +9,6 @@ Nothing else is needed to load one.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,16 +21,9 @@ from mattingjax.config.schema import read_json
 from mattingjax.errors import CheckpointError, MattingError, OutputError
 from mattingjax.networks import ModelConfig, Variables
 from mattingjax.process.files import check_new_folder, new_folder
+from mattingjax.weights import CONFIG_FILE, VARIABLES_FOLDER, find_checkpoint
 
-CONFIG_FILE, VARIABLES_FOLDER = 'config.json', 'variables'
-DEFAULT_WEIGHTS = 'modnet_p'  # the weights with the best mattes
 _KIND = ('a checkpoint', CONFIG_FILE)
-_SHIPPED = Path(__file__).parents[1] / 'weights'
-
-
-def list_weights() -> list[str]:
-    """Names of the weights that ship with the package, usable wherever a checkpoint is."""
-    return sorted(path.parent.name for path in _SHIPPED.glob(f'*/{CONFIG_FILE}'))
 
 
 def save_checkpoint(
@@ -127,23 +119,3 @@ def load_config(path_or_name: Path | str) -> ModelConfig:
         return ModelConfig.from_dict(read_json(file))
     except MattingError as error:
         raise CheckpointError(f'{file}: {error}') from error
-
-
-def find_checkpoint(path_or_name: Path | str) -> Path:
-    """The directory that a path or shipped name means; raises CheckpointError if there is none."""
-    path = Path(path_or_name)
-    # Unlike methods of Path, these functions take any name, however long.
-    if os.path.isfile(path / CONFIG_FILE):
-        return path
-    if str(path_or_name) in list_weights():
-        return _SHIPPED / path_or_name
-    names = ', '.join(list_weights()) or 'none yet'
-    if os.path.isdir(path):
-        problem = f'the folder holds no {CONFIG_FILE}'
-    elif os.path.isfile(path):
-        problem = 'a file; foreign weights become a checkpoint with scripts/import_weights.py'
-    else:
-        problem = 'no such folder'
-    raise CheckpointError(
-        f'{path_or_name}: not a checkpoint ({problem}); weights that ship, by name: {names}'
-    )

@@ -25,7 +25,7 @@ from mattingjax.checkpoints import (
 from mattingjax.errors import MattingError
 from mattingjax.evaluation import EvaluationOptions, Folders, Records, evaluate
 from mattingjax.inference import Predictor
-from mattingjax.inference.runtimes import JaxRuntime
+from mattingjax.inference.jax_runtime import JaxRuntime
 from mattingjax.networks import find_network
 
 FIGURES = ('mad', 'mse', 'mean_gradient')

@@ -9,14 +9,20 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mattingjax.checkpoints import find_checkpoint, load_config
+import jax
+import numpy as np
+
+from mattingjax.checkpoints import Checkpoint, load_config
 from mattingjax.errors import MattingError
 from mattingjax.evaluation.options import EvaluationOptions
 from mattingjax.evaluation.report import write_report
 from mattingjax.evaluation.run import Folders, evaluate_folders
+from mattingjax.inference import Predictor
+from mattingjax.inference.jax_runtime import JaxRuntime
 from mattingjax.networks import ModelConfig
 from mattingjax.networks.complexity import measure_complexity
 from mattingjax.process.files import check_folder, write_file
+from mattingjax.weights import ARTEFACT_FILE, MANIFEST_FILE, find_checkpoint
 
 # Figure of a report → its title in the table, and the factor of its values there.
 _FIGURES = {
@@ -100,7 +106,12 @@ def compare_weights(
 
 def _measure_size(config: ModelConfig, path_or_name: str) -> dict[str, Any]:
     complexity = measure_complexity(config)
-    files = [file for file in find_checkpoint(path_or_name).rglob('*') if file.is_file()]
+    exported = (ARTEFACT_FILE, MANIFEST_FILE)
+    files = [
+        file
+        for file in find_checkpoint(path_or_name).rglob('*')
+        if file.is_file() and file.name not in exported
+    ]
     return {
         **{name: complexity[name] for name in ('parameters', 'macs', 'inference_macs')},
         'megabytes': sum(file.stat().st_size for file in files) / 1e6,
@@ -133,3 +144,25 @@ def _format_rows(rows: Mapping[str, Mapping[str, Any]]) -> str:
             cells.append(f'{row["time_ratio"]:.3f}')
         lines.append(cells)
     return '\n'.join(f'| {" | ".join(cells)} |' for cells in lines)
+
+
+def compare_alphas(
+    checkpoint: Checkpoint, packed: Checkpoint, images: Iterable[np.ndarray]
+) -> tuple[float, float]:
+    """How far the two networks' alphas differ, both at the size of the packed one.
+
+    Args:
+      checkpoint: The network before packing.
+      packed: The network that `pack_checkpoint` made of it.
+      images: Photos, uint8 [H, W, 3].
+
+    Returns:
+      The mean absolute difference over all photos, and the largest, in [0, 1].
+    """
+    before, after = (
+        Predictor(JaxRuntime(Checkpoint(packed.config, jax.tree.map(np.float32, one.variables))))
+        for one in (checkpoint, packed)
+    )
+    differences = [np.abs(before(image) - after(image)) for image in images]
+    means, largest = ([f(one) for one in differences] for f in (np.mean, np.max))
+    return float(np.mean(means)), float(max(largest))

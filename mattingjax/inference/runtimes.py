@@ -1,34 +1,27 @@
-"""Runtimes: JAX runs checkpoints, other libraries run exported artefacts."""
+"""Runtimes: ONNX Runtime and others run exported artefacts, JAX runs checkpoints."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
-import threading
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Protocol
 
-import jax
 import numpy as np
 
-from mattingjax.checkpoints import Checkpoint, hash_checkpoint, load_checkpoint
 from mattingjax.errors import ArtefactError, MattingError
-from mattingjax.inference.sessions import READERS, SESSIONS, create_session
-from mattingjax.inference.signature import (
-    MANIFEST_FILE,
-    MAX_SIDE,
-    Signature,
-    check_alpha,
-    read_signature,
+from mattingjax.images.preprocessing import Preprocessing, check_input_size
+from mattingjax.inference.sessions import (
+    READERS,
+    SESSIONS,
+    SessionOptions,
+    Shape,
+    create_session,
 )
-from mattingjax.networks import (
-    ModelConfig,
-    Preprocessing,
-    Variables,
-    apply_compiled,
-    check_input_size,
-)
+from mattingjax.inference.sessions.session import check_device, check_float32
+from mattingjax.inference.signature import MAX_SIDE, Signature, check_alpha, read_signature
 from mattingjax.process.files import hash_file
+from mattingjax.weights import CONFIG_FILE, MANIFEST_FILE, find_artefact
 
 RUNTIMES = ('jax', *SESSIONS)
 
@@ -42,12 +35,14 @@ class Runtime(Protocol):
       preprocessing: How a photo becomes the network's input.
       fixed_size: Height and width in pixels if it takes only that size, else None.
       resizes: Whether it takes photos of any size, uint8, and resizes them itself.
+      device: What runs it, by the runtime's own name, such as 'CPU'.
     """
 
     input_size: int
     preprocessing: Preprocessing
     fixed_size: tuple[int, int] | None
     resizes: bool
+    device: str
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """float32 [N, H, W, 3] RGB in [0, 255] → float32 [N, H, W, 1] in [0, 1]."""
@@ -59,91 +54,6 @@ class Runtime(Protocol):
         """Where it was loaded from, the SHA-256 of its content, and the size, as JSON types."""
 
 
-class JaxRuntime:
-    """Runs a checkpoint with JAX; compiles once per image size.
-
-    `mattingjax.process.compilation.keep_compiled` makes that once per machine.
-
-    Args:
-      checkpoint: The network and its variables.
-      input_size: The input size in pixels; the checkpoint's own if None.
-
-    Raises:
-      ConfigError: The network cannot have that input size.
-    """
-
-    fixed_size: tuple[int, int] | None = None
-    resizes = False
-
-    def __init__(self, checkpoint: Checkpoint, input_size: int | None = None):
-        self.preprocessing = checkpoint.config.preprocessing
-        if input_size is not None:
-            check_input_size(input_size, self.preprocessing, 'input_size')
-        self.input_size = checkpoint.config.input_size if input_size is None else input_size
-        self._origin = checkpoint.origin
-        self._config: ModelConfig = checkpoint.config
-        self._variables = jax.device_put(checkpoint.variables)
-
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        images = np.asarray(images, np.float32)
-        return np.asarray(self._program(images.shape)(self._variables, images)['alpha'])
-
-    def prepare(self, height: int, width: int) -> None:
-        self._program((1, height, width, 3))
-
-    def describe(self) -> dict[str, Any]:
-        return {
-            'checkpoint': self._origin,
-            'name': self._config.network,
-            'sha256': hash_checkpoint(Checkpoint(self._config, self._variables)),
-            'runtime': 'jax',
-            'input_size': self.input_size,
-        }
-
-    def _program(self, shape: tuple[int, ...]) -> Any:
-        return _PROGRAMS.get(self._config, self._variables, shape)
-
-
-class _Programs:
-    """Compiled networks; each is compiled once, however many threads ask for it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._futures: dict[tuple[ModelConfig, tuple[int, ...]], Future[Any]] = {}
-
-    def get(self, config: ModelConfig, variables: Variables, shape: tuple[int, ...]) -> Any:
-        """A function of variables and images of that shape → what `apply_model` returns."""
-        with self._lock:
-            future = self._futures.get((config, shape))
-            if first := future is None:
-                future = self._futures[config, shape] = Future()
-        if first:
-            try:
-                future.set_result(_compile(config, variables, shape))
-            except BaseException as error:
-                del self._futures[config, shape]  # the next call tries again
-                future.set_exception(error)
-        return future.result()
-
-
-_PROGRAMS = _Programs()  # networks of one architecture share theirs: the variables are arguments
-
-
-def compiler_options() -> dict[str, str | bool]:
-    """What XLA is told when it compiles a network that predicts."""
-    # LLVM's first level takes two thirds of the time that its default, the third, takes to compile
-    # MODNet, and what it makes is as fast. But from JAX 0.8 on, a padding that is fused with what
-    # it pads then reads beyond the array, which ends the process where no memory is mapped.
-    if jax.default_backend() == 'cpu' and jax.version.__version_info__ < (0, 8):
-        return {'xla_backend_optimization_level': '1'}
-    return {}
-
-
-def _compile(config: ModelConfig, variables: Variables, shape: tuple[int, ...]) -> Any:
-    images = jax.ShapeDtypeStruct(shape, np.float32)
-    return apply_compiled.lower(config, variables, images).compile(compiler_options())
-
-
 class ArtefactRuntime:
     """Runs an exported network, one photo at a time.
 
@@ -152,20 +62,35 @@ class ArtefactRuntime:
       runtime: 'openvino', 'onnxruntime' or 'tensorflow'; the default for the kind of file if None.
       input_size: The input size in pixels; the artefact's own if None. One that has a fixed size,
         or that resizes photos itself, takes no other.
+      options: The device, the precision and whether the file is trusted.
+      checkpoint: The path or name of the checkpoint that the artefact lies in, if it does.
 
     Raises:
+      MattingError: The runtime has no such device or precision here.
       ArtefactError: It is missing or damaged, nothing says how to feed it, or it takes no other
         input size.
       ConfigError: The network cannot have that input size.
     """
 
-    def __init__(self, path: Path | str, runtime: str | None = None, input_size: int | None = None):
-        self._path = path
-        self._session = create_session(path, runtime)
+    def __init__(
+        self,
+        path: Path | str,
+        runtime: str | None = None,
+        input_size: int | None = None,
+        options: SessionOptions | None = None,
+        checkpoint: Path | str | None = None,
+    ):
+        self._path, self._checkpoint = path, checkpoint
         self._runtime = runtime or READERS[Path(path).suffix][0]
+
+        def fix_shape(shape: Shape, metadata: str | None) -> Shape:
+            return _fix_shape(shape, read_signature(path, metadata), input_size)
+
+        self._session = create_session(path, runtime, options, fix_shape)
         self._signature = signature = read_signature(path, self._session.metadata)
         self.preprocessing = signature.preprocessing
         self.resizes = signature.resize_inside
+        self.device = self._session.device
         self._encoding = signature.encoding()
         found = tuple(size or 0 for size in self._session.input_shape)
         if found != signature.shape:
@@ -201,11 +126,30 @@ class ArtefactRuntime:
             'artefact': str(path),
             'sha256': {file.name: hash_file(file) for file in files},
             'runtime': self._runtime,
+            'device': self.device,
             'input_size': self.input_size,
         }
+        if self._checkpoint is not None:
+            description |= {'checkpoint': str(self._checkpoint), 'artefact': path.name}
         if self.fixed_size:  # height x width, as in `--size`
             description['fixed_size'] = '{}x{}'.format(*self.fixed_size)
         return description
+
+
+def _fix_shape(shape: Shape, signature: Signature, input_size: int | None) -> Shape:
+    """What is known of the shape of every input beyond what an artefact says of it.
+
+    It is one photo; and a network that sees all photos at one size has no other. OpenVINO is a
+    tenth faster where it knows the first, and a third where it knows all.
+    """
+    if len(shape) != 4:  # which `ArtefactRuntime` refuses
+        return shape
+    batch, height, width, channels = shape
+    if height or width or signature.resize_inside or signature.preprocessing.resize != 'exact':
+        return batch or 1, height, width, channels
+    size = signature.input_size if input_size is None else input_size
+    check_input_size(size, signature.preprocessing, 'input_size', MAX_SIDE)
+    return batch or 1, size, size, channels
 
 
 def _check_free(path: Path | str, signature: Signature, input_size: int) -> None:
@@ -224,25 +168,31 @@ def _check_free(path: Path | str, signature: Signature, input_size: int) -> None
 
 
 def create_runtime(
-    path_or_name: Path | str, runtime: str | None = None, input_size: int | None = None
+    path_or_name: Path | str,
+    runtime: str | None = None,
+    input_size: int | None = None,
+    options: SessionOptions | None = None,
 ) -> Runtime:
     """Loads a checkpoint or an artefact.
 
     Args:
       path_or_name: A checkpoint directory, the name of weights that ship, or an artefact (`.xml`,
         `.onnx` or `.pb`).
-      runtime: 'jax' for a checkpoint; 'openvino', 'onnxruntime' or 'tensorflow' for an artefact.
-        If None, the one that suits the path.
+      runtime: 'onnxruntime', 'openvino' or 'tensorflow' for an artefact, and the first two for a
+        checkpoint that has its artefact in its directory, as weights that ship do; 'jax' for any
+        checkpoint. If None, ONNX Runtime where there is an artefact that it reads.
       input_size: The input size in pixels, a multiple of the network's stride; the network's own if
         None.
+      options: The device and the precision; `trusted` is decided here.
 
     Raises:
-      MattingError: The runtime is unknown or cannot run the file, or the network cannot be used at
-        that input size.
+      MattingError: The runtime is unknown, cannot run the file or has no such device or precision,
+        or the network cannot be used at that input size.
       ArtefactError: The artefact is missing or damaged, or nothing says how to feed it.
       CheckpointError: There is no such checkpoint, or it is damaged.
       ImportError: The runtime is not installed.
     """
+    options = options or SessionOptions()
     if runtime is not None and runtime not in RUNTIMES:
         raise MattingError(f'runtime: expected one of {", ".join(RUNTIMES)}, got {runtime!r}')
     if '://' in str(path_or_name):
@@ -256,14 +206,33 @@ def create_runtime(
                 f'{path_or_name}: an artefact; JAX runs checkpoints, expected the runtime '
                 + ' or '.join(READERS[Path(path_or_name).suffix])
             )
-        return ArtefactRuntime(path_or_name, runtime, input_size)
+        return ArtefactRuntime(path_or_name, runtime, input_size, options)
     _refuse_parts(Path(path_or_name))
-    if runtime not in (None, 'jax'):
-        raise MattingError(
-            f'{path_or_name}: expected an artefact ({", ".join(READERS)}) for the runtime '
-            f'{runtime}; python -m exporters.export makes one of a checkpoint'
-        )
-    return JaxRuntime(load_checkpoint(path_or_name), input_size)
+    if runtime == 'jax':
+        return _create_jax_runtime(path_or_name, input_size, options)
+    artefact = find_artefact(path_or_name)
+    if artefact is not None and runtime in (None, *READERS[artefact.suffix]):
+        trusted = dataclasses.replace(options, trusted=True)
+        return ArtefactRuntime(artefact, runtime, input_size, trusted, path_or_name)
+    if runtime is None:
+        return _create_jax_runtime(path_or_name, input_size, options)
+    raise MattingError(
+        f'{path_or_name}: expected an artefact ({", ".join(READERS)}) for the runtime '
+        f'{runtime}; python -m exporters.export makes one of a checkpoint'
+    )
+
+
+def _create_jax_runtime(
+    path_or_name: Path | str, input_size: int | None, options: SessionOptions
+) -> Runtime:
+    # Matting with an artefact needs none of this, and importing JAX takes longer than a photo.
+    from mattingjax.checkpoints import load_checkpoint
+    from mattingjax.inference.jax_runtime import JaxRuntime
+
+    runtime = JaxRuntime(load_checkpoint(path_or_name), input_size)
+    check_device('JAX', options.device or runtime.device, [runtime.device])
+    check_float32('JAX', options.precision)
+    return runtime
 
 
 def _refuse_parts(path: Path) -> None:
@@ -272,7 +241,7 @@ def _refuse_parts(path: Path) -> None:
         raise ArtefactError(
             f'{path}: the weights of an artefact; expected {path.with_suffix(".xml")}'
         )
-    if os.path.isfile(path / MANIFEST_FILE):
+    if os.path.isfile(path / MANIFEST_FILE) and not os.path.isfile(path / CONFIG_FILE):
         found = sorted(file.name for file in path.iterdir() if file.suffix in READERS)
         raise ArtefactError(
             f'{path}: the folder of an export; expected one of its files: '

@@ -10,10 +10,10 @@ import numpy as np
 
 from mattingjax.config.schema import Schema, from_json, parse_json, read_json
 from mattingjax.errors import ArtefactError, MattingError
+from mattingjax.images.preprocessing import Preprocessing
 from mattingjax.inference.screening import MAX_PIXELS
-from mattingjax.networks import Preprocessing
+from mattingjax.weights import MANIFEST_FILE
 
-MANIFEST_FILE = 'manifest.json'
 DTYPES, COLOUR_ORDERS = ('float32', 'uint8'), ('RGB', 'BGR')  # of inputs
 MAX_SIDE = math.isqrt(MAX_PIXELS)  # of a square input
 TOLERANCE = 5e-3  # how far half precision may stray beyond [0, 1]

@@ -9,10 +9,13 @@ import flax.linen as nn
 
 from mattingjax.config.schema import Schema, from_json
 from mattingjax.errors import ConfigError
-from mattingjax.networks.network import Preprocessing
+from mattingjax.images.preprocessing import (
+    MAX_INPUT_SIDE,
+    Preprocessing,
+    check_input_size,
+    check_side,
+)
 from mattingjax.networks.registry import find_network
-
-_MAX_SIDE = 2**14  # pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,27 +140,6 @@ def create_model(config: ModelConfig) -> nn.Module:
 def check_size(config: ModelConfig, height: int, width: int, where: str) -> None:
     """Raises ConfigError, beginning with `where`, unless both sides in pixels are possible."""
     for name, size in (('height', height), ('width', width)):
-        _check_side(size, config.preprocessing, f'{where}: expected a {name} that is', _MAX_SIDE)
-
-
-def check_input_size(
-    size: int, preprocessing: Preprocessing, where: str, largest: int = _MAX_SIDE
-) -> None:
-    """Raises ConfigError, beginning with `where`, unless a network may have that input size.
-
-    Args:
-      size: The short side, or both sides, of the input in pixels.
-      preprocessing: How a photo becomes the network's input; it has the stride.
-      where: What the message begins with, such as the name of an argument.
-      largest: The largest size in pixels.
-    """
-    _check_side(size, preprocessing, f'{where}: expected', largest)
-
-
-def _check_side(side: int, preprocessing: Preprocessing, expected: str, largest: int) -> None:
-    multiple = preprocessing.multiple_of
-    possible = isinstance(side, int) and not isinstance(side, bool) and 1 <= side <= largest
-    if not possible or side % multiple:
-        raise ConfigError(
-            f'{expected} a multiple of {multiple} pixels, {multiple} to {largest}, got {side!r}'
+        check_side(
+            size, config.preprocessing, f'{where}: expected a {name} that is', MAX_INPUT_SIDE
         )

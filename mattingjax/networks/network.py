@@ -10,33 +10,10 @@ import flax.linen as nn
 import jax
 
 from mattingjax.config.schema import Schema
+from mattingjax.images.preprocessing import Preprocessing
 from mattingjax.networks.channel_groups import GroupBuilder
 
 Loss = Callable[..., tuple[jax.Array, dict[str, jax.Array]]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Preprocessing(Schema):
-    """How a photo becomes the network's input.
-
-    Attributes:
-      mean: The numbers that are subtracted from the RGB values in [0, 255].
-      std: The numbers by which the differences are divided.
-      resize: 'short_side' keeps the aspect ratio and brings the short side to the input size;
-        'exact' brings both sides to it.
-      multiple_of: The network's stride: both sides of the input are multiples of this, in pixels.
-    """
-
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    resize: str
-    multiple_of: int
-
-    def validate(self) -> None:
-        self.require(all(abs(value) <= 1e6 for value in self.mean), 'mean', 'at most 1e6')
-        self.require(all(1e-3 <= value <= 1e6 for value in self.std), 'std', '1e-3 to 1e6')
-        self.require(self.resize in ('short_side', 'exact'), 'resize', "'short_side' or 'exact'")
-        self.require(self.multiple_of >= 1, 'multiple_of', 'at least 1 pixel')
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

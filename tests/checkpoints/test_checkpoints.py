@@ -8,8 +8,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-from mattingjax import MattingError, list_weights, load_checkpoint, save_checkpoint
-from mattingjax.checkpoints import Checkpoint, checkpoint, directory
+from mattingjax import MattingError, list_weights, load_checkpoint, save_checkpoint, weights
+from mattingjax.checkpoints import Checkpoint, checkpoint
 
 
 def test_loads_what_was_saved(mmnet, mmnet_path):
@@ -138,7 +138,7 @@ def test_an_unknown_name_lists_the_names(tmp_path, monkeypatch):
     for name in ('small', 'large'):
         (tmp_path / name).mkdir()
         (tmp_path / name / 'config.json').touch()
-    monkeypatch.setattr(directory, '_SHIPPED', tmp_path)
+    monkeypatch.setattr(weights, '_SHIPPED', tmp_path)
     with pytest.raises(MattingError, match=r'medium: not a checkpoint .*by name: large, small'):
         load_checkpoint('medium')
     (tmp_path / 'photos').mkdir()
@@ -150,6 +150,6 @@ def test_an_unknown_name_lists_the_names(tmp_path, monkeypatch):
 
 
 def test_a_shipped_name_is_found(mmnet, mmnet_path, monkeypatch):
-    monkeypatch.setattr(directory, '_SHIPPED', mmnet_path.parent)
+    monkeypatch.setattr(weights, '_SHIPPED', mmnet_path.parent)
     assert list_weights() == ['mmnet']
     assert load_checkpoint('mmnet').config == mmnet.config

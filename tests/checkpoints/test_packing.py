@@ -25,7 +25,8 @@ def test_a_packed_checkpoint_ships(tmp_path, run_script):
     Image.fromarray(pixels).save(tmp_path / 'photos' / 'a.png')
     process = run_script(
         'pack_weights', '--checkpoint', tmp_path / 'trained', '--card', tmp_path / 'card.md',
-        '--output', tmp_path / 'shipped', '--input_size=96', '--images', tmp_path / 'photos',
+        '--noartefact', '--output', tmp_path / 'shipped', '--input_size=96',
+        '--images', tmp_path / 'photos',
     )  # fmt: skip
     assert process.returncode == 0, process.stderr.decode()
 
@@ -69,7 +70,7 @@ def test_nothing_is_written_where_a_photo_is_damaged(tmp_path, mmnet_path, run_s
     (tmp_path / 'photos' / 'a.png').write_bytes(b'no picture')
     process = run_script(
         'pack_weights', '--checkpoint', mmnet_path, '--card', tmp_path / 'card.md',
-        '--output', tmp_path / 'shipped', '--images', tmp_path / 'photos',
+        '--noartefact', '--output', tmp_path / 'shipped', '--images', tmp_path / 'photos',
     )  # fmt: skip
     assert_one_line_error(process, 'a.png')
     assert not (tmp_path / 'shipped').exists()

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import mattingjax
-from mattingjax.checkpoints import DEFAULT_WEIGHTS, load_config
+from mattingjax.checkpoints import load_config
 from mattingjax.evaluation import EvaluationOptions, Folders, evaluate_folders
 from mattingjax.networks.complexity import measure_complexity
+from mattingjax.weights import DEFAULT_WEIGHTS
 from tests.conftest import ROOT
 
 FOLDER = ROOT / 'mattingjax' / 'weights'

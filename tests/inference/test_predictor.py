@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mattingjax import Checkpoint, MattingError, Predictor, create_predictor, save_checkpoint
-from mattingjax.inference import network_size, runtimes
+from mattingjax.inference import jax_runtime, network_size
 from mattingjax.networks import create_model_config
 
 MODNET = create_model_config('modnet').preprocessing
@@ -125,8 +125,8 @@ def test_one_program_for_all_who_ask_at_once(mmnet_path, monkeypatch):
         time.sleep(0.2)
         return lambda variables, images: {'alpha': np.zeros((*images.shape[:3], 1), np.float32)}
 
-    monkeypatch.setattr(runtimes, '_PROGRAMS', runtimes._Programs())
-    monkeypatch.setattr(runtimes, '_compile', compile_slowly)
+    monkeypatch.setattr(jax_runtime, '_PROGRAMS', jax_runtime._Programs())
+    monkeypatch.setattr(jax_runtime, '_compile', compile_slowly)
     predictor = create_predictor(mmnet_path)
     photo = np.zeros((40, 50, 3), np.uint8)
     with ThreadPoolExecutor(4) as pool:
@@ -142,8 +142,8 @@ def test_what_failed_to_compile_is_tried_again(mmnet_path, monkeypatch):
             raise failures.pop()
         return lambda variables, images: {'alpha': np.zeros((*images.shape[:3], 1), np.float32)}
 
-    monkeypatch.setattr(runtimes, '_PROGRAMS', runtimes._Programs())
-    monkeypatch.setattr(runtimes, '_compile', compile_once_failing)
+    monkeypatch.setattr(jax_runtime, '_PROGRAMS', jax_runtime._Programs())
+    monkeypatch.setattr(jax_runtime, '_compile', compile_once_failing)
     predictor = create_predictor(mmnet_path)
     photo = np.zeros((40, 50, 3), np.uint8)
     with pytest.raises(RuntimeError, match='out of memory'):

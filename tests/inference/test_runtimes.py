@@ -91,6 +91,7 @@ def test_an_artefact_of_any_size_takes_an_input_size(red):
         'artefact': str(path),
         'sha256': {'red.onnx': hashlib.sha256(path.read_bytes()).hexdigest()},
         'runtime': 'onnxruntime',
+        'device': 'CPU',
         'input_size': 64,
     }
     photo = np.zeros((128, 192, 3), np.uint8)
@@ -156,11 +157,14 @@ def test_damaged_artefacts_are_one_line(tmp_path, suffix):
         ('model.xml', 'jax', 'JAX runs checkpoints, expected the runtime openvino'),
         ('checkpoint', 'openvino', 'expected an artefact .* for the runtime openvino'),
         ('hf://a/b/c.onnx', None, 'hf://a/b/c.onnx: weights of another format; .*import_weights'),
+        ('none', 'openvino', 'none: not a checkpoint .no such folder.'),
         ('model.xml', 'tvm', "runtime: expected one of jax, openvino.*, got 'tvm'"),
     ],
 )
 def test_runtimes_that_do_not_suit_are_told(tmp_path, name, runtime, message):
     (tmp_path / 'model.xml').touch()
+    (tmp_path / 'checkpoint').mkdir()
+    (tmp_path / 'checkpoint' / 'config.json').touch()
     with pytest.raises(MattingError, match=message):
         create_predictor(name if '://' in name else tmp_path / name, runtime)
 
@@ -284,7 +288,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mattingjax.inference.runtimes import compiler_options
+from mattingjax.inference.jax_runtime import compiler_options
 
 PAGE = mmap.PAGESIZE
 array = np.zeros((1, 64, 64, 16), np.float32)

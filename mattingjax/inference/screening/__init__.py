@@ -9,7 +9,7 @@ compute is added up.
 from __future__ import annotations
 
 from mattingjax.inference.screening.frozen_graph import check_frozen_graph, node_of
-from mattingjax.inference.screening.guard import MAX_PIXELS, InputGuard
+from mattingjax.inference.screening.guard import MAX_PIXELS, Guard, InputGuard, PixelGuard
 from mattingjax.inference.screening.ir import check_ir
 from mattingjax.inference.screening.memory import MAX_MEMORY, Step, limited_memory
 from mattingjax.inference.screening.onnx_model import list_onnx_steps, onnx_inputs, read_onnx
@@ -22,7 +22,9 @@ from mattingjax.inference.screening.steps import (
 __all__ = [
     'MAX_MEMORY',
     'MAX_PIXELS',
+    'Guard',
     'InputGuard',
+    'PixelGuard',
     'Step',
     'check_frozen_graph',
     'check_ir',

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from mattingjax.errors import ArtefactError
 from mattingjax.inference.screening.memory import MAX_MEMORY, Step, in_gigabytes, measure_peak
@@ -15,6 +16,32 @@ MAX_PIXELS = 2**23
 # MODNet needs 59,000.
 _MAX_WORK = 200_000
 _NOMINAL_SIDE = 512  # pixels, where any size is allowed: a multiple of every network's stride
+
+
+class Guard(Protocol):
+    """What is asked before a network runs."""
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raises ArtefactError unless an input of this shape can be run."""
+
+
+class PixelGuard:
+    """Refuses inputs of more than `MAX_PIXELS`: enough for a network that is known.
+
+    Args:
+      path: The network's file, for messages.
+    """
+
+    def __init__(self, path: Path | str):
+        self._path = path
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raises ArtefactError for an input [N, H, W, 3] of too many pixels."""
+        if (pixels := math.prod(shape[:-1])) > MAX_PIXELS:
+            raise ArtefactError(
+                f'{self._path}: with an input of {list(shape)} it would get {pixels} pixels, '
+                f'expected at most {MAX_PIXELS}'
+            )
 
 
 class InputGuard:

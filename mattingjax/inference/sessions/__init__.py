@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import os
 from pathlib import Path
 
 from mattingjax.errors import ArtefactError, missing_package
-from mattingjax.inference.sessions.onnx_session import OnnxSession
-from mattingjax.inference.sessions.openvino_session import OpenVinoSession
-from mattingjax.inference.sessions.session import METADATA_KEY, Session, Shape
+from mattingjax.inference.sessions.onnx_session import OnnxSession, list_onnx_devices
+from mattingjax.inference.sessions.openvino_session import (
+    FixShape,
+    OpenVinoSession,
+    can_compute,
+    list_openvino_devices,
+)
+from mattingjax.inference.sessions.session import METADATA_KEY, Session, SessionOptions, Shape
 from mattingjax.inference.sessions.tensorflow_session import TensorFlowSession, find_ends
 
 __all__ = [
     'METADATA_KEY',
     'READERS',
     'SESSIONS',
+    'FixShape',
     'OnnxSession',
     'OpenVinoSession',
     'Session',
+    'SessionOptions',
     'Shape',
     'TensorFlowSession',
+    'can_compute',
     'check_artefact',
     'create_session',
     'find_ends',
+    'list_devices',
 ]
 
 SESSIONS: dict[str, type] = {
@@ -30,6 +41,8 @@ SESSIONS: dict[str, type] = {
     'onnxruntime': OnnxSession,
     'tensorflow': TensorFlowSession,
 }
+# The extra that installs a package.
+_EXTRAS = collections.defaultdict(lambda: 'export', openvino='openvino', onnx='importers')
 # The runtimes that read each kind of file; the first is the default.
 READERS = {
     '.xml': ('openvino',),
@@ -38,14 +51,23 @@ READERS = {
 }
 
 
-def create_session(path: Path | str, runtime: str | None = None) -> Session:
+def create_session(
+    path: Path | str,
+    runtime: str | None = None,
+    options: SessionOptions | None = None,
+    fix_shape: FixShape | None = None,
+) -> Session:
     """Loads an artefact.
 
     Args:
       path: A `.xml` (OpenVINO IR, its `.bin` beside it), `.onnx` or `.pb` file.
       runtime: 'openvino', 'onnxruntime' or 'tensorflow'; the default for the kind of file if None.
+      options: The device, the precision and whether the file is trusted.
+      fix_shape: Tells OpenVINO the one shape that the network will be used at (see
+        `OpenVinoSession`); the others have no use for it.
 
     Raises:
+      MattingError: The runtime has no such device here, or it has no such precision.
       ArtefactError: There is no such file, it is damaged, it holds what no matting network needs
         (`mattingjax.inference.screening` says what), or that runtime does not read its kind.
       ImportError: The runtime is not installed.
@@ -58,9 +80,29 @@ def create_session(path: Path | str, runtime: str | None = None) -> Session:
             f'{path}: expected the runtime {" or ".join(READERS[path.suffix])}, got {runtime!r}'
         )
     try:
-        return SESSIONS[runtime](path)
+        if runtime == 'openvino':
+            return OpenVinoSession(path, options, fix_shape)
+        return SESSIONS[runtime](path, options)
     except ModuleNotFoundError as error:
-        raise missing_package(f'{path}: running it', str(error.name), 'export') from error
+        package = str(error.name)
+        raise missing_package(f'{path}: running it', package, _EXTRAS[package]) from error
+
+
+def list_devices() -> dict[str, list[str]]:
+    """The runtimes that are installed, and what each can run a network on here.
+
+    Returns:
+      'onnxruntime' and 'openvino' where they are installed → the names that `SessionOptions.device`
+      takes.
+    """
+    devices = {}
+    for runtime, list_them in (
+        ('onnxruntime', list_onnx_devices),
+        ('openvino', list_openvino_devices),
+    ):
+        with contextlib.suppress(ImportError):
+            devices[runtime] = list_them()
+    return devices
 
 
 def check_artefact(path: Path) -> None:

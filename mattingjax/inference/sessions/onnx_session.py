@@ -9,32 +9,50 @@ import numpy as np
 from mattingjax.errors import ArtefactError
 from mattingjax.inference.sessions.session import (
     METADATA_KEY,
+    SessionOptions,
     as_artefact_error,
+    check_device,
+    check_float32,
     guard_onnx,
     loading,
 )
 
+_SUFFIX = 'ExecutionProvider'
+
 
 class OnnxSession:
-    """Runs an ONNX model with ONNX Runtime on the CPU.
+    """Runs an ONNX model with ONNX Runtime.
 
     Args:
       path: The `.onnx` file.
+      options: The device and whether the file is trusted.
+
+    Raises:
+      ArtefactError: It is damaged, `mattingjax.inference.screening` refuses it, or the device
+        cannot be used.
+      MattingError: ONNX Runtime has no such device here, or the precision is not that of the file.
     """
 
-    def __init__(self, path: Path | str):
+    def __init__(self, path: Path | str, options: SessionOptions | None = None):
         import onnxruntime
 
+        asked = options or SessionOptions()
+        self.device = check_device('ONNX Runtime', asked.device, list_onnx_devices())
+        check_float32('ONNX Runtime', asked.precision)
         self._path = Path(path)
-        self._guard = guard_onnx(self._path)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # it logs its errors before it raises them
+        self._guard = guard_onnx(self._path, trusted=asked.trusted)
+        settings = onnxruntime.SessionOptions()
+        settings.log_severity_level = 4  # it logs its errors before it raises them
         # Spinning threads would take the cores from whatever else runs in the process.
-        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        settings.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        provider = f'{self.device}{_SUFFIX}'
         with loading(path, 'ONNX Runtime'):
-            self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=['CPUExecutionProvider']
-            )
+            self._session = onnxruntime.InferenceSession(str(path), settings, providers=[provider])
+            # It turns to the CPU by itself where a provider's libraries cannot be loaded.
+            if provider not in self._session.get_providers():
+                raise ArtefactError(
+                    f'device: ONNX Runtime cannot use {self.device} here: its libraries are missing'
+                )
             inputs = self._session.get_inputs()
             properties = self._session.get_modelmeta().custom_metadata_map
         self.input_name = inputs[0].name
@@ -53,3 +71,14 @@ class OnnxSession:
         self._guard.check(images.shape)
         with as_artefact_error(self._path, 'ONNX Runtime cannot run it'):
             return self._session.run(None, {self.input_name: images})[0]
+
+
+def list_onnx_devices() -> list[str]:
+    """What ONNX Runtime can run a network on here: its providers, such as CPU, CUDA, CoreML.
+
+    Raises:
+      ImportError: ONNX Runtime is not installed.
+    """
+    import onnxruntime
+
+    return [name.removesuffix(_SUFFIX) for name in onnxruntime.get_available_providers()]

@@ -2,73 +2,173 @@
 
 from __future__ import annotations
 
+from collections import Counter, OrderedDict
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mattingjax.errors import MattingError
 from mattingjax.inference import screening
 from mattingjax.inference.sessions.session import (
     METADATA_KEY,
+    SessionOptions,
     Shape,
     as_artefact_error,
+    check_device,
     check_ends,
     guard_onnx,
     loading,
 )
 from mattingjax.process.packages import import_openvino
 
+# A form of one size saves a fifth of each run and takes as long to compile as about five of them.
+_RECURRING = 24  # inputs of one size in a session, from which on it gets a form of its own
+_MOST_FORMS = 4  # at once; the one that was used longest ago goes first
+_MOST_COUNTED = 1024  # sizes
+FixShape = Callable[[Shape, str | None], Shape]
+_CAPABILITIES = {'f32': 'FP32', 'bf16': 'BF16', 'f16': 'FP16'}
+
 
 class OpenVinoSession:
-    """Runs OpenVINO IR, ONNX or a frozen TensorFlow graph on the CPU, for latency.
+    """Runs OpenVINO IR, ONNX or a frozen TensorFlow graph with OpenVINO, for latency.
+
+    A network that takes any size is compiled once more for sizes that come again and again, which
+    runs faster; until that is done, in another thread, the form of any size goes on.
 
     Args:
       source: The `.xml`, `.onnx` or `.pb` file, or an `openvino.Model`, which is trusted.
-      precision: OpenVINO's inference precision, 'f32' or 'bf16'.
-      fix_shape: Function from the input's shape, with None for sides that may have any size, to
-        the shape that the network is compiled for; if None, it is compiled as it is.
+      options: The device, the precision and whether the file is trusted.
+      fix_shape: Function from the input's shape, with None for sides that may have any size, and
+        the metadata to the shape that the network is compiled for, in which more sides are fixed;
+        if None, it is compiled as it is.
+
+    Raises:
+      ArtefactError: It is damaged, or `mattingjax.inference.screening` refuses it.
+      MattingError: OpenVINO has no such device here, or the device no such precision.
     """
 
     def __init__(
         self,
         source: Any,
-        precision: str = 'f32',
-        fix_shape: Callable[[Shape], tuple[int, ...]] | None = None,
+        options: SessionOptions | None = None,
+        fix_shape: FixShape | None = None,
     ):
         ov = import_openvino()
-        self._path, self._guard = source, None
-        model = source
+        options = options or SessionOptions()
+        self._core = ov.Core()
+        self._device = check_device('OpenVINO', options.device, list_openvino_devices())
+        _check_precision(options.precision, self._device)
+        if options.cache is not None:
+            self._core.set_property({'CACHE_DIR': str(options.cache)})
+        self._path, model = source, source
+        self._guard: screening.Guard = screening.PixelGuard(source)
         if not isinstance(source, ov.Model):
-            model, self._guard = _load_openvino_model(source)
-            if fix_shape is not None:
-                shape = fix_shape(_openvino_shape(model))
-                self._guard.check(shape)
+            model, self._guard = _load_openvino_model(source, trusted=options.trusted)
+        self.metadata = None
+        for place in ([METADATA_KEY], ['framework', METADATA_KEY]):  # of IR, and of ONNX
+            if model.has_rt_info(place):
+                self.metadata = model.get_rt_info(place).astype(str)
+        self.input_shape = _openvino_shape(model)
+        shape = self.input_shape
+        if fix_shape is not None:
+            shape = fix_shape(shape, self.metadata)
+        if None not in shape:
+            self._guard.check(shape)  # type: ignore[arg-type]  # no side is None
+        self._settings = {
+            'PERFORMANCE_HINT': 'LATENCY',
+            'INFERENCE_PRECISION_HINT': options.precision,
+        }
         with loading(source, 'OpenVINO'):
-            if fix_shape is not None:
-                model.reshape(list(shape))
-            self._compiled = ov.Core().compile_model(
-                model,
-                'CPU',
-                {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': precision},
-            )
+            self._compiled = self._compile(model, shape)
             port = model.inputs[0]
             self.input_name = port.get_any_name()
-            self.input_shape = _openvino_shape(model)
             self.input_dtype = np.dtype(port.element_type.to_dtype())
-            self.metadata = None
-            for place in ([METADATA_KEY], ['framework', METADATA_KEY]):  # of IR, and of ONNX
-                if model.has_rt_info(place):
-                    self.metadata = model.get_rt_info(place).astype(str)
+        self.device = ','.join(self._compiled.get_property('EXECUTION_DEVICES'))
+        self._forms = None
+        if None in shape:
+            self._forms = _Forms(lambda fixed: self._compile(model, fixed))
+
+    def _compile(self, model: Any, shape: Shape) -> Any:
+        if shape != self.input_shape:
+            model = model.clone()
+            model.reshape([-1 if side is None else side for side in shape])
+        return self._core.compile_model(model, self._device, self._settings)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        if self._guard is not None:
-            self._guard.check(images.shape)
+        self._guard.check(images.shape)
+        form = self._forms.find(images.shape) if self._forms is not None else None
         with as_artefact_error(self._path, 'OpenVINO cannot run it'):
-            return np.array(self._compiled(images)[0])
+            return np.array((form or self._compiled)(images)[0])
 
 
-def _load_openvino_model(path: Path | str) -> tuple[Any, screening.InputGuard]:
+class _Forms:
+    """A network of any size, compiled for some sizes alone.
+
+    Args:
+      compile_for: Function from the shape of an input to the compiled network.
+    """
+
+    def __init__(self, compile_for: Callable[[tuple[int, ...]], Any]):
+        self._compile_for = compile_for
+        self._counts: Counter[tuple[int, ...]] = Counter()
+        self._forms: OrderedDict[tuple[int, ...], Future[Any]] = OrderedDict()
+        self._thread = ThreadPoolExecutor(1)
+
+    def find(self, shape: tuple[int, ...]) -> Any:
+        """The form for an input of this shape that is next; None where there is none yet."""
+        if shape not in self._forms:
+            if len(self._counts) >= _MOST_COUNTED:
+                self._counts.clear()
+            self._counts[shape] += 1
+            if self._counts[shape] < _RECURRING:
+                return None
+            self._forms[shape] = self._thread.submit(self._compile_for, shape)
+            if len(self._forms) > _MOST_FORMS:
+                self._forms.popitem(last=False)
+        self._forms.move_to_end(shape)
+        form = self._forms[shape]
+        return form.result() if form.done() and form.exception() is None else None
+
+
+def list_openvino_devices() -> list[str]:
+    """What OpenVINO can run a network on here, such as CPU, GPU, NPU, and AUTO, which chooses.
+
+    Raises:
+      ImportError: OpenVINO is not installed.
+    """
+    there = import_openvino().Core().available_devices
+    classes = [name.split('.')[0] for name in there]  # several cards are GPU.0, GPU.1
+    return list(dict.fromkeys([*classes, *there, 'AUTO']))
+
+
+def can_compute(precision: str, device: str = 'CPU') -> bool:
+    """Whether OpenVINO computes in a precision ('f32', 'bf16' or 'f16') on a device.
+
+    Raises:
+      MattingError: There is no such precision.
+    """
+    if precision not in _CAPABILITIES:
+        known = ', '.join(_CAPABILITIES)
+        raise MattingError(f'precision: expected one of {known}, got {precision!r}')
+    if device == 'AUTO':
+        device = 'CPU'
+    found = import_openvino().Core().get_property(device, 'OPTIMIZATION_CAPABILITIES')
+    return _CAPABILITIES[precision] in found
+
+
+def _check_precision(precision: str, device: str) -> None:
+    if not can_compute(precision, device):
+        able = [name for name in _CAPABILITIES if can_compute(name, device)]
+        raise MattingError(
+            f'precision: expected one of {", ".join(able)}, which {device} computes in here, got '
+            f'{precision!r}'
+        )
+
+
+def _load_openvino_model(path: Path | str, *, trusted: bool) -> tuple[Any, screening.Guard]:
     """Reads a `.xml`, `.onnx` or `.pb` with OpenVINO, once it is known to be harmless.
 
     Returns:
@@ -78,16 +178,17 @@ def _load_openvino_model(path: Path | str) -> tuple[Any, screening.InputGuard]:
       ArtefactError: It is damaged, or `mattingjax.inference.screening` refuses it.
     """
     path = Path(path)
-    if path.suffix == '.onnx':
+    guard: screening.Guard | None = screening.PixelGuard(path) if trusted else None
+    if guard is None and path.suffix == '.onnx':
         guard = guard_onnx(path)
-    elif path.suffix == '.pb':
+    elif guard is None and path.suffix == '.pb':
         screening.check_frozen_graph(path)
-    else:
+    elif guard is None:
         screening.check_ir(path)
     with loading(path, 'OpenVINO'):
         model = import_openvino().Core().read_model(str(path))
         check_ends(path, len(model.inputs), len(model.outputs))
-        if path.suffix != '.onnx':
+        if guard is None:
             guard = screening.InputGuard(
                 path,
                 _openvino_shape(model),

@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from mattingjax.errors import ArtefactError
+from mattingjax.errors import ArtefactError, MattingError
 from mattingjax.inference import screening
 
 Shape = tuple[int | None, ...]  # None for a side that may have any size
+
+
+@dataclasses.dataclass(frozen=True)
+class SessionOptions:
+    """How a runtime runs a network.
+
+    Attributes:
+      device: What runs it, by the runtime's own name, such as 'CPU', OpenVINO's 'NPU' or ONNX
+        Runtime's 'CUDA', in any case of letters; the CPU if None.
+      precision: What OpenVINO computes in: 'f32', or 'bf16' and 'f16' on devices that have them.
+      cache: A folder in which OpenVINO keeps what it compiles, for the next start; None keeps
+        nothing.
+      trusted: Whether the file's hash is known, so that it is not screened.
+    """
+
+    device: str | None = None
+    precision: str = 'f32'
+    cache: Path | None = None
+    trusted: bool = False
 
 
 class Session(Protocol):
@@ -23,12 +43,14 @@ class Session(Protocol):
       input_shape: Shape of the input, usually [N, H, W, 3]; None for a side that may have any size.
       input_dtype: Type of the input.
       metadata: The artefact's own metadata, JSON, with its signature; None if it has none.
+      device: What runs it, by the runtime's own name.
     """
 
     input_name: str
     input_shape: Shape
     input_dtype: np.dtype
     metadata: str | None
+    device: str
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Runs the network on an array of the input's shape and type; returns its output.
@@ -39,6 +61,34 @@ class Session(Protocol):
 
 
 METADATA_KEY = 'mattingjax'
+
+
+def check_device(runtime: str, asked: str | None, there: Sequence[str]) -> str:
+    """Returns the name of the device that a runtime is asked for.
+
+    Args:
+      runtime: What messages call the runtime.
+      asked: The name of the device, in any case of letters; the CPU if None.
+      there: The names of the devices that the runtime has on this machine.
+
+    Raises:
+      MattingError: The runtime has no such device here.
+    """
+    name = 'CPU' if asked is None else asked.upper()
+    if name not in (known := {device.upper(): device for device in there}):
+        raise MattingError(
+            f'device: expected one of {", ".join(there)}, which {runtime} has here, got {asked!r}'
+        )
+    return known[name]
+
+
+def check_float32(runtime: str, precision: str) -> None:
+    """Raises MattingError for another precision than that of the artefact's own numbers."""
+    if precision != 'f32':
+        raise MattingError(
+            f'precision: {runtime} computes in that of the file; expected f32, or the runtime '
+            f'openvino, got {precision!r}'
+        )
 
 
 def check_ends(path: Path | str, inputs: int, outputs: int) -> None:
@@ -77,8 +127,8 @@ def _last_line(error: Exception) -> str:
     return (lines or [type(error).__name__])[-1][:200]
 
 
-def guard_onnx(path: Path) -> screening.InputGuard:
-    """Reads an ONNX model far enough to know that it is harmless.
+def guard_onnx(path: Path, *, trusted: bool = False) -> screening.Guard:
+    """Reads an ONNX model far enough to know that it is harmless, unless it is trusted.
 
     Returns:
       The guard of its memory.
@@ -86,6 +136,8 @@ def guard_onnx(path: Path) -> screening.InputGuard:
     Raises:
       ArtefactError: It is damaged, or `mattingjax.inference.screening` refuses it.
     """
+    if trusted:
+        return screening.PixelGuard(path)
     model = screening.read_onnx(path)
     inputs = screening.onnx_inputs(model)
     check_ends(path, len(inputs), len(model.graph.output))

@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 
 from mattingjax.inference import screening
-from mattingjax.inference.sessions.session import as_artefact_error, check_ends, loading
+from mattingjax.inference.sessions.session import (
+    SessionOptions,
+    as_artefact_error,
+    check_device,
+    check_ends,
+    check_float32,
+    loading,
+)
 from mattingjax.process.packages import import_tensorflow, quiet_stderr
 
 
@@ -18,9 +25,17 @@ class TensorFlowSession:
 
     Args:
       path: The `.pb` file, with one placeholder and one node that no other reads.
+      options: Which device; TensorFlow has the CPU here.
+
+    Raises:
+      ArtefactError: It is damaged, or `mattingjax.inference.screening` refuses it.
+      MattingError: Another device or precision is asked for.
     """
 
-    def __init__(self, path: Path | str):
+    def __init__(self, path: Path | str, options: SessionOptions | None = None):
+        asked = options or SessionOptions()
+        self.device = check_device('TensorFlow', asked.device, ['CPU'])
+        check_float32('TensorFlow', asked.precision)
         self._path = Path(path)
         screening.check_frozen_graph(self._path)
         tf = import_tensorflow()

@@ -1,0 +1,96 @@
+"""The weights that ship, by name, and where the files of weights lie; without JAX.
+
+NAME/config.json          the network: widths, input size, preprocessing, provenance
+NAME/variables/           its variables, which JAX loads
+NAME/model_dynamic.onnx   the same network for ONNX Runtime and OpenVINO, of any size
+NAME/manifest.json        hashes of that file and of the variables it was made of
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from mattingjax.config.schema import read_json
+from mattingjax.errors import ArtefactError, CheckpointError, MattingError
+from mattingjax.process.files import hash_file
+
+CONFIG_FILE, VARIABLES_FOLDER = 'config.json', 'variables'
+ARTEFACT_FILE, MANIFEST_FILE = 'model_dynamic.onnx', 'manifest.json'
+DEFAULT_WEIGHTS = 'modnet_p'  # the weights with the best mattes
+_SHIPPED = Path(__file__).parent
+
+
+def list_weights() -> list[str]:
+    """Names of the weights that ship with the package, usable wherever a checkpoint is."""
+    return sorted(path.parent.name for path in _SHIPPED.glob(f'*/{CONFIG_FILE}'))
+
+
+def find_checkpoint(path_or_name: Path | str) -> Path:
+    """The directory that a path or shipped name means; raises CheckpointError if there is none."""
+    path = Path(path_or_name)
+    # Unlike methods of Path, these functions take any name, however long.
+    if os.path.isfile(path / CONFIG_FILE):
+        return path
+    if str(path_or_name) in list_weights():
+        return _SHIPPED / path_or_name
+    names = ', '.join(list_weights()) or 'none yet'
+    if os.path.isdir(path):
+        problem = f'the folder holds no {CONFIG_FILE}'
+    elif os.path.isfile(path):
+        problem = 'a file; foreign weights become a checkpoint with scripts/import_weights.py'
+    else:
+        problem = 'no such folder'
+    raise CheckpointError(
+        f'{path_or_name}: not a checkpoint ({problem}); weights that ship, by name: {names}'
+    )
+
+
+def find_artefact(path_or_name: Path | str) -> Path | None:
+    """The artefact in a checkpoint's directory, once it is known to be whole and of this network.
+
+    Args:
+      path_or_name: A checkpoint's directory, or a name from `list_weights()`.
+
+    Returns:
+      The path of the artefact; None if the directory has none.
+
+    Raises:
+      CheckpointError: There is no such checkpoint.
+      ArtefactError: The artefact is damaged, or was made of another configuration.
+    """
+    folder = find_checkpoint(path_or_name)
+    artefact, manifest = folder / ARTEFACT_FILE, folder / MANIFEST_FILE
+    if not artefact.is_file() and not manifest.is_file():
+        return None
+    try:
+        content = read_json(manifest)
+        expected = content['artefacts'][ARTEFACT_FILE]['sha256']
+        network = _without_provenance(content['network'])
+    except (MattingError, KeyError, TypeError, ValueError) as error:
+        raise ArtefactError(
+            f'{manifest}: expected the hash of {ARTEFACT_FILE}, as scripts/pack_weights.py writes '
+            f'it ({error})'
+        ) from error
+    found = hash_file(artefact) if artefact.is_file() else 'no such file'
+    if found != expected:
+        raise ArtefactError(
+            f'{artefact}: damaged: expected SHA-256 {expected:.12}…, found {found:.12}…; '
+            "runtime='jax' runs the checkpoint beside it"
+        )
+    try:
+        config = _without_provenance(read_json(folder / CONFIG_FILE))
+    except MattingError as error:
+        raise CheckpointError(f'{folder / CONFIG_FILE}: {error}') from error
+    if config != network:
+        raise ArtefactError(
+            f'{artefact}: made of another {CONFIG_FILE} than the one beside it; '
+            "runtime='jax' runs the checkpoint, scripts/pack_weights.py makes both"
+        )
+    return artefact
+
+
+def _without_provenance(network: dict[str, Any]) -> dict[str, Any]:
+    """The part of a configuration, or of its copy in a manifest, that decides about mattes."""
+    return {key: value for key, value in network.items() if key not in ('provenance', 'sha256')}
