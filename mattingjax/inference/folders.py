@@ -1,121 +1,66 @@
-"""Mattes files: one, a folder of them, or one from standard input to standard output."""
+"""Mattes files: some photos, folders of them, or one from standard input to standard output."""
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import os
+import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from mattingjax.errors import ImageError, MattingError, OutputError
-from mattingjax.images import (
-    Photo,
-    describe_others,
-    encode_png,
-    list_folder,
-    load_photo,
-    read_size,
-)
-from mattingjax.images.compositing import (
-    Background,
-    composite,
-    cut_out,
-    estimate_foreground,
-    to_uint8,
-)
-from mattingjax.images.sheets import make_panel
-from mattingjax.inference import Predictor
-from mattingjax.process.files import LONGEST_NAME, check_folder, write_file
+from mattingjax.errors import ImageError
+from mattingjax.images import Photo, describe_others, load_photo, read_size
+from mattingjax.inference.jobs import Job, list_jobs
+from mattingjax.inference.outputs import Outputs, render
+from mattingjax.inference.predictor import Predictor
+from mattingjax.process.files import LONGEST_NAME, write_file
 from mattingjax.process.progress import say, show_progress
 
-OUTPUTS = ('alpha', 'cutout', 'composite', 'panel')
-
-_THREADS = 2  # one decodes or draws a photo while the network has another
-
-
-@dataclasses.dataclass(frozen=True)
-class Outputs:
-    """Which pictures are made of each photo.
-
-    Attributes:
-      kinds: Some of 'alpha' (grey PNG), 'cutout' (RGBA PNG), 'composite' and 'panel' (RGB PNG).
-      background: The background of composites; 'composite' needs it.
-      foreground: Whether cut-outs and composites get estimated foreground colours instead of the
-        photo's own, so that hair carries no old background.
-    """
-
-    kinds: tuple[str, ...] = ('alpha', 'cutout', 'panel')
-    background: Background | None = None
-    foreground: bool = True
-
-    def __post_init__(self) -> None:
-        unknown = [kind for kind in self.kinds if kind not in OUTPUTS]
-        if unknown or not self.kinds:
-            found = ', '.join(self.kinds) or 'none'
-            raise MattingError(f'outputs: expected some of {", ".join(OUTPUTS)}, got {found}')
-        if len(set(self.kinds)) < len(self.kinds):
-            raise MattingError(f'outputs: expected each kind once, got {", ".join(self.kinds)}')
-        if 'composite' in self.kinds and self.background is None:
-            raise MattingError('outputs: a composite needs a background')
+# That decode photos, and as many that finish them, while the network has another.
+_THREADS = max(2, min(4, os.cpu_count() or 2))
+STAGES = ('decode', 'network', 'finish')
 
 
 class Summary(NamedTuple):
-    """The outcome of matting a folder.
+    """The outcome of matting photos.
 
     Attributes:
       matted: The photos that got a matte.
       skipped: Path of each photo that could not be matted, and the reason.
       others: Files whose extension belongs to no known picture format; they are not opened.
+      existing: Photos that were left out, as their results lay there already.
+      files: The files written.
       seconds: Duration of the run in seconds.
+      stages: Each of `STAGES` → the seconds that all photos took there together; stages overlap.
     """
 
     matted: list[Path]
     skipped: list[tuple[Path, str]]
     others: list[Path]
+    existing: list[Path]
+    files: list[Path]
     seconds: float
+    stages: dict[str, float]
 
     def describe(self) -> str:
         """The summary as a part of a line."""
         line = f'{len(self.matted)} matted, {len(self.skipped)} skipped'
+        if self.existing:
+            line += f', {len(self.existing)} there already'
         if self.others:
             line += f', {len(self.others)} of no known format ({describe_others(self.others)})'
-        return f'{line} in {self.seconds:.1f} s'
-
-
-def render(photo: Photo, alpha: np.ndarray, outputs: Outputs) -> dict[str, bytes]:
-    """Makes the pictures of one photo.
-
-    Args:
-      photo: The photo, its pixels [H, W, 3].
-      alpha: Its alpha, float32 [H, W] in [0, 1].
-      outputs: Which pictures to make.
-
-    Returns:
-      Kind of each picture → the bytes of a PNG file.
-    """
-    foreground = photo.pixels
-    if outputs.foreground and set(outputs.kinds) != {'alpha'}:
-        foreground = estimate_foreground(photo.pixels, alpha)
-    makers: dict[str, Callable[[], np.ndarray]] = {
-        'alpha': lambda: to_uint8(alpha),
-        'cutout': lambda: cut_out(foreground, alpha),
-        'composite': lambda: composite(
-            foreground,
-            alpha,
-            outputs.background.of_size(*alpha.shape),  # type: ignore[union-attr]
-        ),
-        'panel': lambda: make_panel(photo.pixels, alpha, foreground),
-    }
-    return {
-        kind: encode_png(makers[kind](), None if kind == 'alpha' else photo.icc_profile)
-        for kind in outputs.kinds
-    }
+        line += f' in {self.seconds:.1f} s'
+        total = sum(self.stages.values())
+        if not self.matted or not total:
+            return line
+        shares = ', '.join(f'{name} {self.stages[name] / total:.0%}' for name in STAGES)
+        return f'{line}, {len(self.matted) / self.seconds:.1f} photos/s ({shares})'
 
 
 def matte_bytes(predictor: Predictor, content: bytes, outputs: Outputs) -> dict[str, bytes]:
@@ -127,17 +72,18 @@ def matte_bytes(predictor: Predictor, content: bytes, outputs: Outputs) -> dict[
       outputs: Which pictures to make.
 
     Returns:
-      Kind of each picture → the bytes of a PNG file.
+      Kind of each picture → the bytes of its file.
 
     Raises:
       ImageError: The photo cannot be matted.
     """
     photo = load_photo(content, 'standard input')
     try:
-        alpha = predictor(photo.pixels)
+        alpha = predictor(photo)
     except ImageError as error:
         raise ImageError(f'standard input: {error}') from error
-    return render(photo, alpha, outputs)
+    with ThreadPoolExecutor() as pool:
+        return render(photo, alpha, outputs, pool)
 
 
 def matte_file(predictor: Predictor, path: Path, target: Path, outputs: Outputs) -> list[Path]:
@@ -156,89 +102,171 @@ def matte_file(predictor: Predictor, path: Path, target: Path, outputs: Outputs)
       ImageError: The photo cannot be matted.
       OutputError: The results cannot be written.
     """
-    files = [target.with_name(f'{target.name}_{kind}.png') for kind in outputs.kinds]
-    for file in files:
-        if len(os.fsencode(file.name)) > LONGEST_NAME:
-            raise ImageError(f'{path}: the name is too long for that of a result')
-    photo = load_photo(path)
-    try:
-        alpha = predictor(photo.pixels)
-    except ImageError as error:
-        raise ImageError(f'{path}: {error}') from error
-    for file, content in zip(files, render(photo, alpha, outputs).values(), strict=True):
-        write_file(file, content)
-    return files
+    ((_, result),) = _Line(predictor, outputs).run([Job(path, target)])
+    if isinstance(result, ImageError):
+        raise result
+    return result
 
 
-def matte_folder(predictor: Predictor, folder: Path, target: Path, outputs: Outputs) -> Summary:
-    """Mattes every photo in a folder and below it; a bad one is reported and skipped.
+def matte_photos(
+    predictor: Predictor,
+    inputs: Sequence[Path],
+    target: Path,
+    outputs: Outputs,
+    *,
+    skip_existing: bool = False,
+) -> Summary:
+    """Mattes photos and folders of photos; a bad one is reported and skipped.
 
-    Each photo gets the alpha that it would get alone. Photos of one network size are done one after
-    another, while the next size is compiled. The results lie in the same sub-folders below
-    `target`. Progress goes to standard error.
+    Each photo gets the alpha that it would get alone. Other threads decode the photos that come
+    next and finish those that the network had; how many at once, and so the memory, does not depend
+    on the number of photos. Progress goes to standard error.
 
     Args:
       predictor: What computes the alphas.
-      folder: The folder of the photos.
+      inputs: Photos, and folders, which are searched recursively.
       target: The folder of the results; it is not searched for photos.
       outputs: Which pictures to make of each photo.
+      skip_existing: Whether photos all of whose results lie there already are left out.
 
     Returns:
-      Which photos were matted and which were skipped.
+      Which photos were matted and which were skipped, and what took how long.
 
     Raises:
-      ImageError: The folder cannot be read, or holds no picture.
-      OutputError: The results cannot be written, or would lie among the photos.
+      ImageError: A folder cannot be read, or holds no picture.
+      OutputError: The results cannot be written, would lie among the photos, or those of two inputs
+        would have the same names.
     """
     start = time.monotonic()
-    check_folder(target)
-    if os.path.realpath(target) == os.path.realpath(folder):
-        raise OutputError(
-            f'{target}: expected another folder than that of the photos, or the next run would '
-            'take the results for photos'
-        )
-    paths, others = list_folder(folder, leave_out=target)
-    if not paths:
-        found = f', only {describe_others(others)}' if others else ''
-        raise ImageError(f'{folder}: holds no picture{found}')
-    # Two photos may differ in their extension alone; their results then keep it.
-    stems = Counter(path.with_suffix('') for path in paths)
+    jobs, others = list_jobs(inputs, target)
+    existing: list[Path] = []
+    if skip_existing:
+        done = [job for job in jobs if all(file.is_file() for file in job.files(outputs))]
+        existing = [job.path for job in done]
+        jobs = [job for job in jobs if job not in set(done)]
     matted: list[Path] = []
     skipped: list[tuple[Path, str]] = []
+    files: list[Path] = []
+    line = _Line(predictor, outputs)
 
     def skip(path: Path, error: ImageError) -> None:
         skipped.append((path, str(error)))
         say(f'skipped: {error}')
 
-    def matte(path: Path) -> ImageError | None:
-        name = path if stems[path.with_suffix('')] > 1 else path.with_suffix('')
-        try:
-            matte_file(predictor, path, target / name.relative_to(folder), outputs)
-        except ImageError as error:
-            return error
-        return None
-
-    ordered = _order_by_size(predictor, paths, skip)
-    with predictor.preparing(ordered), ThreadPoolExecutor(_THREADS) as pool:
+    if predictor.compiles:
+        jobs = _order_by_size(predictor, jobs, skip)
+    with predictor.preparing([job.path for job in jobs]):
         results = show_progress(
-            pool.map(matte, ordered), total=len(ordered), unit='photo', description='matting'
+            line.run(jobs), total=len(jobs), unit='photo', description='matting'
         )
-        for path, error in zip(ordered, results, strict=True):
-            if error:
-                skip(path, error)
+        for job, result in results:
+            if isinstance(result, ImageError):
+                skip(job.path, result)
             else:
-                matted.append(path)
-    return Summary(matted, skipped, others, time.monotonic() - start)
+                matted.append(job.path)
+                files += result
+    seconds = time.monotonic() - start
+    return Summary(matted, skipped, others, existing, files, seconds, line.seconds)
 
 
 def _order_by_size(
-    predictor: Predictor, paths: Iterable[Path], skip: Callable[[Path, ImageError], None]
-) -> list[Path]:
+    predictor: Predictor, jobs: Iterable[Job], skip: Callable[[Path, ImageError], None]
+) -> list[Job]:
     """Sorts the photos that can be matted by the size at which the network sees them."""
     sizes = {}
-    for path in paths:
+    for job in jobs:
         try:
-            sizes[path] = predictor.network_size(*read_size(path))
+            sizes[job] = predictor.network_size(*read_size(job.path))
         except ImageError as error:
-            skip(path, error if str(path) in str(error) else ImageError(f'{path}: {error}'))
-    return sorted(sizes, key=lambda path: (sizes[path], path))
+            skip(job.path, _naming(job.path, error))
+    return sorted(sizes, key=lambda job: (sizes[job], job.path))
+
+
+def _naming(path: Path, error: ImageError) -> ImageError:
+    """The error with the path of the photo in front, unless it says it already."""
+    return error if str(path) in str(error) else ImageError(f'{path}: {error}')
+
+
+class _Line:
+    """An assembly line: photos are decoded, matted and finished side by side, in order.
+
+    Args:
+      predictor: What computes the alphas.
+      outputs: Which pictures to make of each photo.
+
+    Attributes:
+      seconds: Each of `STAGES` → the seconds that all photos together took there.
+    """
+
+    def __init__(self, predictor: Predictor, outputs: Outputs):
+        self._predictor, self._outputs = predictor, outputs
+        self._lock = threading.Lock()
+        self.seconds = dict.fromkeys(STAGES, 0.0)
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, list[Path] | ImageError]]:
+        """Yields each photo with the files written, or with what is wrong with it."""
+        with (
+            ThreadPoolExecutor(_THREADS) as decoders,
+            ThreadPoolExecutor(_THREADS) as finishers,
+            ThreadPoolExecutor(_THREADS) as encoders,
+        ):
+            finishing: deque[tuple[Job, Future[list[Path]]]] = deque()
+            for job, decoded in _ahead(decoders, self._decode, jobs):
+                try:
+                    photo = decoded.result()
+                    with self._timed('network'):
+                        alpha = self._predictor(photo)
+                except ImageError as error:
+                    yield job, _naming(job.path, error)
+                    continue
+                future = finishers.submit(self._finish, job, photo, alpha, encoders)
+                del photo, alpha, decoded  # the next may be as large
+                finishing.append((job, future))
+                if len(finishing) > _THREADS:
+                    yield _end(*finishing.popleft())
+            while finishing:
+                yield _end(*finishing.popleft())
+
+    @contextlib.contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        with self._lock:
+            self.seconds[stage] += time.perf_counter() - start
+
+    def _decode(self, job: Job) -> Photo:
+        for file in job.files(self._outputs):
+            if len(os.fsencode(file.name)) > LONGEST_NAME:
+                raise ImageError(f'{job.path}: the name is too long for that of a result')
+        with self._timed('decode'):
+            return load_photo(job.path)
+
+    def _finish(
+        self, job: Job, photo: Photo, alpha: np.ndarray, encoders: ThreadPoolExecutor
+    ) -> list[Path]:
+        files = job.files(self._outputs)
+        with self._timed('finish'):
+            contents = render(photo, alpha, self._outputs, encoders).values()
+            for file, content in zip(files, contents, strict=True):
+                write_file(file, content)
+        return files
+
+
+def _end(job: Job, future: Future[list[Path]]) -> tuple[Job, list[Path] | ImageError]:
+    try:
+        return job, future.result()
+    except ImageError as error:
+        return job, _naming(job.path, error)
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, function: Callable[[Job], Photo], jobs: Iterable[Job]
+) -> Iterator[tuple[Job, Future[Photo]]]:
+    """Yields each photo with its decoding, in order; the next few are under way already."""
+    started: deque[tuple[Job, Future[Photo]]] = deque()
+    for job in jobs:
+        started.append((job, pool.submit(function, job)))
+        if len(started) > _THREADS:
+            yield started.popleft()
+    while started:
+        yield started.popleft()

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mattingjax.errors import MattingError
-from mattingjax.images import as_image, read_size, resize
+from mattingjax.images import Photo, load_photo, read_size, resize, to_srgb
 from mattingjax.images.decoding import Source
 from mattingjax.images.preprocessing import network_size, resize_photo
 from mattingjax.inference.runtimes import Runtime, create_runtime
@@ -45,6 +45,11 @@ class Predictor:
         """
         return self._runtime.describe()
 
+    @property
+    def compiles(self) -> bool:
+        """Whether each new size of input is compiled first, which takes long: JAX does."""
+        return self._runtime.compiles
+
     def network_size(self, height: int, width: int) -> tuple[int, int]:
         """The size at which the network sees a photo, by the rule of the function `network_size`.
 
@@ -65,12 +70,13 @@ class Predictor:
         size = network_size(height, width, runtime.input_size, runtime.preprocessing)
         return (height, width) if runtime.resizes else runtime.fixed_size or size
 
-    def __call__(self, image: Source, /) -> np.ndarray:
+    def __call__(self, image: Source | Photo, /) -> np.ndarray:
         """Computes the alpha of one photo.
 
         Args:
           image: uint8 [H, W, 3] RGB in [0, 255], or anything else that `load_image` takes: an array
-            of JAX or PyTorch, a PIL image, a file's path or its bytes.
+            of JAX or PyTorch, a PIL image, a file's path or its bytes. The network sees it in sRGB
+            if it has another colour profile. A `Photo` that was decoded before has it too.
 
         Returns:
           float32 [H, W] in [0, 1].
@@ -78,9 +84,10 @@ class Predictor:
         Raises:
           ImageError: `image` is no readable picture, or is too small or too thin.
         """
-        image = as_image(image)
-        height, width = image.shape[:2]
-        pixels = resize_photo(image, *self.network_size(height, width))
+        photo = image if isinstance(image, Photo) else load_photo(image, 'image')
+        height, width = photo.pixels.shape[:2]
+        pixels = resize_photo(photo.pixels, *self.network_size(height, width))
+        pixels = to_srgb(pixels, photo.icc_profile)
         with self._one_at_a_time:
             alpha = self._runtime(pixels[None])[0, :, :, 0]
         return np.clip(resize(alpha, height, width), 0, 1)

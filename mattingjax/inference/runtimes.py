@@ -35,6 +35,7 @@ class Runtime(Protocol):
       preprocessing: How a photo becomes the network's input.
       fixed_size: Height and width in pixels if it takes only that size, else None.
       resizes: Whether it takes photos of any size, uint8, and resizes them itself.
+      compiles: Whether it compiles for each new size of input.
       device: What runs it, by the runtime's own name, such as 'CPU'.
     """
 
@@ -42,6 +43,7 @@ class Runtime(Protocol):
     preprocessing: Preprocessing
     fixed_size: tuple[int, int] | None
     resizes: bool
+    compiles: bool
     device: str
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
@@ -71,6 +73,8 @@ class ArtefactRuntime:
         input size.
       ConfigError: The network cannot have that input size.
     """
+
+    compiles = False
 
     def __init__(
         self,

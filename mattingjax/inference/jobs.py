@@ -1,0 +1,95 @@
+"""Which photos are matted, and where their results go."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from mattingjax.errors import ImageError, OutputError
+from mattingjax.images import describe_others, list_folder
+from mattingjax.inference.outputs import Outputs
+from mattingjax.process.files import check_folder
+
+
+class Job(NamedTuple):
+    """A photo to matte.
+
+    Attributes:
+      path: The photo.
+      target: Path of the results without their endings, which are `_alpha.png` and so on.
+    """
+
+    path: Path
+    target: Path
+
+    def files(self, outputs: Outputs) -> list[Path]:
+        """The files of the results, in the order of the kinds."""
+        return [
+            self.target.with_name(f'{self.target.name}_{kind}.{extension}')
+            for kind, extension in outputs.extensions().items()
+        ]
+
+
+def list_jobs(inputs: Sequence[Path], target: Path) -> tuple[list[Job], list[Path]]:
+    """Lists the photos of some inputs, and where their results go.
+
+    Results of a photo in a folder lie in the same sub-folder below `target`; those of a photo that
+    is named lie in `target` itself. Their names are the photo's without its extension, which they
+    keep where two photos differ in that alone.
+
+    Args:
+      inputs: Photos, and folders, which are searched recursively; a photo may be there twice.
+      target: The folder of the results; it is not searched for photos.
+
+    Returns:
+      The photos, and the files in the folders whose extension belongs to no picture format.
+
+    Raises:
+      ImageError: A folder cannot be read, or holds no picture.
+      OutputError: The results cannot be written, would lie among the photos, or those of two photos
+        would have the same names.
+    """
+    check_folder(target)
+    names: dict[Path, Path] = {}  # each photo → the name of its results, with its extension
+    others: list[Path] = []
+    for source in inputs:
+        if not source.is_dir():
+            names.setdefault(source, Path(source.name))
+            continue
+        photos, unknown = _list_folder(source, target)
+        others += unknown
+        for path in photos:
+            names.setdefault(path, path.relative_to(source))
+    stems = Counter(_key(name.with_suffix('')) for name in names.values())
+    jobs: dict[str, Job] = {}
+    for path, name in names.items():
+        if stems[_key(name.with_suffix(''))] == 1:
+            name = name.with_suffix('')
+        if (other := jobs.get(_key(name))) is not None:
+            raise OutputError(
+                f'{path}: would have the same results as {other.path}: {target / name}_*; expected '
+                'other names, or a run for each'
+            )
+        jobs[_key(name)] = Job(path, target / name)
+    return list(jobs.values()), others
+
+
+def _key(name: Path) -> str:
+    """The form in which a file system compares names."""
+    return os.path.normcase(name)
+
+
+def _list_folder(folder: Path, target: Path) -> tuple[list[Path], list[Path]]:
+    if os.path.realpath(target) == os.path.realpath(folder):
+        raise OutputError(
+            f'{target}: expected another folder than that of the photos, or the next run would '
+            'take the results for photos'
+        )
+    photos, others = list_folder(folder, leave_out=target)
+    if not photos:
+        found = f', only {describe_others(others)}' if others else ''
+        raise ImageError(f'{folder}: holds no picture{found}')
+    return photos, others
