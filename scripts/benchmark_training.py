@@ -179,4 +179,4 @@ def _torch_steps(config, params, image):
 
 
 if __name__ == '__main__':
-    command_line.run(main)
+    command_line.run()

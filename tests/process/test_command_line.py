@@ -27,7 +27,7 @@ def main():
     exec(flags.FLAGS.input)
 
 if __name__ == '__main__':
-    command_line.run(main)
+    command_line.run()
 """
 
 
@@ -156,7 +156,7 @@ def main():
     pipeline.close()
 
 if __name__ == '__main__':
-    command_line.run(main)
+    command_line.run()
 """
 
 
