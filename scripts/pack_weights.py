@@ -23,6 +23,9 @@ _INPUT_SIZE = flags.DEFINE_integer(
     'Input size in pixels at which it will be used, if it was trained at another.',
     lower_bound=1,
 )
+_USE = flags.DEFINE_string(
+    'use', '', 'A few words on what it is for, which mattingjax list prints.'
+)
 _IMAGES = flags.DEFINE_string('images', None, 'Folder of photos to compare the alphas on.')
 
 
@@ -40,7 +43,7 @@ def main() -> None:
     card = read_file(Path(_CARD.value))
     photos = open_images(Path(_IMAGES.value)) if _IMAGES.value else ()
     checkpoint = load_checkpoint(_CHECKPOINT.value)
-    packed = pack_checkpoint(checkpoint, _INPUT_SIZE.value)
+    packed = pack_checkpoint(checkpoint, _INPUT_SIZE.value, _USE.value)
     if photos:
         mean, largest = compare_alphas(checkpoint, packed, (record['image'] for record in photos))
         print(f'{len(photos)} alphas differ by {mean:.1e} in the mean, {largest:.1e} at most')
