@@ -11,7 +11,7 @@ import multiprocessing
 import sys
 from typing import NoReturn
 
-from mattingjax.commands.dispatch import dispatch
+from mattingjax.commands.dispatch import dispatch, show
 
 COMMANDS = {
     'predict': 'mattes photos: alphas, cut-outs, composites',
@@ -35,8 +35,7 @@ def main() -> NoReturn:
     """Runs the command that the command line names."""
     sys.argv[0] = 'mattingjax'
     if sys.argv[1:] == ['--version']:
-        print(f'mattingjax {_find_version()}')
-        sys.exit(0)
+        show(f'mattingjax {_find_version()}')
     dispatch(sys.modules[__name__])
 
 

@@ -27,8 +27,7 @@ def dispatch(package: ModuleType) -> NoReturn:
     program, commands = sys.argv[0], package.COMMANDS
     word = sys.argv[1] if len(sys.argv) > 1 else ''
     if word in _HELP:
-        print(_describe(package))
-        sys.exit(0)
+        show(_describe(package))
     if word not in commands:
         print(one_line(f'error: {_explain(word, program, commands)}'), file=sys.stderr)
         sys.exit(2)
@@ -39,6 +38,20 @@ def dispatch(package: ModuleType) -> NoReturn:
     from mattingjax.process import command_line
 
     command_line.run(command)
+
+
+def show(text: str) -> NoReturn:
+    """Prints a text and ends the program, as a command would that prints it."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        # Python would complain again when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # the reader of our output has left
+            sys.exit(1)
+        print(f'error: {error.strerror}', file=sys.stderr)
+        sys.exit(2)
+    sys.exit(0)
 
 
 def _describe(package: ModuleType) -> str:

@@ -1,6 +1,7 @@
 """The command `mattingjax`: what it says of its sub-commands, and that it finds them."""
 
 import importlib.metadata
+import os
 import re
 import subprocess
 import sys
@@ -76,6 +77,23 @@ def test_the_version():
     process = mattingjax('--version')
     assert process.returncode == 0
     assert process.stdout.decode() == f'mattingjax {importlib.metadata.version("mattingjax")}\n'
+
+
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='there is no /dev/full')
+def test_help_that_cannot_be_written():
+    command = [sys.executable, '-m', 'mattingjax', '--help']
+    with open('/dev/full', 'wb') as full:
+        process = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, cwd=ROOT, check=False
+        )
+    assert_one_line_error(process, 'No space left on device')
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, 'wb') as left:
+        process = subprocess.run(
+            command, stdout=left, stderr=subprocess.PIPE, cwd=ROOT, check=False
+        )
+    assert (process.returncode, process.stderr) == (1, b'')
 
 
 @pytest.mark.parametrize(
