@@ -127,29 +127,29 @@ def _default_kinds(one: bool, has_background: bool) -> list[str]:
 
 def _check_clashes(sources: list[str], target: Path) -> None:
     """Raises MattingError if photos of two inputs would have the same results."""
-    owners: dict[str, Path] = {}
+    owners: dict[str, str] = {}
     for source in sources if len(sources) > 1 else ():
-        for photo, name in _find_names(Path(source), target):
+        for name in _find_names(Path(source), target):
             key = os.path.normcase(name)
             if key in owners:
                 raise MattingError(
-                    f'{photo}: would have the same results as {owners[key]}, {target / name}_*.png'
+                    f'{source}: would have the same results as {owners[key]}: {target / name}_*.png'
                 )
-            owners[key] = photo
+            owners[key] = source
 
 
-def _find_names(source: Path, target: Path) -> Iterator[tuple[Path, Path]]:
-    """The photos of an input, each with the path of its results in the folder of the results."""
+def _find_names(source: Path, target: Path) -> Iterator[Path]:
+    """Paths of the results of an input in the folder of the results, without their endings."""
     from mattingjax.images import list_folder
 
     if source.is_file():
-        yield source, Path(source.stem)
+        yield Path(source.stem)
         return
     photos = list_folder(source, leave_out=target).images
     stems = Counter(photo.with_suffix('') for photo in photos)
     for photo in photos:
         name = photo if stems[photo.with_suffix('')] > 1 else photo.with_suffix('')
-        yield photo, name.relative_to(source)
+        yield name.relative_to(source)
 
 
 def _matte(predictor: Predictor, sources: list[Path], target: Path, outputs: Outputs) -> int:

@@ -96,11 +96,12 @@ def test_a_bad_one_among_several_is_skipped(predict, tmp_path):
 @pytest.mark.parametrize(
     ('words', 'parts'),
     [
-        (['a.png', 'other/a.jpg'], ['other/a.jpg: would have the same results as a.png', 'a_*']),
-        (['b.png', 'in'], ['in/b.jpg: would have the same results as b.png', 'OUT/b_*.png']),
+        (['a.png', 'other/a.jpg'], ['other/a.jpg: would have the same results as a.png: ', 'a_*']),
+        (['b.png', 'in'], ['in: would have the same results as b.png: ', 'OUT/b_*.png']),
+        (['in/b.jpg', 'in'], ['in: would have the same results as in/b.jpg: ', 'OUT/b_*.png']),
         (['a.png', 'a.png'], ['a.png: would have the same results as a.png']),
-        (['a.png', '--input=./a.png'], ['a.png: would have the same results as a.png']),
-        (['in', '--input=in'], ['in/b.jpg: would have the same results as in/b.jpg']),
+        (['a.png', '--input=./a.png'], ['a.png: would have the same results as ./a.png']),
+        (['in', '--input=in'], ['in: would have the same results as in: ', 'OUT/b_*.png']),
     ],
 )
 def test_two_inputs_of_the_same_results_are_refused(predict, tmp_path, words, parts):
