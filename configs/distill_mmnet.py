@@ -1,6 +1,6 @@
 """Trains MMNet on the mattes of a teacher, such as the published MODNet; photos need no labels.
 
-python scripts/train.py --config configs/distill_mmnet.py --workdir runs/distilled \
+mattingjax train --config configs/distill_mmnet.py --workdir runs/distilled \
     --config.loss.teacher=MODNET --config.dataset.root=PHOTOS --config.validation.root=DIR
 
 Not run to its end here: the teacher takes most of the time on a CPU. configs/release_mmnet.py

@@ -1,6 +1,6 @@
 """MMNet as the original trains it: Adam 1e-4, batch 32, 256x256, its five losses and augmentations.
 
-python scripts/train.py --config configs/mmnet.py --workdir runs/mmnet --config.dataset.root=DIR
+mattingjax train --config configs/mmnet.py --workdir runs/mmnet --config.dataset.root=DIR
 
 Not run to its end here: at 11 photos a second on two cores it would take a week, and the original's
 dataset was not at hand. The losses are compared with the original program's in tests/networks.

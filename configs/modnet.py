@@ -1,6 +1,6 @@
 """MODNet as published: SGD 0.01 with momentum 0.9, a tenth after each quarter, batch 16, 40 epochs.
 
-python scripts/train.py --config configs/modnet.py --workdir runs/modnet --config.dataset.root=DIR
+mattingjax train --config configs/modnet.py --workdir runs/modnet --config.dataset.root=DIR
 
 Not run to its end here: at two seconds a photo on two cores it would take more than a week. The
 losses are compared with the original program's in tests/networks.

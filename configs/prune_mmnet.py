@@ -1,6 +1,6 @@
 """Prunes MMNet to half of its multiply-accumulates (MACs).
 
-python scripts/prune.py --checkpoint MMNET --output MMNET_P --config configs/prune_mmnet.py
+mattingjax prune --checkpoint MMNET --output MMNET_P --config configs/prune_mmnet.py
 
 At width 1.0 it prints 0.091 M parameters (47.8 %) and 0.161 G MACs (49.6 %).
 """

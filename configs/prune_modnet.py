@@ -1,7 +1,7 @@
 """Prunes the published MODNet to the size of MODNet-P (1.34 M parameters, 4.4 G MACs at 512).
 
-python scripts/prune.py --checkpoint MODNET --output MODNET_P --config configs/prune_modnet.py
-python scripts/prune.py --checkpoint MODNET --output MODNET_P --recalibrate PHOTOS \
+mattingjax prune --checkpoint MODNET --output MODNET_P --config configs/prune_modnet.py
+mattingjax prune --checkpoint MODNET --output MODNET_P --recalibrate PHOTOS \
     --config configs/prune_modnet.py:weighed --method taylor --images PHOTOS --alphas MATTES
 
 The first takes the same share of every group: 1,326,035 parameters and 4.392 G MACs (all heads) of

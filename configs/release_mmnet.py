@@ -1,9 +1,9 @@
-"""Trains the MMNet that ships, on labels of scripts/label.py and drawn portraits, in five stages.
+"""Trains the MMNet that ships, on labels of mattingjax label and drawn portraits, in five stages.
 
-python scripts/train.py --config configs/release_mmnet.py:128 --workdir runs/mmnet_128 \
+mattingjax train --config configs/release_mmnet.py:128 --workdir runs/mmnet_128 \
     --config.dataset.root=LABELS/labels.csv --config.more_datasets.unlabelled.root=MORE/labels.csv \
     --config.data.backgrounds=BACKGROUNDS --config.validation.root=DIR
-python scripts/train.py --config configs/release_mmnet.py:256 --workdir runs/mmnet_256 \
+mattingjax train --config configs/release_mmnet.py:256 --workdir runs/mmnet_256 \
     --config.model.checkpoint=runs/mmnet_128/last ... and the same settings
 
 and then :portraits_128 and :portraits_256, each from the one before, on mostly heads and shoulders,
@@ -14,13 +14,13 @@ Drawn portraits need not be drawn anew in each step: scripts/draw_portraits.py, 
 
 The last, :people, learns from the parts of a pack (scripts/pack.py), with a Laplacian loss:
 
-python scripts/train.py --config configs/release_mmnet.py:people --workdir runs/mmnet_people \
+mattingjax train --config configs/release_mmnet.py:people --workdir runs/mmnet_people \
     --config.model.checkpoint=CHECKPOINT --config.data.backgrounds=PACK/backgrounds \
     --config.dataset.root=PACK/ccp --config.more_datasets.unlabelled.root=PACK/unlabelled \
     --config.more_datasets.drawn.root=PACK/drawn --config.more_datasets.people.root=PACK/people \
     --config.more_datasets.portraits.root=PACK/portraits --config.validation.root=DIR
 
-The teacher ran once, in scripts/label.py, and not in every step, where it would take most of the
+The teacher ran once, in mattingjax label, and not in every step, where it would take most of the
 time on a CPU. --config.model.width_multiplier=0.5 begins a narrow network anew; mmnet_0.5, which
 ships, was pruned from the wide one (its card has the commands).
 

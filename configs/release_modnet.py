@@ -1,6 +1,6 @@
-"""Trains the MODNet-P that ships: a pruned MODNet, on labels of scripts/label.py, in six stages.
+"""Trains the MODNet-P that ships: a pruned MODNet, on labels of mattingjax label, in six stages.
 
-python scripts/train.py --config configs/release_modnet.py:256 --workdir runs/modnet_256 \
+mattingjax train --config configs/release_modnet.py:256 --workdir runs/modnet_256 \
     --config.model.checkpoint=MODNET_P --config.dataset.root=LABELS/labels.csv \
     --config.more_datasets.unlabelled.root=MORE/labels.csv --config.data.backgrounds=BACKGROUNDS \
     --config.validation.root=DIR
@@ -10,13 +10,13 @@ configs/prune_modnet.py:weighed leaves of the published weights. A step at 256 p
 quarter of one at 512. Later stages have seeds of their own (with the same one, a stage begins with
 the very photos of another) and learning rates that fall to 0; :portraits sees mostly heads and
 shoulders, and more drawn portraits, some of them in vests.
-The teacher is the dense network; it ran once, in scripts/label.py, and not in every step.
+The teacher is the dense network; it ran once, in mattingjax label, and not in every step.
 --config.model.from_scratch=True takes the widths alone.
 
 The last two, :people and :people_384, learn from the parts of a pack (scripts/pack.py), with a
 Laplacian loss:
 
-python scripts/train.py --config configs/release_modnet.py:people --workdir runs/people \
+mattingjax train --config configs/release_modnet.py:people --workdir runs/people \
     --config.model.checkpoint=CHECKPOINT --config.data.backgrounds=PACK/backgrounds \
     --config.dataset.root=PACK/ccp --config.more_datasets.unlabelled.root=PACK/unlabelled \
     --config.more_datasets.drawn.root=PACK/drawn --config.more_datasets.people.root=PACK/people \

@@ -1,6 +1,6 @@
 """Retrains a pruned MODNet: fine-tuned or from scratch, its backbone frozen or not.
 
-python scripts/train.py --config configs/retrain_pruned.py --workdir runs/retrained \
+mattingjax train --config configs/retrain_pruned.py --workdir runs/retrained \
     --config.model.checkpoint=PRUNED --config.loss.teacher=DENSE --config.dataset.root=DIR
 
 DIR holds train|test/image|mask; --config.dataset.kind names another layout of those that
@@ -16,12 +16,12 @@ scripts/benchmark_weights.py on composites of head shots (in their soft band) an
   backbone whole (3.72 M)       3.79 (16.17) | 3.99    41.56 (42.30) | 43.32
 
 From scratch nothing is usable after so few steps. With one seed each, what the whole backbone is
-worth stays open. The networks are what scripts/prune.py --config configs/prune_modnet.py:weighed
+worth stays open. The networks are what mattingjax prune --config configs/prune_modnet.py:weighed
 --method taylor --recalibrate PHOTOS leaves of the published ones, without and with
 --ignore 'backbone.*'. They were trained on the pack of configs/release_modnet.py, whose command
 gets what is missing here, and measured is WORKDIR/last:
 
-python scripts/train.py --config configs/release_modnet.py:people --workdir runs/compared \
+mattingjax train --config configs/release_modnet.py:people --workdir runs/compared \
     --config.model.checkpoint=PRUNED --config.model.from_scratch=False --config.steps=150 \
     --config.model.input_size=256 --config.seed=401 --config.optimizer.warmup_steps=30 \
     --config.optimizer.ema_decay=0.98
@@ -47,7 +47,7 @@ One of four: configs/retrain_pruned.py:finetune (the default), :finetune_frozen,
 :scratch_frozen. The dense network is the teacher of them all; photos without masks will do with
 --config.loss.supervised=0 --config.dataset.kind=unlabelled. A frozen backbone is the checkpoint's,
 also from scratch. The original compares backbones pruned and not: for one that is not, prune with
-scripts/prune.py --ignore 'backbone.*'.
+mattingjax prune --ignore 'backbone.*'.
 """
 
 from ml_collections import ConfigDict

@@ -1,7 +1,7 @@
 """A whole training in little time on a CPU, with no data: synthetic portraits.
 
-python scripts/train.py --config configs/smoke.py --workdir runs/smoke
-python scripts/train.py --config configs/smoke.py:modnet --workdir runs/smoke_modnet
+mattingjax train --config configs/smoke.py --workdir runs/smoke
+mattingjax train --config configs/smoke.py:modnet --workdir runs/smoke_modnet
 
 Its validation.csv prints a mean absolute difference of 0.496 at first and 0.231 in the end (MMNet),
 0.546 and 0.223 (MODNet), each in about two minutes on two cores.

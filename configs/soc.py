@@ -1,6 +1,6 @@
 """Adapts MODNet to photos without labels by sub-objectives consistency, as the original does.
 
-python scripts/train.py --config configs/soc.py --workdir runs/adapted \
+mattingjax train --config configs/soc.py --workdir runs/adapted \
     --config.model.checkpoint=MODNET --config.dataset.root=PHOTOS --config.validation.root=PHOTOS
 
 Not run to its end here: there were no photos that the published network is bad at. Checked are a

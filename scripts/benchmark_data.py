@@ -202,4 +202,4 @@ def _time_pipeline(pipeline, workers: int) -> float:
 
 
 if __name__ == '__main__':
-    command_line.run(main)
+    command_line.run()

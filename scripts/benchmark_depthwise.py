@@ -75,4 +75,4 @@ def _compile(network: str, task: str, form: str):
 
 
 if __name__ == '__main__':
-    command_line.run(main)
+    command_line.run()

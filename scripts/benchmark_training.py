@@ -7,9 +7,9 @@ A step is the loss and the gradient of every parameter, with statistics of the b
 are run in turn in one process, each on all cores; printed are the medians in seconds and their
 ratios to that of PyTorch's faster memory format. 'plain' is what automatic differentiation makes of
 our operations, 'ours' uses `cpu_operations`. PyTorch (no dependency of this package) gets our
-parameters, and the script stops if its loss differs. 'in training' is our step as scripts/train.py
+parameters, and the script stops if its loss differs. 'in training' is our step as mattingjax train
 runs it: with the network's own losses, Adam's update and the state's memory donated, none of which
-PyTorch's step has. All forms keep freed memory, as scripts/train.py does, unless --nokeep_memory is
+PyTorch's step has. All forms keep freed memory, as mattingjax train does, unless --nokeep_memory is
 given.
 """
 
@@ -179,4 +179,4 @@ def _torch_steps(config, params, image):
 
 
 if __name__ == '__main__':
-    command_line.run(main)
+    command_line.run()

@@ -57,4 +57,4 @@ def _paths(**folders: str | None) -> dict[str, Path]:
 
 
 if __name__ == '__main__':
-    command_line.run(main)
+    command_line.run()

@@ -1,48 +1,7 @@
-"""Turns foreign weights into a checkpoint: PyTorch MODNet, TensorFlow 1 MMNet, MODNet ONNX.
+"""`mattingjax import-weights`, from a clone."""
 
-  python scripts/import_weights.py --source modnet_photographic_portrait_matting.ckpt --output CKPT
-  python scripts/import_weights.py --source modnet_p.ckpt --prune_info modnet_p.json --output CKPT
-  python scripts/import_weights.py --source MMNetModel-1593500.index --output CKPT
-  python scripts/import_weights.py --source hf://Xenova/modnet/onnx/model.onnx --output CKPT
-
-The format is recognised from the file; nothing in it is executed. hf://OWNER/REPO/FILE is fetched
-from the Hugging Face Hub; the one above is the published MODNet, whose SHA-256 is known.
-"""
-
-from absl import flags
-
+from mattingjax.commands import import_weights
 from mattingjax.process import command_line
 
-_SOURCE = flags.DEFINE_string(
-    'source', None, 'The file with the weights, or hf://OWNER/REPO/FILE.', required=True
-)
-_PRUNE_INFO = flags.DEFINE_string('prune_info', None, "The pruner's JSON of a pruned MODNet.")
-_SHA256 = flags.DEFINE_string('sha256', None, 'The SHA-256 that a file from the Hub must have.')
-_OUTPUT = flags.DEFINE_string('output', None, 'The checkpoint directory to make.', required=True)
-_OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace a checkpoint that lies there.')
-
-
-def main() -> None:
-    from mattingjax.checkpoints import check_target, save_checkpoint
-    from mattingjax.importers import import_weights
-    from mattingjax.networks.complexity import measure_complexity
-
-    check_target(_OUTPUT.value, overwrite=_OVERWRITE.value)
-    checkpoint = import_weights(_SOURCE.value, prune_info=_PRUNE_INFO.value, sha256=_SHA256.value)
-    save_checkpoint(_OUTPUT.value, checkpoint, overwrite=_OVERWRITE.value)
-    config = checkpoint.config
-    complexity = measure_complexity(config)
-    print(
-        f'{_OUTPUT.value}: {config.network}, {complexity["parameters"]:,} parameters, '
-        f'{complexity["macs"] / 1e9:.2f} G MACs at {config.input_size}x{config.input_size}'
-    )
-    for what, meaning in (
-        ('ignored', 'variables that only training counts with'),
-        ('initialised', 'variables of training heads that the file lacks'),
-    ):
-        if names := config.provenance[what]:
-            print(f'{what}: {len(names)} {meaning}, listed in config.json')
-
-
 if __name__ == '__main__':
-    command_line.run(main)
+    command_line.run(import_weights)

@@ -29,6 +29,9 @@ _INPUT_SIZE = flags.DEFINE_integer(
 _ARTEFACT = flags.DEFINE_bool(
     'artefact', True, 'Export the network as model_dynamic.onnx too; needs the extra `export`.'
 )
+_USE = flags.DEFINE_string(
+    'use', '', 'A few words on what it is for, which mattingjax list prints.'
+)
 _IMAGES = flags.DEFINE_string('images', None, 'Folder of photos to compare the alphas on.')
 
 
@@ -50,7 +53,7 @@ def main() -> None:
     card = read_file(Path(_CARD.value))
     photos = open_images(Path(_IMAGES.value)) if _IMAGES.value else ()
     checkpoint = load_checkpoint(_CHECKPOINT.value)
-    packed = pack_checkpoint(checkpoint, _INPUT_SIZE.value)
+    packed = pack_checkpoint(checkpoint, _INPUT_SIZE.value, _USE.value)
     if photos:
         mean, largest = compare_alphas(checkpoint, packed, (record['image'] for record in photos))
         print(f'{len(photos)} alphas differ by {mean:.1e} in the mean, {largest:.1e} at most')
@@ -64,4 +67,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    command_line.run(main)
+    command_line.run()

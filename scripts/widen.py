@@ -2,7 +2,7 @@
 
   python scripts/widen.py --checkpoint CKPT --output CKPT2 --widths conv_f=16,conv_hr2x.0=32
 
-Names are those of the channel groups that scripts/prune.py --dry_run prints. The new widths and
+Names are those of the channel groups that mattingjax prune --dry_run prints. The new widths and
 their costs are printed; CKPT2 also gets widths.png, a picture of them.
 """
 
@@ -36,4 +36,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    command_line.run(main)
+    command_line.run()

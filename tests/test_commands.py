@@ -16,11 +16,18 @@ _DOCUMENTS = [
     *(ROOT / name / 'README.md' for name in ('mattingjax', 'configs', 'scripts', 'exporters')),
     *sorted((ROOT / 'mattingjax' / 'weights').glob('*/README.md')),
     *sorted((ROOT / 'configs').glob('*.py')),
+    *sorted((ROOT / 'mattingjax' / 'commands').rglob('*.py')),
     *sorted((ROOT / 'scripts').glob('*.py')),
     *sorted((ROOT / 'exporters').rglob('*.py')),
     *sorted((ROOT / 'exporters' / 'ascend').rglob('*.md')),
 ]
-_COMMAND = re.compile(r'^[ >`$]*(?:\w+=\S+ )*python (scripts/\S+\.py|-m exporters\.\w+)(.*)$', re.M)
+_COMMAND = re.compile(
+    r'^[ >`$]*(?:\w+=\S+ )*'
+    r'(?:python (?:-m )?(scripts/\S+\.py|exporters\.\w+)|(mattingjax [a-z][\w-]*))(.*)$',
+    re.M,
+)
+
+_TAKE_PATHS = ('mattingjax predict', 'scripts/predict.py')
 
 
 def commands() -> list[tuple[str, str, str]]:
@@ -28,21 +35,21 @@ def commands() -> list[tuple[str, str, str]]:
     found = []
     for path in _DOCUMENTS:
         text = re.sub(r'\\+\n *', ' ', path.read_text(encoding='utf-8'))
-        for script, rest in _COMMAND.findall(text):
+        for script, command, rest in _COMMAND.findall(text):
             arguments = re.split(r' [|>&;#]|`|\)$', rest)[0]
-            found.append((str(path.relative_to(ROOT)), script.removeprefix('-m '), arguments))
+            found.append((str(path.relative_to(ROOT)), script or command, arguments))
     return found
 
 
 @pytest.fixture(scope='module')
 def flags_of():
-    """A script's flags, by its --helpfull; of exporters.bins, of one verb."""
+    """The flags of a script or command, by its --helpfull; of bins, of one verb."""
     known: dict[str, str] = {}
 
     def flags_of(script: str) -> set[str]:
         if script not in known:
-            name, *verb = script.split()
-            process = run_script(str(ROOT / name) if '/' in name else name, *verb, '--helpfull')
+            name, *words = script.split()
+            process = run_script(str(ROOT / name) if '/' in name else name, *words, '--helpfull')
             assert process.returncode == 0, process.stderr.decode()
             known[script] = process.stdout.decode()
         names = re.findall(r'^ +-(?:\w,)?-(\[no\])?(\w[\w.]*):', known[script], re.M)
@@ -69,17 +76,19 @@ def test_there_are_many():
 )
 def test_a_documented_command(flags_of, document, script, arguments):
     words = shlex.split(arguments)
-    if script == 'exporters.bins':
+    if script in ('exporters.bins', 'mattingjax bins') and words:
         verb, *words = words
-        script = f'{script} {verb}' if verb in ('prepare', 'run', 'evaluate') else script
-        if verb == 'VERB':
-            return
+        script = f'{script} {verb}'
+    elif script == 'mattingjax bins':
+        return  # in words
     known, is_value = flags_of(script), False
     for word, following in itertools.zip_longest(words, words[1:]):
         if word == '...':  # and so on, in words
             break
         if is_value or word == '<' or word.startswith('$'):  # a variable of the shell
             is_value = word == '<'
+            continue
+        if not word.startswith('--') and script in _TAKE_PATHS:
             continue
         assert word.startswith('--'), f'{word}: a value without a flag'
         name, equals, value = word[2:].partition('=')

@@ -20,7 +20,7 @@ SCRIPTS = sorted(
     for path in (ROOT / 'scripts').glob('*.py')
     if 'command_line.run' in path.read_text()
 )
-MODULES = ['exporters.export', 'exporters.bins']
+MODULES = ['mattingjax', 'exporters.export', 'exporters.bins']
 
 
 def start(script, *arguments, stdin=b''):

@@ -155,7 +155,7 @@ def read_index(folder: Path) -> Index:
     """
     path = folder / INDEX_FILE
     if not path.is_file():
-        raise MattingError(f'{folder}: holds no {INDEX_FILE}, as exporters.bins prepare writes it')
+        raise MattingError(f'{folder}: holds no {INDEX_FILE}, as mattingjax bins prepare writes it')
     try:
         return from_json('index', read_json(path), Index)
     except ConfigError as error:

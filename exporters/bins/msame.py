@@ -160,7 +160,7 @@ def _choose_shape(model: Path, session: Session, index: Index | None) -> tuple[i
     if None in shape:
         raise ArtefactError(
             f'{model}: takes any size, {list(shape)}; expected a static one, or inputs of '
-            'exporters.bins prepare'
+            'mattingjax bins prepare'
         )
     return tuple(size or 1 for size in shape)
 

@@ -12,20 +12,24 @@ import numpy as np
 
 from mattingjax.checkpoints import Checkpoint
 from mattingjax.errors import CheckpointError
+from mattingjax.networks.complexity import measure_complexity
 
 _OUTSIDE = re.compile(r'(~[^/]*|\.\.)?/')
 _OUTSIDE_IN_TEXT = re.compile(r'(?<![^\s=\'"(])(~[^/\s]*|\.\.)?(/[^/\s\'")]+){2,}')
 
 
-def pack_checkpoint(checkpoint: Checkpoint, input_size: int | None = None) -> Checkpoint:
+def pack_checkpoint(
+    checkpoint: Checkpoint, input_size: int | None = None, use: str = ''
+) -> Checkpoint:
     """The checkpoint with its kernels as float16 and no paths of the machine that made it.
 
     Loading turns them into float32 again. Normalisation, biases and statistics are few numbers and
-    stay float32.
+    stay float32. The provenance gets what `mattingjax list` tells of weights that ship.
 
     Args:
       checkpoint: The network and its variables.
       input_size: The input size in pixels at which it will be used; that of its training if None.
+      use: A few words on what it is for.
 
     Returns:
       The checkpoint to save.
@@ -36,6 +40,8 @@ def pack_checkpoint(checkpoint: Checkpoint, input_size: int | None = None) -> Ch
     """
     variables = jax.tree_util.tree_map_with_path(_pack_leaf, checkpoint.variables)
     provenance = drop_folders(checkpoint.config.provenance)
+    parameters = measure_complexity(checkpoint.config)['parameters']
+    provenance['shipped'] = {'parameters': parameters, 'use': use}
     config = dataclasses.replace(checkpoint.config, provenance=provenance)
     if input_size is not None:
         config = dataclasses.replace(config, input_size=input_size)

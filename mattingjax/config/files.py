@@ -24,14 +24,17 @@ from mattingjax.errors import MattingError
 
 flags.disclaim_key_flags()  # --config is listed in the --help of who asks for it
 _FOLDER = 'configs'
-_PROJECT = Path(__file__).resolve().parents[2]
+# Where that folder is: beside the package in a clone, and inside of it where a wheel is installed,
+# whose neighbours are strangers.
+_PACKAGE, _CLONE = Path(__file__).resolve().parents[1:3]
+_HOME = _PACKAGE if (_PACKAGE / _FOLDER).is_dir() else _CLONE
 
 
 def define_config(help_text: str) -> flags.FlagHolder[ConfigDict | None]:
     """Defines --config FILE[:WORD], whose settings --config.NAME=VALUE changes.
 
-    FILE is a path; if nothing lies there, a path relative to this project, or the name of a file in
-    its folder configs ('mmnet'). WORD is passed to the file's `get_config`.
+    FILE is a path; if nothing lies there, a path in this project ('configs/mmnet.py'), or the name
+    of a file in its folder configs ('mmnet'). WORD is passed to the file's `get_config`.
 
     Args:
       help_text: What --help says of the flag.
@@ -106,11 +109,11 @@ def _find_file(argument: str) -> list[str]:
     for path, rest in ((argument, []), (name, words)):
         places = [path]
         if not os.path.isabs(path):
-            places += [str(_PROJECT / path), str(_PROJECT / _FOLDER / f'{path}.py')]
+            places += [str(_HOME / path), str(_HOME / _FOLDER / f'{path}.py')]
         for place in places:
             if os.path.isfile(place):
                 return [place, *rest]
-    known = sorted(path.stem for path in (_PROJECT / _FOLDER).glob('*.py'))
+    known = sorted(path.stem for path in (_HOME / _FOLDER).glob('*.py'))
     stem = os.path.basename(name).removesuffix('.py')
     raise MattingError(f'config: {name}: not a file; {suggest(stem, known)}')
 

@@ -107,7 +107,7 @@ class PruneOptions(Schema):
         names = [field.name for field in dataclasses.fields(cls)]
         if 'optimizer' in settings:
             raise MattingError(
-                'config: expected settings of pruning, got those of scripts/train.py'
+                'config: expected settings of pruning, got those of mattingjax train'
             )
         if unknown := sorted(set(settings) - set(names)):
             raise MattingError(f'{unknown[0]}: unknown setting; known: {", ".join(names)}')

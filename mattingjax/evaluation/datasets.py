@@ -57,7 +57,7 @@ def add_pictures(
     Args:
       entries: The files of each record.
       what: What the pictures are: 'pred_alpha' or 'trimap'.
-      folder: The folder of the pictures, searched recursively: NAME.png or, as scripts/predict.py
+      folder: The folder of the pictures, searched recursively: NAME.png or, as mattingjax predict
         writes them, NAME_alpha.png, in the same or other sub-folders. Other pictures are ignored.
       allow_unmatched: Whether records without such a picture are left out with a warning instead of
         being an error.

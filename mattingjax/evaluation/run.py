@@ -1,4 +1,4 @@
-"""Evaluates a network or a folder of mattes on folders of pictures, for scripts/evaluate.py."""
+"""Evaluates a network or a folder of mattes on folders of pictures, for mattingjax evaluate."""
 
 from __future__ import annotations
 

@@ -201,7 +201,7 @@ def create_runtime(
         raise MattingError(f'runtime: expected one of {", ".join(RUNTIMES)}, got {runtime!r}')
     if '://' in str(path_or_name):
         raise MattingError(
-            f'{path_or_name}: weights of another format; scripts/import_weights.py (or '
+            f'{path_or_name}: weights of another format; mattingjax import-weights (or '
             'import_weights and save_checkpoint) makes a checkpoint of them'
         )
     if Path(path_or_name).suffix in READERS and not os.path.isdir(path_or_name):
@@ -222,7 +222,7 @@ def create_runtime(
         return _create_jax_runtime(path_or_name, input_size, options)
     raise MattingError(
         f'{path_or_name}: expected an artefact ({", ".join(READERS)}) for the runtime '
-        f'{runtime}; python -m exporters.export makes one of a checkpoint'
+        f'{runtime}; mattingjax export makes one of a checkpoint'
     )
 
 

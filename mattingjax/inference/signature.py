@@ -133,9 +133,9 @@ def read_signature(path: Path | str, metadata: str | None = None) -> Signature:
     else:
         hint = ''
         if path.suffix == '.onnx':
-            hint = "; of someone else's MODNet, scripts/import_weights.py makes a checkpoint"
+            hint = "; of someone else's MODNet, mattingjax import-weights makes a checkpoint"
         raise ArtefactError(
-            f'{path}: expected a {MANIFEST_FILE} beside it, as exporters.export writes it{hint}'
+            f'{path}: expected a {MANIFEST_FILE} beside it, as mattingjax export writes it{hint}'
         )
     if not isinstance(content, dict) or 'signature' not in content:
         raise ArtefactError(f'{where}: expected a signature, found none')

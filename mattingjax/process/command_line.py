@@ -1,7 +1,8 @@
-"""How every script starts: absl flags, one clear line and exit status 2 for bad input."""
+"""How every command starts: absl flags, one clear line and exit status 2 for bad input."""
 
 from __future__ import annotations
 
+import inspect
 import logging as standard_logging
 import multiprocessing
 import os
@@ -9,7 +10,7 @@ import re
 import sys
 import textwrap
 import traceback
-from collections.abc import Callable
+from types import ModuleType
 from typing import NoReturn
 
 from absl import app, flags, logging
@@ -18,6 +19,7 @@ from mattingjax.errors import MattingError, one_line, unwrapped
 from mattingjax.process.flag_messages import (
     explain_extra,
     explain_wrong_flags,
+    is_like_a_flag,
     own_flags,
     with_flags,
 )
@@ -26,7 +28,7 @@ from mattingjax.process.interrupts import ending_at_once
 _MAX_INTEGER = 2**31 - 1  # of any flag: beyond it, arrays and clocks overflow
 
 if multiprocessing.current_process().name != 'MainProcess':
-    # A worker process imports its script, before it knows its parent, and then Grain, which logs
+    # A worker process imports its program, before it knows its parent, and then Grain, which logs
     # remarks about older jaxlibs.
     logging.set_verbosity(logging.ERROR)
 flags.disclaim_key_flags()  # flags defined here are listed in the --help of their callers
@@ -34,7 +36,7 @@ _CACHE = 'compilation_cache'
 
 
 def define_compilation_cache() -> None:
-    """Defines --compilation_cache, for a script in which JAX compiles; `run` obeys it."""
+    """Defines --compilation_cache, for a command in which JAX compiles; `run` obeys it."""
     flags.DEFINE_string(
         _CACHE,
         None,
@@ -45,7 +47,7 @@ def define_compilation_cache() -> None:
 
 
 def define_input_size() -> flags.FlagHolder[int | None]:
-    """Defines --input_size, for a script that predicts with one network at one size."""
+    """Defines --input_size, for a command that predicts with one network at one size."""
     return flags.DEFINE_integer(
         'input_size',
         None,
@@ -69,18 +71,24 @@ ALPHA_VALUES_HELP = (
 )
 
 
-def run(main: Callable[[], int | None]) -> NoReturn:
-    """Parses the flags, runs `main` and exits with what it returns (None counts as 0).
+def run(module: ModuleType | None = None) -> NoReturn:
+    """Parses the flags of a module, runs its `main` and exits with what that returns (None is 0).
 
     Wrong flags and bad input (`MattingError`, a missing optional package, a file that cannot be
     read or written, too little memory) end in one line on standard error and exit status 2; Ctrl-C
     in 130, SIGTERM in 143. With --verbosity=1 the traceback comes before the line.
 
     Args:
-      main: The script's body, which reads the flags.
+      module: The command. It defines its flags when it is imported, its docstring is what --help
+        shows, and its `main` reads the flags. A `main` with a parameter gets a list of the words
+        that belong to no flag, wherever they stand; without one, such words are refused. If None,
+        the program itself.
     """
+    module = module or sys.modules['__main__']
+    takes_words = bool(inspect.signature(module.main).parameters)
+    flags.FLAGS.set_gnu_getopt(takes_words)
 
-    def guarded(_: list[str]) -> NoReturn:
+    def guarded(words: list[str]) -> NoReturn:
         if not flags.FLAGS['verbosity'].present:
             # JAX and Orbax log their inner workings at INFO; --verbosity=0 shows them.
             logging.set_verbosity(logging.WARNING)
@@ -90,7 +98,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
             sys.stdout.reconfigure(errors='backslashreplace')  # type: ignore[union-attr]
         try:
             _keep_compiled()
-            status = main() or 0
+            status = (module.main(words) if takes_words else module.main()) or 0
             if sys.stdout is not None:
                 sys.stdout.flush()  # here, where a full disk can still be reported
             sys.exit(status)
@@ -108,14 +116,24 @@ def run(main: Callable[[], int | None]) -> NoReturn:
                 traceback.print_exc()
             _fail(message)
 
-    main_module = sys.modules['__main__']
-    main_module.__doc__ = _fill(main_module.__doc__ or '', flags.get_help_width())
+    _show_as_program(module)
     with ending_at_once():
-        app.run(guarded, flags_parser=_parse_flags)
+        app.run(guarded, flags_parser=lambda arguments: _parse_flags(arguments, takes_words))
+
+
+def _show_as_program(module: ModuleType) -> None:
+    """Makes the docstring and the flags of a module those of the program, as absl knows them.
+
+    To absl, the flags of a program are those of the module whose name is the program's.
+    """
+    by_module = flags.FLAGS.flags_by_module_dict()
+    if module.__name__ in by_module:  # `__main__` is not: absl itself calls it as the program
+        by_module[sys.argv[0]] = by_module.pop(module.__name__)
+    sys.modules['__main__'].__doc__ = _fill(module.__doc__ or '', flags.get_help_width())
 
 
 def _fill(description: str, width: int) -> str:
-    """A script's description for --help: its paragraphs as wide as the terminal."""
+    """A command's description for --help: its paragraphs as wide as the terminal."""
     paragraphs = description.strip().split('\n\n')
     return '\n\n'.join(
         # Commands, which are indented, stay as they are, to be copied.
@@ -172,7 +190,8 @@ class _OneLineFormatter(standard_logging.Formatter):
         return one_line(f'{record.levelname.lower()}: {said}')
 
 
-def _parse_flags(arguments: list[str]) -> list[str]:
+def _parse_flags(arguments: list[str], takes_words: bool) -> list[str]:
+    """The words that belong to no flag."""
     try:
         rest = flags.FLAGS(arguments)
     except flags.Error as error:
@@ -188,12 +207,14 @@ def _parse_flags(arguments: list[str]) -> list[str]:
         cause = error.args[0] if error.args and isinstance(error.args[0], KeyError) else error
         message = cause.args[0] if isinstance(cause, KeyError) else cause
         _fail(f'--config: {type(error).__name__}: {message}')
-    if len(rest) > 1:
-        _fail(explain_extra(rest[1]))
+    words = rest[1:]
+    for word in words:
+        if not takes_words or (is_like_a_flag(word) and not os.path.exists(word)):
+            _fail(explain_extra(word))
     for flag in own_flags().values():
         if isinstance(flag.value, int) and abs(flag.value) > _MAX_INTEGER:
             _fail(f'--{flag.name}: expected at most {_MAX_INTEGER} in size, got {flag.value}')
-    return rest
+    return words
 
 
 def _fail(message: str) -> NoReturn:

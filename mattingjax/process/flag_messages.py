@@ -1,4 +1,4 @@
-"""Messages in terms of a script's flags: wrong flags, and errors of the library about arguments."""
+"""Messages in terms of a command's flags: wrong flags, and the library's errors about arguments."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _SETTING = r'config\.[\w.]*'  # the names of settings, which the flag --config b
 
 
 def own_flags() -> dict[str, flags.Flag]:
-    """The flags that the script itself defines, by name."""
+    """The flags that the command itself defines, by name; `command_line.run` tells absl which."""
     return {flag.name: flag for flag in flags.FLAGS.get_flags_for_module(sys.argv[0])}
 
 
 def with_flags(message: str) -> str:
-    """A message of the library, which names arguments, with the script's flags of those names.
+    """A message of the library, which names arguments, with the command's flags of those names.
 
     Arguments and settings stand at the beginning ('images, alphas: ...', 'config.steps: ...') or
     before their value ('overwrite=True').
@@ -27,7 +27,7 @@ def with_flags(message: str) -> str:
       message: One line.
     """
     own = own_flags()
-    values = {str(flag.value) for flag in own.values()}
+    values = {*(str(flag.value) for flag in own.values()), *sys.argv[1:]}  # a path, perhaps
     if subject := re.match(r'[^\s:,]+(, [^\s:,]+)*(?=: )', message):
         names = subject[0].split(', ')
         known = [_flag_named(name, own) for name in names]
@@ -133,17 +133,24 @@ def _extra_words(arguments: list[str]) -> list[str]:
 def explain_extra(word: str) -> str:
     """A line about a word that belongs to no flag, with the flag that was meant, perhaps."""
     own = set(own_flags())
-    if word.lower() in ('true', 'false', 'yes', 'no', '0', '1'):
-        hint = 'a switch is --NAME or --noNAME'
-    elif '=' in word and word.split('=')[0].lstrip('-–—') in own:
-        hint = f'did you mean --{word.lstrip("-–—")}?'
-    elif word in own:
-        hint = f'did you mean --{word}?'
-    elif meant := _flag_for_path(word, own):
+    hint = _flag_meant(word, own)
+    if not hint and (meant := _flag_for_path(word, own)):
         hint = f'did you mean --{meant} {word}?'
-    else:
-        hint = 'every value belongs to a flag'
-    return f'unexpected argument {word!r}; {hint} (see --help)'
+    return f'unexpected argument {word!r}; {hint or "every value belongs to a flag"} (see --help)'
+
+
+def is_like_a_flag(word: str) -> bool:
+    """Whether a word is rather a flag that was mistyped, or the value of a switch, than a path."""
+    return bool(_flag_meant(word, set(own_flags())))
+
+
+def _flag_meant(word: str, own: set[str]) -> str:
+    """What to write in the place of a word that is like a flag; '' if it is not."""
+    if word.lower() in ('true', 'false', 'yes', 'no', '0', '1'):
+        return 'a switch is --NAME or --noNAME'
+    if '=' in word and word.split('=')[0].lstrip('-–—') in own:
+        return f'did you mean --{word.lstrip("-–—")}?'
+    return f'did you mean --{word}?' if word in own else ''
 
 
 def _flag_for_path(word: str, own: set[str]) -> str | None:

@@ -7,7 +7,7 @@
     config, variables, report = prune(config, variables, keep_indices)
 
 `plan_pruning` and `prune_checkpoint` do all of this from settings. `prune_and_save` does it from
-folder to folder, which is what scripts/prune.py calls.
+folder to folder, which is what mattingjax prune calls.
 """
 
 from mattingjax.config.pruning import PruneOptions, merge_settings

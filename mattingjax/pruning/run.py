@@ -1,4 +1,4 @@
-"""Pruning from one checkpoint directory to another, which is what scripts/prune.py calls."""
+"""Pruning from one checkpoint directory to another, which is what mattingjax prune calls."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def complete_settings(config: ConfigDict) -> ConfigDict:
         )
     config = config.copy_and_resolve_references()
     if set(config) == set(prune_config()):
-        raise MattingError('config: expected settings of a training, got those of scripts/prune.py')
+        raise MattingError('config: expected settings of a training, got those of mattingjax prune')
     known = train_config()
     more = config.get('more_datasets')
     for name in more if isinstance(more, ConfigDict) else ():

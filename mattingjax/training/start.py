@@ -123,7 +123,7 @@ def describe_end(workdir: Path, outcome: Outcome) -> str:
         lines.append(f'last: {checkpoint}, of step {outcome.step}; nothing says which was best')
     name, target = shlex.quote(str(checkpoint)), shlex.quote(str(workdir / 'export'))
     lines += [
-        f'next: python scripts/evaluate.py --checkpoint {name} --images DIR --alphas DIR',
-        f'      python -m exporters.export --checkpoint {name} --output {target}',
+        f'next: mattingjax evaluate --checkpoint {name} --images DIR --alphas DIR',
+        f'      mattingjax export --checkpoint {name} --output {target}',
     ]
     return '\n'.join(lines)

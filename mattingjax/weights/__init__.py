@@ -39,7 +39,7 @@ def find_checkpoint(path_or_name: Path | str) -> Path:
     if os.path.isdir(path):
         problem = f'the folder holds no {CONFIG_FILE}'
     elif os.path.isfile(path):
-        problem = 'a file; foreign weights become a checkpoint with scripts/import_weights.py'
+        problem = 'a file; foreign weights become a checkpoint with mattingjax import-weights'
     else:
         problem = 'no such folder'
     raise CheckpointError(

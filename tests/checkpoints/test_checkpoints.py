@@ -145,7 +145,7 @@ def test_an_unknown_name_lists_the_names(tmp_path, monkeypatch):
     with pytest.raises(MattingError, match=r'the folder holds no config\.json'):
         load_checkpoint(tmp_path / 'photos')
     (tmp_path / 'weights.ckpt').touch()
-    with pytest.raises(MattingError, match=r'become a checkpoint with scripts/import_weights\.py'):
+    with pytest.raises(MattingError, match=r'become a checkpoint with mattingjax import-weights'):
         load_checkpoint(tmp_path / 'weights.ckpt')
 
 

@@ -266,7 +266,7 @@ def pictures(tmp_path_factory):
     return root
 
 
-@pytest.mark.parametrize('command', re.findall(r'`(python scripts/train\.py [^`]*)`', MOVING))
+@pytest.mark.parametrize('command', re.findall(r'`(mattingjax train [^`]*)`', MOVING))
 def test_trainings_of_the_migration_table_begin(command, pictures, mmnet_path, modnet_path):
     words = shlex.split(command)
     file = words[words.index('--config') + 1].removeprefix('configs/').removesuffix('.py')

@@ -1,6 +1,12 @@
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+
 import pytest
 
-from mattingjax.config import train_config
+from mattingjax.config import files, train_config
 from mattingjax.config.files import check_setting, load_config_file
 from mattingjax.errors import MattingError
 from tests.conftest import ROOT, assert_one_line_error
@@ -24,6 +30,26 @@ def test_files_of_the_project_are_found_from_anywhere(argument, tmp_path, monkey
             '    return config\n'
         )
     assert load_config_file(argument).steps == 3
+
+
+def test_files_of_a_wheel_are_found_without_a_clone(tmp_path, monkeypatch):
+    project = tomllib.loads((ROOT / 'pyproject.toml').read_text())
+    included = project['tool']['hatch']['build']['targets']['wheel']['force-include']
+    assert included == {'configs': 'mattingjax/configs'}
+    shutil.copytree(ROOT / 'configs', tmp_path / 'mattingjax' / 'configs')
+    shutil.copy(files.__file__, tmp_path / 'mattingjax' / 'configs' / 'files.py')
+    # A stranger's folder of that name lies beside the package.
+    (tmp_path / 'configs').mkdir()
+    (tmp_path / 'configs' / 'smoke.py').write_text('1 / 0')
+    code = (
+        'import runpy; found = runpy.run_path("mattingjax/configs/files.py")["load_config_file"];'
+        'print(*(found(name).steps for name in ("smoke", "smoke:modnet")))'
+    )
+    process = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, cwd=tmp_path, check=False,
+        env=os.environ | {'PYTHONPATH': str(ROOT)},
+    )  # fmt: skip
+    assert process.stdout == '80 80\n', process.stderr
 
 
 @pytest.mark.parametrize(
@@ -119,7 +145,7 @@ def test_on_the_command_line(run_script):
         'error: --config.dataset.rot: no rot in config.dataset; did you mean root? there are',
     )
     process = run_script('prune', '--checkpoint=mmnet', '--dry_run', '--config=mmnet')
-    assert_one_line_error(process, 'expected settings of pruning, got those of scripts/train.py')
+    assert_one_line_error(process, 'expected settings of pruning, got those of mattingjax train')
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,13 @@ def test_verification_that_fails_is_exit_status_3(tmp_path):
     require_export_tools()
     code = f"""
 import sys
-from exporters import export, verify
+from exporters import pipeline, verify
+from mattingjax.commands import export
 def fail(*_, **__):
     raise verify.VerificationError('model.pb: far off')
-export.export_checkpoint = fail
-export._define_flags()
+pipeline.export_checkpoint = fail
 sys.argv = ['export', '--checkpoint=a', '--output={tmp_path}']
-export.command_line.run(export.main)
+export.command_line.run(export)
 """
     command = [sys.executable, '-c', code]
     process = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)

@@ -125,7 +125,7 @@ def test_an_artefact_that_resizes_takes_no_input_size(red):
 
 def test_an_artefact_that_nobody_describes_is_told(red):
     path = red(signature=None)
-    message = r'red.onnx: expected a manifest.json beside it.*; of .* scripts/import_weights.py'
+    message = r'red.onnx: expected a manifest.json beside it.*; of .* mattingjax import-weights'
     with pytest.raises(MattingError, match=message):
         create_predictor(path)
     manifest = path.with_name('manifest.json')

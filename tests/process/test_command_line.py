@@ -27,7 +27,7 @@ def main():
     exec(flags.FLAGS.input)
 
 if __name__ == '__main__':
-    command_line.run(main)
+    command_line.run()
 """
 
 
@@ -142,6 +142,47 @@ def test_standard_output_that_is_full(tmp_path):
     assert_one_line_error(process, 'No space left on device')
 
 
+TAKING_WORDS = """
+from absl import flags
+from mattingjax.errors import MattingError
+from mattingjax.process import command_line
+
+flags.DEFINE_string('output', None, 'A folder.')
+
+def main(words):
+    if words == ['bad']:
+        raise MattingError('bad: no such word')
+    if words == ['output']:
+        raise MattingError('output: no such word')
+    print(*words, flags.FLAGS.output, sep='|')
+
+if __name__ == '__main__':
+    command_line.run()
+"""
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'said'),
+    [
+        (['a', '--output', 'b', 'c'], 'a|c|b\n'),
+        (['--output=b', '-', 'c d'], '-|c d|b\n'),
+        (['--', '--output'], '--output|None\n'),
+        ([], 'None\n'),
+        (['bad'], 'error: bad: no such word\n'),
+        (['a', 'True'], "error: unexpected argument 'True'; a switch is --NAME or --noNAME"),
+        (['output=b'], "error: unexpected argument 'output=b'; did you mean --output=b?"),
+        (['output'], 'error: output: no such word\n'),  # a file of that name, not the flag
+    ],
+)
+def test_words_go_to_a_main_that_takes_them(tmp_path, arguments, said):
+    (tmp_path / 'script.py').write_text(TAKING_WORDS)
+    if arguments == ['output']:
+        (tmp_path / 'output').touch()
+    process = run_script(tmp_path / 'script.py', *arguments, cwd=tmp_path)
+    assert process.returncode == (2 if said.startswith('error') else 0)
+    assert (process.stdout + process.stderr).decode().startswith(said)
+
+
 WITH_A_WORKER = """
 from mattingjax.process import command_line
 
@@ -156,7 +197,7 @@ def main():
     pipeline.close()
 
 if __name__ == '__main__':
-    command_line.run(main)
+    command_line.run()
 """
 
 

@@ -28,7 +28,7 @@ def main():
     {main}
 
 if __name__ == '__main__':
-    command_line.run(main)
+    command_line.run()
 """
 PLACES = {
     'in a new folder': "with new_folder(pathlib.Path('out'), 'a folder', 'a') as folder:\n"

@@ -294,7 +294,7 @@ def test_run_atc_without_atc(kit, no_atc):
 
 def test_readme_names_the_files_and_is_honest(kit):
     text = (kit / 'README.md').read_text()
-    for name in ('model.pb', 'atc.sh', 'aipp.cfg', 'model.om', 'msame', 'exporters.bins'):
+    for name in ('model.pb', 'atc.sh', 'aipp.cfg', 'model.om', 'msame', 'mattingjax bins'):
         assert name in text
     assert 'never been run' in text.replace('\n', ' ')
     assert '--images PHOTOS \\\n      --alphas' in text

@@ -109,7 +109,7 @@ def test_wrong_flags_are_one_line(arguments, message):
 @pytest.mark.parametrize(
     ('arguments', 'parts'),
     [
-        (['--help'], ['exporters.bins prepare', 'exporters.bins run', './msame']),
+        (['--help'], ['mattingjax bins prepare', 'turns photos and alphas', './msame']),
         (['prepare', '--help'], ['Turns photos into .bin files', '--mask_size']),
         (['run', '--help'], ['as Ascend', '--loop']),
         (['evaluate', '--help'], ['--outdtype', '--timestamp']),

@@ -1,0 +1,110 @@
+"""Exports a checkpoint: frozen TensorFlow graph, ONNX, OpenVINO IR, and the kit for Ascend's ATC.
+
+  mattingjax export --checkpoint CKPT --output DIR
+  mattingjax export --checkpoint CKPT --output DIR --formats openvino --precision fp32,fp16
+  mattingjax export --checkpoint CKPT --output DIR --height 288 --width 512
+
+DIR gets model.pb with the files for Ascend beside it, model.onnx (of the size given) and
+model_dynamic.onnx (of any size), model.xml and model.bin, manifest.json, and verification.png.
+Artefacts take RGB photos, float32 [N, H, W, 3] in [0, 255], unless flags say otherwise, and give
+alpha [N, H, W, 1] in [0, 1]. Each is compared with the JAX network; if one differs by more than
+1e-4 (with FP16 weights 5e-3), nothing is written and the exit status is 3. verify.Verifier.check
+says what holds for networks that float32 does not determine to 1e-4.
+"""
+
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from mattingjax.process import command_line
+
+_CHECKPOINT = flags.DEFINE_string(
+    'checkpoint', None, 'Checkpoint directory, or the name of weights that ship.', required=True
+)
+_OUTPUT = flags.DEFINE_string('output', None, 'Folder to make.', required=True)
+_OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace an export that lies there already.')
+_FORMATS = flags.DEFINE_list('formats', ['pb', 'onnx', 'openvino'], 'Some of pb, onnx, openvino.')
+_HEIGHT = flags.DEFINE_integer('height', None, "Pixels; default: the network's input size.")
+_WIDTH = flags.DEFINE_integer('width', None, "Pixels; default: the network's input size.")
+_BATCH_SIZE = flags.DEFINE_integer(
+    'batch_size', 1, 'The number of images that an artefact takes at once.'
+)
+_PRECISION = flags.DEFINE_list(
+    'precision',
+    ['fp32'],
+    "Precisions of the IR's weights: fp32 (model.xml), fp16 (model_fp16.xml), or both.",
+)
+_SCALING = flags.DEFINE_bool(
+    'scaling',
+    True,
+    "Scale [0, 255] to the network's range inside the graph; --noscaling leaves that to AIPP.",
+)
+_EMBED_PREPROCESSING = flags.DEFINE_enum(
+    'embed_preprocessing',
+    None,
+    ['RGB', 'BGR'],
+    'Also write model_uint8.xml, which takes uint8 frames of any size in this order of colours '
+    'and resizes them itself.',
+)
+_INPUT_NAME = flags.DEFINE_string('input_name', 'input', 'Name of the input node.')
+_OUTPUT_NAME = flags.DEFINE_string('output_name', 'output', 'Name of the output node.')
+_VERIFY = flags.DEFINE_bool('verify', True, 'Compare every artefact with the JAX network.')
+_PHOTOS = flags.DEFINE_string(
+    'photos',
+    None,
+    'Photo, or folder of photos (the first 8), to compare on; default: two of scikit-image.',
+)
+_SOC_VERSION = flags.DEFINE_string(
+    'soc_version', None, 'Ascend chip, such as Ascend310: ATC converts for it.'
+)
+command_line.define_compilation_cache()
+
+
+def main() -> int:
+    # Imported here, so that --help and wrong flags answer at once.
+    from exporters.frozen_graph import check_tools
+    from exporters.manifest import format_manifest
+    from exporters.options import ExportOptions
+    from exporters.pipeline import export_checkpoint
+    from exporters.verify import VerificationError
+
+    check_tools()
+    options = ExportOptions(
+        formats=tuple(_FORMATS.value),
+        height=_HEIGHT.value,
+        width=_WIDTH.value,
+        batch_size=_BATCH_SIZE.value,
+        precisions=tuple(_PRECISION.value),
+        scaling_inside=_SCALING.value,
+        embed_preprocessing=_EMBED_PREPROCESSING.value,
+        input_name=_INPUT_NAME.value,
+        output_name=_OUTPUT_NAME.value,
+        verify=_VERIFY.value,
+        photos=_find_photos(_PHOTOS.value),
+        soc_version=_SOC_VERSION.value,
+    )
+    try:
+        manifest = export_checkpoint(
+            _CHECKPOINT.value, _OUTPUT.value, options, overwrite=_OVERWRITE.value
+        )
+    except VerificationError as error:
+        print(f'error: {error}; nothing was written', file=sys.stderr)
+        return 3
+    print(format_manifest(manifest))
+    if _SOC_VERSION.value and 'ascend' in manifest:
+        print(f'model.om: {manifest["ascend"]["om"]}')
+    print(f'results in {_OUTPUT.value}')
+    return 0
+
+
+def _find_photos(path: str | None) -> tuple[Path, ...]:
+    from mattingjax.errors import MattingError
+    from mattingjax.images import find_images
+
+    if path is None:
+        return ()
+    photos = find_images(Path(path)) if Path(path).is_dir() else [Path(path)]
+    if not photos:
+        raise MattingError(f'{path}: holds no picture')
+    return tuple(photos)
