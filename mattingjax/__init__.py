@@ -3,7 +3,8 @@
 from mattingjax.checkpoints import Checkpoint, list_weights, load_checkpoint, save_checkpoint
 from mattingjax.errors import MattingError
 from mattingjax.images import load_image
-from mattingjax.images.compositing import composite, cut_out, estimate_foreground
+from mattingjax.images.compositing import composite, cut_out
+from mattingjax.images.foreground import estimate_foreground
 from mattingjax.importers import import_weights
 from mattingjax.inference import Predictor, create_predictor
 

@@ -26,9 +26,9 @@ from mattingjax.images.compositing import (
     Background,
     composite,
     cut_out,
-    estimate_foreground,
     to_uint8,
 )
+from mattingjax.images.foreground import estimate_foreground
 from mattingjax.images.sheets import make_panel
 from mattingjax.inference import Predictor
 from mattingjax.process.files import LONGEST_NAME, check_folder, write_file
