@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from mattingjax.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
     from mattingjax.errors import MattingError
     from mattingjax.images import load_image
-    from mattingjax.images.compositing import composite, cut_out, estimate_foreground
+    from mattingjax.images.compositing import composite, cut_out
+    from mattingjax.images.foreground import estimate_foreground
     from mattingjax.importers import import_weights
     from mattingjax.inference import Predictor, create_predictor
     from mattingjax.weights import list_weights
@@ -40,7 +41,7 @@ __getattr__ = load_on_demand(
         'composite': 'mattingjax.images.compositing',
         'create_predictor': 'mattingjax.inference',
         'cut_out': 'mattingjax.images.compositing',
-        'estimate_foreground': 'mattingjax.images.compositing',
+        'estimate_foreground': 'mattingjax.images.foreground',
         'import_weights': 'mattingjax.importers',
         'list_weights': 'mattingjax.weights',
         'load_checkpoint': 'mattingjax.checkpoints',

@@ -2,6 +2,7 @@
 
 from mattingjax.images.decoding import (
     Photo,
+    as_alpha,
     as_image,
     load_image,
     load_photo,
@@ -23,6 +24,7 @@ __all__ = [
     'EXTENSIONS',
     'FolderContent',
     'Photo',
+    'as_alpha',
     'as_image',
     'check_alpha',
     'check_image',

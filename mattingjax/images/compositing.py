@@ -1,89 +1,20 @@
-"""What mattes are made for: foreground colours, cut-outs and composites."""
+"""What mattes are made for: cut-outs and composites."""
 
 from __future__ import annotations
 
-import functools
-import importlib.util
 import os
-import sys
-import threading
-from collections.abc import Callable
-from importlib.abc import Loader
-from importlib.machinery import ModuleSpec
-from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 from PIL import ImageColor
 
 from mattingjax.errors import ImageError
-from mattingjax.images import as_image, check_alpha, resize
+from mattingjax.images import as_alpha, as_image, resize
 from mattingjax.images.decoding import Array, Source
-from mattingjax.process.progress import say
-
-_ONE_AT_A_TIME = threading.Lock()  # not all of Numba's threading layers may be entered twice
 
 
 def to_uint8(values: np.ndarray) -> np.ndarray:
     """Converts values in [0, 1] to uint8 in [0, 255], clipped and rounded."""
     return np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
-
-
-def estimate_foreground(image: Source, alpha: Array) -> np.ndarray:
-    """Estimates the foreground colours, which a photo mixes with the background in hair and edges.
-
-    Args:
-      image: uint8 [H, W, 3], or anything else that `load_image` takes.
-      alpha: float32 [H, W] in [0, 1].
-
-    Returns:
-      uint8 [H, W, 3].
-
-    Raises:
-      ImageError: An array has another type or shape.
-      ImportError: The package pymatting is not installed.
-
-    References:
-      Germer et al., Fast Multi-Level Foreground Estimation (https://arxiv.org/abs/2006.14970), in
-      the implementation of pymatting.
-    """
-    image = as_image(image)
-    alpha = _as_alpha(alpha, image)
-    if image.shape[:2] == (1, 1):  # pymatting divides by the logarithm of the longer side
-        image, alpha = np.repeat(image, 2, axis=0), np.repeat(alpha, 2, axis=0)
-        return estimate_foreground(image, alpha)[:1]
-    with _ONE_AT_A_TIME:
-        return to_uint8(_load_pymatting()(image.astype(np.float32) / 255, alpha))
-
-
-@functools.cache
-def _load_pymatting() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """Imports pymatting's `estimate_foreground_ml`, which Numba compiles at the very first import.
-
-    Only its module is imported, because importing the package would compile all of pymatting.
-    """
-    name = 'pymatting.foreground.estimate_foreground_ml'
-    if name not in sys.modules:
-        package = importlib.util.find_spec('pymatting')
-        if package is None or not package.submodule_search_locations:
-            raise ImportError(
-                'foreground colours need the package pymatting: pip install pymatting'
-            )
-        path = Path(package.submodule_search_locations[0], 'foreground/estimate_foreground_ml.py')
-        found = cast(ModuleSpec, importlib.util.spec_from_file_location(name, path))
-        module = sys.modules[name] = importlib.util.module_from_spec(found)
-        import numba  # noqa: F401  its own import is not part of the compilation timed below
-
-        patience = threading.Timer(3, say, ['compiling pymatting, once for this installation ...'])
-        patience.start()
-        try:
-            cast(Loader, found.loader).exec_module(module)
-        except BaseException:
-            del sys.modules[name]
-            raise
-        finally:
-            patience.cancel()
-    return sys.modules[name].estimate_foreground_ml
 
 
 def cut_out(foreground: Source, alpha: Array) -> np.ndarray:
@@ -100,7 +31,7 @@ def cut_out(foreground: Source, alpha: Array) -> np.ndarray:
       ImageError: An array has another type or shape.
     """
     foreground = as_image(foreground, 'foreground')
-    return np.dstack([foreground, to_uint8(_as_alpha(alpha, foreground))])
+    return np.dstack([foreground, to_uint8(as_alpha(alpha, foreground))])
 
 
 def composite(foreground: Source, alpha: Array, background: Background | Source) -> np.ndarray:
@@ -120,19 +51,12 @@ def composite(foreground: Source, alpha: Array, background: Background | Source)
         picture.
     """
     foreground = as_image(foreground, 'foreground')
-    alpha = _as_alpha(alpha, foreground)
+    alpha = as_alpha(alpha, foreground)
     if not isinstance(background, Background):
         background = Background(background)
     background = background.of_size(*alpha.shape)
     weight = alpha[..., None].astype(np.float32)
     return np.round(weight * foreground + (1 - weight) * background).astype(np.uint8)
-
-
-def _as_alpha(alpha: Array, image: np.ndarray) -> np.ndarray:
-    """Converts an alpha to a NumPy array; raises ImageError if it does not fit the image."""
-    values: Any = np.asarray(alpha) if hasattr(alpha, '__array__') else alpha
-    check_alpha(values, image)
-    return values
 
 
 class Background:
