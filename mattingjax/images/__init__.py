@@ -1,5 +1,6 @@
 """Reads photos of every common format as RGB arrays, lists folders of them, encodes results."""
 
+from mattingjax.images.colour import to_srgb
 from mattingjax.images.decoding import (
     Photo,
     as_image,
@@ -7,6 +8,14 @@ from mattingjax.images.decoding import (
     load_photo,
     open_picture,
     read_size,
+)
+from mattingjax.images.encoding import (
+    FORMATS,
+    choose_format,
+    encode_image,
+    encode_jpeg,
+    encode_png,
+    encode_webp,
 )
 from mattingjax.images.listing import (
     EXTENSIONS,
@@ -17,18 +26,22 @@ from mattingjax.images.listing import (
     list_folder,
     name_key,
 )
-from mattingjax.images.pixels import check_alpha, check_image, encode_jpeg, encode_png, resize
+from mattingjax.images.pixels import check_alpha, check_image, resize
 
 __all__ = [
     'EXTENSIONS',
+    'FORMATS',
     'FolderContent',
     'Photo',
     'as_image',
     'check_alpha',
     'check_image',
+    'choose_format',
     'describe_others',
+    'encode_image',
     'encode_jpeg',
     'encode_png',
+    'encode_webp',
     'find_images',
     'find_path',
     'list_folder',
@@ -38,4 +51,5 @@ __all__ = [
     'open_picture',
     'read_size',
     'resize',
+    'to_srgb',
 ]
