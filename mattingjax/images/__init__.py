@@ -1,5 +1,6 @@
 """Reads photos of every common format as RGB arrays, lists folders of them, encodes results."""
 
+from mattingjax.images.colour import to_srgb
 from mattingjax.images.decoding import (
     Photo,
     as_alpha,
@@ -8,6 +9,14 @@ from mattingjax.images.decoding import (
     load_photo,
     open_picture,
     read_size,
+)
+from mattingjax.images.encoding import (
+    FORMATS,
+    choose_format,
+    encode_image,
+    encode_jpeg,
+    encode_png,
+    encode_webp,
 )
 from mattingjax.images.listing import (
     EXTENSIONS,
@@ -18,19 +27,23 @@ from mattingjax.images.listing import (
     list_folder,
     name_key,
 )
-from mattingjax.images.pixels import check_alpha, check_image, encode_jpeg, encode_png, resize
+from mattingjax.images.pixels import check_alpha, check_image, resize
 
 __all__ = [
     'EXTENSIONS',
+    'FORMATS',
     'FolderContent',
     'Photo',
     'as_alpha',
     'as_image',
     'check_alpha',
     'check_image',
+    'choose_format',
     'describe_others',
+    'encode_image',
     'encode_jpeg',
     'encode_png',
+    'encode_webp',
     'find_images',
     'find_path',
     'list_folder',
@@ -40,4 +53,5 @@ __all__ = [
     'open_picture',
     'read_size',
     'resize',
+    'to_srgb',
 ]

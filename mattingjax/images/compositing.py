@@ -8,7 +8,7 @@ import numpy as np
 from PIL import ImageColor
 
 from mattingjax.errors import ImageError
-from mattingjax.images import as_alpha, as_image, resize
+from mattingjax.images import as_alpha, as_image, load_photo, resize, to_srgb
 from mattingjax.images.decoding import Array, Source
 
 
@@ -34,24 +34,34 @@ def cut_out(foreground: Source, alpha: Array) -> np.ndarray:
     return np.dstack([foreground, to_uint8(as_alpha(alpha, foreground))])
 
 
-def composite(foreground: Source, alpha: Array, background: Background | Source) -> np.ndarray:
+def composite(
+    foreground: Source,
+    alpha: Array,
+    background: Background | Source,
+    icc_profile: bytes | None = None,
+) -> np.ndarray:
     """Composites a foreground on a background: alpha · foreground + (1 − alpha) · background.
+
+    A foreground in another colour space is converted, so that the background keeps its colours.
 
     Args:
       foreground: uint8 [H, W, 3], or anything else that `load_image` takes.
       alpha: float32 [H, W] in [0, 1].
       background: uint8 [H, W, 3], or anything else that `Background` takes, such as a colour or a
         picture of any size.
+      icc_profile: The colour profile of a foreground that is an array; None for sRGB. A file has
+        its own.
 
     Returns:
-      uint8 [H, W, 3].
+      uint8 [H, W, 3] in sRGB.
 
     Raises:
       ImageError: An array has another type or shape, or the background is neither a colour nor a
         picture.
     """
-    foreground = as_image(foreground, 'foreground')
-    alpha = as_alpha(alpha, foreground)
+    photo = load_photo(foreground, 'foreground')
+    alpha = as_alpha(alpha, photo.pixels)
+    foreground = to_srgb(photo.pixels, icc_profile or photo.icc_profile)
     if not isinstance(background, Background):
         background = Background(background)
     background = background.of_size(*alpha.shape)
@@ -61,6 +71,8 @@ def composite(foreground: Source, alpha: Array, background: Background | Source)
 
 class Background:
     """The background of composites: one colour, or a picture that is cropped to cover the photo.
+
+    It is in sRGB: a picture with a colour profile is converted.
 
     Args:
       colour_or_image: A colour as CSS writes it ('white', '#00b140', 'rgb(0, 177, 64)'), the path
@@ -86,7 +98,8 @@ class Background:
                     raise ImageError(f'{colour_or_image}: expected an opaque colour')
                 self._colour = colour[:3]
                 return
-        self._image = as_image(colour_or_image, 'background')
+        photo = load_photo(colour_or_image, 'background')
+        self._image = to_srgb(*photo)
 
     def of_size(self, height: int, width: int) -> np.ndarray:
         """Makes the background of a photo; a picture is cropped about its centre and resized.

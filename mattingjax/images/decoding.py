@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
 from mattingjax.errors import ImageError
+from mattingjax.images.heic import is_heic, open_heic, read_profile
 from mattingjax.images.pixels import check_alpha, check_image
 
 _ORIENTATION = 0x0112  # the EXIF tag
@@ -137,7 +138,7 @@ def open_picture(source: Source, name: str = '') -> tuple[Image.Image, str]:
         with _decoding_errors(where):
             file.load()
             return _upright(file), where
-    with _decoding_errors(where), Image.open(file, formats=_formats()) as image:
+    with _decoding_errors(where), _open(file, where) as image:
         # This holds the file's bit depth; after loading only Pillow's mode is known.
         raw_mode = str(image.tile[0].args) if image.tile else ''
         image.load()
@@ -165,6 +166,20 @@ def _describe(source: Source, name: str) -> tuple[Any, str]:
         f'{name or "source"}: expected a path, bytes, an open file, a PIL image or a uint8 array '
         f'[H, W, 3], got {type(source).__name__}'
     )
+
+
+def _open(file: Any, where: str) -> ImageFile.ImageFile:
+    if not isinstance(file, str):
+        try:
+            file.seek(0)
+        except (AttributeError, io.UnsupportedOperation):  # a pipe can be read only once
+            file = io.BytesIO(file.read())
+    try:
+        return Image.open(file, formats=_formats())
+    except UnidentifiedImageError:
+        if not is_heic(file):
+            raise
+        return open_heic(file, where)
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -202,7 +217,7 @@ def read_size(path: Path | str) -> tuple[int, int]:
       ImageError: The file is missing, damaged or no picture.
     """
     file, where = _describe(path, '')
-    with _decoding_errors(where), Image.open(file, formats=_formats()) as image:
+    with _decoding_errors(where), _open(file, where) as image:
         width, height = image.size
         with _ignoring_broken_exif():
             # Pillow gives a TIFF file's size upright already.
@@ -247,7 +262,7 @@ def _decoding_errors(where: str) -> Iterator[None]:
 
 
 def _to_rgb(image: Image.Image, where: str) -> Photo:
-    profile = image.info.get('icc_profile')
+    profile = read_profile(image.info)
     if image.mode in SIXTEEN_BIT or image.mode in ('I', 'F'):
         return Photo(np.repeat(_grey_to_uint8(image, where)[..., None], 3, axis=-1))
     if image.mode in ('CMYK', 'LAB') and profile:

@@ -26,6 +26,9 @@ EXTENSIONS = frozenset(
         '.gif',
         '.avif',
         '.ppm',
+        '.heic',
+        '.heif',
+        '.hif',
     ]
 )
 
@@ -77,7 +80,7 @@ def find_images(folder: Path) -> list[Path]:
 
 
 def describe_others(others: Iterable[Path]) -> str:
-    """Counts files of unknown formats by extension, the most frequent first: '3 .heic, 1 .mp4'.
+    """Counts files of unknown formats by extension, the most frequent first: '3 .mov, 1 .doc'.
 
     Args:
       others: The paths of the files.

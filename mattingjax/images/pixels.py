@@ -1,12 +1,9 @@
-"""Resizes, encodes and checks arrays of pixels."""
+"""Resizes and checks arrays of pixels."""
 
 from __future__ import annotations
 
-import io
-
 import cv2
 import numpy as np
-from PIL import Image
 
 from mattingjax.errors import ImageError
 
@@ -33,40 +30,6 @@ def resize(
     if smaller != (height, width):
         image = cv2.resize(image, (width, height), interpolation=enlarge)
     return image
-
-
-def encode_png(
-    image: np.ndarray, icc_profile: bytes | None = None, compress_level: int = 3
-) -> bytes:
-    """Encodes a picture as PNG.
-
-    Args:
-      image: uint8 [H, W] grey, [H, W, 3] RGB or [H, W, 4] RGBA.
-      icc_profile: The colour profile of the pixels, or None for sRGB.
-      compress_level: From 0 to 9, the smallest and slowest.
-
-    Returns:
-      The bytes of the file.
-    """
-    buffer = io.BytesIO()
-    options = {'icc_profile': icc_profile} if icc_profile else {}
-    Image.fromarray(image).save(buffer, 'PNG', compress_level=compress_level, **options)
-    return buffer.getvalue()
-
-
-def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
-    """Encodes a picture as JPEG, its colours at half the resolution.
-
-    Args:
-      image: uint8 [H, W, 3] RGB.
-      quality: From 1 to 100, the best.
-
-    Returns:
-      The bytes of the file.
-    """
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, 'JPEG', quality=quality, optimize=True, subsampling='4:2:0')
-    return buffer.getvalue()
 
 
 def check_image(image: object, name: str = 'image') -> None:

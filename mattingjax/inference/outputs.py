@@ -47,9 +47,7 @@ class Outputs:
         if 'composite' in self.kinds and self.background is None:
             raise MattingError('outputs: a composite needs a background')
         if self.format not in FORMATS:
-            raise MattingError(
-                f'format: expected one of {", ".join(FORMATS)}, got {self.format!r}'
-            )
+            raise MattingError(f'format: expected one of {", ".join(FORMATS)}, got {self.format!r}')
         self.extensions()
 
     def extensions(self) -> dict[str, str]:
@@ -107,9 +105,7 @@ def finish(photo: Photo, alpha: np.ndarray, outputs: Outputs) -> Iterator[tuple[
         yield kind, makers[kind]()
 
 
-def render(
-    photo: Photo, alpha: np.ndarray, outputs: Outputs, pool: Executor
-) -> dict[str, bytes]:
+def render(photo: Photo, alpha: np.ndarray, outputs: Outputs, pool: Executor) -> dict[str, bytes]:
     """Makes and encodes the pictures of one photo; one is encoded while the next is made.
 
     Args:

@@ -93,10 +93,10 @@ def test_a_list_with_a_name_that_is_too_long(tmp_path):
 
 
 def test_a_folder_of_unknown_formats_is_told(tmp_path):
-    for name in ('a.heic', 'b.heic', 'c.mp4'):
+    for name in ('a.mov', 'b.mov', 'c.mp4'):
         (tmp_path / name).touch()
     assert fails('unlabelled', tmp_path) == (
-        f'{tmp_path}: holds no picture in a format that can be read (2 .heic, 1 .mp4)'
+        f'{tmp_path}: holds no picture in a format that can be read (2 .mov, 1 .mp4)'
     )
 
 

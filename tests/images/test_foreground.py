@@ -1,13 +1,6 @@
-import subprocess
-import sys
-
 import numpy as np
-import pytest
 
-import mattingjax
-from mattingjax import MattingError, estimate_foreground
-from mattingjax.images import encode_png
-from mattingjax.images.compositing import composite, cut_out
+from mattingjax import estimate_foreground
 from tests.images.pictures import soft_edge
 
 RED, BLUE = (220, 30, 20), (10, 40, 230)

@@ -21,16 +21,16 @@ def test_names_that_mean_the_same(tmp_path):
 
 
 def test_files_of_unknown_formats_are_listed(tmp_path):
-    names = ['a.png', 'b.HEIC', 'sub/c.heic', 'd.mp4', 'notes', '.hidden', '.h/x.mp4']
+    names = ['a.png', 'b.MOV', 'sub/c.mov', 'd.mp4', 'notes', '.hidden', '.h/x.mp4']
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     found = images.list_folder(tmp_path)
     assert found.images == [tmp_path / 'a.png']
-    assert found.others == [tmp_path / name for name in ('b.HEIC', 'd.mp4', 'notes', 'sub/c.heic')]
-    assert images.describe_others(found.others) == '2 .heic, 1 .mp4, 1 without extension'
-    many = [*found.others, *(tmp_path / name for name in ('a.mov', 'b.mov', 'c.doc', 'd.xls'))]
-    named = '2 .heic, 2 .mov, 1 .doc, 1 .mp4, 2 of other kinds'
+    assert found.others == [tmp_path / name for name in ('b.MOV', 'd.mp4', 'notes', 'sub/c.mov')]
+    assert images.describe_others(found.others) == '2 .mov, 1 .mp4, 1 without extension'
+    many = [*found.others, *(tmp_path / name for name in ('a.psd', 'b.psd', 'c.doc', 'd.xls'))]
+    named = '2 .mov, 2 .psd, 1 .doc, 1 .mp4, 2 of other kinds'
     assert images.describe_others(many) == named
     assert images.describe_others([]) == ''
 

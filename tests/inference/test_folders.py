@@ -100,16 +100,16 @@ def test_a_photo_has_one_alpha_everywhere(modnet_path, tmp_path):
 def test_files_of_unknown_formats_are_counted(predictor, tmp_path):
     folder = tmp_path / 'photos'
     write_photo(folder / 'a.png')
-    for name in ('b.heic', 'c.HEIC', 'sub/d.mp4', '.hidden'):
+    for name in ('b.mov', 'c.MOV', 'sub/d.mp4', '.hidden'):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).touch()
     summary = matte_folder(predictor, folder, tmp_path / 'out', Outputs(('alpha',)))
-    assert [path.name for path in summary.others] == ['b.heic', 'c.HEIC', 'd.mp4']
+    assert [path.name for path in summary.others] == ['b.mov', 'c.MOV', 'd.mp4']
     assert summary.describe().startswith(
-        '1 matted, 0 skipped, 3 of no known format (2 .heic, 1 .mp4) in '
+        '1 matted, 0 skipped, 3 of no known format (2 .mov, 1 .mp4) in '
     )
     (folder / 'a.png').unlink()
-    with pytest.raises(MattingError, match=r'holds no picture, only 2 \.heic, 1 \.mp4'):
+    with pytest.raises(MattingError, match=r'holds no picture, only 2 \.mov, 1 \.mp4'):
         matte_folder(predictor, folder, tmp_path / 'out', Outputs(('alpha',)))
 
 
