@@ -78,12 +78,7 @@ _ALLOW_UNMATCHED = flags.DEFINE_bool(
 _SKIP_DAMAGED = flags.DEFINE_bool(
     'skip_damaged', False, 'Report and skip files that are damaged or of another size.'
 )
-_RUNTIME = flags.DEFINE_enum(
-    'runtime',
-    None,
-    ['jax', 'openvino', 'onnxruntime', 'tensorflow'],
-    'Runtime of the network. Default: the one that suits it.',
-)
+_RUNTIME = command_line.define_runtime()
 _INPUT_SIZE = command_line.define_input_size()
 command_line.define_compilation_cache()
 

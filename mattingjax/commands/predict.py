@@ -6,7 +6,8 @@
 
 For each photo `out` gets NAME_alpha.png, NAME_cutout.png, NAME_panel.png (photo, alpha and cut-out
 side by side) and, with --background, NAME_composite.png. In a folder, and of several photos, bad
-files are reported and skipped; the exit status is 2 if no photo could be matted.
+files are reported and skipped; the exit status is 2 if one that was named could not be matted, or
+none at all. Weights that ship run in ONNX Runtime, without JAX.
 """
 
 from __future__ import annotations
@@ -14,19 +15,12 @@ from __future__ import annotations
 import glob
 import os
 import sys
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from absl import flags
 
-from mattingjax.errors import ImageError, MattingError
+from mattingjax.errors import MattingError
 from mattingjax.process import command_line
-
-if TYPE_CHECKING:
-    from mattingjax.inference import Predictor
-    from mattingjax.inference.folders import Outputs
 
 _CHECKPOINT = flags.DEFINE_string(
     'checkpoint',
@@ -53,12 +47,24 @@ _KINDS = flags.DEFINE_list(
 _FOREGROUND = flags.DEFINE_bool(
     'foreground', True, 'Estimate foreground colours, so that hair carries no old background.'
 )
-_RUNTIME = flags.DEFINE_enum(
-    'runtime',
+_FORMAT = flags.DEFINE_string(
+    'format', 'png', 'Format of cut-outs and composites: png, webp, or jpg for composites alone.'
+)
+_SKIP_EXISTING = flags.DEFINE_bool(
+    'skip_existing', False, 'Leave out photos all of whose results lie in --output already.'
+)
+_RUNTIME = command_line.define_runtime()
+_DEVICE = flags.DEFINE_string(
+    'device',
     None,
-    ['jax', 'openvino', 'onnxruntime', 'tensorflow'],
-    'What runs the network: jax for a checkpoint; openvino, onnxruntime or tensorflow for an '
-    'artefact. Default: the one that suits it.',
+    'What the runtime computes on: CPU, GPU, NPU or AUTO for openvino, a provider such as CUDA for '
+    'onnxruntime; mattingjax list says which are here. Default: the CPU.',
+)
+_PRECISION = flags.DEFINE_string(
+    'precision', 'f32', 'What openvino computes in: f32, or bf16 or f16 where the device has it.'
+)
+_OPENVINO_CACHE = flags.DEFINE_string(
+    'openvino_cache', None, 'Folder in which openvino keeps what it compiles for the next start.'
 )
 _INPUT_SIZE = command_line.define_input_size()
 command_line.define_compilation_cache()
@@ -68,7 +74,9 @@ def main(words: list[str]) -> int:
     # Imported here, so that --help and wrong flags answer at once.
     from mattingjax.images.compositing import Background
     from mattingjax.inference import create_predictor, folders
-    from mattingjax.process.files import check_folder
+    from mattingjax.inference.jobs import list_jobs
+    from mattingjax.inference.outputs import Outputs
+    from mattingjax.process.progress import say
 
     sources = _find_sources(words)
     is_stream = sources == ['-']
@@ -76,22 +84,41 @@ def main(words: list[str]) -> int:
     kinds = _KINDS.value
     if kinds is None:
         kinds = _default_kinds(is_stream, background is not None)
-    outputs = folders.Outputs(tuple(kinds), background, _FOREGROUND.value)
+    outputs = Outputs(tuple(kinds), background, _FOREGROUND.value, _FORMAT.value)
     if is_stream and len(kinds) != 1:
         raise MattingError(
             f'--outputs: expected one kind for standard input, got {",".join(kinds)}'
         )
     target = Path(_OUTPUT.value or 'out')
-    if not is_stream:
-        check_folder(target)
-        _check_clashes(sources, target)
-    predictor = create_predictor(_CHECKPOINT.value, _RUNTIME.value, input_size=_INPUT_SIZE.value)
+    paths = [] if is_stream else [Path(source) for source in sources]
+    jobs, others = list_jobs(paths, target) if paths else ([], [])
+    predictor = create_predictor(
+        _CHECKPOINT.value,
+        _RUNTIME.value,
+        input_size=_INPUT_SIZE.value,
+        device=_DEVICE.value,
+        precision=_PRECISION.value,
+        cache=_OPENVINO_CACHE.value,
+    )
+    say(f'{_CHECKPOINT.value}: {predictor.describe_runtime()}')
 
     if is_stream:
         (content,) = folders.matte_bytes(predictor, sys.stdin.buffer.read(), outputs).values()
         sys.stdout.buffer.write(content)
         return 0
-    return _matte(predictor, [Path(source) for source in sources], target, outputs)
+    alone = paths == [job.path for job in jobs]  # photos that were named, and no folder
+    if alone and len(jobs) == 1 and not _SKIP_EXISTING.value:
+        print(*folders.matte_file(predictor, *jobs[0], outputs), sep='\n')
+        return 0
+    summary = folders.matte_photos(
+        predictor, jobs, outputs, others=others, skip_existing=_SKIP_EXISTING.value
+    )
+    if alone:
+        print(*summary.files, sep='\n')
+    print(f'{summary.describe()}; results in {target}')
+    # A photo that was named is asked for; one in a folder may be anything.
+    missed = set(paths).intersection(path for path, _ in summary.skipped)
+    return 2 if missed or not (summary.matted or summary.existing) else 0
 
 
 def _find_sources(words: list[str]) -> list[str]:
@@ -123,53 +150,3 @@ def _default_kinds(one: bool, has_background: bool) -> list[str]:
     if one:
         return ['composite' if has_background else 'cutout']
     return ['alpha', 'cutout', 'panel', *(['composite'] if has_background else [])]
-
-
-def _check_clashes(sources: list[str], target: Path) -> None:
-    """Raises MattingError if photos of two inputs would have the same results."""
-    owners: dict[str, str] = {}
-    for source in sources if len(sources) > 1 else ():
-        for name in _find_names(Path(source), target):
-            key = os.path.normcase(name)
-            if key in owners:
-                raise MattingError(
-                    f'{source}: would have the same results as {owners[key]}: {target / name}_*.png'
-                )
-            owners[key] = source
-
-
-def _find_names(source: Path, target: Path) -> Iterator[Path]:
-    """Paths of the results of an input in the folder of the results, without their endings."""
-    from mattingjax.images import list_folder
-
-    if source.is_file():
-        yield Path(source.stem)
-        return
-    photos = list_folder(source, leave_out=target).images
-    stems = Counter(photo.with_suffix('') for photo in photos)
-    for photo in photos:
-        name = photo if stems[photo.with_suffix('')] > 1 else photo.with_suffix('')
-        yield name.relative_to(source)
-
-
-def _matte(predictor: Predictor, sources: list[Path], target: Path, outputs: Outputs) -> int:
-    """Mattes one input after another; the exit status."""
-    from mattingjax.inference import folders
-    from mattingjax.process.progress import say
-
-    matted = 0
-    for source in sources:
-        try:
-            if source.is_file():
-                files = folders.matte_file(predictor, source, target / source.stem, outputs)
-                print(*files, sep='\n')
-                matted += 1
-            else:
-                summary = folders.matte_folder(predictor, source, target, outputs)
-                print(f'{summary.describe()}; results in {target}')
-                matted += len(summary.matted)
-        except ImageError as error:
-            if len(sources) == 1:
-                raise
-            say(f'skipped: {error}')
-    return 0 if matted else 2

@@ -16,7 +16,7 @@ import numpy as np
 
 from mattingjax.errors import ImageError
 from mattingjax.images import Photo, describe_others, load_photo, read_size
-from mattingjax.inference.jobs import Job, list_jobs
+from mattingjax.inference.jobs import Job
 from mattingjax.inference.outputs import Outputs, render
 from mattingjax.inference.predictor import Predictor
 from mattingjax.process.files import LONGEST_NAME, write_file
@@ -110,13 +110,13 @@ def matte_file(predictor: Predictor, path: Path, target: Path, outputs: Outputs)
 
 def matte_photos(
     predictor: Predictor,
-    inputs: Sequence[Path],
-    target: Path,
+    jobs: Sequence[Job],
     outputs: Outputs,
     *,
+    others: Sequence[Path] = (),
     skip_existing: bool = False,
 ) -> Summary:
-    """Mattes photos and folders of photos; a bad one is reported and skipped.
+    """Mattes photos; a bad one is reported and skipped.
 
     Each photo gets the alpha that it would get alone. Other threads decode the photos that come
     next and finish those that the network had; how many at once, and so the memory, does not depend
@@ -124,21 +124,18 @@ def matte_photos(
 
     Args:
       predictor: What computes the alphas.
-      inputs: Photos, and folders, which are searched recursively.
-      target: The folder of the results; it is not searched for photos.
+      jobs: The photos, and where their results go, as `list_jobs` lists them.
       outputs: Which pictures to make of each photo.
+      others: Files of no picture format, for the summary.
       skip_existing: Whether photos all of whose results lie there already are left out.
 
     Returns:
       Which photos were matted and which were skipped, and what took how long.
 
     Raises:
-      ImageError: A folder cannot be read, or holds no picture.
-      OutputError: The results cannot be written, would lie among the photos, or those of two inputs
-        would have the same names.
+      OutputError: The results cannot be written.
     """
     start = time.monotonic()
-    jobs, others = list_jobs(inputs, target)
     existing: list[Path] = []
     if skip_existing:
         done = [job for job in jobs if all(file.is_file() for file in job.files(outputs))]
@@ -166,7 +163,7 @@ def matte_photos(
                 matted.append(job.path)
                 files += result
     seconds = time.monotonic() - start
-    return Summary(matted, skipped, others, existing, files, seconds, line.seconds)
+    return Summary(matted, skipped, list(others), existing, files, seconds, line.seconds)
 
 
 def _order_by_size(

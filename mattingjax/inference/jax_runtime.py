@@ -29,6 +29,7 @@ class JaxRuntime:
 
     fixed_size: tuple[int, int] | None = None
     resizes = False
+    name = 'jax'
     compiles = True
 
     def __init__(self, checkpoint: Checkpoint, input_size: int | None = None):

@@ -45,6 +45,10 @@ class Predictor:
         """
         return self._runtime.describe()
 
+    def describe_runtime(self) -> str:
+        """What runs the network, and on what: 'onnxruntime on CPU'."""
+        return f'{self._runtime.name} on {self._runtime.device}'
+
     @property
     def compiles(self) -> bool:
         """Whether each new size of input is compiled first, which takes long: JAX does."""

@@ -35,6 +35,7 @@ class Runtime(Protocol):
       preprocessing: How a photo becomes the network's input.
       fixed_size: Height and width in pixels if it takes only that size, else None.
       resizes: Whether it takes photos of any size, uint8, and resizes them itself.
+      name: The runtime's name in `RUNTIMES`.
       compiles: Whether it compiles for each new size of input.
       device: What runs it, by the runtime's own name, such as 'CPU'.
     """
@@ -43,6 +44,7 @@ class Runtime(Protocol):
     preprocessing: Preprocessing
     fixed_size: tuple[int, int] | None
     resizes: bool
+    name: str
     compiles: bool
     device: str
 
@@ -85,7 +87,7 @@ class ArtefactRuntime:
         checkpoint: Path | str | None = None,
     ):
         self._path, self._checkpoint = path, checkpoint
-        self._runtime = runtime or READERS[Path(path).suffix][0]
+        self.name = runtime or READERS[Path(path).suffix][0]
 
         def fix_shape(shape: Shape, metadata: str | None) -> Shape:
             return _fix_shape(shape, read_signature(path, metadata), input_size)
@@ -129,7 +131,7 @@ class ArtefactRuntime:
         description: dict[str, Any] = {
             'artefact': str(path),
             'sha256': {file.name: hash_file(file) for file in files},
-            'runtime': self._runtime,
+            'runtime': self.name,
             'device': self.device,
             'input_size': self.input_size,
         }

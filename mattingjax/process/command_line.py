@@ -57,6 +57,17 @@ def define_input_size() -> flags.FlagHolder[int | None]:
     )
 
 
+def define_runtime() -> flags.FlagHolder[str | None]:
+    """Defines --runtime, for a command that predicts with checkpoints and artefacts."""
+    return flags.DEFINE_enum(
+        'runtime',
+        None,
+        ['onnxruntime', 'openvino', 'jax', 'tensorflow'],
+        'What runs the network: onnxruntime or openvino for weights that ship, they and tensorflow '
+        'for artefacts, jax for checkpoints. Default: onnxruntime where it can, else what suits.',
+    )
+
+
 def _keep_compiled() -> None:
     if _CACHE in flags.FLAGS:
         from mattingjax.process.compilation import keep_compiled
