@@ -67,7 +67,7 @@ _OPENVINO_CACHE = flags.DEFINE_string(
     'openvino_cache', None, 'Folder in which openvino keeps what it compiles for the next start.'
 )
 _INPUT_SIZE = command_line.define_input_size()
-command_line.define_compilation_cache()
+command_line.define_compilation_cache(may_spare_jax=True)
 
 
 def main(words: list[str]) -> int:
@@ -100,6 +100,8 @@ def main(words: list[str]) -> int:
         precision=_PRECISION.value,
         cache=_OPENVINO_CACHE.value,
     )
+    if predictor.compiles:
+        command_line.keep_compiled()
     say(f'{_CHECKPOINT.value}: {predictor.describe_runtime()}')
 
     if is_stream:

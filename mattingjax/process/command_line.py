@@ -35,8 +35,18 @@ flags.disclaim_key_flags()  # flags defined here are listed in the --help of the
 _CACHE = 'compilation_cache'
 
 
-def define_compilation_cache() -> None:
-    """Defines --compilation_cache, for a command in which JAX compiles; `run` obeys it."""
+_jax_may_be_spared = False
+
+
+def define_compilation_cache(*, may_spare_jax: bool = False) -> None:
+    """Defines --compilation_cache, for a command in which JAX compiles; `run` obeys it.
+
+    Args:
+      may_spare_jax: Whether the command may end without JAX, whose import takes long; it then calls
+        `keep_compiled` itself before JAX compiles.
+    """
+    global _jax_may_be_spared
+    _jax_may_be_spared = may_spare_jax
     flags.DEFINE_string(
         _CACHE,
         None,
@@ -68,7 +78,8 @@ def define_runtime() -> flags.FlagHolder[str | None]:
     )
 
 
-def _keep_compiled() -> None:
+def keep_compiled() -> None:
+    """Imports JAX and makes it keep what it compiles, as --compilation_cache says."""
     if _CACHE in flags.FLAGS:
         from mattingjax.process.compilation import keep_compiled
 
@@ -108,7 +119,8 @@ def run(module: ModuleType | None = None) -> NoReturn:
         if sys.stdout is not None:  # None if it is closed
             sys.stdout.reconfigure(errors='backslashreplace')  # type: ignore[union-attr]
         try:
-            _keep_compiled()
+            if not _jax_may_be_spared:
+                keep_compiled()
             status = (module.main(words) if takes_words else module.main()) or 0
             if sys.stdout is not None:
                 sys.stdout.flush()  # here, where a full disk can still be reported

@@ -8,8 +8,9 @@ from mattingjax import MattingError, create_predictor, load_image
 from mattingjax.evaluation import EvaluationOptions, Folders, evaluate_folders
 from mattingjax.evaluation.metrics import compute_metrics
 from mattingjax.images.compositing import Background, to_uint8
-from mattingjax.inference import folders
-from mattingjax.inference.folders import Outputs, matte_bytes, matte_file, matte_folder
+from mattingjax.inference.folders import matte_bytes, matte_file, matte_photos
+from mattingjax.inference.jobs import list_jobs
+from mattingjax.inference.outputs import OUTPUTS, Outputs
 
 
 @pytest.fixture(scope='module')
@@ -24,11 +25,16 @@ def write_photo(path, size=(40, 50), seed=0):
     return path
 
 
+def matte_folder(predictor, folder, target, outputs, **options):
+    jobs, others = list_jobs([folder], target)
+    return matte_photos(predictor, jobs, outputs, others=others, **options)
+
+
 def test_one_photo_gives_every_picture(predictor, tmp_path):
     photo = write_photo(tmp_path / 'me.png')
-    outputs = Outputs(folders.OUTPUTS, Background('red'))
+    outputs = Outputs(OUTPUTS, Background('red'))
     files = matte_file(predictor, photo, tmp_path / 'out' / 'me', outputs)
-    assert [file.name for file in files] == [f'me_{kind}.png' for kind in folders.OUTPUTS]
+    assert [file.name for file in files] == [f'me_{kind}.png' for kind in OUTPUTS]
     alpha, cutout, composite, panel = (Image.open(file) for file in files)
     assert (alpha.mode, cutout.mode, composite.mode, panel.mode) == ('L', 'RGBA', 'RGB', 'RGB')
     assert alpha.size == cutout.size == composite.size == (50, 40)
