@@ -2,10 +2,10 @@
 
   python scripts/benchmark_encoding.py --images PHOTOS
 
-Every photo is matted, and each kind of picture that `predict.py` makes
-of it is encoded in every format that it may have, in turn with Pillow's PNG, so that other work of
-the machine slows all alike. What counts are the ratios, of the times summed over the photos and of
-the bytes: below 1, a picture is written faster, or is smaller, than by Pillow.
+Every photo is matted, and each kind of picture that `predict.py` makes of it is encoded in every
+format that it may have, in turn with Pillow's PNG, so that other work of the machine slows all
+alike. What counts are the ratios, of the times summed over the photos and of the bytes: below 1, a
+picture is written faster, or is smaller, than by Pillow.
 
 With `--megapixels=12` photos are enlarged first, with the noise that cameras add.
 """
@@ -29,14 +29,13 @@ command_line.define_compilation_cache()
 
 def main() -> None:
     from mattingjax import create_predictor
-    from mattingjax.checkpoints import DEFAULT_WEIGHTS
     from mattingjax.errors import ImageError
     from mattingjax.images import find_images, load_image
 
     paths = find_images(Path(_IMAGES.value))
     if not paths:
         raise ImageError(f'{_IMAGES.value}: holds no picture')
-    predictor = create_predictor(_CHECKPOINT.value or DEFAULT_WEIGHTS)
+    predictor = create_predictor(_CHECKPOINT.value) if _CHECKPOINT.value else create_predictor()
     times: dict[tuple[str, str], float] = {}
     sizes: dict[tuple[str, str], int] = {}
     for path in paths:
