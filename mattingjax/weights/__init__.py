@@ -77,7 +77,7 @@ def find_artefact(path_or_name: Path | str) -> Path | None:
     if found != expected:
         raise ArtefactError(
             f'{artefact}: damaged: expected SHA-256 {expected:.12}…, found {found:.12}…; '
-            "runtime='jax' runs the checkpoint beside it"
+            'runtime=jax runs the checkpoint beside it'
         )
     try:
         config = _without_provenance(read_json(folder / CONFIG_FILE))
@@ -86,7 +86,7 @@ def find_artefact(path_or_name: Path | str) -> Path | None:
     if config != network:
         raise ArtefactError(
             f'{artefact}: made of another {CONFIG_FILE} than the one beside it; '
-            "runtime='jax' runs the checkpoint, scripts/pack_weights.py makes both"
+            'runtime=jax runs the checkpoint, scripts/pack_weights.py makes both'
         )
     return artefact
 

@@ -1,0 +1,129 @@
+"""The artefacts that ship beside the checkpoints: whole, of the same networks, and without JAX."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import mattingjax
+from mattingjax import weights
+from mattingjax.checkpoints import hash_checkpoint, load_checkpoint
+from mattingjax.errors import ArtefactError
+from mattingjax.weights import ARTEFACT_FILE, MANIFEST_FILE, find_artefact, find_checkpoint
+from tests.conftest import assert_one_line_error
+
+NAMES = mattingjax.list_weights()
+MEGABYTES = 12  # of all artefacts together
+
+
+@pytest.fixture
+def copied(tmp_path, monkeypatch):
+    """A copy of the smallest weights that ship, under their name."""
+    shutil.copytree(find_checkpoint('mmnet_0.5'), tmp_path / 'mmnet_0.5')
+    monkeypatch.setattr(weights, '_SHIPPED', tmp_path)
+    return tmp_path / 'mmnet_0.5'
+
+
+def test_they_are_small():
+    sizes = [(find_checkpoint(name) / ARTEFACT_FILE).stat().st_size for name in NAMES]
+    assert sum(sizes) < MEGABYTES * 1e6
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_each_is_of_its_checkpoint(name):
+    assert find_artefact(name) == find_checkpoint(name) / ARTEFACT_FILE
+    manifest = json.loads((find_checkpoint(name) / MANIFEST_FILE).read_text())
+    assert manifest['network']['sha256'] == hash_checkpoint(load_checkpoint(name))
+    parities = manifest['artefacts'][ARTEFACT_FILE]['parity']['onnxruntime']
+    assert len(parities) > 3
+    assert all(case['max'] < 1e-4 for case in parities.values())
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_each_gives_the_mattes_of_its_checkpoint(name):
+    photo = np.random.default_rng(0).integers(0, 256, (96, 64, 3), dtype=np.uint8)
+    alphas = [
+        mattingjax.create_predictor(name, runtime, input_size=64)(photo)
+        for runtime in ('onnxruntime', 'jax')
+    ]
+    assert alphas[0].std() > 0
+    np.testing.assert_allclose(alphas[0], alphas[1], atol=1e-4)
+
+
+def test_matting_imports_no_jax():
+    code = (
+        'import mattingjax, sys, numpy as np\n'
+        'alpha = mattingjax.create_predictor("mmnet_0.5")(np.zeros((40, 50, 3), np.uint8))\n'
+        'assert alpha.shape == (40, 50)\n'
+        'print(*sys.modules)'
+    )
+    run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    modules = {name.split('.')[0] for name in run.stdout.split()}
+    assert 'onnxruntime' in modules
+    assert not modules & {
+        'jax',
+        'flax',
+        'orbax',
+        'onnx',
+        'openvino',
+        'tensorflow',
+        'ml_collections',
+    }
+
+
+def test_a_damaged_one_is_told(copied):
+    content = bytearray((copied / ARTEFACT_FILE).read_bytes())
+    content[5000] ^= 1
+    (copied / ARTEFACT_FILE).write_bytes(content)
+    message = r'model_dynamic.onnx: damaged: expected SHA-256 \w{12}….*; runtime=jax runs'
+    with pytest.raises(ArtefactError, match=message):
+        mattingjax.create_predictor('mmnet_0.5')
+    (copied / ARTEFACT_FILE).unlink()
+    with pytest.raises(ArtefactError, match=r'model_dynamic.onnx: damaged: .* found no such file'):
+        mattingjax.create_predictor(copied)
+    (copied / ARTEFACT_FILE).write_bytes(content)
+    (copied / MANIFEST_FILE).write_text('{}')
+    with pytest.raises(ArtefactError, match=r'manifest.json: expected the hash of model_dynamic'):
+        mattingjax.create_predictor('mmnet_0.5')
+
+
+def test_one_of_another_configuration_is_told(copied):
+    file = copied / 'config.json'
+    config = json.loads(file.read_text())
+    file.write_text(json.dumps(config | {'provenance': {}}))
+    assert find_artefact('mmnet_0.5') is not None  # what does not decide about mattes may change
+    file.write_text(json.dumps(config | {'input_size': 320}))
+    with pytest.raises(ArtefactError, match=r'made of another config.json'):
+        mattingjax.create_predictor('mmnet_0.5')
+
+
+def test_without_one_jax_runs_the_checkpoint(copied, monkeypatch):
+    (copied / ARTEFACT_FILE).unlink()
+    (copied / MANIFEST_FILE).unlink()
+    predictor = mattingjax.create_predictor('mmnet_0.5')
+    assert predictor.describe_runtime().startswith('jax on ')
+    with pytest.raises(mattingjax.MattingError, match=r'mmnet_0\.5: expected an artefact'):
+        mattingjax.create_predictor('mmnet_0.5', 'openvino')
+
+
+def test_too_large_an_input_is_refused():
+    predictor = mattingjax.create_predictor('modnet_p', input_size=2880)
+    photo = np.zeros((200, 300, 3), np.uint8)
+    with pytest.raises(ArtefactError, match=r'\[1, 2880, 4320, 3\] .* at most 8388608$'):
+        predictor(photo)
+
+
+def test_predict_tells_of_a_damaged_one(run_script, tmp_path):
+    shutil.copytree(find_checkpoint('mmnet_0.5'), tmp_path / 'weights')
+    (tmp_path / 'weights' / ARTEFACT_FILE).write_bytes(b'nothing')
+    photo = tmp_path / 'photo.png'
+    shutil.copy(find_checkpoint('mmnet_0.5') / 'README.md', photo)
+    process = run_script(
+        'predict', '--checkpoint', tmp_path / 'weights', '--input', photo, '--output',
+        tmp_path / 'out',
+    )  # fmt: skip
+    assert_one_line_error(process, 'model_dynamic.onnx: damaged', '--runtime=jax')
+    assert not (tmp_path / 'out').exists()
