@@ -98,4 +98,4 @@ def _enlarge(image, megapixels: float):
 
 
 if __name__ == '__main__':
-    command_line.run(main)
+    command_line.run()
