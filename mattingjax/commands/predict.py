@@ -102,22 +102,24 @@ def main(words: list[str]) -> int:
     )
     if predictor.compiles:
         command_line.keep_compiled()
-    say(f'{_CHECKPOINT.value}: {predictor.describe_runtime()}')
+    by = f'by {_CHECKPOINT.value} with {predictor.describe_runtime()}'
 
     if is_stream:
         (content,) = folders.matte_bytes(predictor, sys.stdin.buffer.read(), outputs).values()
         sys.stdout.buffer.write(content)
+        say(f'matted {by}')
         return 0
     alone = paths == [job.path for job in jobs]  # photos that were named, and no folder
     if alone and len(jobs) == 1 and not _SKIP_EXISTING.value:
         print(*folders.matte_file(predictor, *jobs[0], outputs), sep='\n')
+        say(f'matted {by}')
         return 0
     summary = folders.matte_photos(
         predictor, jobs, outputs, others=others, skip_existing=_SKIP_EXISTING.value
     )
     if alone:
         print(*summary.files, sep='\n')
-    print(f'{summary.describe()}; results in {target}')
+    print(f'{summary.describe()}, {by}; results in {target}')
     # A photo that was named is asked for; one in a folder may be anything.
     missed = set(paths).intersection(path for path, _ in summary.skipped)
     return 2 if missed or not (summary.matted or summary.existing) else 0
