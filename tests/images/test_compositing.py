@@ -1,43 +1,19 @@
-import subprocess
-import sys
-
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
-from mattingjax import MattingError, composite, cut_out, estimate_foreground
+from mattingjax import MattingError, composite, cut_out
 from mattingjax.images.compositing import Background
 
 
 @pytest.fixture(scope='module')
 def soft_edge():
-    """A red thing that fades into a blue background: foreground, alpha, photo."""
+    """A red thing that fades into a blue background: its colour, alpha, photo."""
     alpha = np.clip((np.arange(80) - 20) / 40, 0, 1)[None].repeat(60, 0).astype(np.float32)
     red, blue = np.array([220, 30, 20]), np.array([10, 40, 230])
     photo = alpha[..., None] * red + (1 - alpha[..., None]) * blue
     return red, alpha, np.round(photo).astype(np.uint8)
-
-
-def test_foreground_carries_no_background(soft_edge):
-    red, alpha, photo = soft_edge
-    foreground = estimate_foreground(photo, alpha)
-    assert foreground.shape == photo.shape
-    assert foreground.dtype == np.uint8
-    edge = (alpha > 0.3) & (alpha < 0.9)
-    error = np.abs(foreground[edge].astype(int) - red).mean()
-    assert error < 0.3 * np.abs(photo[edge].astype(int) - red).mean()
-
-
-@pytest.mark.parametrize('size', [(1, 1), (1, 2), (2, 1), (2, 2), (1, 9)])
-@pytest.mark.parametrize('value', [0, 0.5, 1])
-def test_foreground_of_the_smallest_pictures(size, value):
-    photo = np.full((*size, 3), (200, 100, 50), np.uint8)
-    foreground = estimate_foreground(photo, np.full(size, value, np.float32))
-    assert foreground.shape == photo.shape
-    assert foreground.dtype == np.uint8
-    if value == 1:
-        np.testing.assert_array_equal(foreground, photo)
 
 
 def test_cut_out_and_composite(soft_edge):
@@ -78,20 +54,6 @@ def test_the_wrong_argument_is_named(soft_edge):
         composite(photo, alpha[:7], 'white')
     with pytest.raises(MattingError, match=r'alpha: expected floating-point values .* got str'):
         cut_out(photo, 'alpha.png')
-
-
-def test_pymatting_is_compiled_in_part(soft_edge):
-    """The package around the one module that is needed takes half a minute to compile."""
-    code = (
-        'import sys, numpy as np, mattingjax\n'
-        'image, alpha = np.zeros((9, 9, 3), "uint8"), np.zeros((9, 9), "f4")\n'
-        'mattingjax.estimate_foreground(image, alpha)\n'
-        'print([name for name in sys.modules if name.startswith("pymatting")])\n'
-    )
-    process = subprocess.run(
-        [sys.executable, '-c', code], check=True, capture_output=True, text=True
-    )
-    assert process.stdout.strip() == "['pymatting.foreground.estimate_foreground_ml']"
 
 
 @pytest.mark.parametrize(

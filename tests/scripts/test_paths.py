@@ -64,6 +64,10 @@ INPUTS = {  # script: what it needs, and those of its flags that name something 
         '--kind=folders --root=. --workers=0 --seconds=0.1 --rounds=1 --noon_device',
         'root backgrounds',
     ),
+    'scripts/benchmark_foreground.py': (
+        '--foregrounds=photos --backgrounds=photos --output=out',
+        'foregrounds backgrounds',
+    ),
     'scripts/benchmark_pruning.py': (
         '--checkpoint=CKPT --output=out --images=photos --alphas=alphas --foregrounds=photos'
         ' --backgrounds=photos --train_images=photos --train_alphas=alphas',
@@ -100,6 +104,7 @@ OUTPUTS = {  # script: what it needs, and its flags that name something to write
     'scripts/temperature.py': ('--checkpoint=CKPT --temperatures=1', 'output'),
     'scripts/draw_portraits.py': ('--count=1 --size=32', 'output'),
     'scripts/pack.py': ('--dataset=a=unlabelled:photos', 'output'),
+    'scripts/benchmark_foreground.py': ('--foregrounds=photos --backgrounds=photos', 'output'),
     'scripts/benchmark_pruning.py': (INPUTS['scripts/benchmark_pruning.py'][0], 'output'),
     'scripts/benchmark_weights.py': (INPUTS['scripts/benchmark_weights.py'][0], 'output'),
     'exporters.export': ('--checkpoint=CKPT', 'output'),
