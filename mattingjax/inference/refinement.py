@@ -22,7 +22,10 @@ _LEAST_WEIGHT = 0.02  # mean weight of a side's colours, below which they say li
 _DOUBT = 0.25  # variance of an alpha of 0.5 of which the network is not sure
 _WIDE = 0.25, 0.55  # mean of 4 · alpha · (1 − alpha) about crisp edges, and in hair
 _WRONG = 0.02, 0.1  # difference of mean alphas that is chance, and that is none
-_COARSE = 2, 4  # photo's pixels per network pixel at which crisp edges begin to look blurred, and do
+_COARSE = (
+    2,
+    4,
+)  # photo's pixels per network pixel at which crisp edges begin to look blurred, and do
 _CHUNK = 2**20  # pixels of the band that are in memory at a time
 
 
@@ -40,17 +43,15 @@ class _Evidence(NamedTuple):
     precision: np.ndarray
 
 
-def refine_alpha(
-    image: np.ndarray, alpha: np.ndarray, network_size: tuple[int, int]
-) -> np.ndarray:
+def refine_alpha(image: np.ndarray, alpha: np.ndarray, network_size: tuple[int, int]) -> np.ndarray:
     """Draws the edges of a network's alpha anew from the photo's own pixels.
 
-    Around every pixel of the network's size the colours of foreground and background are a
-    Gaussian each, weighed by the alpha. Fisher's linear discriminant of the two turns the colour of
-    each pixel of the photo into an alpha, whose variance is known from the Gaussians. It is combined
-    with the network's alpha, the prior, by their variances. The prior's is large in hair, where the
-    colours contradict the network over several of its pixels, and everywhere if the photo has
-    several pixels for one of the network's; a crisp edge of a smaller photo stays as it is.
+    About every pixel of the network's size the colours of foreground and background are taken for
+    a Gaussian each, weighed by the alpha. Fisher's linear discriminant of the two makes an alpha of
+    the colour of each of the photo's pixels, with a variance that follows from the Gaussians. It is
+    combined with the network's alpha, the prior, by their variances. The prior's is large in hair,
+    where the colours contradict the network over several of its pixels, and everywhere if the photo
+    has several pixels for one of the network's; a crisp edge of a smaller photo stays as it is.
 
     Only the band changes: the pixels where the alpha is neither 0 nor 1, no further than two of the
     network's pixels from one where it is in [0.03, 0.97]. Time and memory grow with the band, all
@@ -94,8 +95,9 @@ def refine_alpha(
     if not band.any():
         return refined
     evidence = _weigh_colours(small_image, small_alpha, _dilate(band, (1, 1)), scale)
-    coarseness = _ramp(max(alpha.shape[0] / network_size[0], alpha.shape[1] / network_size[1]), *_COARSE)
-    doubt = _doubt(small_image, small_alpha, evidence, scale, coarseness)
+    coarseness = max(full / side for full, side in zip(alpha.shape, network_size, strict=True))
+    doubt = _doubt(small_image, small_alpha, evidence, scale)
+    doubt = np.maximum(doubt, _ramp(coarseness, *_COARSE))
     evidence = evidence._replace(precision=evidence.precision * doubt)
     _apply(refined, image, evidence, band)
     return refined
@@ -173,19 +175,16 @@ def _doubt(
     alpha: np.ndarray,
     evidence: _Evidence,
     scale: Sequence[float],
-    coarseness: float,
 ) -> np.ndarray:
-    """How uncertain the network's alpha is, [h, w] in [0, 1]; see `refine_alpha`."""
+    """How uncertain the network's alpha is by its looks and the colours, [h, w] in [0, 1]."""
     from_colours = np.clip((evidence.direction * image).sum(-1) + evidence.offset, 0, 1)
     wide = _ramp(_mean(4 * alpha * (1 - alpha), _DOUBT_RADIUS, scale), *_WIDE)
     change = np.where(evidence.precision > 0, from_colours - alpha, 0)
     wrong = _ramp(np.abs(_mean(change, _DOUBT_RADIUS, scale)), *_WRONG)
-    return np.maximum(np.maximum(wide, wrong), coarseness)
+    return np.maximum(wide, wrong)
 
 
-def _apply(
-    alpha: np.ndarray, image: np.ndarray, evidence: _Evidence, band: np.ndarray
-) -> None:
+def _apply(alpha: np.ndarray, image: np.ndarray, evidence: _Evidence, band: np.ndarray) -> None:
     """Combines the alpha of each pixel in the band, at full size, with the evidence; in place."""
     (height, width), (rows, columns) = alpha.shape, band.shape
     full = cv2.resize(band.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
