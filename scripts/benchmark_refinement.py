@@ -42,7 +42,7 @@ def main() -> None:
 
     from mattingjax.errors import MattingError
     from mattingjax.evaluation import Folders
-    from mattingjax.evaluation.metrics.soft_band import mad_soft
+    from mattingjax.evaluation.metrics.soft_band import mad_soft, soft_band
     from mattingjax.images import encode_png
     from mattingjax.images.sheets import make_sheet
     from mattingjax.inference import create_predictor
@@ -62,15 +62,13 @@ def main() -> None:
     print(f'{"photo":28}{"before":>9}{"after":>9}{"ratio":>8}{"s/Mpixel":>10}')
     for record in records:
         image, true_alpha = record['image'], np.squeeze(record['alpha'])
-        if min(true_alpha.shape) < _LEAST_SIDE.value:
+        if min(true_alpha.shape) < _LEAST_SIDE.value or not soft_band(true_alpha).any():
             continue
         alpha = predictor(image)
         start = time.process_time()
         refined = refine_alpha(image, alpha, predictor.network_size(*alpha.shape))
         seconds = (time.process_time() - start) / alpha.size * 1e6
         before, after = (100 * mad_soft(each, true_alpha) for each in (alpha, refined))
-        if np.isnan(before):
-            continue
         rows.append((before, after, after / before if before else 1.0, seconds))
         print(_line(record['name'], rows[-1]), flush=True)
         if len(crops) < _CROPS.value:
