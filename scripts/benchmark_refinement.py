@@ -103,4 +103,4 @@ def _crop(image, alpha, refined, true_alpha) -> list:
 
 
 if __name__ == '__main__':
-    command_line.run(main)
+    command_line.run()

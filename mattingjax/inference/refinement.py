@@ -75,16 +75,7 @@ def refine_alpha(image: np.ndarray, alpha: np.ndarray, network_size: tuple[int, 
       1936; He and Sun, Fast Guided Filter (https://arxiv.org/abs/1505.00996), for linear
       coefficients that are computed small and applied large.
     """
-    check_image(image)
-    check_alpha(alpha, image)
-    if not (alpha.min() >= 0 and alpha.max() <= 1):  # so that NaN fails too
-        raise ImageError(
-            f'alpha: expected values in [0, 1], got values from {alpha.min()} to {alpha.max()}'
-        )
-    if len(network_size) != 2 or min(network_size) < 1:
-        raise MattingError(
-            f'network_size: expected height and width in pixels, at least 1, got {network_size!r}'
-        )
+    _check(image, alpha, network_size)
     refined = alpha.astype(np.float32)
     small_size = [min(sides) for sides in zip(network_size, alpha.shape, strict=True)]
     small_alpha = np.clip(resize(refined, *small_size), 0, 1)
@@ -101,6 +92,19 @@ def refine_alpha(image: np.ndarray, alpha: np.ndarray, network_size: tuple[int, 
     evidence = evidence._replace(precision=evidence.precision * doubt)
     _apply(refined, image, evidence, band)
     return refined
+
+
+def _check(image: np.ndarray, alpha: np.ndarray, network_size: tuple[int, int]) -> None:
+    check_image(image)
+    check_alpha(alpha, image)
+    if not (alpha.min() >= 0 and alpha.max() <= 1):  # so that NaN fails too
+        raise ImageError(
+            f'alpha: expected values in [0, 1], got values from {alpha.min()} to {alpha.max()}'
+        )
+    if len(network_size) != 2 or min(network_size) < 1:
+        raise MattingError(
+            f'network_size: expected height and width in pixels, at least 1, got {network_size!r}'
+        )
 
 
 def _find_band(alpha: np.ndarray, scale: Sequence[float]) -> np.ndarray:
@@ -190,10 +194,10 @@ def _apply(alpha: np.ndarray, image: np.ndarray, evidence: _Evidence, band: np.n
     full = cv2.resize(band.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
     full *= (alpha > 0) & (alpha < 1)
     indices = np.flatnonzero(full)
+    planes = np.moveaxis(np.dstack(evidence), -1, 0)
     for start in range(0, len(indices), _CHUNK):
         y, x = np.divmod(indices[start : start + _CHUNK], width)
         places = [(y + 0.5) * rows / height - 0.5, (x + 0.5) * columns / width - 0.5]
-        planes = np.moveaxis(np.dstack(evidence), -1, 0)
         *direction, offset, precision = (
             ndimage.map_coordinates(plane, places, order=1, mode='nearest') for plane in planes
         )
