@@ -1,8 +1,9 @@
-"""Lists the weights that ship and the runtimes that are installed.
+"""Lists the weights that ship, and the runtimes that are installed with their devices.
 
   mattingjax list
 
-The names of weights stand wherever a checkpoint can (--checkpoint modnet_p).
+The names of weights stand wherever a checkpoint can (--checkpoint modnet_p), those of runtimes and
+devices after --runtime and --device of mattingjax predict.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-# JAX is not imported: what is told stands in files.
+from mattingjax.inference.sessions import list_devices
+
+# JAX and TensorFlow are not imported, which take long: what is told of them stands in files.
 _WEIGHTS = Path(__file__).parents[1] / 'weights'
 _RUNTIMES = {  # the package of each, and the extra that installs it
+    'onnxruntime': '',
+    'openvino': 'openvino',
     'jax': '',
-    'openvino': 'export',
-    'onnxruntime': 'export',
     'tensorflow': 'export',
 }
 
@@ -44,9 +47,12 @@ def _describe_weights() -> Iterator[str]:
 
 def _describe_runtimes() -> Iterator[str]:
     """A line for each of the runtimes."""
+    devices = list_devices()
     for package, extra in _RUNTIMES.items():
         try:
             found = importlib.metadata.version(package)
+            if package in devices:
+                found += f'  on {", ".join(devices[package])}'
         except importlib.metadata.PackageNotFoundError:
             found = f"not installed (pip install 'mattingjax[{extra}]')"
         yield f'  {package:12} {found}'

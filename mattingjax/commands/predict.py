@@ -47,6 +47,9 @@ _KINDS = flags.DEFINE_list(
 _FOREGROUND = flags.DEFINE_bool(
     'foreground', True, 'Estimate foreground colours, so that hair carries no old background.'
 )
+_REFINE = flags.DEFINE_bool(
+    'refine', False, "Draw edges anew at the photo's own resolution, from its colours."
+)
 _FORMAT = flags.DEFINE_string(
     'format', 'png', 'Format of cut-outs and composites: png, webp, or jpg for composites alone.'
 )
@@ -84,7 +87,7 @@ def main(words: list[str]) -> int:
     kinds = _KINDS.value
     if kinds is None:
         kinds = _default_kinds(is_stream, background is not None)
-    outputs = Outputs(tuple(kinds), background, _FOREGROUND.value, _FORMAT.value)
+    outputs = Outputs(tuple(kinds), background, _FOREGROUND.value, _REFINE.value, _FORMAT.value)
     if is_stream and len(kinds) != 1:
         raise MattingError(
             f'--outputs: expected one kind for standard input, got {",".join(kinds)}'

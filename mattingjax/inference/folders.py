@@ -79,7 +79,7 @@ def matte_bytes(predictor: Predictor, content: bytes, outputs: Outputs) -> dict[
     """
     photo = load_photo(content, 'standard input')
     try:
-        alpha = predictor(photo)
+        alpha = predictor(photo, refine=outputs.refine)
     except ImageError as error:
         raise ImageError(f'standard input: {error}') from error
     with ThreadPoolExecutor() as pool:
@@ -243,6 +243,8 @@ class _Line:
     ) -> list[Path]:
         files = job.files(self._outputs)
         with self._timed('finish'):
+            if self._outputs.refine:
+                alpha = self._predictor.refine(photo, alpha)
             contents = render(photo, alpha, self._outputs, encoders).values()
             for file, content in zip(files, contents, strict=True):
                 write_file(file, content)

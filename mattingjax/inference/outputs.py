@@ -28,6 +28,7 @@ class Outputs:
       background: The background of composites; 'composite' needs it.
       foreground: Whether cut-outs and composites get estimated foreground colours instead of the
         photo's own, so that hair carries no old background.
+      refine: Whether edges are drawn anew at the photo's own resolution.
       format: Of cut-outs and composites: one of `mattingjax.images.FORMATS`. Alphas, which the
         others would change, and panels are PNG.
     """
@@ -35,6 +36,7 @@ class Outputs:
     kinds: tuple[str, ...] = ('alpha', 'cutout', 'panel')
     background: Background | None = None
     foreground: bool = True
+    refine: bool = False
     format: str = 'png'
 
     def __post_init__(self) -> None:

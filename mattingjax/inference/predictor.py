@@ -74,13 +74,14 @@ class Predictor:
         size = network_size(height, width, runtime.input_size, runtime.preprocessing)
         return (height, width) if runtime.resizes else runtime.fixed_size or size
 
-    def __call__(self, image: Source | Photo, /) -> np.ndarray:
+    def __call__(self, image: Source | Photo, /, *, refine: bool = False) -> np.ndarray:
         """Computes the alpha of one photo.
 
         Args:
           image: uint8 [H, W, 3] RGB in [0, 255], or anything else that `load_image` takes: an array
             of JAX or PyTorch, a PIL image, a file's path or its bytes. The network sees it in sRGB
             if it has another colour profile. A `Photo` that was decoded before has it too.
+          refine: Whether edges are drawn anew at the photo's own resolution, by `refine_alpha`.
 
         Returns:
           float32 [H, W] in [0, 1].
@@ -94,7 +95,28 @@ class Predictor:
         pixels = to_srgb(pixels, photo.icc_profile)
         with self._one_at_a_time:
             alpha = self._runtime(pixels[None])[0, :, :, 0]
-        return np.clip(resize(alpha, height, width), 0, 1)
+        alpha = np.clip(resize(alpha, height, width), 0, 1)
+        return self.refine(photo, alpha) if refine else alpha
+
+    def refine(self, photo: Photo, alpha: np.ndarray) -> np.ndarray:
+        """Draws the edges of an alpha anew, at the photo's own resolution.
+
+        Args:
+          photo: The photo, its pixels [H, W, 3].
+          alpha: The alpha that this predictor gave for it, float32 [H, W] in [0, 1].
+
+        Returns:
+          float32 [H, W] in [0, 1], as `refine_alpha` makes it.
+        """
+        # scipy is not imported before it is needed.
+        from mattingjax.inference.refinement import refine_alpha
+
+        # Where the runtime resizes photos itself, `self.network_size` is the photo's own.
+        runtime = self._runtime
+        seen = runtime.fixed_size or network_size(
+            *alpha.shape, runtime.input_size, runtime.preprocessing
+        )
+        return refine_alpha(photo.pixels, alpha, seen)
 
     @contextlib.contextmanager
     def preparing(self, paths: Iterable[Path]) -> Iterator[None]:

@@ -17,7 +17,9 @@ def test_it_lists_weights_and_runtimes():
     assert lines[0] == 'weights'
     assert [line.split()[0] for line in lines[1 : 1 + len(names)]] == names
     assert lines[1 + len(names)] == 'runtimes'
-    assert lines[2 + len(names)].split() == ['jax', importlib.metadata.version('jax')]
+    version = importlib.metadata.version('onnxruntime')
+    assert lines[2 + len(names)].split()[:3] == ['onnxruntime', version, 'on']
+    assert 'CPU' in lines[2 + len(names)]
 
 
 @pytest.mark.parametrize('name', mattingjax.list_weights())
@@ -41,10 +43,11 @@ def test_a_runtime_that_is_missing(monkeypatch):
         return '1.2'
 
     monkeypatch.setattr(importlib.metadata, 'version', version)
+    monkeypatch.setattr(command, 'list_devices', lambda: {'onnxruntime': ['CUDA', 'CPU']})
     lines = [line.split(maxsplit=1) for line in command._describe_runtimes()]
     assert dict(lines) == {
+        'onnxruntime': '1.2  on CUDA, CPU',
+        'openvino': "not installed (pip install 'mattingjax[openvino]')",
         'jax': '1.2',
-        'openvino': "not installed (pip install 'mattingjax[export]')",
-        'onnxruntime': '1.2',
         'tensorflow': '1.2',
     }
