@@ -112,9 +112,9 @@ class Predictor:
         from mattingjax.inference.refinement import refine_alpha
 
         # Where the runtime resizes photos itself, `self.network_size` is the photo's own.
-        runtime = self._runtime
+        runtime, (height, width) = self._runtime, alpha.shape
         seen = runtime.fixed_size or network_size(
-            *alpha.shape, runtime.input_size, runtime.preprocessing
+            height, width, runtime.input_size, runtime.preprocessing
         )
         return refine_alpha(photo.pixels, alpha, seen)
 
