@@ -90,7 +90,7 @@ def _estimate_coarse(image: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, 
 
 def _mean(planes: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """The mean of all pixels, weighted by the square: float32 [3, 1, 1]."""
-    weight = weight**2 + np.float32(1e-9)  # not 0 without any foreground
+    weight = weight**2 + np.float32(1e-9)  # for a photo without any
     return np.sum(planes * weight, axis=(1, 2), keepdims=True) / np.sum(weight)
 
 
