@@ -140,4 +140,4 @@ def _draw(entries: list, ways: dict):
 
 
 if __name__ == '__main__':
-    command_line.run(main)
+    command_line.run()
