@@ -103,8 +103,6 @@ def main(words: list[str]) -> int:
         precision=_PRECISION.value,
         cache=_OPENVINO_CACHE.value,
     )
-    if predictor.compiles:
-        command_line.keep_compiled()
     by = f'by {_CHECKPOINT.value} with {predictor.describe_runtime()}'
 
     if is_stream:
@@ -112,20 +110,25 @@ def main(words: list[str]) -> int:
         sys.stdout.buffer.write(content)
         say(f'matted {by}')
         return 0
-    alone = paths == [job.path for job in jobs]  # photos that were named, and no folder
+    alone = set(paths) == {job.path for job in jobs}  # photos that were named, and no folder
     if alone and len(jobs) == 1 and not _SKIP_EXISTING.value:
-        print(*folders.matte_file(predictor, *jobs[0], outputs), sep='\n')
+        _print_paths(folders.matte_file(predictor, *jobs[0], outputs))
         say(f'matted {by}')
         return 0
     summary = folders.matte_photos(
         predictor, jobs, outputs, others=others, skip_existing=_SKIP_EXISTING.value
     )
     if alone:
-        print(*summary.files, sep='\n')
+        _print_paths(summary.files)
     print(f'{summary.describe()}, {by}; results in {target}')
     # A photo that was named is asked for; one in a folder may be anything.
     missed = set(paths).intersection(path for path, _ in summary.skipped)
     return 2 if missed or not (summary.matted or summary.existing) else 0
+
+
+def _print_paths(paths: list[Path]) -> None:
+    for path in paths:
+        print(path)
 
 
 def _find_sources(words: list[str]) -> list[str]:

@@ -20,6 +20,7 @@ from mattingjax.inference.sessions import (
 )
 from mattingjax.inference.sessions.session import check_device, check_float32
 from mattingjax.inference.signature import MAX_SIDE, Signature, check_alpha, read_signature
+from mattingjax.process.compilation import keep_as_planned
 from mattingjax.process.files import hash_file
 from mattingjax.weights import CONFIG_FILE, MANIFEST_FILE, find_artefact
 
@@ -235,6 +236,7 @@ def _create_jax_runtime(
     from mattingjax.checkpoints import load_checkpoint
     from mattingjax.inference.jax_runtime import JaxRuntime
 
+    keep_as_planned()
     runtime = JaxRuntime(load_checkpoint(path_or_name), input_size)
     check_device('JAX', options.device or runtime.device, [runtime.device])
     check_float32('JAX', options.precision)

@@ -33,8 +33,6 @@ if multiprocessing.current_process().name != 'MainProcess':
     logging.set_verbosity(logging.ERROR)
 flags.disclaim_key_flags()  # flags defined here are listed in the --help of their callers
 _CACHE = 'compilation_cache'
-
-
 _jax_may_be_spared = False
 
 
@@ -42,8 +40,8 @@ def define_compilation_cache(*, may_spare_jax: bool = False) -> None:
     """Defines --compilation_cache, for a command in which JAX compiles; `run` obeys it.
 
     Args:
-      may_spare_jax: Whether the command may end without JAX, whose import takes long; it then calls
-        `keep_compiled` itself before JAX compiles.
+      may_spare_jax: Whether the command may end without JAX, whose import takes long. The flag is
+        obeyed once a checkpoint is loaded for prediction.
     """
     global _jax_may_be_spared
     _jax_may_be_spared = may_spare_jax
@@ -78,12 +76,16 @@ def define_runtime() -> flags.FlagHolder[str | None]:
     )
 
 
-def keep_compiled() -> None:
-    """Imports JAX and makes it keep what it compiles, as --compilation_cache says."""
-    if _CACHE in flags.FLAGS:
-        from mattingjax.process.compilation import keep_compiled
+def _keep_compiled() -> None:
+    if _CACHE not in flags.FLAGS:
+        return
+    from mattingjax.process import compilation
 
-        keep_compiled(flags.FLAGS[_CACHE].value)
+    folder = flags.FLAGS[_CACHE].value
+    if _jax_may_be_spared:
+        compilation.keep_later(folder)
+    else:
+        compilation.keep_compiled(folder)
 
 
 # Help of --alpha_values, whose value `mattingjax.data.alpha_values` reads.
@@ -119,8 +121,7 @@ def run(module: ModuleType | None = None) -> NoReturn:
         if sys.stdout is not None:  # None if it is closed
             sys.stdout.reconfigure(errors='backslashreplace')  # type: ignore[union-attr]
         try:
-            if not _jax_may_be_spared:
-                keep_compiled()
+            _keep_compiled()
             status = (module.main(words) if takes_words else module.main()) or 0
             if sys.stdout is not None:
                 sys.stdout.flush()  # here, where a full disk can still be reported

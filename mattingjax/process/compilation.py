@@ -16,6 +16,7 @@ from mattingjax.process.files import check_folder
 
 MAX_BYTES = 2**30  # of all programs that are kept; a training step has about 5 MB
 
+_planned: list[str | None] = []
 _DAMAGED = 'Error reading persistent compilation cache entry for '
 
 
@@ -68,6 +69,17 @@ def keep_compiled(folder: str | None = None, max_bytes: int = MAX_BYTES) -> Path
     jax.config.update('jax_compilation_cache_dir', str(target.absolute()))
     warnings.showwarning = _without_damaged(target, warnings.showwarning)
     return target
+
+
+def keep_later(folder: str | None) -> None:
+    """Has `keep_as_planned` call `keep_compiled` with this folder: JAX may turn out not needed."""
+    _planned.append(folder)
+
+
+def keep_as_planned() -> None:
+    """Does what `keep_later` put off, if anything; it is called before JAX compiles a network."""
+    while _planned:
+        keep_compiled(_planned.pop())
 
 
 def _make_folder(folder: Path) -> None:

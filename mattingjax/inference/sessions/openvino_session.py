@@ -58,15 +58,15 @@ class OpenVinoSession:
     ):
         ov = import_openvino()
         options = options or SessionOptions()
+        self._path, model = source, source
+        self._guard: screening.Guard = screening.PixelGuard(source)
+        if not isinstance(source, ov.Model):
+            model, self._guard = _load_openvino_model(source, trusted=options.trusted)
         self._core = ov.Core()
         self._device = check_device('OpenVINO', options.device, list_openvino_devices())
         _check_precision(options.precision, self._device)
         if options.cache is not None:
             self._core.set_property({'CACHE_DIR': str(options.cache)})
-        self._path, model = source, source
-        self._guard: screening.Guard = screening.PixelGuard(source)
-        if not isinstance(source, ov.Model):
-            model, self._guard = _load_openvino_model(source, trusted=options.trusted)
         self.metadata = None
         for place in ([METADATA_KEY], ['framework', METADATA_KEY]):  # of IR, and of ONNX
             if model.has_rt_info(place):
