@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 
+import cv2
 import numpy as np
 from PIL import ImageColor
 
 from mattingjax.errors import ImageError
 from mattingjax.images import as_alpha, as_image, load_photo, resize, to_srgb
 from mattingjax.images.decoding import Array, Source
+
+_ROWS = 64  # that are composed at a time: their numbers stay in the processor's cache
 
 
 def to_uint8(values: np.ndarray) -> np.ndarray:
@@ -31,7 +34,9 @@ def cut_out(foreground: Source, alpha: Array) -> np.ndarray:
       ImageError: An array has another type or shape.
     """
     foreground = as_image(foreground, 'foreground')
-    return np.dstack([foreground, to_uint8(as_alpha(alpha, foreground))])
+    cutout = cv2.cvtColor(np.ascontiguousarray(foreground), cv2.COLOR_RGB2RGBA)
+    cutout[..., 3] = to_uint8(as_alpha(alpha, foreground))
+    return cutout
 
 
 def composite(
@@ -65,8 +70,13 @@ def composite(
     if not isinstance(background, Background):
         background = Background(background)
     background = background.of_size(*alpha.shape)
-    weight = alpha[..., None].astype(np.float32)
-    return np.round(weight * foreground + (1 - weight) * background).astype(np.uint8)
+    composed = np.empty_like(foreground)
+    for top in range(0, len(alpha), _ROWS):
+        rows = slice(top, top + _ROWS)
+        weight = alpha[rows, :, None].astype(np.float32)
+        mixed = weight * foreground[rows] + (1 - weight) * background[rows]
+        composed[rows] = np.round(mixed, out=mixed)
+    return composed
 
 
 class Background:
@@ -109,10 +119,10 @@ class Background:
           width: Width of the photo in pixels.
 
         Returns:
-          uint8 [height, width, 3].
+          uint8 [height, width, 3], which may be read-only.
         """
         if self._image is None:
-            return np.full((height, width, 3), self._colour, np.uint8)
+            return np.broadcast_to(np.array(self._colour, np.uint8), (height, width, 3))
         rows, columns = self._image.shape[:2]
         scale = min(rows / height, columns / width)
         tall, wide = max(1, round(height * scale)), max(1, round(width * scale))
