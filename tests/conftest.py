@@ -37,7 +37,8 @@ _LONGEST = {
     'test_networks',
 }  # fmt: skip
 _ABOUT_NETWORKS = (
-    'checkpoints', 'config', 'evaluation', 'inference', 'networks', 'pruning', 'toy', 'training'
+    'checkpoints', 'config', 'evaluation', 'inference', 'networks', 'pruning', 'toy', 'training',
+    'weights',
 )  # fmt: skip
 _NETWORKS = {'modnet', 'mmnet', 'toy', 'modnet_path', 'mmnet_path'}
 _ABOUT_PATHS = {'test_paths'}  # they are given a network, which none of them runs

@@ -215,3 +215,29 @@ def test_an_impossible_input_size_is_told(modnet_path, input_size):
     message = rf'^input_size: expected a multiple of 32 pixels, 32 to 16384, got {input_size!r}$'
     with pytest.raises(MattingError, match=message):
         create_predictor(modnet_path, input_size=input_size)
+
+
+def test_the_network_sees_srgb(mmnet_path):
+    """The same colours in another space give the same matte, but for rounding."""
+    from mattingjax.images import Photo, to_srgb
+    from mattingjax.images.icc import DISPLAY_P3, make_profile
+
+    pixels = np.random.default_rng(0).integers(60, 200, (40, 50, 3), dtype=np.uint8)
+    profile = make_profile(DISPLAY_P3)
+    predictor = create_predictor(mmnet_path)
+    seen = predictor(Photo(pixels, profile))
+    assert np.abs(seen - predictor(to_srgb(pixels, profile))).max() < 0.01
+    assert np.abs(seen - predictor(pixels)).max() > 0.001
+
+
+def test_refined_edges(mmnet_path):
+    from mattingjax.images import Photo
+    from mattingjax.inference.refinement import refine_alpha
+
+    pixels = np.zeros((128, 128, 3), np.uint8)
+    pixels[:, 64:] = (200, 180, 160)
+    predictor = create_predictor(mmnet_path)
+    alpha = predictor(pixels)
+    refined = predictor(pixels, refine=True)
+    np.testing.assert_array_equal(refined, refine_alpha(pixels, alpha, (64, 64)))
+    np.testing.assert_array_equal(refined, predictor.refine(Photo(pixels), alpha))

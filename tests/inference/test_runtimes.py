@@ -318,3 +318,64 @@ def test_programs_read_no_memory_beyond_their_arrays():
     on_cpu = os.environ | {'JAX_PLATFORMS': 'cpu'}
     result = subprocess.run(command, capture_output=True, text=True, check=False, env=on_cpu)
     assert (result.returncode, result.stdout) == (0, '7.0\n'), result.stderr
+
+
+def test_openvino_has_forms_of_sizes_that_come_again(red, monkeypatch):
+    pytest.importorskip('openvino')
+    from mattingjax.inference.sessions import openvino_session
+
+    monkeypatch.setattr(openvino_session, '_RECURRING', 2)
+    session = create_session(red(dataclasses.replace(SIGNATURE, shape=(0, 0, 0, 3))), 'openvino')
+    forms = session._forms._forms
+
+    def run(height, times=1):
+        images = np.random.default_rng(0).uniform(0, 255, (1, height, 32, 3)).astype(np.float32)
+        for _ in range(times):
+            alpha = session(images)
+            for form in forms.values():
+                form.result()
+            np.testing.assert_allclose(alpha, images[..., :1] / 255, rtol=1e-6)
+
+    run(32)
+    assert not forms  # it came once
+    run(32, 2)
+    assert list(forms) == [(1, 32, 32, 3)]
+    compiled = forms[1, 32, 32, 3].result()
+    assert [side.is_static for side in compiled.inputs[0].partial_shape] == [True] * 4
+    for height in (64, 96, 128):
+        run(height, 2)
+    run(32)  # used, so that it stays
+    run(160, 2)
+    assert [shape[1] for shape in forms] == [96, 128, 32, 160]
+
+
+def test_a_network_of_one_size_is_compiled_for_it(red):
+    pytest.importorskip('openvino')
+    exact = dataclasses.replace(SIGNATURE.preprocessing, resize='exact')
+    path = red(dataclasses.replace(SIGNATURE, shape=(0, 0, 0, 3), preprocessing=exact))
+    predictor = create_predictor(path, 'openvino', input_size=64)
+    session = predictor._runtime._session
+    assert session.input_shape == (None, None, None, 3)  # as the file has it
+    assert list(session._compiled.inputs[0].shape) == [1, 64, 64, 3]
+    assert predictor(np.full((50, 40, 3), 255, np.uint8)).mean() == pytest.approx(1)
+
+
+def test_a_provider_that_falls_back_is_refused(red, monkeypatch):
+    onnxruntime = pytest.importorskip('onnxruntime')
+    path = red(dataclasses.replace(SIGNATURE, shape=(0, 0, 0, 3)))
+    there = ['CUDAExecutionProvider', 'CPUExecutionProvider']
+    monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: there)
+    with pytest.raises(MattingError, match=r'device: expected one of CUDA, CPU, which ONNX .*TPU'):
+        create_predictor(path, device='TPU')
+    # ONNX Runtime itself would warn and go on without it.
+    with pytest.raises(ArtefactError, match=r'CUDA'):
+        create_predictor(path, device='cuda')
+
+
+def test_devices_of_jax(mmnet_path):
+    predictor = create_predictor(mmnet_path, device='cpu')
+    assert predictor.describe_runtime() == 'jax on CPU'
+    with pytest.raises(MattingError, match=r'device: expected one of CPU, which JAX has here, got'):
+        create_predictor(mmnet_path, device='NPU')
+    with pytest.raises(MattingError, match=r'precision: JAX computes in that of the file'):
+        create_predictor(mmnet_path, precision='bf16')

@@ -81,4 +81,5 @@ def list_onnx_devices() -> list[str]:
     """
     import onnxruntime
 
-    return [name.removesuffix(_SUFFIX) for name in onnxruntime.get_available_providers()]
+    names = [name.removesuffix(_SUFFIX) for name in onnxruntime.get_available_providers()]
+    return [name for name in names if name != 'Azure']  # which calls servers, and computes nothing
