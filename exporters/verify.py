@@ -14,7 +14,7 @@ import numpy as np
 from exporters.artefacts import TOLERANCES, Artefact
 from mattingjax import Checkpoint
 from mattingjax.errors import MattingError
-from mattingjax.images import load_image, resize
+from mattingjax.images import load_srgb, resize
 from mattingjax.images.compositing import to_uint8
 from mattingjax.images.sheets import make_sheet, shrink
 from mattingjax.inference.sessions import OpenVinoSession, Session, create_session
@@ -76,7 +76,7 @@ def load_photos(paths: Sequence[Path]) -> dict[str, np.ndarray]:
       Name of each photo → uint8 [H, W, 3].
     """
     if paths:
-        return {str(path): load_image(path) for path in paths[:MAX_PHOTOS]}
+        return {str(path): load_srgb(path) for path in paths[:MAX_PHOTOS]}
     import skimage.data
 
     return {'astronaut': skimage.data.astronaut(), 'chelsea': skimage.data.chelsea()}

@@ -21,7 +21,7 @@ from mattingjax.data.alpha_files import (
 )
 from mattingjax.data.records import PhotoFiles, Record, RecordError
 from mattingjax.errors import ImageError, MattingError, list_some
-from mattingjax.images import describe_others, list_folder, load_image, name_key, read_size
+from mattingjax.images import describe_others, list_folder, load_srgb, name_key, read_size
 from mattingjax.images.compositing import Background, composite
 
 
@@ -82,7 +82,7 @@ class FileDataset:
             else:
                 record['foreground'] = foreground
         loaders: dict[str, Callable[[Path], np.ndarray]] = {
-            'image': load_image,
+            'image': load_srgb,
             'alpha': self.alphas.load,
             'pred_alpha': self.predictions.load,
             'trimap': load_trimap,

@@ -1,6 +1,6 @@
 """Reads photos of every common format as RGB arrays, lists folders of them, encodes results."""
 
-from mattingjax.images.colour import to_srgb
+from mattingjax.images.colour import load_srgb, to_srgb
 from mattingjax.images.decoding import (
     Photo,
     as_alpha,
@@ -49,6 +49,7 @@ __all__ = [
     'list_folder',
     'load_image',
     'load_photo',
+    'load_srgb',
     'name_key',
     'open_picture',
     'read_size',

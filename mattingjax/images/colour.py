@@ -10,9 +10,27 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from PIL import Image, ImageCms
 
+from mattingjax.images.decoding import Source, load_photo
+
 _ROWS = 64  # of a strip: small enough for a processor's cache
 _THREADS = min(4, os.cpu_count() or 1)
 _SAME = 1  # levels of 255 by which colours may change under a profile that is taken for sRGB
+
+
+def load_srgb(source: Source) -> np.ndarray:
+    """Decodes a photo as `load_photo` does, and converts it to the colours that a network sees.
+
+    Args:
+      source: A file's path, the bytes of a file, an open file, a PIL image, or an array, which has
+        no profile.
+
+    Returns:
+      uint8 [H, W, 3] sRGB in [0, 255].
+
+    Raises:
+      ImageError: The source is missing, damaged, too large or no picture.
+    """
+    return to_srgb(*load_photo(source))
 
 
 def to_srgb(pixels: np.ndarray, icc_profile: bytes | None) -> np.ndarray:

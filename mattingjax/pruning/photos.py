@@ -11,7 +11,7 @@ import numpy as np
 from mattingjax.data.folders import open_pairs
 from mattingjax.data.records import choose_evenly
 from mattingjax.errors import MattingError
-from mattingjax.images import find_images, load_image, resize
+from mattingjax.images import find_images, load_srgb, resize
 from mattingjax.networks import ModelConfig
 
 
@@ -49,7 +49,7 @@ def load_batches(
     """
     batch_size = min(batch_size, len(photos)) or 1
     for start in range(0, len(photos) - batch_size + 1, batch_size):
-        batch = [load_image(path) for path in photos[start : start + batch_size]]
+        batch = [load_srgb(path) for path in photos[start : start + batch_size]]
         squares = [load_square(image, config.input_size) for image in batch]
         yield np.stack(squares).astype(np.float32)
 

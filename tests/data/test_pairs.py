@@ -1,10 +1,14 @@
 """Photos meet their alphas by name."""
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from mattingjax.data.datasets import (
     open_dataset,
 )
+from mattingjax.images import to_srgb
+from mattingjax.images.icc import DISPLAY_P3, make_profile
 from tests.data.pairs import check_pairs, fails, save_pairs
 from tests.data.pictures import picture, save
 
@@ -124,3 +128,15 @@ def test_folders_without_a_common_name_are_an_error_all_the_same(tmp_path):
     save(tmp_path / 'image' / 'a.png', picture(0))
     save(tmp_path / 'alpha' / 'b.png', picture(0)[..., 0])
     assert '1 of 1 images without alpha' in fails('folders', tmp_path, allow_unmatched=True)
+
+
+def test_photos_are_in_srgb_whatever_their_profile(tmp_path):
+    save_pairs(tmp_path / 'image', tmp_path / 'alpha', ['a'])
+    (photo,) = (tmp_path / 'image').iterdir()
+    profile = make_profile(DISPLAY_P3)
+    pixels = np.full((*Image.open(photo).size[::-1], 3), (200, 60, 40), np.uint8)
+    photo.unlink()
+    Image.fromarray(pixels).save(photo.with_suffix('.png'), icc_profile=profile)
+    (record,) = open_dataset('folders', tmp_path)
+    np.testing.assert_array_equal(record['image'], to_srgb(pixels, profile))
+    assert record['image'][0, 0, 0] > 205  # P3's red is stronger
