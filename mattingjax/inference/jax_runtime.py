@@ -29,7 +29,7 @@ class JaxRuntime:
 
     fixed_size: tuple[int, int] | None = None
     resizes = False
-    name = 'jax'
+    name, precision = 'jax', 'f32'
     compiles = True
 
     def __init__(self, checkpoint: Checkpoint, input_size: int | None = None):

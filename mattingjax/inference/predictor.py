@@ -46,8 +46,10 @@ class Predictor:
         return self._runtime.describe()
 
     def describe_runtime(self) -> str:
-        """What runs the network, and on what: 'onnxruntime on CPU'."""
-        return f'{self._runtime.name} on {self._runtime.device}'
+        """What runs the network, and on what: 'onnxruntime on CPU', 'openvino on CPU in bf16'."""
+        runtime = self._runtime
+        precision = '' if runtime.precision == 'f32' else f' in {runtime.precision}'
+        return f'{runtime.name} on {runtime.device}{precision}'
 
     @property
     def compiles(self) -> bool:

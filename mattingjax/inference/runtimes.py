@@ -39,6 +39,7 @@ class Runtime(Protocol):
       name: The runtime's name in `RUNTIMES`.
       compiles: Whether it compiles for each new size of input.
       device: What runs it, by the runtime's own name, such as 'CPU'.
+      precision: What it computes in: 'f32', or with OpenVINO 'bf16' or 'f16'.
     """
 
     input_size: int
@@ -48,6 +49,7 @@ class Runtime(Protocol):
     name: str
     compiles: bool
     device: str
+    precision: str
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """float32 [N, H, W, 3] RGB in [0, 255] → float32 [N, H, W, 1] in [0, 1]."""
@@ -98,6 +100,7 @@ class ArtefactRuntime:
         self.preprocessing = signature.preprocessing
         self.resizes = signature.resize_inside
         self.device = self._session.device
+        self.precision = 'f32' if options is None else options.precision
         self._encoding = signature.encoding()
         found = tuple(size or 0 for size in self._session.input_shape)
         if found != signature.shape:
