@@ -51,18 +51,19 @@ def main() -> None:
         print(f'{kind:12}{name:8}{time:8.2f}{size:8.2f}')
 
 
-def _draw(image, alpha):
-    from mattingjax import composite, cut_out, estimate_foreground
-    from mattingjax.images.compositing import to_uint8
-    from mattingjax.images.sheets import make_panel
+def _draw(image, alpha) -> dict:
+    from mattingjax.images import Photo
+    from mattingjax.inference.outputs import OUTPUTS, finish
 
-    foreground = estimate_foreground(image, alpha)
-    return {
-        'alpha': to_uint8(alpha),
-        'cutout': cut_out(foreground, alpha),
-        'composite': composite(foreground, alpha, '#00b140'),
-        'panel': make_panel(image, alpha, foreground),
-    }
+    outputs = _outputs(OUTPUTS)
+    return {kind: drawn.pixels for kind, drawn in finish(Photo(image), alpha, outputs)}
+
+
+def _outputs(kinds: tuple[str, ...], name: str = 'png'):
+    from mattingjax.images.compositing import Background
+    from mattingjax.inference.outputs import Outputs
+
+    return Outputs(kinds, Background('#00b140'), format=name)
 
 
 def _measure(kind: str, picture, times: dict, sizes: dict) -> None:
@@ -74,7 +75,8 @@ def _measure(kind: str, picture, times: dict, sizes: dict) -> None:
     runs = {'Pillow': lambda: encode_png(picture, compress_level=3)}
     for name in FORMATS:
         try:
-            encode_image(picture, name)
+            if _outputs((kind,), name).extensions()[kind] != name:
+                continue
         except ImageError:  # this kind of picture cannot have that format
             continue
         runs[name] = lambda name=name: encode_image(picture, name)
