@@ -12,7 +12,6 @@ JAX keeps nothing that it compiles, as in the first run on a machine.
 """
 
 import contextlib
-import resource
 import statistics
 import subprocess
 import sys
@@ -36,8 +35,18 @@ _LARGE = 3000, 4000
 
 
 def main() -> None:
+    from mattingjax.errors import MattingError
+    from mattingjax.inference.runtimes import RUNTIMES
     from mattingjax.process.files import scratch_folder
 
+    for name, given, known in (
+        ('runtimes', _RUNTIMES.value, RUNTIMES),
+        ('cases', _CASES.value, ('photo', 'large', 'folder')),
+    ):
+        if not given or set(given) - set(known):
+            raise MattingError(
+                f'{name}: expected some of {", ".join(known)}, got {", ".join(given) or "none"}'
+            )
     with scratch_folder() as folder:
         _write_photos(folder)
         runs: dict[str, Callable[[], tuple[float, float]]] = {}
@@ -106,6 +115,7 @@ def _time_process(command: list[str]) -> tuple[float, float]:
 @contextlib.contextmanager
 def _timing() -> Iterator[list[float]]:
     """Seconds of the clock and of the processors that child processes take within it."""
+    import resource  # which Windows lacks
 
     def used() -> float:
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -20,6 +20,8 @@ UNHASHABLE = re.compile(
 def frozen_dataclasses():
     for package in (mattingjax, exporters):
         for info in pkgutil.walk_packages(package.__path__, f'{package.__name__}.'):
+            if info.name.startswith(('mattingjax.commands', 'mattingjax.__main__')):
+                continue  # each defines its flags, some of the same names
             try:
                 module = importlib.import_module(info.name)
             except ImportError:  # of an extra that is not installed

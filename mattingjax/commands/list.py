@@ -8,20 +8,25 @@ devices after --runtime and --device of mattingjax predict.
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
-import json
 from collections.abc import Iterator
-from pathlib import Path
 
+from mattingjax.config.schema import read_json
 from mattingjax.inference.sessions import list_devices
+from mattingjax.weights import (
+    CONFIG_FILE,
+    find_checkpoint,
+    list_checkpoint_files,
+    list_weights,
+)
 
 # JAX and TensorFlow are not imported, which take long: what is told of them stands in files.
-_WEIGHTS = Path(__file__).parents[1] / 'weights'
-_RUNTIMES = {  # the package of each, and the extra that installs it
-    'onnxruntime': '',
-    'openvino': 'openvino',
-    'jax': '',
-    'tensorflow': 'export',
+_RUNTIMES = {  # the package of each, and what installs it
+    'onnxruntime': 'onnxruntime',
+    'openvino': "'mattingjax[openvino]'",
+    'jax': 'jax',
+    'tensorflow': "'mattingjax[export]'",
 }
 
 
@@ -34,13 +39,13 @@ def main() -> None:
 
 def _describe_weights() -> Iterator[str]:
     """A line for each of the weights."""
-    for file in sorted(_WEIGHTS.glob('*/config.json')):
-        config = json.loads(file.read_text(encoding='utf-8'))
+    for name in list_weights():
+        config = read_json(find_checkpoint(name) / CONFIG_FILE)
         about = config['provenance']['shipped']
         side = config['input_size']
-        size = sum(path.stat().st_size for path in file.parent.rglob('*') if path.is_file())
+        size = sum(path.stat().st_size for path in list_checkpoint_files(name))
         yield (
-            f'  {file.parent.name:10} {config["network"]:7} {about["parameters"]:>9,} parameters  '
+            f'  {name:10} {config["network"]:7} {about["parameters"]:>9,} parameters  '
             f'{side}×{side}  {size / 1e6:.2f} MB  {about["use"]}'
         )
 
@@ -48,11 +53,13 @@ def _describe_weights() -> Iterator[str]:
 def _describe_runtimes() -> Iterator[str]:
     """A line for each of the runtimes."""
     devices = list_devices()
-    for package, extra in _RUNTIMES.items():
+    for package, installs in _RUNTIMES.items():
         try:
             found = importlib.metadata.version(package)
-            if package in devices:
-                found += f'  on {", ".join(devices[package])}'
         except importlib.metadata.PackageNotFoundError:
-            found = f"not installed (pip install 'mattingjax[{extra}]')"
+            found = f'not installed (pip install {installs})'
+            if package in devices:  # from a package of another name, such as onnxruntime-gpu
+                found = importlib.import_module(package).__version__
+        if package in devices:
+            found += f'  on {", ".join(devices[package])}'
         yield f'  {package:12} {found}'

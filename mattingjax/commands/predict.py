@@ -27,7 +27,7 @@ _CHECKPOINT = flags.DEFINE_string(
     'modnet_p',
     'Checkpoint directory, the name of weights that ship, or an artefact (.xml, .onnx, .pb).',
 )
-_INPUT = flags.DEFINE_string(
+_INPUT = flags.DEFINE_multi_string(
     'input',
     None,
     'A photo, a folder (searched recursively), or - for stdin: the same as without --input.',
@@ -83,7 +83,7 @@ def main(words: list[str]) -> int:
 
     sources = _find_sources(words)
     is_stream = sources == ['-']
-    background = Background(_BACKGROUND.value) if _BACKGROUND.value else None
+    background = None if _BACKGROUND.value is None else Background(_BACKGROUND.value)
     kinds = _KINDS.value
     if kinds is None:
         kinds = _default_kinds(is_stream, background is not None)
@@ -92,9 +92,13 @@ def main(words: list[str]) -> int:
         raise MattingError(
             f'--outputs: expected one kind for standard input, got {",".join(kinds)}'
         )
+    if is_stream and _SKIP_EXISTING.value:
+        raise MattingError('--skip_existing: not with standard input, which leaves no files')
+    if _OUTPUT.value == '':
+        raise MattingError('--output: expected a folder, got an empty path')
     target = Path(_OUTPUT.value or 'out')
     paths = [] if is_stream else [Path(source) for source in sources]
-    jobs, others = list_jobs(paths, target) if paths else ([], [])
+    jobs, others = list_jobs(paths, target, outputs) if paths else ([], [])
     predictor = create_predictor(
         _CHECKPOINT.value,
         _RUNTIME.value,
@@ -106,6 +110,8 @@ def main(words: list[str]) -> int:
     by = f'by {_CHECKPOINT.value} with {predictor.describe_runtime()}'
 
     if is_stream:
+        if sys.stdin is None or sys.stdout is None:
+            raise MattingError('-: standard input or standard output is closed')
         (content,) = folders.matte_bytes(predictor, sys.stdin.buffer.read(), outputs).values()
         sys.stdout.buffer.write(content)
         say(f'matted {by}')
@@ -133,7 +139,7 @@ def _print_paths(paths: list[Path]) -> None:
 
 def _find_sources(words: list[str]) -> list[str]:
     """The photos and folders to matte, all of which exist, or '-' alone for standard input."""
-    given = [] if _INPUT.value is None else [_INPUT.value]
+    given = list(_INPUT.value or ())
     for word in words:
         # Shells of Windows leave patterns to the command.
         found = [] if os.path.exists(word) else sorted(glob.glob(word))
@@ -143,7 +149,7 @@ def _find_sources(words: list[str]) -> list[str]:
     if '-' in given:
         if len(given) > 1:
             raise MattingError('-: expected standard input alone, got other photos beside it')
-        if _OUTPUT.value:
+        if _OUTPUT.value is not None:
             raise MattingError(
                 '--output: not with standard input, whose result goes to standard output'
             )

@@ -15,7 +15,6 @@ def prepare_worker(index: int = 0, count: int = 1) -> None:
     """Prepares a worker process; Grain passes the worker's index and their count."""
     del index, count
     cv2.setNumThreads(1)
-    os.environ['NUMBA_NUM_THREADS'] = '1'
     jax.config.update('jax_platforms', 'cpu')  # the accelerator belongs to the trainer
     # Ctrl-C and SIGTERM reach the whole process group, but the parent decides when workers end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -22,7 +22,7 @@ from mattingjax.inference.jax_runtime import JaxRuntime
 from mattingjax.networks import ModelConfig
 from mattingjax.networks.complexity import measure_complexity
 from mattingjax.process.files import check_folder, write_file
-from mattingjax.weights import ARTEFACT_FILE, MANIFEST_FILE, find_checkpoint
+from mattingjax.weights import list_checkpoint_files
 
 # Figure of a report → its title in the table, and the factor of its values there.
 _FIGURES = {
@@ -106,12 +106,7 @@ def compare_weights(
 
 def _measure_size(config: ModelConfig, path_or_name: str) -> dict[str, Any]:
     complexity = measure_complexity(config)
-    exported = (ARTEFACT_FILE, MANIFEST_FILE)
-    files = [
-        file
-        for file in find_checkpoint(path_or_name).rglob('*')
-        if file.is_file() and file.name not in exported
-    ]
+    files = list_checkpoint_files(path_or_name)
     return {
         **{name: complexity[name] for name in ('parameters', 'macs', 'inference_macs')},
         'megabytes': sum(file.stat().st_size for file in files) / 1e6,

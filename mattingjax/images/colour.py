@@ -67,11 +67,29 @@ def _apply(transform: ImageCms.ImageCmsTransform, pixels: np.ndarray) -> np.ndar
     return np.asarray(transform.apply(Image.fromarray(pixels)))
 
 
+def usable_profile(icc_profile: bytes | None) -> bytes | None:
+    """The profile itself, or None if it is broken or not of RGB: results should not have it."""
+    return icc_profile if icc_profile and _build(icc_profile) is not None else None
+
+
 @functools.lru_cache(maxsize=8)
 def _create_transform(icc_profile: bytes) -> ImageCms.ImageCmsTransform | None:
     """The transform to sRGB, or None if it changes nothing or the profile is broken."""
+    transform = _build(icc_profile)
+    if transform is None:
+        return None
+    # Profiles say in many ways that they are sRGB; what counts is what they do to colours.
+    levels = np.arange(0, 256, 15).astype(np.uint8)
+    colours = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(-1, 1, 3)
+    change = _apply(transform, colours).astype(int) - colours
+    return transform if np.abs(change).max() > _SAME else None
+
+
+@functools.lru_cache(maxsize=8)
+def _build(icc_profile: bytes) -> ImageCms.ImageCmsTransform | None:
+    """The transform to sRGB, or None if the profile is broken or not of RGB."""
     try:
-        transform = ImageCms.buildTransform(
+        return ImageCms.buildTransform(
             ImageCms.ImageCmsProfile(io.BytesIO(icc_profile)),
             ImageCms.createProfile('sRGB'),
             'RGB',
@@ -81,8 +99,3 @@ def _create_transform(icc_profile: bytes) -> ImageCms.ImageCmsTransform | None:
         )
     except (ImageCms.PyCMSError, OSError):
         return None
-    # Profiles say in many ways that they are sRGB; what counts is what they do to colours.
-    levels = np.arange(0, 256, 15).astype(np.uint8)
-    colours = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(-1, 1, 3)
-    change = _apply(transform, colours).astype(int) - colours
-    return transform if np.abs(change).max() > _SAME else None

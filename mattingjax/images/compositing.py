@@ -73,7 +73,7 @@ def composite(
     composed = np.empty_like(foreground)
     for top in range(0, len(alpha), _ROWS):
         rows = slice(top, top + _ROWS)
-        weight = alpha[rows, :, None].astype(np.float32)
+        weight = np.clip(alpha[rows, :, None], 0, 1).astype(np.float32)
         mixed = weight * foreground[rows] + (1 - weight) * background[rows]
         composed[rows] = np.round(mixed, out=mixed)
     return composed

@@ -275,7 +275,7 @@ def _to_rgb(image: Image.Image, where: str) -> Photo:
         image = image.convert('RGBA')
         white = Image.new('RGBA', image.size, 'white')
         image = Image.alpha_composite(white, image)
-    keeps_profile = image.mode in ('RGB', 'RGBA', 'RGBX')
+    keeps_profile = image.mode in ('RGB', 'RGBA', 'RGBX', 'P', 'PA')
     return Photo(np.asarray(image.convert('RGB')), profile if keeps_profile else None)
 
 

@@ -157,7 +157,12 @@ def encode_jpeg(
 
     Returns:
       The bytes of the file.
+
+    Raises:
+      ImageError: The array has another type or shape.
     """
+    if (channels := _count_channels(image)) == 4:
+        raise ImageError(f'image: JPEG has no transparency; expected RGB, got {channels} channels')
     sampling = '4:2:0' if small else '4:4:4'
     options = {'quality': quality, 'optimize': small, 'subsampling': sampling}
     return _save(image, 'JPEG', icc_profile, **options)

@@ -138,9 +138,9 @@ def matte_photos(
     start = time.monotonic()
     existing: list[Path] = []
     if skip_existing:
-        done = [job for job in jobs if all(file.is_file() for file in job.files(outputs))]
-        existing = [job.path for job in done]
-        jobs = [job for job in jobs if job not in set(done)]
+        done = {job for job in jobs if all(file.is_file() for file in job.files(outputs))}
+        existing = [job.path for job in jobs if job in done]
+        jobs = [job for job in jobs if job not in done]
     matted: list[Path] = []
     skipped: list[tuple[Path, str]] = []
     files: list[Path] = []
@@ -180,8 +180,9 @@ def _order_by_size(
 
 
 def _naming(path: Path, error: ImageError) -> ImageError:
-    """The error with the path of the photo in front, unless it says it already."""
-    return error if str(path) in str(error) else ImageError(f'{path}: {error}')
+    """The error with the path of the photo in front, unless it stands there already."""
+    named = str(error).startswith(f'{path}: ')
+    return error if named else ImageError(f'{path}: {error}')
 
 
 class _Line:
@@ -203,9 +204,9 @@ class _Line:
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, list[Path] | ImageError]]:
         """Yields each photo with the files written, or with what is wrong with it."""
         with (
-            ThreadPoolExecutor(_THREADS) as decoders,
+            ThreadPoolExecutor(_THREADS) as encoders,  # closed last, as finishers need them
             ThreadPoolExecutor(_THREADS) as finishers,
-            ThreadPoolExecutor(_THREADS) as encoders,
+            ThreadPoolExecutor(_THREADS) as decoders,
         ):
             finishing: deque[tuple[Job, Future[list[Path]]]] = deque()
             for job, decoded in _ahead(decoders, self._decode, jobs):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from mattingjax.errors import ImageError, OutputError
-from mattingjax.images import describe_others, list_folder
+from mattingjax.images import describe_others, list_folder, name_key
 from mattingjax.inference.outputs import Outputs
 from mattingjax.process.files import check_folder
 
@@ -33,39 +34,43 @@ class Job(NamedTuple):
         ]
 
 
-def list_jobs(inputs: Sequence[Path], target: Path) -> tuple[list[Job], list[Path]]:
+def list_jobs(
+    inputs: Sequence[Path], target: Path, outputs: Outputs
+) -> tuple[list[Job], list[Path]]:
     """Lists the photos of some inputs, and where their results go.
 
     Results of a photo in a folder lie in the same sub-folder below `target`; those of a photo that
     is named lie in `target` itself. Their names are the photo's without its extension, which they
-    keep where two photos differ in that alone.
+    keep where another's would be the same.
 
     Args:
       inputs: Photos, and folders, which are searched recursively; a photo may be there twice.
       target: The folder of the results; it is not searched for photos.
+      outputs: Which pictures are made of each photo.
 
     Returns:
       The photos, and the files in the folders whose extension belongs to no picture format.
 
     Raises:
       ImageError: A folder cannot be read, or holds no picture.
-      OutputError: The results cannot be written, would lie among the photos, or those of two photos
-        would have the same names.
+      OutputError: The results cannot be written, would lie among the photos or in the place of one,
+        or those of two photos would have the same names.
     """
     check_folder(target)
-    names: dict[Path, Path] = {}  # each photo → the name of its results, with its extension
+    names: dict[str, tuple[Path, Path]] = {}  # of each photo its path and its results' full name
     others: list[Path] = []
     for source in inputs:
         if not source.is_dir():
-            names.setdefault(source, Path(source.name))
+            names.setdefault(os.path.abspath(source), (source, Path(source.name)))
             continue
         photos, unknown = _list_folder(source, target)
         others += unknown
         for path in photos:
-            names.setdefault(path, path.relative_to(source))
-    stems = Counter(_key(name.with_suffix('')) for name in names.values())
+            names.setdefault(os.path.abspath(path), (path, path.relative_to(source)))
+    stems = Counter(_key(name.with_suffix('')) for _, name in names.values())
+    stems.update({_key(name) for _, name in names.values()})
     jobs: dict[str, Job] = {}
-    for path, name in names.items():
+    for path, name in names.values():
         if stems[_key(name.with_suffix(''))] == 1:
             name = name.with_suffix('')
         if (other := jobs.get(_key(name))) is not None:
@@ -74,12 +79,28 @@ def list_jobs(inputs: Sequence[Path], target: Path) -> tuple[list[Job], list[Pat
                 'other names, or a run for each'
             )
         jobs[_key(name)] = Job(path, target / name)
+    _spare_photos(jobs.values(), outputs)
     return list(jobs.values()), others
 
 
-def _key(name: Path) -> str:
-    """The form in which a file system compares names."""
-    return os.path.normcase(name)
+def _spare_photos(jobs: Iterable[Job], outputs: Outputs) -> None:
+    """Raises OutputError if a result would replace one of the photos."""
+    photos = {_key(os.path.realpath(job.path)): job.path for job in jobs}
+    folders: dict[Path, str] = {}
+    for job in jobs:
+        for file in job.files(outputs):
+            folder = folders.setdefault(file.parent, os.path.realpath(file.parent))
+            if (photo := photos.get(_key(os.path.join(folder, file.name)))) is not None:
+                raise OutputError(
+                    f'{photo}: would be replaced by a result of {job.path}; expected another folder'
+                )
+
+
+def _key(name: Path | str) -> str:
+    """The form in which a file system compares names: many of Macs and Windows know no case."""
+    if sys.platform in ('darwin', 'win32'):
+        return name_key(str(name)).casefold()
+    return str(name)
 
 
 def _list_folder(folder: Path, target: Path) -> tuple[list[Path], list[Path]]:

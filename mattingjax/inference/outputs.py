@@ -11,6 +11,7 @@ import numpy as np
 
 from mattingjax.errors import MattingError
 from mattingjax.images import FORMATS, Photo, choose_format, encode_image
+from mattingjax.images.colour import usable_profile
 from mattingjax.images.compositing import Background, composite, cut_out, to_uint8
 from mattingjax.images.foreground import estimate_foreground
 from mattingjax.images.sheets import make_panel
@@ -93,7 +94,7 @@ def finish(photo: Photo, alpha: np.ndarray, outputs: Outputs) -> Iterator[tuple[
     foreground = photo.pixels
     if outputs.foreground and set(outputs.kinds) != {'alpha'}:
         foreground = estimate_foreground(photo.pixels, alpha)
-    profile = photo.icc_profile
+    profile = usable_profile(photo.icc_profile)
     makers: dict[str, Callable[[], Picture]] = {
         'alpha': lambda: Picture(to_uint8(alpha), None),
         'cutout': lambda: Picture(cut_out(foreground, alpha), profile),

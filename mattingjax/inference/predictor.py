@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
 from collections.abc import Iterable, Iterator
@@ -12,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from mattingjax.errors import MattingError
+from mattingjax.errors import ImageError, MattingError
 from mattingjax.images import Photo, load_photo, read_size, resize, to_srgb
 from mattingjax.images.decoding import Source
 from mattingjax.images.preprocessing import network_size, resize_photo
 from mattingjax.inference.runtimes import Runtime, create_runtime
+from mattingjax.inference.screening import MAX_PIXELS
 from mattingjax.inference.sessions import SessionOptions
 from mattingjax.weights import DEFAULT_WEIGHTS
 
@@ -89,11 +91,18 @@ class Predictor:
           float32 [H, W] in [0, 1].
 
         Raises:
-          ImageError: `image` is no readable picture, or is too small or too thin.
+          ImageError: `image` is no readable picture, or is too small or too thin, or the network
+            would see it with more than `MAX_PIXELS`.
         """
         photo = image if isinstance(image, Photo) else load_photo(image, 'image')
         height, width = photo.pixels.shape[:2]
-        pixels = resize_photo(photo.pixels, *self.network_size(height, width))
+        seen = self.network_size(height, width)
+        if math.prod(seen) > MAX_PIXELS and not self.compiles:
+            raise ImageError(
+                f'expected a photo that the network sees with at most {MAX_PIXELS} pixels, got '
+                f'{width}x{height}, which it would see at {seen[1]}x{seen[0]}'
+            )
+        pixels = resize_photo(photo.pixels, *seen)
         pixels = to_srgb(pixels, photo.icc_profile)
         with self._one_at_a_time:
             alpha = self._runtime(pixels[None])[0, :, :, 0]
@@ -130,6 +139,9 @@ class Predictor:
         Args:
           paths: The photos, in the order in which they will be matted.
         """
+        if not self.compiles:
+            yield
+            return
         stop = threading.Event()
 
         def prepare() -> None:
@@ -169,7 +181,8 @@ def create_predictor(
         if None, its own. The function `network_size` tells what it means. An artefact that has a
         fixed size, or that resizes photos itself, takes no other.
       device: What the runtime computes on: OpenVINO's CPU, GPU, NPU or AUTO, a provider of ONNX
-        Runtime such as CUDA or CoreML; the CPU if None. There is no fall-back to another.
+        Runtime such as CUDA or CoreML; if None the CPU, with JAX its own default. There is no
+        fall-back to another.
       precision: What OpenVINO computes in: 'f32', or 'bf16' or 'f16' where the device has it.
       cache: A folder in which OpenVINO keeps what it compiles for the next start.
 

@@ -22,10 +22,7 @@ _LEAST_WEIGHT = 0.02  # mean weight of a side's colours, below which they say li
 _DOUBT = 0.25  # variance of an alpha of 0.5 of which the network is not sure
 _WIDE = 0.25, 0.55  # mean of 4 · alpha · (1 − alpha) about crisp edges, and in hair
 _WRONG = 0.02, 0.1  # difference of mean alphas that is chance, and that is none
-_COARSE = (
-    2,
-    4,
-)  # photo's pixels per network pixel at which crisp edges begin to look blurred, and do
+_COARSE = 2, 4  # photo's pixels per network pixel where crisp edges begin to look blurred, and do
 _CHUNK = 2**20  # pixels of the band that are in memory at a time
 
 

@@ -18,11 +18,17 @@ from mattingjax.inference.sessions import (
     Shape,
     create_session,
 )
-from mattingjax.inference.sessions.session import check_device, check_float32
+from mattingjax.inference.sessions.session import check_device, check_plain
 from mattingjax.inference.signature import MAX_SIDE, Signature, check_alpha, read_signature
 from mattingjax.process.compilation import keep_as_planned
 from mattingjax.process.files import hash_file
-from mattingjax.weights import CONFIG_FILE, MANIFEST_FILE, find_artefact
+from mattingjax.weights import (
+    CONFIG_FILE,
+    MANIFEST_FILE,
+    find_artefact,
+    read_network,
+    ships,
+)
 
 RUNTIMES = ('jax', *SESSIONS)
 
@@ -140,7 +146,14 @@ class ArtefactRuntime:
             'input_size': self.input_size,
         }
         if self._checkpoint is not None:
-            description |= {'checkpoint': str(self._checkpoint), 'artefact': path.name}
+            network = read_network(path)
+            description |= {
+                'checkpoint': str(self._checkpoint),
+                'name': network.get('network'),
+                'sha256': network.get('sha256'),
+                'artefact': path.name,
+                'artefact_sha256': hash_file(path),
+            }
         if self.fixed_size:  # height x width, as in `--size`
             description['fixed_size'] = '{}x{}'.format(*self.fixed_size)
         return description
@@ -222,7 +235,7 @@ def create_runtime(
         return _create_jax_runtime(path_or_name, input_size, options)
     artefact = find_artefact(path_or_name)
     if artefact is not None and runtime in (None, *READERS[artefact.suffix]):
-        trusted = dataclasses.replace(options, trusted=True)
+        trusted = dataclasses.replace(options, trusted=ships(artefact))
         return ArtefactRuntime(artefact, runtime, input_size, trusted, path_or_name)
     if runtime is None:
         return _create_jax_runtime(path_or_name, input_size, options)
@@ -241,8 +254,9 @@ def _create_jax_runtime(
 
     keep_as_planned()
     runtime = JaxRuntime(load_checkpoint(path_or_name), input_size)
-    check_device('JAX', options.device or runtime.device, [runtime.device])
-    check_float32('JAX', options.precision)
+    if options.device is not None:
+        check_device('JAX', options.device, [runtime.device])
+    check_plain('JAX', options)
     return runtime
 
 

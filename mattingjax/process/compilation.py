@@ -12,7 +12,7 @@ from pathlib import Path
 from absl import logging
 
 from mattingjax.errors import OutputError
-from mattingjax.process.files import check_folder
+from mattingjax.process.files import make_folder
 
 MAX_BYTES = 2**30  # of all programs that are kept; a training step has about 5 MB
 
@@ -59,7 +59,7 @@ def keep_compiled(folder: str | None = None, max_bytes: int = MAX_BYTES) -> Path
         return None
     target = Path(folder) if folder else default_folder()
     try:
-        _make_folder(target)
+        make_folder(target)
     except OutputError as error:
         if folder:
             raise
@@ -80,14 +80,6 @@ def keep_as_planned() -> None:
     """Does what `keep_later` put off, if anything; it is called before JAX compiles a network."""
     while _planned:
         keep_compiled(_planned.pop())
-
-
-def _make_folder(folder: Path) -> None:
-    check_folder(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f'{folder}: cannot be written ({error.strerror})') from error
 
 
 def _remove_oldest(folder: Path, max_bytes: int) -> None:

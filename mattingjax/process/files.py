@@ -116,6 +116,13 @@ def check_folder(folder: Path) -> None:
             raise OutputError(f'{existing}: cannot be written to (permission denied)')
 
 
+def make_folder(folder: Path) -> None:
+    """Makes a folder, with those above it; raises OutputError where that is not possible."""
+    check_folder(folder)
+    with _output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
 def _lies_there(path: Path) -> bool:
     """Whether anything has that path; raises OSError if nothing can have it."""
     try:

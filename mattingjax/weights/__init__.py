@@ -41,7 +41,7 @@ def find_checkpoint(path_or_name: Path | str) -> Path:
     elif os.path.isfile(path):
         problem = 'a file; foreign weights become a checkpoint with mattingjax import-weights'
     else:
-        problem = 'no such folder'
+        problem = 'no such folder' if str(path_or_name) else 'an empty path'
     raise CheckpointError(
         f'{path_or_name}: not a checkpoint ({problem}); weights that ship, by name: {names}'
     )
@@ -49,6 +49,9 @@ def find_checkpoint(path_or_name: Path | str) -> Path:
 
 def find_artefact(path_or_name: Path | str) -> Path | None:
     """The artefact in a checkpoint's directory, once it is known to be whole and of this network.
+
+    Its hash and the network's configuration are compared with the manifest. That the variables are
+    those that it was made of is not: whoever changes them makes the artefact anew.
 
     Args:
       path_or_name: A checkpoint's directory, or a name from `list_weights()`.
@@ -64,15 +67,7 @@ def find_artefact(path_or_name: Path | str) -> Path | None:
     artefact, manifest = folder / ARTEFACT_FILE, folder / MANIFEST_FILE
     if not artefact.is_file() and not manifest.is_file():
         return None
-    try:
-        content = read_json(manifest)
-        expected = content['artefacts'][ARTEFACT_FILE]['sha256']
-        network = _without_provenance(content['network'])
-    except (MattingError, KeyError, TypeError, ValueError) as error:
-        raise ArtefactError(
-            f'{manifest}: expected the hash of {ARTEFACT_FILE}, as scripts/pack_weights.py writes '
-            f'it ({error})'
-        ) from error
+    expected, network = _read_manifest(manifest)
     found = hash_file(artefact) if artefact.is_file() else 'no such file'
     if found != expected:
         raise ArtefactError(
@@ -80,17 +75,47 @@ def find_artefact(path_or_name: Path | str) -> Path | None:
             'runtime=jax runs the checkpoint beside it'
         )
     try:
-        config = _without_provenance(read_json(folder / CONFIG_FILE))
+        config = read_json(folder / CONFIG_FILE)
     except MattingError as error:
         raise CheckpointError(f'{folder / CONFIG_FILE}: {error}') from error
-    if config != network:
+    if not isinstance(config, dict) or _deciding(config) != _deciding(network):
         raise ArtefactError(
-            f'{artefact}: made of another {CONFIG_FILE} than the one beside it; '
-            'runtime=jax runs the checkpoint, scripts/pack_weights.py makes both'
+            f'{artefact}: made of another {CONFIG_FILE} than the one beside it; runtime=jax runs '
+            'the checkpoint'
         )
     return artefact
 
 
-def _without_provenance(network: dict[str, Any]) -> dict[str, Any]:
+def ships(path: Path) -> bool:
+    """Whether a file is one of the package's own weights."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(_SHIPPED))
+
+
+def list_checkpoint_files(path_or_name: Path | str) -> list[Path]:
+    """The files of a checkpoint, without the artefact beside it."""
+    exported = (ARTEFACT_FILE, MANIFEST_FILE)
+    files = [file for file in find_checkpoint(path_or_name).rglob('*') if file.is_file()]
+    return [file for file in files if file.name not in exported]
+
+
+def read_network(artefact: Path) -> dict[str, Any]:
+    """What the manifest beside an artefact says of its network, JSON types."""
+    return _read_manifest(artefact.with_name(MANIFEST_FILE))[1]
+
+
+def _read_manifest(path: Path) -> tuple[str, dict[str, Any]]:
+    """The hash of the artefact, and the network that it was made of."""
+    problem = f'{path}: expected the hash of {ARTEFACT_FILE} and its network'
+    try:
+        content = read_json(path)
+        expected, network = content['artefacts'][ARTEFACT_FILE]['sha256'], content['network']
+    except (MattingError, KeyError, TypeError) as error:
+        raise ArtefactError(f'{problem} ({error})') from error
+    if not isinstance(expected, str) or not isinstance(network, dict):
+        raise ArtefactError(f'{problem}, found {expected!r:.30} and {network!r:.30}')
+    return expected, network
+
+
+def _deciding(network: dict[str, Any]) -> dict[str, Any]:
     """The part of a configuration, or of its copy in a manifest, that decides about mattes."""
     return {key: value for key, value in network.items() if key not in ('provenance', 'sha256')}

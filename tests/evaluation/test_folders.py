@@ -56,6 +56,7 @@ def test_a_network_in_files(folders, mmnet_path):
         'name': 'mmnet',
         'sha256': hash_checkpoint(load_checkpoint(mmnet_path)),
         'runtime': 'jax',
+        'device': 'CPU',
         'input_size': 64,
     }
 

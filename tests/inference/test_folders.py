@@ -1,4 +1,5 @@
 import io
+import time
 
 import numpy as np
 import pytest
@@ -7,7 +8,10 @@ from PIL import Image
 from mattingjax import MattingError, create_predictor, load_image
 from mattingjax.evaluation import EvaluationOptions, Folders, evaluate_folders
 from mattingjax.evaluation.metrics import compute_metrics
+from mattingjax.images import load_photo
 from mattingjax.images.compositing import Background, to_uint8
+from mattingjax.images.icc import DISPLAY_P3, make_profile
+from mattingjax.inference import folders
 from mattingjax.inference.folders import matte_bytes, matte_file, matte_photos
 from mattingjax.inference.jobs import list_jobs
 from mattingjax.inference.outputs import OUTPUTS, Outputs
@@ -26,7 +30,7 @@ def write_photo(path, size=(40, 50), seed=0):
 
 
 def matte_folder(predictor, folder, target, outputs, **options):
-    jobs, others = list_jobs([folder], target)
+    jobs, others = list_jobs([folder], target, outputs)
     return matte_photos(predictor, jobs, outputs, others=others, **options)
 
 
@@ -83,7 +87,9 @@ def test_a_photo_has_one_alpha_everywhere(modnet_path, tmp_path):
     truth.mkdir()
     sizes = [(100, 157), (157, 100), (90, 201), (64, 64)]
     for i, size in enumerate(sizes):
-        write_photo(folder / f'{i}.png', size, seed=i)
+        photo = write_photo(folder / f'{i}.png', size, seed=i)
+        if i == 1:
+            Image.open(photo).save(photo, icc_profile=make_profile(DISPLAY_P3))
         alpha = np.linspace(0, 255, size[0] * size[1]).reshape(size)
         Image.fromarray(np.uint8(alpha)).save(truth / f'{i}.png')
     predictor, outputs = create_predictor(modnet_path), Outputs(('alpha',))
@@ -95,7 +101,7 @@ def test_a_photo_has_one_alpha_everywhere(modnet_path, tmp_path):
         path = folder / f'{i}.png'
         alone = create_predictor(modnet_path)(path)
         assert alone.shape == size
-        np.testing.assert_array_equal(predictor(load_image(path)), alone)
+        np.testing.assert_array_equal(predictor(load_photo(path)), alone)
         (file,) = matte_file(predictor, path, tmp_path / 'alone' / path.stem, outputs)
         assert file.read_bytes() == (tmp_path / 'mattes' / file.name).read_bytes()
         np.testing.assert_array_equal(np.asarray(Image.open(file)), to_uint8(alone))
@@ -174,3 +180,59 @@ def test_a_photo_is_named_in_errors(predictor, tmp_path):
 def test_outputs_that_cannot_be_made(kinds, message):
     with pytest.raises(MattingError, match=message):
         Outputs(kinds)
+
+
+def test_one_photo_that_is_too_much_for_the_network_is_skipped(tmp_path):
+    predictor = create_predictor('mmnet_0.5')
+    write_photo(tmp_path / 'in' / 'a.png')
+    write_photo(tmp_path / 'in' / '5')  # its name is a part of the message
+    (tmp_path / 'in' / '5.png').write_bytes(b'')
+    Image.fromarray(np.zeros((5, 5, 3), np.uint8)).save(tmp_path / 'in' / '5.png')
+    summary = matte_folder(predictor, tmp_path / 'in', tmp_path / 'out', Outputs(('alpha',)))
+    assert [path.name for path in summary.matted] == ['a.png']
+    ((path, reason),) = summary.skipped
+    assert reason.startswith(f'{path}: expected a photo of at least 16 pixels')
+
+
+def test_stages_overlap_and_memory_is_bounded(monkeypatch, predictor, tmp_path):
+    """While the network has a photo, few others are in memory, however many there are."""
+    living, most = set(), []
+    decode = folders.load_photo
+
+    def counted(path):
+        photo = decode(path)
+        living.add(path)
+        most.append(len(living))
+        return photo
+
+    def finish(photo, alpha, outputs, pool):
+        time.sleep(0.01)  # slower than the network, so that photos wait for it
+        return {'alpha': b'done'}
+
+    monkeypatch.setattr(folders, 'load_photo', counted)
+    monkeypatch.setattr(folders, 'render', finish)
+    monkeypatch.setattr(folders, 'write_file', lambda file, _: living.discard(paths[file.name]))
+    paths = {}
+    for i in range(40):
+        photo = write_photo(tmp_path / 'in' / f'{i:02}.png')
+        paths[f'{i:02}_alpha.png'] = photo
+    summary = matte_folder(predictor, tmp_path / 'in', tmp_path / 'out', Outputs(('alpha',)))
+    assert [path.name for path in summary.matted] == [f'{i:02}.png' for i in range(40)]
+    assert 2 < max(most) <= 2 * folders._THREADS + 3
+    assert not living
+    assert set(summary.stages) == {'decode', 'network', 'finish'}
+    assert min(summary.stages.values()) > 0
+    assert 'photos/s (decode ' in summary.describe()
+
+
+def test_an_output_that_fails_ends_the_run(monkeypatch, predictor, tmp_path):
+    """What was matted before is written all the same."""
+    for name in 'abcdef':
+        write_photo(tmp_path / 'in' / f'{name}.png')
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out' / 'd_alpha.png').mkdir()
+    (tmp_path / 'out' / 'd_alpha.png' / 'full').touch()
+    with pytest.raises(MattingError, match=r'd_alpha.png: '):
+        matte_folder(predictor, tmp_path / 'in', tmp_path / 'out', Outputs(('alpha',)))
+    for name in 'abc':
+        assert Image.open(tmp_path / 'out' / f'{name}_alpha.png').size == (50, 40)

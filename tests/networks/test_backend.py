@@ -6,7 +6,7 @@ from tests.conftest import assert_one_line_error
 @pytest.mark.parametrize(
     ('script', 'arguments'),
     [
-        ('predict', ('--checkpoint', 'mmnet', '--input', __file__, '--output', 'out')),
+        ('predict', ('--runtime=jax', '--input', '.github/astronaut.jpg', '--output', 'out')),
         ('train', ('--config', 'configs/smoke.py', '--workdir', 'out')),
     ],
 )

@@ -82,7 +82,9 @@ def test_what_no_option_may_be(field):
 
 
 def test_settings_of_a_training_are_none_of_pruning():
-    with pytest.raises(MattingError, match='expected settings of pruning, got those of scripts/tr'):
+    with pytest.raises(
+        MattingError, match='expected settings of pruning, got those of mattingjax tr'
+    ):
         PruneOptions.from_settings(train_config().to_dict())
 
 

@@ -130,7 +130,9 @@ def test_an_unknown_network_is_told_which_there_are():
 
 
 def test_other_things_are_no_settings(tmp_path):
-    with pytest.raises(MattingError, match='expected settings of a training, got those of scripts'):
+    with pytest.raises(
+        MattingError, match='expected settings of a training, got those of mattingj'
+    ):
         train(prune_config(), tmp_path / 'run')
     for other in ({}, None, 'configs/mmnet.py'):
         with pytest.raises(MattingError, match=r'config: expected the settings of config.train_co'):

@@ -1,5 +1,6 @@
 """The artefacts that ship beside the checkpoints: whole, of the same networks, and without JAX."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -85,9 +86,16 @@ def test_a_damaged_one_is_told(copied):
     with pytest.raises(ArtefactError, match=r'model_dynamic.onnx: damaged: .* found no such file'):
         mattingjax.create_predictor(copied)
     (copied / ARTEFACT_FILE).write_bytes(content)
-    (copied / MANIFEST_FILE).write_text('{}')
-    with pytest.raises(ArtefactError, match=r'manifest.json: expected the hash of model_dynamic'):
-        mattingjax.create_predictor('mmnet_0.5')
+    for manifest in (
+        '{}',
+        '[]',
+        'x',
+        '{"artefacts": {"model_dynamic.onnx": {"sha256": 5}}, "network": {}}',
+        '{"artefacts": {"model_dynamic.onnx": {"sha256": "5"}}, "network": []}',
+    ):
+        (copied / MANIFEST_FILE).write_text(manifest)
+        with pytest.raises(ArtefactError, match=r'manifest.json: expected the hash of model_dyn'):
+            mattingjax.create_predictor('mmnet_0.5')
 
 
 def test_one_of_another_configuration_is_told(copied):
@@ -95,9 +103,39 @@ def test_one_of_another_configuration_is_told(copied):
     config = json.loads(file.read_text())
     file.write_text(json.dumps(config | {'provenance': {}}))
     assert find_artefact('mmnet_0.5') is not None  # what does not decide about mattes may change
-    file.write_text(json.dumps(config | {'input_size': 320}))
-    with pytest.raises(ArtefactError, match=r'made of another config.json'):
-        mattingjax.create_predictor('mmnet_0.5')
+    for changed in (config | {'input_size': 320}, []):
+        file.write_text(json.dumps(changed))
+        with pytest.raises(ArtefactError, match=r'made of another config.json'):
+            mattingjax.create_predictor('mmnet_0.5')
+
+
+def test_one_that_does_not_ship_is_screened(tmp_path, monkeypatch):
+    """Whoever made a folder wrote its manifest too: a hash proves nothing there."""
+    onnx = pytest.importorskip('onnx')
+    folder = tmp_path / 'evil'
+    shutil.copytree(find_checkpoint('mmnet_0.5'), folder)
+    assert mattingjax.create_predictor(folder).describe_runtime() == 'onnxruntime on CPU'
+    model = onnx.load(folder / ARTEFACT_FILE)
+    large = onnx.helper.make_node('RandomNormal', [], ['bigv'], shape=[2**30])
+    last = onnx.helper.make_node('ReduceMin', ['bigv'], ['least'], keepdims=0)
+    add = onnx.helper.make_node('Add', [model.graph.output[0].name, 'least'], ['more'])
+    model.graph.node.extend([large, last, add])
+    model.graph.output[0].name = 'more'
+    onnx.save(model, folder / ARTEFACT_FILE)
+    manifest = json.loads((folder / MANIFEST_FILE).read_text())
+    digest = hashlib.sha256((folder / ARTEFACT_FILE).read_bytes()).hexdigest()
+    manifest['artefacts'][ARTEFACT_FILE]['sha256'] = digest
+    (folder / MANIFEST_FILE).write_text(json.dumps(manifest))
+    monkeypatch.setattr('onnxruntime.InferenceSession', None)
+    with pytest.raises(ArtefactError, match=r'would need .* GB|RandomNormal'):
+        mattingjax.create_predictor(folder)
+
+
+def test_reports_tell_what_ran():
+    described = mattingjax.create_predictor('mmnet_0.5').describe()
+    assert described['checkpoint'] == 'mmnet_0.5'
+    assert (described['name'], described['runtime']) == ('mmnet', 'onnxruntime')
+    assert described['sha256'] == hash_checkpoint(load_checkpoint('mmnet_0.5'))
 
 
 def test_without_one_jax_runs_the_checkpoint(copied, monkeypatch):
@@ -112,7 +150,8 @@ def test_without_one_jax_runs_the_checkpoint(copied, monkeypatch):
 def test_too_large_an_input_is_refused():
     predictor = mattingjax.create_predictor('modnet_p', input_size=2880)
     photo = np.zeros((200, 300, 3), np.uint8)
-    with pytest.raises(ArtefactError, match=r'\[1, 2880, 4320, 3\] .* at most 8388608$'):
+    message = r'at most 8388608 pixels, got 300x200, which it would see at 4320x2880$'
+    with pytest.raises(mattingjax.MattingError, match=message):
         predictor(photo)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import os
 from pathlib import Path
@@ -42,7 +41,7 @@ SESSIONS: dict[str, type] = {
     'tensorflow': TensorFlowSession,
 }
 # The extra that installs a package.
-_EXTRAS = collections.defaultdict(lambda: 'export', openvino='openvino', onnx='importers')
+_EXTRAS = {'openvino': 'openvino', 'onnx': 'importers', 'tensorflow': 'export'}
 # The runtimes that read each kind of file; the first is the default.
 READERS = {
     '.xml': ('openvino',),
@@ -85,7 +84,9 @@ def create_session(
         return SESSIONS[runtime](path, options)
     except ModuleNotFoundError as error:
         package = str(error.name)
-        raise missing_package(f'{path}: running it', package, _EXTRAS[package]) from error
+        raise missing_package(
+            f'{path}: running it', package, _EXTRAS.get(package, 'export')
+        ) from error
 
 
 def list_devices() -> dict[str, list[str]]:

@@ -12,7 +12,7 @@ from mattingjax.inference.sessions.session import (
     SessionOptions,
     as_artefact_error,
     check_device,
-    check_float32,
+    check_plain,
     guard_onnx,
     loading,
 )
@@ -38,7 +38,7 @@ class OnnxSession:
 
         asked = options or SessionOptions()
         self.device = check_device('ONNX Runtime', asked.device, list_onnx_devices())
-        check_float32('ONNX Runtime', asked.precision)
+        check_plain('ONNX Runtime', asked)
         self._path = Path(path)
         self._guard = guard_onnx(self._path, trusted=asked.trusted)
         settings = onnxruntime.SessionOptions()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,8 +24,10 @@ from mattingjax.inference.sessions.session import (
     guard_onnx,
     loading,
 )
+from mattingjax.process.files import make_folder
 from mattingjax.process.packages import import_openvino
 
+_LOG = logging.getLogger(__name__)
 # A form of one size saves a fifth of each run and takes as long to compile as about five of them.
 _RECURRING = 24  # inputs of one size in a session, from which on it gets a form of its own
 _MOST_FORMS = 4  # at once; the one that was used longest ago goes first
@@ -62,11 +66,8 @@ class OpenVinoSession:
         self._guard: screening.Guard = screening.PixelGuard(source)
         if not isinstance(source, ov.Model):
             model, self._guard = _load_openvino_model(source, trusted=options.trusted)
-        self._core = ov.Core()
         self._device = check_device('OpenVINO', options.device, list_openvino_devices())
         _check_precision(options.precision, self._device)
-        if options.cache is not None:
-            self._core.set_property({'CACHE_DIR': str(options.cache)})
         self.metadata = None
         for place in ([METADATA_KEY], ['framework', METADATA_KEY]):  # of IR, and of ONNX
             if model.has_rt_info(place):
@@ -81,8 +82,11 @@ class OpenVinoSession:
             'PERFORMANCE_HINT': 'LATENCY',
             'INFERENCE_PRECISION_HINT': options.precision,
         }
+        if options.cache is not None:
+            make_folder(options.cache)
+            self._settings['CACHE_DIR'] = str(options.cache)
+        self._compiled = self._compile(model, shape)
         with loading(source, 'OpenVINO'):
-            self._compiled = self._compile(model, shape)
             port = model.inputs[0]
             self.input_name = port.get_any_name()
             self.input_dtype = np.dtype(port.element_type.to_dtype())
@@ -92,10 +96,11 @@ class OpenVinoSession:
             self._forms = _Forms(lambda fixed: self._compile(model, fixed))
 
     def _compile(self, model: Any, shape: Shape) -> Any:
-        if shape != self.input_shape:
-            model = model.clone()
-            model.reshape([-1 if side is None else side for side in shape])
-        return self._core.compile_model(model, self._device, self._settings)
+        with loading(self._path, 'OpenVINO'):
+            if shape != self.input_shape:
+                model = model.clone()
+                model.reshape([-1 if side is None else side for side in shape])
+            return _core().compile_model(model, self._device, self._settings)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         self._guard.check(images.shape)
@@ -130,7 +135,19 @@ class _Forms:
                 self._forms.popitem(last=False)
         self._forms.move_to_end(shape)
         form = self._forms[shape]
-        return form.result() if form.done() and form.exception() is None else None
+        if not form.done():
+            return None
+        if error := form.exception():
+            _LOG.info('no form of its own for %s: %s', shape, error)
+            del self._forms[shape]
+            self._counts[shape] = 0  # it may go better later
+            return None
+        return form.result()
+
+
+@functools.cache
+def _core() -> Any:
+    return import_openvino().Core()  # it looks for devices, once is enough
 
 
 def list_openvino_devices() -> list[str]:
@@ -139,7 +156,7 @@ def list_openvino_devices() -> list[str]:
     Raises:
       ImportError: OpenVINO is not installed.
     """
-    there = import_openvino().Core().available_devices
+    there = _core().available_devices
     classes = [name.split('.')[0] for name in there]  # several cards are GPU.0, GPU.1
     return list(dict.fromkeys([*classes, *there, 'AUTO']))
 
@@ -155,7 +172,7 @@ def can_compute(precision: str, device: str = 'CPU') -> bool:
         raise MattingError(f'precision: expected one of {known}, got {precision!r}')
     if device == 'AUTO':
         device = 'CPU'
-    found = import_openvino().Core().get_property(device, 'OPTIMIZATION_CAPABILITIES')
+    found = _core().get_property(device, 'OPTIMIZATION_CAPABILITIES')
     return _CAPABILITIES[precision] in found
 
 
@@ -186,7 +203,7 @@ def _load_openvino_model(path: Path | str, *, trusted: bool) -> tuple[Any, scree
     elif guard is None:
         screening.check_ir(path)
     with loading(path, 'OpenVINO'):
-        model = import_openvino().Core().read_model(str(path))
+        model = _core().read_model(str(path))
         check_ends(path, len(model.inputs), len(model.outputs))
         if guard is None:
             guard = screening.InputGuard(

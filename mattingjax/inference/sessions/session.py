@@ -22,7 +22,7 @@ class SessionOptions:
 
     Attributes:
       device: What runs it, by the runtime's own name, such as 'CPU', OpenVINO's 'NPU' or ONNX
-        Runtime's 'CUDA', in any case of letters; the CPU if None.
+        Runtime's 'CUDA', in any case of letters; if None the CPU, with JAX its own default.
       precision: What OpenVINO computes in: 'f32', or 'bf16' and 'f16' on devices that have them.
       cache: A folder in which OpenVINO keeps what it compiles, for the next start; None keeps
         nothing.
@@ -82,12 +82,17 @@ def check_device(runtime: str, asked: str | None, there: Sequence[str]) -> str:
     return known[name]
 
 
-def check_float32(runtime: str, precision: str) -> None:
-    """Raises MattingError for another precision than that of the artefact's own numbers."""
-    if precision != 'f32':
+def check_plain(runtime: str, options: SessionOptions) -> None:
+    """Raises MattingError for what OpenVINO alone can be asked for."""
+    if options.precision != 'f32':
         raise MattingError(
             f'precision: {runtime} computes in that of the file; expected f32, or the runtime '
-            f'openvino, got {precision!r}'
+            f'openvino, got {options.precision!r}'
+        )
+    if options.cache is not None:
+        raise MattingError(
+            f'cache: {runtime} keeps nothing that it compiles; expected the runtime openvino, got '
+            f'{str(options.cache)!r}'
         )
 
 

@@ -14,7 +14,7 @@ from mattingjax.inference.sessions.session import (
     as_artefact_error,
     check_device,
     check_ends,
-    check_float32,
+    check_plain,
     loading,
 )
 from mattingjax.process.packages import import_tensorflow, quiet_stderr
@@ -35,7 +35,7 @@ class TensorFlowSession:
     def __init__(self, path: Path | str, options: SessionOptions | None = None):
         asked = options or SessionOptions()
         self.device = check_device('TensorFlow', asked.device, ['CPU'])
-        check_float32('TensorFlow', asked.precision)
+        check_plain('TensorFlow', asked)
         self._path = Path(path)
         screening.check_frozen_graph(self._path)
         tf = import_tensorflow()

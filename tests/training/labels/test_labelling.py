@@ -107,6 +107,7 @@ def test_labels_say_how_they_were_made(toy, photos):
             'name': 'toy',
             'sha256': hash_checkpoint(toy),
             'runtime': 'jax',
+            'device': 'CPU',
         },
         'input_sizes': [32, 48],
         'flip': True,
