@@ -154,7 +154,7 @@ def write_onnx(folder: Path, model: Any, signature: Signature, network: dict) ->
         metadata = {METADATA_KEY: _metadata(network, what)}
         path.write_bytes(conversion.finish_onnx(made, metadata))
         details = {'opset': conversion.OPSET}
-        runtimes = ('onnxruntime', 'openvino') if what is signature else ('onnxruntime',)
+        runtimes = ('onnxruntime', 'openvino')
         artefacts.append(Artefact(path, kind, 'fp32', what, runtimes, details))
     return artefacts
 
