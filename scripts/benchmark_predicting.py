@@ -5,8 +5,10 @@
 
 Of PHOTOS as many are taken as --photos says, each resized to a shape of its own, with sides from
 200 to 1,600 pixels; one is enlarged to 12 megapixels. Each figure is the median of whole processes,
-run in turn, in seconds of the clock and of the processors. `network` is the network of the first
-runtime alone, on the photos of the folder as it sees them, in a process that has it loaded. With
+run in turn, in seconds of the clock and of the processors. `folder, network` is the network of the
+first runtime alone, on the photos of the folder as it sees them, in a process that has it loaded;
+`network` is that of each runtime on one photo: at first, and when the same size has come a hundred
+times, at which OpenVINO has compiled it for that size. With
 --peer, a Python statement such as 'import rembg', a process that runs it is timed beside them.
 JAX keeps nothing that it compiles, as in the first run on a machine.
 """
@@ -27,7 +29,8 @@ _IMAGES = flags.DEFINE_string('images', None, 'Folder of photos.', required=True
 _CHECKPOINT = flags.DEFINE_string('checkpoint', 'modnet_p', 'The weights.')
 _PHOTOS = flags.DEFINE_integer('photos', 40, 'Number of photos in the folder.', lower_bound=1)
 _RUNTIMES = flags.DEFINE_list('runtimes', ['onnxruntime', 'openvino'], 'The runtimes to time.')
-_CASES = flags.DEFINE_list('cases', ['photo', 'large', 'folder'], 'Some of these three.')
+_KNOWN_CASES = ('photo', 'large', 'folder', 'network')
+_CASES = flags.DEFINE_list('cases', list(_KNOWN_CASES), 'Some of these four.')
 _PEER = flags.DEFINE_string('peer', None, 'A Python statement to time beside them.')
 _ROUNDS = flags.DEFINE_integer('rounds', 3, 'Timed runs of each.', lower_bound=1)
 _SIDES = 200, 1600  # pixels
@@ -41,7 +44,7 @@ def main() -> None:
 
     for name, given, known in (
         ('runtimes', _RUNTIMES.value, RUNTIMES),
-        ('cases', _CASES.value, ('photo', 'large', 'folder')),
+        ('cases', _CASES.value, _KNOWN_CASES),
     ):
         if not given or set(given) - set(known):
             raise MattingError(
@@ -52,7 +55,7 @@ def main() -> None:
         runs: dict[str, Callable[[], tuple[float, float]]] = {}
         if _PEER.value:
             runs[_PEER.value] = lambda: _time_process([sys.executable, '-c', _PEER.value])
-        for case in _CASES.value:
+        for case in [case for case in _CASES.value if case != 'network']:
             for runtime in _RUNTIMES.value:
                 for outputs in ('alpha', 'all'):
                     name = f'{case}, {outputs}, {runtime}'
@@ -63,10 +66,12 @@ def main() -> None:
                 times[name].append(run())
         if 'folder' in _CASES.value:
             times['folder, network'] = [_time_network(folder / 'folder')]
+        if 'network' in _CASES.value:
+            times |= _time_one_size(folder / 'photo')
     print(f'{"":32}{"clock":>10}{"processors":>12}')
     for name, measured in times.items():
         clock, processors = (statistics.median(column) for column in zip(*measured, strict=True))
-        print(f'{name:32}{clock:9.2f}s{processors:11.2f}s')
+        print(f'{name:32}{clock:9.3f}s{processors:11.3f}s')
 
 
 def _write_photos(folder: Path) -> None:
@@ -127,23 +132,54 @@ def _timing() -> Iterator[list[float]]:
     seconds += [time.perf_counter() - clock, used() - processors]
 
 
-def _time_network(folder: Path) -> tuple[float, float]:
-    """The network alone, on photos that are decoded and resized already."""
+def _network_inputs(runtime, folder: Path) -> list:
+    """The photos of a folder as the network sees them."""
     from mattingjax.images import find_images, load_image
     from mattingjax.images.preprocessing import network_size, resize_photo
-    from mattingjax.inference.runtimes import create_runtime
 
-    runtime = create_runtime(_CHECKPOINT.value, _RUNTIMES.value[0])
     inputs = []
     for path in find_images(folder):
         image = load_image(path)
         size = network_size(*image.shape[:2], runtime.input_size, runtime.preprocessing)
         inputs.append(resize_photo(image, *size)[None])
+    return inputs
+
+
+def _time_network(folder: Path) -> tuple[float, float]:
+    """The network alone, on photos that are decoded and resized already."""
+    from mattingjax.inference.runtimes import create_runtime
+
+    runtime = create_runtime(_CHECKPOINT.value, _RUNTIMES.value[0])
+    inputs = _network_inputs(runtime, folder)
     runtime(inputs[0])
     clock, processors = time.perf_counter(), time.process_time()
     for pixels in inputs:
         runtime(pixels)
     return time.perf_counter() - clock, time.process_time() - processors
+
+
+def _time_one_size(folder: Path) -> dict[str, list[tuple[float, float]]]:
+    """The network on one photo, at first and when it came a hundred times."""
+    from mattingjax.inference.runtimes import create_runtime
+
+    times: dict[str, list[tuple[float, float]]] = {}
+    runs = {}
+    for name in _RUNTIMES.value:
+        runtime = create_runtime(_CHECKPOINT.value, name)
+        (pixels,) = _network_inputs(runtime, folder)
+        runs[name] = lambda runtime=runtime, pixels=pixels: runtime(pixels)
+    for when, untimed in (('first', 2), ('after 100', 100)):
+        for run in runs.values():
+            for _ in range(untimed):
+                run()
+        time.sleep(2)  # in which OpenVINO compiles
+        for _ in range(20):  # in turn, so that other work of the machine slows all alike
+            for name, run in runs.items():
+                clock, processors = time.perf_counter(), time.process_time()
+                run()
+                measured = time.perf_counter() - clock, time.process_time() - processors
+                times.setdefault(f'network, {when}, {name}', []).append(measured)
+    return times
 
 
 if __name__ == '__main__':

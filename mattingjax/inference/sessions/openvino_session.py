@@ -28,8 +28,8 @@ from mattingjax.process.files import make_folder
 from mattingjax.process.packages import import_openvino
 
 _LOG = logging.getLogger(__name__)
-# A form of one size saves a fifth of each run and takes as long to compile as about five of them.
-_RECURRING = 24  # inputs of one size in a session, from which on it gets a form of its own
+# A form of one size saves a fifth of a run and takes as long to compile as ten runs.
+_RECURRING = 48  # inputs of one size in a session, from which on it gets a form of its own
 _MOST_FORMS = 4  # at once; the one that was used longest ago goes first
 _MOST_COUNTED = 1024  # sizes
 FixShape = Callable[[Shape, str | None], Shape]
