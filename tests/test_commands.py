@@ -109,3 +109,8 @@ def test_a_documented_command(flags_of, document, script, arguments):
 
 def _is_named(file: str) -> bool:
     return Path(ROOT / 'configs' / f'{file}.py').is_file()
+
+
+@pytest.mark.parametrize('path', _DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_gap_was_left_to_fill(path):
+    assert not re.search(r'@@|\bTODO\b|\bTBD\b|\bXXX\b', path.read_text(encoding='utf-8'))
