@@ -105,7 +105,7 @@ def main(words: list[str]) -> int:
         input_size=_INPUT_SIZE.value,
         device=_DEVICE.value,
         precision=_PRECISION.value,
-        cache=_OPENVINO_CACHE.value,
+        openvino_cache=_OPENVINO_CACHE.value,
     )
     by = f'by {_CHECKPOINT.value} with {predictor.describe_runtime()}'
 

@@ -166,7 +166,7 @@ def create_predictor(
     input_size: int | None = None,
     device: str | None = None,
     precision: str = 'f32',
-    cache: Path | str | None = None,
+    openvino_cache: Path | str | None = None,
 ) -> Predictor:
     """Loads a network for prediction.
 
@@ -184,7 +184,7 @@ def create_predictor(
         Runtime such as CUDA or CoreML; if None the CPU, with JAX its own default. There is no
         fall-back to another.
       precision: What OpenVINO computes in: 'f32', or 'bf16' or 'f16' where the device has it.
-      cache: A folder in which OpenVINO keeps what it compiles for the next start.
+      openvino_cache: A folder in which OpenVINO keeps what it compiles for the next start.
 
     Returns:
       A callable: uint8 [H, W, 3] RGB → alpha, float32 [H, W] in [0, 1], at the photo's own size.
@@ -201,5 +201,6 @@ def create_predictor(
             'path_or_name: expected a checkpoint directory, the name of weights that ship or an '
             f'artefact, got {path_or_name!r}'
         )
-    options = SessionOptions(device, precision, None if cache is None else Path(cache))
+    cache = None if openvino_cache is None else Path(openvino_cache)
+    options = SessionOptions(device, precision, cache)
     return Predictor(create_runtime(path_or_name, runtime, input_size, options))

@@ -143,6 +143,8 @@ def test_formats(predict, tmp_path):
         ('--device=TPU', '--device: expected one of '),
         ('--device=TPU --runtime=openvino', "which OpenVINO has here, got 'TPU'"),
         ('--precision=bf16', '--precision: ONNX Runtime computes in that of the file'),
+        ('--openvino_cache=kept', '--openvino_cache: ONNX Runtime keeps nothing that it compiles'),
+        ('--openvino_cache=a.png/kept --runtime=openvino', 'a.png: expected a folder to write to'),
         ('--precision=f8 --runtime=openvino', '--precision: expected one of f32, bf16, f16, got'),
         ('--runtime=tensorflow', 'expected an artefact (.xml, .onnx, .pb) for the runtime'),
     ],

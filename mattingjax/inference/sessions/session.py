@@ -91,7 +91,7 @@ def check_plain(runtime: str, options: SessionOptions) -> None:
         )
     if options.cache is not None:
         raise MattingError(
-            f'cache: {runtime} keeps nothing that it compiles; expected the runtime openvino, got '
+            f'openvino_cache: {runtime} keeps nothing that it compiles; expected the runtime openvino, got '
             f'{str(options.cache)!r}'
         )
 
