@@ -91,8 +91,8 @@ def check_plain(runtime: str, options: SessionOptions) -> None:
         )
     if options.cache is not None:
         raise MattingError(
-            f'openvino_cache: {runtime} keeps nothing that it compiles; expected the runtime openvino, got '
-            f'{str(options.cache)!r}'
+            f'openvino_cache: {runtime} keeps nothing that it compiles; expected the runtime '
+            f'openvino, got {str(options.cache)!r}'
         )
 
 
