@@ -99,9 +99,10 @@ class Background:
                 colour = ImageColor.getrgb(colour_or_image)
             except ValueError as error:
                 if not os.path.isfile(colour_or_image):
+                    found = 'a folder' if os.path.isdir(colour_or_image) else 'no such file'
                     raise ImageError(
-                        f'{colour_or_image}: neither a colour (white, #00b140, rgb(0, 177, 64)) '
-                        'nor a picture'
+                        f'{colour_or_image or "an empty word"}: neither a colour (white, #00b140, '
+                        f'rgb(0, 177, 64)) nor a picture ({found})'
                     ) from error
             else:
                 if colour[3:] not in ((), (255,)):

@@ -48,7 +48,10 @@ def choose_format(channels: int, wanted: str) -> str:
     if wanted not in FORMATS:
         raise ImageError(f'format: expected one of {", ".join(FORMATS)}, got {wanted}')
     if wanted == 'jpg' and channels == 4:
-        raise ImageError('format: jpg has no transparency; a cut-out needs png or webp')
+        raise ImageError(
+            'format: jpg has no transparency, which a cut-out needs; expected png or webp, or '
+            'outputs without cutout'
+        )
     return 'png' if channels == 1 else wanted
 
 

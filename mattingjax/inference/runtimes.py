@@ -135,25 +135,27 @@ class ArtefactRuntime:
         """Does nothing: the runtime compiled the artefact when it was loaded."""
 
     def describe(self) -> dict[str, Any]:
+        description: dict[str, Any]
         path = Path(self._path)
-        weights = path.with_suffix('.bin')
-        files = [path, *([weights] if path.suffix == '.xml' and weights.is_file() else [])]
-        description: dict[str, Any] = {
-            'artefact': str(path),
-            'sha256': {file.name: hash_file(file) for file in files},
-            'runtime': self.name,
-            'device': self.device,
-            'input_size': self.input_size,
-        }
         if self._checkpoint is not None:
             network = read_network(path)
-            description |= {
+            description = {
                 'checkpoint': str(self._checkpoint),
                 'name': network.get('network'),
                 'sha256': network.get('sha256'),
                 'artefact': path.name,
                 'artefact_sha256': hash_file(path),
             }
+        else:
+            weights = path.with_suffix('.bin')
+            files = [path, *([weights] if path.suffix == '.xml' and weights.is_file() else [])]
+            hashes = {file.name: hash_file(file) for file in files}
+            description = {'artefact': str(path), 'sha256': hashes}
+        description |= {
+            'runtime': self.name,
+            'device': self.device,
+            'input_size': self.input_size,
+        }
         if self.fixed_size:  # height x width, as in `--size`
             description['fixed_size'] = '{}x{}'.format(*self.fixed_size)
         return description

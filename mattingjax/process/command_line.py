@@ -222,6 +222,9 @@ def _parse_flags(arguments: list[str], takes_words: bool) -> list[str]:
         if isinstance(error.__context__, MattingError):  # raised by a flag's parser
             _fail(with_flags(str(error.__context__)))
         _fail(explain_wrong_flags(error, arguments))
+    except BrokenPipeError:  # the reader of --help has left
+        _forget_output()
+        sys.exit(1)
     except SystemExit:  # --help, which absl ends with 1
         sys.exit(0)
     except Exception as error:  # raised by ml_collections

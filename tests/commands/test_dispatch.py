@@ -131,3 +131,15 @@ def test_scripts_and_modules_are_the_same_commands(name):
     assert f'\n  mattingjax {" ".join([name, *verb])} ' in said
     # But for the line above the flags, which names the program.
     assert re.sub('(?<=flags:\n\n).*', '', said) == re.sub('(?<=flags:\n\n).*', '', same)
+
+
+@pytest.mark.skipif(sys.platform == 'win32', reason='pipes are others there')
+def test_help_whose_reader_has_left():
+    for _ in range(3):
+        reader, writer = os.pipe()
+        os.close(reader)
+        with os.fdopen(writer, 'wb') as pipe:
+            command = [sys.executable, '-m', 'mattingjax', 'evaluate', '--help']
+            process = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, check=False)
+        assert process.stderr == b''
+        assert process.returncode in (0, 1)

@@ -127,7 +127,7 @@ def test_the_format_suits_the_picture():
     assert [choose_format(1, wanted) for wanted in ('png', 'webp', 'jpg')] == ['png'] * 3
     assert [choose_format(3, wanted) for wanted in ('png', 'webp', 'jpg')] == ['png', 'webp', 'jpg']
     assert [choose_format(4, wanted) for wanted in ('png', 'webp')] == ['png', 'webp']
-    with pytest.raises(MattingError, match='jpg has no transparency; a cut-out needs png or webp'):
+    with pytest.raises(MattingError, match=r'jpg has no transparency.* expected png or webp, or'):
         choose_format(4, 'jpg')
     with pytest.raises(MattingError, match='expected one of png, webp, jpg, got gif'):
         choose_format(3, 'gif')
