@@ -65,8 +65,17 @@ INPUTS = {  # script: what it needs, and those of its flags that name something 
         'root backgrounds',
     ),
     'scripts/benchmark_foreground.py': (
-        '--foregrounds=photos --backgrounds=photos --output=out',
+        '--foregrounds=photos --backgrounds=photos --output=out --nopeer --megapixels=0.05'
+        ' --rounds=1',
         'foregrounds backgrounds',
+    ),
+    'scripts/benchmark_refinement.py': (
+        '--images=photos --alphas=alphas --output=out --checkpoint=mmnet_0.5',
+        'images alphas checkpoint',
+    ),
+    'scripts/benchmark_encoding.py': (
+        '--images=photos --rounds=1 --checkpoint=mmnet_0.5',
+        'images checkpoint',
     ),
     'scripts/benchmark_pruning.py': (
         '--checkpoint=CKPT --output=out --images=photos --alphas=alphas --foregrounds=photos'
@@ -104,7 +113,14 @@ OUTPUTS = {  # script: what it needs, and its flags that name something to write
     'scripts/temperature.py': ('--checkpoint=CKPT --temperatures=1', 'output'),
     'scripts/draw_portraits.py': ('--count=1 --size=32', 'output'),
     'scripts/pack.py': ('--dataset=a=unlabelled:photos', 'output'),
-    'scripts/benchmark_foreground.py': ('--foregrounds=photos --backgrounds=photos', 'output'),
+    'scripts/benchmark_foreground.py': (
+        '--foregrounds=photos --backgrounds=photos --nopeer --megapixels=0.05 --rounds=1',
+        'output',
+    ),
+    'scripts/benchmark_refinement.py': (
+        '--images=photos --alphas=alphas --checkpoint=mmnet_0.5',
+        'output',
+    ),
     'scripts/benchmark_pruning.py': (INPUTS['scripts/benchmark_pruning.py'][0], 'output'),
     'scripts/benchmark_weights.py': (INPUTS['scripts/benchmark_weights.py'][0], 'output'),
     'exporters.export': ('--checkpoint=CKPT', 'output'),
