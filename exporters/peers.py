@@ -41,8 +41,8 @@ def load_peer(
     if runtime == 'onnxruntime':
         session: Session = _convert(path) if path.suffix == '.pb' else create_session(path, runtime)
         return session, _fix(path, session.input_shape, size)
-    options = SessionOptions(precision=precision)
-    compiled = OpenVinoSession(path, options, lambda free, _: _fix(path, free, size))
+    options = SessionOptions(precision=precision, fix_shape=lambda free, _: _fix(path, free, size))
+    compiled = OpenVinoSession(path, options)
     return compiled, _fix(path, compiled.input_shape, size)
 
 

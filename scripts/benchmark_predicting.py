@@ -60,12 +60,12 @@ def main() -> None:
                 for outputs in ('alpha', 'all'):
                     name = f'{case}, {outputs}, {runtime}'
                     runs[name] = _predict(folder, case, runtime, outputs)
+        if 'folder' in _CASES.value:
+            runs['folder, network'] = _run_network(folder / 'folder')
         times: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
         for _ in range(_ROUNDS.value):
             for name, run in runs.items():
                 times[name].append(run())
-        if 'folder' in _CASES.value:
-            times['folder, network'] = [_time_network(folder / 'folder')]
         if 'network' in _CASES.value:
             times |= _time_one_size(folder / 'photo')
     print(f'{"":32}{"clock":>10}{"processors":>12}')
@@ -145,17 +145,21 @@ def _network_inputs(runtime, folder: Path) -> list:
     return inputs
 
 
-def _time_network(folder: Path) -> tuple[float, float]:
-    """The network alone, on photos that are decoded and resized already."""
+def _run_network(folder: Path) -> Callable[[], tuple[float, float]]:
+    """A run of the network alone, on photos that are decoded and resized already."""
     from mattingjax.inference.runtimes import create_runtime
 
     runtime = create_runtime(_CHECKPOINT.value, _RUNTIMES.value[0])
     inputs = _network_inputs(runtime, folder)
     runtime(inputs[0])
-    clock, processors = time.perf_counter(), time.process_time()
-    for pixels in inputs:
-        runtime(pixels)
-    return time.perf_counter() - clock, time.process_time() - processors
+
+    def run() -> tuple[float, float]:
+        clock, processors = time.perf_counter(), time.process_time()
+        for pixels in inputs:
+            runtime(pixels)
+        return time.perf_counter() - clock, time.process_time() - processors
+
+    return run
 
 
 def _time_one_size(folder: Path) -> dict[str, list[tuple[float, float]]]:

@@ -122,6 +122,20 @@ def test_import_is_light():
     assert not modules & light
 
 
+def test_no_public_name_loads_what_is_heavy():
+    code = (
+        'import mattingjax, sys\n'
+        'for name in mattingjax.__all__: getattr(mattingjax, name)\n'
+        'print(*sys.modules)'
+    )
+    loaded = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, check=True
+    )
+    modules = {name.split('.')[0] for name in loaded.stdout.split()}
+    assert 'jax' in modules
+    assert not modules & HEAVY
+
+
 def test_public_names_are_few_and_documented():
     import mattingjax
 

@@ -87,7 +87,13 @@ def main(words: list[str]) -> int:
     kinds = _KINDS.value
     if kinds is None:
         kinds = _default_kinds(is_stream, background is not None)
-    outputs = Outputs(tuple(kinds), background, _FOREGROUND.value, _REFINE.value, _FORMAT.value)
+    outputs = Outputs(
+        tuple(kinds),
+        background,
+        foreground=_FOREGROUND.value,
+        refine=_REFINE.value,
+        format=_FORMAT.value,
+    )
     if is_stream and len(kinds) != 1:
         raise MattingError(
             f'--outputs: expected one kind for standard input, got {",".join(kinds)}'

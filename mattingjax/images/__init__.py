@@ -3,7 +3,6 @@
 from mattingjax.images.colour import load_srgb, to_srgb
 from mattingjax.images.decoding import (
     Photo,
-    as_alpha,
     as_image,
     load_image,
     load_photo,
@@ -27,7 +26,7 @@ from mattingjax.images.listing import (
     list_folder,
     name_key,
 )
-from mattingjax.images.pixels import check_alpha, check_image, resize
+from mattingjax.images.pixels import as_alpha, check_alpha, check_image, resize
 
 __all__ = [
     'EXTENSIONS',

@@ -16,7 +16,7 @@ from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
 from mattingjax.errors import ImageError
 from mattingjax.images.heic import is_heic, open_heic, read_profile
-from mattingjax.images.pixels import check_alpha, check_image
+from mattingjax.images.pixels import check_image
 
 _ORIENTATION = 0x0112  # the EXIF tag
 SIXTEEN_BIT = ('I;16', 'I;16L', 'I;16B', 'I;16N')  # Pillow's modes of 16-bit grey
@@ -72,24 +72,6 @@ def as_image(image: Source, name: str = 'image') -> np.ndarray:
       ImageError: The image is missing, damaged, too large or no picture.
     """
     return load_photo(image, name).pixels
-
-
-def as_alpha(alpha: Array, image: np.ndarray) -> np.ndarray:
-    """Converts an alpha that a function got as an argument.
-
-    Args:
-      alpha: float [H, W] in [0, 1], of any array library.
-      image: The image that it belongs to, uint8 [H, W, 3].
-
-    Returns:
-      float [H, W]; a NumPy array is returned itself, not copied.
-
-    Raises:
-      ImageError: The alpha has another type or shape.
-    """
-    values: Any = np.asarray(alpha) if hasattr(alpha, '__array__') else alpha
-    check_alpha(values, image)
-    return values
 
 
 def load_photo(source: Source, name: str = '') -> Photo:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -50,3 +52,21 @@ def check_alpha(alpha: object, image: np.ndarray) -> None:
         raise ImageError(
             f"alpha: expected the image's shape {list(image.shape[:2])}, got {list(alpha.shape)}"
         )
+
+
+def as_alpha(alpha: Any, image: np.ndarray) -> np.ndarray:
+    """Converts an alpha that a function got as an argument.
+
+    Args:
+      alpha: float [H, W] in [0, 1], of any array library.
+      image: The image that it belongs to, uint8 [H, W, 3].
+
+    Returns:
+      float [H, W]; a NumPy array is returned itself, not copied.
+
+    Raises:
+      ImageError: The alpha has another type or shape.
+    """
+    values = np.asarray(alpha) if hasattr(alpha, '__array__') else alpha
+    check_alpha(values, image)
+    return values

@@ -101,12 +101,13 @@ class ArtefactRuntime:
         def fix_shape(shape: Shape, metadata: str | None) -> Shape:
             return _fix_shape(shape, read_signature(path, metadata), input_size)
 
-        self._session = create_session(path, runtime, options, fix_shape)
+        options = dataclasses.replace(options or SessionOptions(), fix_shape=fix_shape)
+        self._session = create_session(path, runtime, options)
         self._signature = signature = read_signature(path, self._session.metadata)
         self.preprocessing = signature.preprocessing
         self.resizes = signature.resize_inside
         self.device = self._session.device
-        self.precision = 'f32' if options is None else options.precision
+        self.precision = options.precision
         self._encoding = signature.encoding()
         found = tuple(size or 0 for size in self._session.input_shape)
         if found != signature.shape:

@@ -9,7 +9,6 @@ from pathlib import Path
 from mattingjax.errors import ArtefactError, missing_package
 from mattingjax.inference.sessions.onnx_session import OnnxSession, list_onnx_devices
 from mattingjax.inference.sessions.openvino_session import (
-    FixShape,
     OpenVinoSession,
     can_compute,
     list_openvino_devices,
@@ -21,7 +20,6 @@ __all__ = [
     'METADATA_KEY',
     'READERS',
     'SESSIONS',
-    'FixShape',
     'OnnxSession',
     'OpenVinoSession',
     'Session',
@@ -54,16 +52,13 @@ def create_session(
     path: Path | str,
     runtime: str | None = None,
     options: SessionOptions | None = None,
-    fix_shape: FixShape | None = None,
 ) -> Session:
     """Loads an artefact.
 
     Args:
       path: A `.xml` (OpenVINO IR, its `.bin` beside it), `.onnx` or `.pb` file.
       runtime: 'openvino', 'onnxruntime' or 'tensorflow'; the default for the kind of file if None.
-      options: The device, the precision and whether the file is trusted.
-      fix_shape: Tells OpenVINO the one shape that the network will be used at (see
-        `OpenVinoSession`); the others have no use for it.
+      options: The device, the precision, the shape, and whether the file is trusted.
 
     Raises:
       MattingError: The runtime has no such device here, or it has no such precision.
@@ -79,8 +74,6 @@ def create_session(
             f'{path}: expected the runtime {" or ".join(READERS[path.suffix])}, got {runtime!r}'
         )
     try:
-        if runtime == 'openvino':
-            return OpenVinoSession(path, options, fix_shape)
         return SESSIONS[runtime](path, options)
     except ModuleNotFoundError as error:
         package = str(error.name)

@@ -32,7 +32,6 @@ _LOG = logging.getLogger(__name__)
 _RECURRING = 48  # inputs of one size in a session, from which on it gets a form of its own
 _MOST_FORMS = 4  # at once; the one that was used longest ago goes first
 _MOST_COUNTED = 1024  # sizes
-FixShape = Callable[[Shape, str | None], Shape]
 _CAPABILITIES = {'f32': 'FP32', 'bf16': 'BF16', 'f16': 'FP16'}
 
 
@@ -44,22 +43,14 @@ class OpenVinoSession:
 
     Args:
       source: The `.xml`, `.onnx` or `.pb` file, or an `openvino.Model`, which is trusted.
-      options: The device, the precision and whether the file is trusted.
-      fix_shape: Function from the input's shape, with None for sides that may have any size, and
-        the metadata to the shape that the network is compiled for, in which more sides are fixed;
-        if None, it is compiled as it is.
+      options: The device, the precision, the shape, and whether the file is trusted.
 
     Raises:
       ArtefactError: It is damaged, or `mattingjax.inference.screening` refuses it.
       MattingError: OpenVINO has no such device here, or the device no such precision.
     """
 
-    def __init__(
-        self,
-        source: Any,
-        options: SessionOptions | None = None,
-        fix_shape: FixShape | None = None,
-    ):
+    def __init__(self, source: Any, options: SessionOptions | None = None):
         ov = import_openvino()
         options = options or SessionOptions()
         self._path, model = source, source
@@ -74,8 +65,8 @@ class OpenVinoSession:
                 self.metadata = model.get_rt_info(place).astype(str)
         self.input_shape = _openvino_shape(model)
         shape = self.input_shape
-        if fix_shape is not None:
-            shape = fix_shape(shape, self.metadata)
+        if options.fix_shape is not None:
+            shape = options.fix_shape(shape, self.metadata)
         if None not in shape:
             self._guard.check(shape)  # type: ignore[arg-type]  # no side is None
         self._settings = {

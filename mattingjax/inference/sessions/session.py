@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from mattingjax.errors import ArtefactError, MattingError
 from mattingjax.inference import screening
 
 Shape = tuple[int | None, ...]  # None for a side that may have any size
+FixShape = Callable[[Shape, str | None], Shape]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,12 +28,16 @@ class SessionOptions:
       cache: A folder in which OpenVINO keeps what it compiles, for the next start; None keeps
         nothing.
       trusted: Whether the file's hash is known, so that it is not screened.
+      fix_shape: Function from the input's shape, with None for sides that may have any size, and
+        the metadata to the shape that OpenVINO compiles the network for, in which more sides are
+        fixed; if None, it is compiled as it is. The other runtimes have no use for it.
     """
 
     device: str | None = None
     precision: str = 'f32'
     cache: Path | None = None
     trusted: bool = False
+    fix_shape: FixShape | None = None
 
 
 class Session(Protocol):
