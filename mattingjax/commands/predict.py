@@ -21,10 +21,11 @@ from absl import flags
 
 from mattingjax.errors import MattingError
 from mattingjax.process import command_line
+from mattingjax.weights import DEFAULT_WEIGHTS
 
 _CHECKPOINT = flags.DEFINE_string(
     'checkpoint',
-    'modnet_p',
+    DEFAULT_WEIGHTS,
     'Checkpoint directory, the name of weights that ship, or an artefact (.xml, .onnx, .pb).',
 )
 _INPUT = flags.DEFINE_multi_string(

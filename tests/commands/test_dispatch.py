@@ -9,8 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from mattingjax import commands
+from exporters.options import FORMATS
+from exporters.verify import MAX_PHOTOS
+from mattingjax import commands, images
 from mattingjax.commands import bins
+from mattingjax.evaluation.metrics.error_maps import METRICS
+from mattingjax.inference.outputs import OUTPUTS
+from mattingjax.inference.runtimes import RUNTIMES
+from mattingjax.inference.signature import COLOUR_ORDERS
+from mattingjax.weights import DEFAULT_WEIGHTS
 from tests.conftest import ROOT, assert_one_line_error
 from tests.forked import run_script
 
@@ -143,3 +150,18 @@ def test_help_whose_reader_has_left():
             process = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, check=False)
         assert process.stderr == b''
         assert process.returncode in (0, 1)
+
+
+@pytest.mark.parametrize(
+    ('command', 'names'),
+    [
+        ('export', [', '.join(FORMATS), '|'.join(COLOUR_ORDERS), f'the first {MAX_PHOTOS}']),
+        ('predict', [', '.join(OUTPUTS), *images.FORMATS, *RUNTIMES, DEFAULT_WEIGHTS]),
+        ('evaluate', [*RUNTIMES, *METRICS]),
+    ],
+)
+def test_help_lists_what_the_library_knows(command, names):
+    """Flags have lists of their own, as --help must not wait for the library."""
+    text = ' '.join(mattingjax(command, '--help').stdout.decode().split())
+    for name in names:
+        assert name in text
