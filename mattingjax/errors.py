@@ -26,6 +26,10 @@ class ImageError(MattingError):
     """A photo that cannot be read, or of which no matte can be made."""
 
 
+class VideoError(MattingError):
+    """A video or a camera that cannot be read, or not in the way that was asked for."""
+
+
 class OutputError(MattingError):
     """A result that cannot be written."""
 

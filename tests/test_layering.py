@@ -31,7 +31,17 @@ LAYERS = {
     '__main__': 5,  # `python -m mattingjax`
     'mattingjax': 3,  # what the package itself exports
 }
-HEAVY = {'tensorflow', 'tf2onnx', 'onnx', 'openvino', 'onnxruntime', 'nncf', 'pymatting', 'torch'}
+HEAVY = {
+    'av',
+    'nncf',
+    'onnx',
+    'onnxruntime',
+    'openvino',
+    'pymatting',
+    'tensorflow',
+    'tf2onnx',
+    'torch',
+}
 SOURCES = sorted(
     path
     for folder in ('mattingjax', 'exporters', 'scripts')
