@@ -1,4 +1,4 @@
-"""What videos are made of here: pictures, the moments at which they are shown, and sources of them."""
+"""Pictures of videos, the moments at which they are shown, and the sources of both."""
 
 from __future__ import annotations
 
