@@ -31,6 +31,7 @@ class JaxRuntime:
     resizes = False
     name, precision = 'jax', 'f32'
     compiles = True
+    parallel = 1
 
     def __init__(self, checkpoint: Checkpoint, input_size: int | None = None):
         self.preprocessing = checkpoint.config.preprocessing

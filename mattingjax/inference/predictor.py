@@ -22,6 +22,8 @@ from mattingjax.inference.screening import MAX_PIXELS
 from mattingjax.inference.sessions import SessionOptions
 from mattingjax.weights import DEFAULT_WEIGHTS
 
+_MOST_PARALLEL = 64
+
 
 class Predictor:
     """Computes the alpha of photos of any size; threads may share one.
@@ -32,7 +34,7 @@ class Predictor:
 
     def __init__(self, runtime: Runtime):
         self._runtime = runtime
-        self._one_at_a_time = threading.Lock()  # not every runtime can run twice at a time
+        self._free = threading.Semaphore(runtime.parallel)  # not every runtime can run twice
 
     def __repr__(self) -> str:
         runtime = self._runtime
@@ -55,6 +57,11 @@ class Predictor:
         return f'{runtime.name} on {runtime.device}{precision}'
 
     @property
+    def parallel(self) -> int:
+        """How many photos the network computes at once, for as many threads that ask."""
+        return self._runtime.parallel
+
+    @property
     def compiles(self) -> bool:
         """Whether each new size of input is compiled first, which takes long: JAX does."""
         return self._runtime.compiles
@@ -73,11 +80,18 @@ class Predictor:
           Height and width in pixels.
 
         Raises:
-          ImageError: The photo is too small or too thin for a matte.
+          ImageError: The photo is too small or too thin for a matte, or the network would see it
+            with more than `MAX_PIXELS`.
         """
         runtime = self._runtime
         size = network_size(height, width, runtime.input_size, runtime.preprocessing)
-        return (height, width) if runtime.resizes else runtime.fixed_size or size
+        seen = (height, width) if runtime.resizes else runtime.fixed_size or size
+        if math.prod(seen) > MAX_PIXELS and not self.compiles:
+            raise ImageError(
+                f'expected a photo that the network sees with at most {MAX_PIXELS} pixels, got '
+                f'{width}x{height}, which it would see at {seen[1]}x{seen[0]}'
+            )
+        return seen
 
     def __call__(self, image: Source | Photo, /, *, refine: bool = False) -> np.ndarray:
         """Computes the alpha of one photo.
@@ -97,18 +111,22 @@ class Predictor:
         """
         photo = image if isinstance(image, Photo) else load_photo(image, 'image')
         height, width = photo.pixels.shape[:2]
-        seen = self.network_size(height, width)
-        if math.prod(seen) > MAX_PIXELS and not self.compiles:
-            raise ImageError(
-                f'expected a photo that the network sees with at most {MAX_PIXELS} pixels, got '
-                f'{width}x{height}, which it would see at {seen[1]}x{seen[0]}'
-            )
-        pixels = resize_photo(photo.pixels, *seen)
-        pixels = to_srgb(pixels, photo.icc_profile)
-        with self._one_at_a_time:
-            alpha = self._runtime(pixels[None])[0, :, :, 0]
+        pixels = resize_photo(photo.pixels, *self.network_size(height, width))
+        alpha = self.run(to_srgb(pixels, photo.icc_profile))
         alpha = np.clip(resize(alpha, height, width), 0, 1)
         return self.refine(photo, alpha) if refine else alpha
+
+    def run(self, pixels: np.ndarray) -> np.ndarray:
+        """Runs the network alone, on a picture that has the size at which it sees it.
+
+        Args:
+          pixels: sRGB in [0, 255], float32 [h, w, 3], of the size that `network_size` gives.
+
+        Returns:
+          alpha, float32 [h, w] in [0, 1].
+        """
+        with self._free:
+            return self._runtime(pixels[None])[0, :, :, 0]
 
     def refine(self, photo: Photo, alpha: np.ndarray) -> np.ndarray:
         """Draws the edges of an alpha anew, at the photo's own resolution.
@@ -168,6 +186,7 @@ def create_predictor(
     device: str | None = None,
     precision: str = 'f32',
     openvino_cache: Path | str | None = None,
+    parallel: int = 1,
 ) -> Predictor:
     """Loads a network for prediction.
 
@@ -186,6 +205,9 @@ def create_predictor(
         fall-back to another.
       precision: What OpenVINO computes in: 'f32', or 'bf16' or 'f16' where the device has it.
       openvino_cache: A folder in which OpenVINO keeps what it compiles for the next start.
+      parallel: How many threads may have an alpha computed at once, each on its share of the cores:
+        many photos take less time together, one of them more. JAX and TensorFlow compute one at a
+        time.
 
     Returns:
       A callable: uint8 [H, W, 3] RGB → alpha, float32 [H, W] in [0, 1], at the photo's own size.
@@ -202,6 +224,8 @@ def create_predictor(
             'path_or_name: expected a checkpoint directory, the name of weights that ship or an '
             f'artefact, got {path_or_name!r}'
         )
+    if not isinstance(parallel, int) or not 1 <= parallel <= _MOST_PARALLEL:
+        raise MattingError(f'parallel: expected 1 to {_MOST_PARALLEL} threads, got {parallel!r}')
     cache = None if openvino_cache is None else Path(openvino_cache)
-    options = SessionOptions(device, precision, cache)
+    options = SessionOptions(device, precision, cache, parallel)
     return Predictor(create_runtime(path_or_name, runtime, input_size, options))

@@ -46,6 +46,7 @@ class Runtime(Protocol):
       compiles: Whether it compiles for each new size of input.
       device: What runs it, by the runtime's own name, such as 'CPU'.
       precision: What it computes in: 'f32', or with OpenVINO 'bf16' or 'f16'.
+      parallel: How many threads may call it at once.
     """
 
     input_size: int
@@ -56,6 +57,7 @@ class Runtime(Protocol):
     compiles: bool
     device: str
     precision: str
+    parallel: int
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """float32 [N, H, W, 3] RGB in [0, 255] → float32 [N, H, W, 1] in [0, 1]."""
@@ -108,6 +110,7 @@ class ArtefactRuntime:
         self.resizes = signature.resize_inside
         self.device = self._session.device
         self.precision = options.precision
+        self.parallel = self._session.parallel
         self._encoding = signature.encoding()
         found = tuple(size or 0 for size in self._session.input_shape)
         if found != signature.shape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,10 @@ class OnnxSession:
         settings.log_severity_level = 4  # it logs its errors before it raises them
         # Spinning threads would take the cores from whatever else runs in the process.
         settings.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        self.parallel = asked.parallel
+        if self.parallel > 1:  # the threads that call it compute too
+            cores = os.cpu_count() or 1
+            settings.intra_op_num_threads = max(1, cores - self.parallel + 1)
         provider = f'{self.device}{_SUFFIX}'
         with loading(path, 'ONNX Runtime'):
             self._session = onnxruntime.InferenceSession(str(path), settings, providers=[provider])

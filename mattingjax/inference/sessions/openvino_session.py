@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import logging
+import queue
+import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -36,7 +38,7 @@ _CAPABILITIES = {'f32': 'FP32', 'bf16': 'BF16', 'f16': 'FP16'}
 
 
 class OpenVinoSession:
-    """Runs OpenVINO IR, ONNX or a frozen TensorFlow graph with OpenVINO, for latency.
+    """Runs OpenVINO IR, ONNX or a frozen TensorFlow graph with OpenVINO.
 
     A network that takes any size is compiled once more for sizes that come again and again, which
     runs faster; until that is done, in another thread, the form of any size goes on.
@@ -69,10 +71,13 @@ class OpenVinoSession:
             shape = options.fix_shape(shape, self.metadata)
         if None not in shape:
             self._guard.check(shape)  # type: ignore[arg-type]  # no side is None
+        self.parallel = options.parallel
         self._settings = {
-            'PERFORMANCE_HINT': 'LATENCY',
+            'PERFORMANCE_HINT': 'LATENCY' if self.parallel == 1 else 'THROUGHPUT',
             'INFERENCE_PRECISION_HINT': options.precision,
         }
+        if self.parallel > 1:
+            self._settings['NUM_STREAMS'] = str(self.parallel)
         if options.cache is not None:
             make_folder(options.cache)
             self._settings['CACHE_DIR'] = str(options.cache)
@@ -81,23 +86,46 @@ class OpenVinoSession:
             port = model.inputs[0]
             self.input_name = port.get_any_name()
             self.input_dtype = np.dtype(port.element_type.to_dtype())
-        self.device = ','.join(self._compiled.get_property('EXECUTION_DEVICES'))
+        self.device = ','.join(self._compiled.devices)
         self._forms = None
         if None in shape:
             self._forms = _Forms(lambda fixed: self._compile(model, fixed))
 
-    def _compile(self, model: Any, shape: Shape) -> Any:
+    def _compile(self, model: Any, shape: Shape) -> _Compiled:
         with loading(self._path, 'OpenVINO'):
             if shape != self.input_shape:
                 model = model.clone()
                 model.reshape([-1 if side is None else side for side in shape])
-            return _core().compile_model(model, self._device, self._settings)
+            return _Compiled(_core().compile_model(model, self._device, self._settings))
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         self._guard.check(images.shape)
         form = self._forms.find(images.shape) if self._forms is not None else None
         with as_artefact_error(self._path, 'OpenVINO cannot run it'):
-            return np.array((form or self._compiled)(images)[0])
+            return (form or self._compiled)(images)
+
+
+class _Compiled:
+    """A compiled network that any number of threads may call.
+
+    Args:
+      network: The `openvino.CompiledModel`.
+    """
+
+    def __init__(self, network: Any):
+        self._network = network
+        self.devices: list[str] = network.get_property('EXECUTION_DEVICES')
+        self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()  # a request runs one input
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        try:
+            request = self._idle.get_nowait()
+        except queue.Empty:
+            request = self._network.create_infer_request()
+        try:
+            return np.array(request.infer(images)[0])
+        finally:
+            self._idle.put(request)
 
 
 class _Forms:
@@ -107,14 +135,19 @@ class _Forms:
       compile_for: Function from the shape of an input to the compiled network.
     """
 
-    def __init__(self, compile_for: Callable[[tuple[int, ...]], Any]):
+    def __init__(self, compile_for: Callable[[tuple[int, ...]], _Compiled]):
         self._compile_for = compile_for
         self._counts: Counter[tuple[int, ...]] = Counter()
-        self._forms: OrderedDict[tuple[int, ...], Future[Any]] = OrderedDict()
+        self._forms: OrderedDict[tuple[int, ...], Future[_Compiled]] = OrderedDict()
+        self._lock = threading.Lock()
         self._thread = ThreadPoolExecutor(1)
 
-    def find(self, shape: tuple[int, ...]) -> Any:
+    def find(self, shape: tuple[int, ...]) -> _Compiled | None:
         """The form for an input of this shape that is next; None where there is none yet."""
+        with self._lock:
+            return self._find(shape)
+
+    def _find(self, shape: tuple[int, ...]) -> _Compiled | None:
         if shape not in self._forms:
             if len(self._counts) >= _MOST_COUNTED:
                 self._counts.clear()

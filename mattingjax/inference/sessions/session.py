@@ -27,6 +27,9 @@ class SessionOptions:
       precision: What OpenVINO computes in: 'f32', or 'bf16' and 'f16' on devices that have them.
       cache: A folder in which OpenVINO keeps what it compiles, for the next start; None keeps
         nothing.
+      parallel: How many threads run it side by side, each on its share of the cores: for many
+        inputs that takes less time than one after the other, for one of them more. TensorFlow and
+        JAX run one at a time.
       trusted: Whether the file's hash is known, so that it is not screened.
       fix_shape: Function from the input's shape, with None for sides that may have any size, and
         the metadata to the shape that OpenVINO compiles the network for, in which more sides are
@@ -36,6 +39,7 @@ class SessionOptions:
     device: str | None = None
     precision: str = 'f32'
     cache: Path | None = None
+    parallel: int = 1
     trusted: bool = False
     fix_shape: FixShape | None = None
 
@@ -49,6 +53,7 @@ class Session(Protocol):
       input_dtype: Type of the input.
       metadata: The artefact's own metadata, JSON, with its signature; None if it has none.
       device: What runs it, by the runtime's own name.
+      parallel: How many threads may call it at once.
     """
 
     input_name: str
@@ -56,6 +61,7 @@ class Session(Protocol):
     input_dtype: np.dtype
     metadata: str | None
     device: str
+    parallel: int
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Runs the network on an array of the input's shape and type; returns its output.

@@ -32,6 +32,8 @@ class TensorFlowSession:
       MattingError: Another device or precision is asked for.
     """
 
+    parallel = 1
+
     def __init__(self, path: Path | str, options: SessionOptions | None = None):
         asked = options or SessionOptions()
         self.device = check_device('TensorFlow', asked.device, ['CPU'])
