@@ -155,7 +155,7 @@ def test_photos_are_prepared_in_their_order(tmp_path):
     """Each size once they are asked for; what cannot be read is passed over."""
 
     class Counting:
-        input_size, fixed_size, resizes, compiles = 64, None, False, True
+        input_size, fixed_size, resizes, compiles, parallel = 64, None, False, True, 1
         preprocessing = MODNET
 
         def __init__(self):

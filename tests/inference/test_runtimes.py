@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -226,11 +227,11 @@ def test_whatever_a_runtime_raises_is_one_line(red, monkeypatch, runtime):
     path = red(dataclasses.replace(SIGNATURE, shape=(0, 0, 0, 3)))
     predictor = create_predictor(path, runtime)
 
-    def fail(*_):
+    def fail(*_, **__):
         return b'Check failed\nat node \xff\xfe'.decode()
 
     monkeypatch.setattr('onnxruntime.InferenceSession.run', fail)
-    monkeypatch.setattr(openvino.CompiledModel, '__call__', fail)
+    monkeypatch.setattr(openvino.InferRequest, 'infer', fail)
     message = r'red.onnx: .* cannot run it \(at node .*\)'
     with pytest.raises(ArtefactError, match=message) as caught:
         predictor(np.zeros((32, 32, 3), np.uint8))
@@ -341,12 +342,35 @@ def test_openvino_has_forms_of_sizes_that_come_again(red, monkeypatch):
     run(32, 2)
     assert list(forms) == [(1, 32, 32, 3)]
     compiled = forms[1, 32, 32, 3].result()
-    assert [side.is_static for side in compiled.inputs[0].partial_shape] == [True] * 4
+    assert [side.is_static for side in compiled.network.inputs[0].partial_shape] == [True] * 4
     for height in (64, 96, 128):
         run(height, 2)
     run(32)  # used, so that it stays
     run(160, 2)
     assert [shape[1] for shape in forms] == [96, 128, 32, 160]
+
+
+@pytest.mark.parametrize('runtime', ['onnxruntime', 'openvino'])
+def test_threads_run_one_network_side_by_side(runtime):
+    pytest.importorskip(runtime)
+    alone = create_predictor('mmnet_0.5', runtime)
+    together = create_predictor('mmnet_0.5', runtime, parallel=2)
+    assert (alone.parallel, together.parallel) == (1, 2)
+    photos = np.random.default_rng(0).integers(0, 256, (8, 60, 50, 3), dtype=np.uint8)
+    with ThreadPoolExecutor(4) as pool:  # more than may run at once: they wait
+        alphas = list(pool.map(together, photos))
+    for photo, alpha in zip(photos, alphas, strict=True):
+        np.testing.assert_allclose(alpha, alone(photo), atol=1e-5)
+
+
+def test_jax_runs_one_input_at_a_time(mmnet_path):
+    assert create_predictor(mmnet_path, 'jax', parallel=2).parallel == 1
+
+
+@pytest.mark.parametrize('parallel', [0, -1, 65, 1.5, '2'])
+def test_an_impossible_number_of_threads_is_told(parallel):
+    with pytest.raises(MattingError, match=r'parallel: expected 1 to 64 threads, got'):
+        create_predictor('mmnet_0.5', parallel=parallel)
 
 
 def test_a_network_of_one_size_is_compiled_for_it(red):
@@ -356,7 +380,7 @@ def test_a_network_of_one_size_is_compiled_for_it(red):
     predictor = create_predictor(path, 'openvino', input_size=64)
     session = predictor._runtime._session
     assert session.input_shape == (None, None, None, 3)  # as the file has it
-    assert list(session._compiled.inputs[0].shape) == [1, 64, 64, 3]
+    assert list(session._compiled.network.inputs[0].shape) == [1, 64, 64, 3]
     assert predictor(np.full((50, 40, 3), 255, np.uint8)).mean() == pytest.approx(1)
 
 

@@ -86,7 +86,7 @@ class OpenVinoSession:
             port = model.inputs[0]
             self.input_name = port.get_any_name()
             self.input_dtype = np.dtype(port.element_type.to_dtype())
-        self.device = ','.join(self._compiled.devices)
+        self.device = ','.join(self._compiled.network.get_property('EXECUTION_DEVICES'))
         self._forms = None
         if None in shape:
             self._forms = _Forms(lambda fixed: self._compile(model, fixed))
@@ -113,17 +113,16 @@ class _Compiled:
     """
 
     def __init__(self, network: Any):
-        self._network = network
-        self.devices: list[str] = network.get_property('EXECUTION_DEVICES')
+        self.network = network
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()  # a request runs one input
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         try:
             request = self._idle.get_nowait()
         except queue.Empty:
-            request = self._network.create_infer_request()
+            request = self.network.create_infer_request()
         try:
-            return np.array(request.infer(images)[0])
+            return np.array(request.infer(images, share_inputs=True)[0])
         finally:
             self._idle.put(request)
 
