@@ -14,6 +14,7 @@ from mattingjax.errors import MattingError, list_some
 from mattingjax.networks import Variables, init_variables
 from mattingjax.process.interrupts import writing
 from mattingjax.process.progress import announced, say, show_progress
+from mattingjax.process.stopping import Stop
 from mattingjax.pruning import restore_batch_norm
 from mattingjax.training.dispatch import Dispatch, create_dispatch
 from mattingjax.training.experiment import Experiment
@@ -22,7 +23,6 @@ from mattingjax.training.recorder import Recorder
 from mattingjax.training.saved_states import Progress, Saver
 from mattingjax.training.state import TrainState
 from mattingjax.training.steps import create_train_step
-from mattingjax.training.stopping import Stop
 from mattingjax.training.validation import measure, predict
 from mattingjax.training.workdir import BEST, LAST
 
@@ -101,7 +101,7 @@ class Training:
             while step < steps:
                 taken = self._batches.take(self._count_steps(step))
                 metrics = self._compute(step, taken)
-                self._stop.has_done_a_step()
+                self._stop.has_done_something()
                 # The steps before are recorded while the device computes these.
                 self._record(waiting, bar)
                 waiting = step, metrics, taken

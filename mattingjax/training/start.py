@@ -16,7 +16,6 @@ tensorboard/       the same numbers and mattes for TensorBoard, while the traini
 from __future__ import annotations
 
 import dataclasses
-import functools
 import shlex
 from pathlib import Path
 
@@ -24,13 +23,13 @@ from ml_collections import ConfigDict
 
 from mattingjax.checkpoints import load_config
 from mattingjax.process.interrupts import writing
+from mattingjax.process.stopping import Stop
 from mattingjax.training.experiment import create_experiment
 from mattingjax.training.inputs import create_inputs, open_sources, with_steps
 from mattingjax.training.loop import Training
 from mattingjax.training.recorder import Recorder
 from mattingjax.training.saved_states import Saver
 from mattingjax.training.settings import check_path, complete_settings
-from mattingjax.training.stopping import Stop
 from mattingjax.training.workdir import (
     BEST,
     LAST,
@@ -78,11 +77,11 @@ def train(config: ConfigDict, workdir: Path | str, *, own_process: bool = False)
         began with, or the folder belongs to another experiment or is in use.
       NotFiniteError: The loss or the gradient is not finite; the batch is saved.
     """
-    stop = Stop(own_process=own_process)
+    stop = Stop('the step is finished, then saved', own_process=own_process)
     with stop.watching():
         check_path('workdir', workdir)
         workdir = Path(workdir)
-        stop.latest_step = functools.partial(find_latest_state, workdir)
+        stop.describe = lambda: _describe_stop(find_latest_state(workdir))
         config = complete_settings(config)
         sources = open_sources(config)
         config = with_steps(config, sources)
@@ -101,10 +100,16 @@ def train(config: ConfigDict, workdir: Path | str, *, own_process: bool = False)
                 # Written only now, when the settings are known to work: they bind the folder.
                 claim(workdir, config, manifests)
             with Saver(workdir / STATES, config.keep) as saver:
-                stop.latest_step = saver.settled_step
+                stop.describe = lambda: _describe_stop(saver.settled_step())
                 step = Training(experiment, inputs, saver, recorder, stop).run()
     is_finished = step >= config.steps
     return Outcome(step, is_finished, None if is_finished else stop.requested)
+
+
+def _describe_stop(step: int | None) -> str:
+    """The last line of a training that ends at once, whose latest saved state is of that step."""
+    begins = 'begins anew' if step is None else f'goes on from step {step}'
+    return f'stopped; the same command {begins}'
 
 
 def describe_end(workdir: Path, outcome: Outcome) -> str:

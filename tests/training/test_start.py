@@ -11,11 +11,11 @@ from PIL import Image
 from mattingjax.config import dataset_config
 from mattingjax.data.datasets import open_dataset
 from mattingjax.errors import MattingError
+from mattingjax.process.stopping import Stop
 from mattingjax.training import Outcome, describe_end, start, train
 from mattingjax.training.inputs import open_sources, with_steps
 from mattingjax.training.recorder import Recorder
 from mattingjax.training.settings import complete_settings
-from mattingjax.training.stopping import Stop
 from mattingjax.training.workdir import check_data, check_settings, claim, locked
 from tests.conftest import ROOT, assert_one_line_error
 from tests.training.conftest import tiny_config
@@ -135,10 +135,12 @@ def test_an_early_ctrl_c_knows_where_it_goes_on(tmp_path, monkeypatch, steps, en
     for step in (*steps, '24.orbax-checkpoint-tmp'):
         (tmp_path / 'states' / step).mkdir(parents=True)
     stops = []
-    monkeypatch.setattr(start, 'Stop', lambda **options: stops.append(Stop(**options)) or stops[-1])
+    monkeypatch.setattr(
+        start, 'Stop', lambda *words, **options: stops.append(Stop(*words, **options)) or stops[-1]
+    )
     with pytest.raises(MattingError, match='batch_size'):
         train(tiny_config(batch_size=0), tmp_path)
-    assert stops[0]._describe() == f'stopped; the same command {end}'
+    assert stops[0].describe() == f'stopped; the same command {end}'
 
 
 def test_epochs_that_stay_as_they_are_bend_no_schedule(tmp_path, monkeypatch, caplog):

@@ -1,4 +1,4 @@
-"""Stopping a training early: what Ctrl-C and SIGTERM do."""
+"""Stopping long work early, without losing what is done: what Ctrl-C and SIGTERM do."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from collections.abc import Callable, Iterator
 from mattingjax.process.interrupts import handling, leave, listening
 from mattingjax.process.progress import say
 
-_STOPPING = 'stopping: the step is finished, then saved (a second signal stops at once)'
-
 
 class Stop:
-    """Handles the signals that ask a training to stop, and knows whether it may end at once.
+    """Handles the signals that ask work to stop, and knows whether it may end at once.
 
-    While steps run, the first signal is a request: the training ends after the steps under way and
-    is saved. Where nothing would be lost (before the first step, and while a step is compiled), and
-    at a second signal, the process ends at once, after writes that have begun.
+    While something would be lost, the first signal is a request: the work looks at `requested`,
+    ends where it is whole and keeps what is done. Where nothing would be lost (at first, and where
+    the work says so), and at a second signal, the process ends at once, after writes that have
+    begun.
 
     Args:
-      own_process: Whether the process runs nothing but this training, so that another thread may
-        end it while XLA compiles, when Python's signal handlers have to wait. If not, Ctrl-C raises
+      keeping: What is done before the work stops, for a line such as 'stopping: KEEPING'.
+      own_process: Whether the process runs nothing but this work, so that another thread may end it
+        while a library is busy, when Python's signal handlers have to wait. If not, Ctrl-C raises
         KeyboardInterrupt wherever the process would end at once, as soon as Python goes on.
 
     Attributes:
       requested: The number of the signal that asked for the stop; None if none did.
-      latest_step: A function that waits until saved states are on the disk and returns the step of
-        the latest one; None if there is none.
+      describe: A function that returns the last line where the process ends at once.
     """
 
-    def __init__(self, *, own_process: bool) -> None:
+    def __init__(self, keeping: str, *, own_process: bool) -> None:
+        self._message = f'stopping: {keeping} (a second signal stops at once)'
         self._own_process = own_process
         self._at_stake = False
         self._is_asked = False  # set by the listening thread
         self.requested: int | None = None
-        self.latest_step: Callable[[], int | None] = lambda: None
+        self.describe: Callable[[], str] = lambda: 'stopped'
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
@@ -48,8 +48,8 @@ class Stop:
         with thread, handling(self._handle):
             yield
 
-    def has_done_a_step(self) -> None:
-        """Notes that a step has been done, which would be lost if the process ended at once."""
+    def has_done_something(self) -> None:
+        """Notes that something is done, which would be lost if the process ended at once."""
         self._at_stake = True
 
     @contextlib.contextmanager
@@ -68,18 +68,13 @@ class Stop:
         if number == signal.SIGINT and (is_second or not self._at_stake):
             raise KeyboardInterrupt
         if not is_second:
-            say(_STOPPING)
+            say(self._message)
 
     def _hear(self, number: int) -> None:
         if self._is_asked or not self._at_stake:
             self._leave(number)
-        say(_STOPPING)
+        say(self._message)
         self._is_asked = True
 
     def _leave(self, number: int) -> None:
-        leave(number, self._describe)
-
-    def _describe(self) -> str:
-        step = self.latest_step()
-        begins = 'begins anew' if step is None else f'goes on from step {step}'
-        return f'stopped; the same command {begins}'
+        leave(number, self.describe)
