@@ -12,6 +12,8 @@ from mattingjax.errors import ImageError
 from mattingjax.images import as_alpha, as_image, load_photo, resize, to_srgb
 from mattingjax.images.decoding import Array, Source
 
+_BLUR = 4  # pixels of sigma that are enough: a picture that is blurred by more is shrunk first
+_LEAST_WEIGHT = 1e-3  # of the person's pixels, where there are no others near
 _ROWS = 64  # that are composed at a time: their numbers stay in the processor's cache
 
 
@@ -124,9 +126,49 @@ class Background:
         """
         if self._image is None:
             return np.broadcast_to(np.array(self._colour, np.uint8), (height, width, 3))
-        rows, columns = self._image.shape[:2]
-        scale = min(rows / height, columns / width)
-        tall, wide = max(1, round(height * scale)), max(1, round(width * scale))
-        top, left = (rows - tall) // 2, (columns - wide) // 2
-        cropped = self._image[top : top + tall, left : left + wide]
-        return resize(cropped, height, width)
+        return cover(self._image, height, width)
+
+
+def cover(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Crops a picture about its centre to the proportions of another, and resizes it to its size.
+
+    Args:
+      image: uint8 or float32, [H, W] or [H, W, C].
+      height: Height of the other in pixels.
+      width: Width of the other in pixels.
+
+    Returns:
+      [height, width] or [height, width, C], of the same type.
+    """
+    rows, columns = image.shape[:2]
+    scale = min(rows / height, columns / width)
+    tall, wide = max(1, round(height * scale)), max(1, round(width * scale))
+    top, left = (rows - tall) // 2, (columns - wide) // 2
+    return resize(image[top : top + tall, left : left + wide], height, width)
+
+
+def blur_background(image: np.ndarray, alpha: np.ndarray, sigma: float) -> np.ndarray:
+    """Blurs what is behind a person, without the person's colours running into it.
+
+    Each pixel becomes the mean of those about it, weighted by a Gaussian and by 1 − 2 · alpha, so
+    that what is rather the person counts nothing.
+
+    Args:
+      image: uint8 [H, W, 3].
+      alpha: float32 [H, W] in [0, 1].
+      sigma: Standard deviation of the Gaussian in pixels, more than 0.
+
+    Returns:
+      uint8 [H, W, 3], a background for `composite`.
+    """
+    height, width = alpha.shape
+    scale = min(1, _BLUR / sigma)
+    small = max(1, round(scale * height)), max(1, round(scale * width))
+    weight = np.clip(1 - 2 * resize(alpha, *small)[..., None], _LEAST_WEIGHT, 1)
+    weighted = np.concatenate([resize(image, *small) * weight, weight], axis=-1)
+    # What lies beyond the edge is like what lies within, not black.
+    blurred = cv2.GaussianBlur(weighted, (0, 0), scale * sigma, borderType=cv2.BORDER_REFLECT)
+    colours = blurred[..., :3] / blurred[..., 3:]
+    return np.round(np.clip(resize(colours, height, width, cv2.INTER_LINEAR), 0, 255)).astype(
+        np.uint8
+    )

@@ -10,7 +10,6 @@ from mattingjax.images.decoding import Array, Source
 
 # Nearer to 0 or 1 than half a level of 8 bits, an alpha is taken for that.
 _TRANSPARENT, _OPAQUE = 0.5 / 255, 1 - 0.5 / 255
-_FINEST = 1536  # the longer side of the finest level; beyond it, colours are only corrected
 _COARSEST = 8  # and of the coarsest
 _SMALL, _PASSES = 64, 10  # levels of up to 64 pixels a side are gone through ten times
 _WINDOW = (3, 3)
@@ -20,13 +19,13 @@ _ROWS = 256  # of the photo, corrected at a time: all of them would take much me
 _LINE = 1024  # pixels
 
 
-def estimate_foreground(image: Source, alpha: Array) -> np.ndarray:
+def estimate_foreground(image: Source, alpha: Array, *, finest: int = 1536) -> np.ndarray:
     """Estimates the foreground colours, which a photo mixes with the background in hair and edges.
 
     From level to level of a pyramid, coarse to fine, foreground and background are corrected to
     those nearest colours that mix to the photo's, and then averaged over 3×3 pixels, weighted by
-    the squares of alpha and 1 − alpha. Levels end at a longer side of 1536 pixels; at the photo's
-    own size, colours are corrected once more, only where alpha is soft.
+    the squares of alpha and 1 − alpha. Levels end at a longer side of `finest` pixels; at the
+    photo's own size, colours are corrected once more, only where alpha is soft.
 
     Where alpha is 1, the colours are the photo's. Where it is 0, they go on from the nearest
     foreground in squares of one colour, a 128th of the longer side large: a picture that is resized
@@ -36,6 +35,8 @@ def estimate_foreground(image: Source, alpha: Array) -> np.ndarray:
     Args:
       image: uint8 [H, W, 3], or anything else that `load_image` takes.
       alpha: float32 [H, W] in [0, 1].
+      finest: The longer side of the finest level in pixels; fewer take less time. An alpha that a
+        network made at a smaller size than the photo's has no detail beyond its own.
 
     Returns:
       uint8 [H, W, 3].
@@ -51,7 +52,7 @@ def estimate_foreground(image: Source, alpha: Array) -> np.ndarray:
     """
     image = np.ascontiguousarray(as_image(image))
     alpha = np.ascontiguousarray(as_alpha(alpha, image), np.float32)
-    foreground, background = _estimate_coarse(image, alpha)
+    foreground, background = _estimate_coarse(image, alpha, finest)
     colours = _draw_mosaic(foreground, *alpha.shape)
     cv2.copyTo(image, (alpha > _OPAQUE).view(np.uint8), colours)
     for top in range(0, len(image), _ROWS):
@@ -65,9 +66,11 @@ def estimate_foreground(image: Source, alpha: Array) -> np.ndarray:
     return colours
 
 
-def _estimate_coarse(image: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _estimate_coarse(
+    image: np.ndarray, alpha: np.ndarray, finest: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Foreground and background at the finest level, float32 [3, h, w] in [0, 255]."""
-    scale = min(1, _FINEST / max(alpha.shape))
+    scale = min(1, finest / max(alpha.shape))
     height, width = (max(1, round(scale * side)) for side in alpha.shape)
     photo = np.stack(cv2.split(resize(image, height, width))).astype(np.float32)
     levels = [(photo, resize(alpha, height, width))]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,8 +17,10 @@ from mattingjax.images import Photo, describe_others, load_photo, read_size
 from mattingjax.inference.jobs import Job
 from mattingjax.inference.outputs import Outputs, render
 from mattingjax.inference.predictor import Predictor
+from mattingjax.process.ahead import run_ahead
 from mattingjax.process.files import LONGEST_NAME, write_file
 from mattingjax.process.progress import say, show_progress
+from mattingjax.process.timing import Stages
 
 # That decode photos, and as many that finish them, while the network has another.
 _THREADS = max(2, min(4, os.cpu_count() or 2))
@@ -37,7 +37,7 @@ class Summary(NamedTuple):
       existing: Photos that were left out, as their results lay there already.
       files: The files written.
       seconds: Duration of the run in seconds.
-      stages: Each of `STAGES` → the seconds that all photos took there together; stages overlap.
+      stages: The time that all photos together took in each of `STAGES`; stages overlap.
     """
 
     matted: list[Path]
@@ -46,7 +46,7 @@ class Summary(NamedTuple):
     existing: list[Path]
     files: list[Path]
     seconds: float
-    stages: dict[str, float]
+    stages: Stages
 
     def describe(self) -> str:
         """The summary as a part of a line."""
@@ -56,11 +56,9 @@ class Summary(NamedTuple):
         if self.others:
             line += f', {len(self.others)} of no known format ({describe_others(self.others)})'
         line += f' in {self.seconds:.1f} s'
-        total = sum(self.stages.values())
-        if not self.matted or not total:
+        if not self.matted:
             return line
-        shares = ', '.join(f'{name} {self.stages[name] / total:.0%}' for name in STAGES)
-        return f'{line}, {len(self.matted) / self.seconds:.1f} photos/s ({shares})'
+        return f'{line}, {len(self.matted) / self.seconds:.1f} photos/s ({self.stages.describe()})'
 
 
 def matte_bytes(predictor: Predictor, content: bytes, outputs: Outputs) -> dict[str, bytes]:
@@ -163,7 +161,7 @@ def matte_photos(
                 matted.append(job.path)
                 files += result
     seconds = time.monotonic() - start
-    return Summary(matted, skipped, list(others), existing, files, seconds, line.seconds)
+    return Summary(matted, skipped, list(others), existing, files, seconds, line.stages)
 
 
 def _order_by_size(
@@ -193,13 +191,12 @@ class _Line:
       outputs: Which pictures to make of each photo.
 
     Attributes:
-      seconds: Each of `STAGES` → the seconds that all photos together took there.
+      stages: The time that all photos together took in each of `STAGES`.
     """
 
     def __init__(self, predictor: Predictor, outputs: Outputs):
         self._predictor, self._outputs = predictor, outputs
-        self._lock = threading.Lock()
-        self.seconds = dict.fromkeys(STAGES, 0.0)
+        self.stages = Stages(*STAGES)
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, list[Path] | ImageError]]:
         """Yields each photo with the files written, or with what is wrong with it."""
@@ -209,10 +206,10 @@ class _Line:
             ThreadPoolExecutor(_THREADS) as decoders,
         ):
             finishing: deque[tuple[Job, Future[list[Path]]]] = deque()
-            for job, decoded in _ahead(decoders, self._decode, jobs):
+            for job, decoded in run_ahead(decoders, self._decode, jobs, _THREADS):
                 try:
                     photo = decoded.result()
-                    with self._timed('network'):
+                    with self.stages.timed('network'):
                         alpha = self._predictor(photo)
                 except ImageError as error:
                     yield job, _naming(job.path, error)
@@ -225,25 +222,18 @@ class _Line:
             while finishing:
                 yield _end(*finishing.popleft())
 
-    @contextlib.contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        with self._lock:
-            self.seconds[stage] += time.perf_counter() - start
-
     def _decode(self, job: Job) -> Photo:
         for file in job.files(self._outputs):
             if len(os.fsencode(file.name)) > LONGEST_NAME:
                 raise ImageError(f'{job.path}: the name is too long for that of a result')
-        with self._timed('decode'):
+        with self.stages.timed('decode'):
             return load_photo(job.path)
 
     def _finish(
         self, job: Job, photo: Photo, alpha: np.ndarray, encoders: ThreadPoolExecutor
     ) -> list[Path]:
         files = job.files(self._outputs)
-        with self._timed('finish'):
+        with self.stages.timed('finish'):
             if self._outputs.refine:
                 alpha = self._predictor.refine(photo, alpha)
             contents = render(photo, alpha, self._outputs, encoders).values()
@@ -257,16 +247,3 @@ def _end(job: Job, future: Future[list[Path]]) -> tuple[Job, list[Path] | ImageE
         return job, future.result()
     except ImageError as error:
         return job, _naming(job.path, error)
-
-
-def _ahead(
-    pool: ThreadPoolExecutor, function: Callable[[Job], Photo], jobs: Iterable[Job]
-) -> Iterator[tuple[Job, Future[Photo]]]:
-    """Yields each photo with its decoding, in order; the next few are under way already."""
-    started: deque[tuple[Job, Future[Photo]]] = deque()
-    for job in jobs:
-        started.append((job, pool.submit(function, job)))
-        if len(started) > _THREADS:
-            yield started.popleft()
-    while started:
-        yield started.popleft()

@@ -1,11 +1,42 @@
-"""Times functions against each other on a machine that does other work too."""
+"""Times functions against each other, and the stages of work that several threads do."""
 
 from __future__ import annotations
 
+import contextlib
 import statistics
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+
+class Stages:
+    """Adds up the time that stages take; several threads may be in the same one.
+
+    Args:
+      *names: The stages.
+
+    Attributes:
+      seconds: Name of each stage → the seconds that were spent in it, by all threads together.
+    """
+
+    def __init__(self, *names: str):
+        self.seconds = dict.fromkeys(names, 0.0)
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Counts the block for a stage, unless it raises."""
+        start = time.perf_counter()
+        yield
+        with self._lock:
+            self.seconds[name] += time.perf_counter() - start
+
+    def describe(self) -> str:
+        """The share of each stage: 'decode 20%, network 70%, finish 10%'; '' if none took time."""
+        total = sum(self.seconds.values())
+        shares = (f'{name} {spent / total:.0%}' for name, spent in self.seconds.items() if total)
+        return ', '.join(shares)
 
 
 def time_in_turn(runs: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, float]:

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from mattingjax import MattingError, composite, cut_out
-from mattingjax.images.compositing import Background
+from mattingjax.images.compositing import Background, blur_background
 
 
 @pytest.fixture(scope='module')
@@ -84,3 +84,27 @@ def test_background_that_is_neither(tmp_path):
     for colour in ('#00000000', '#0008', 'rgba(0, 0, 0, 254)'):
         with pytest.raises(MattingError, match='expected an opaque colour'):
             Background(colour)
+
+
+@pytest.mark.parametrize('sigma', [1.5, 6, 20])
+def test_a_blurred_background_has_no_colour_of_the_person(sigma):
+    """A red disc before stripes of two blues: around it and behind it are the blues' mean."""
+    y, x = np.mgrid[:120, :160]
+    disc = (x - 80) ** 2 + (y - 60) ** 2 < 25**2
+    photo = np.where((x // 2 % 2)[..., None], (0, 0, 200), (0, 0, 100)).astype(np.uint8)
+    photo[disc] = (255, 0, 0)
+    blurred = blur_background(photo, disc.astype(np.float32), sigma)
+    assert blurred.shape == photo.shape
+    assert blurred[~disc, 0].max() <= 8  # of the 255 next to them
+    if sigma > 2:
+        assert np.abs(blurred[~disc, 2].astype(int) - 150).max() <= 12
+    # It is a Gaussian of that width: a step becomes its integral.
+    step = np.where(x < 80, 0, 200).astype(np.uint8)[..., None].repeat(3, -1)
+    row = blur_background(step, np.zeros((120, 160), np.float32), sigma)[60, :, 0] / 200
+    spread = np.sqrt(np.sum(np.diff(row) * (np.arange(159) - 79) ** 2))
+    assert spread == pytest.approx(sigma, rel=0.1, abs=0.2)
+
+
+def test_where_all_is_the_person_the_blur_is_that_of_the_photo():
+    photo = np.full((40, 50, 3), (10, 200, 30), np.uint8)
+    assert (blur_background(photo, np.ones((40, 50), np.float32), 5) == photo).all()

@@ -214,8 +214,8 @@ def test_stages_overlap_and_memory_is_bounded(monkeypatch, predictor, tmp_path):
     assert [path.name for path in summary.matted] == [f'{i:02}.png' for i in range(40)]
     assert 2 < max(most) <= 2 * folders._THREADS + 3
     assert not living
-    assert set(summary.stages) == {'decode', 'network', 'finish'}
-    assert min(summary.stages.values()) > 0
+    assert set(summary.stages.seconds) == {'decode', 'network', 'finish'}
+    assert min(summary.stages.seconds.values()) > 0
     assert 'photos/s (decode ' in summary.describe()
 
 
