@@ -1,0 +1,109 @@
+"""Frames of any pixel format to RGB of 8 bits, by FFmpeg's swscale."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from mattingjax.errors import VideoError
+from mattingjax.inference.video.colour_tags import LIMITED, ColourTags
+from mattingjax.inference.video.high_dynamic_range import to_srgb
+from mattingjax.inference.video.look_up_tables import TOP, LookUpTable
+
+if TYPE_CHECKING:
+    import av
+
+_LIMITED_WHITE = 255 * 256  # the 16-bit white that swscale makes of YUV in limited range
+
+
+class Converter:
+    """Converts frames to sRGB; they are neither turned nor put on white. Threads may share it.
+
+    Planes of red, green and blue that OpenCV interleaves take a fifth of the time of swscale's
+    packed RGB where that is right to a level, and they always are.
+
+    Args:
+      frame: One of the frames.
+      tags: What the numbers in them mean; `ColourTags.write` has written it to each frame.
+
+    Attributes:
+      has_alpha: Whether the frames can be transparent.
+    """
+
+    def __init__(self, frame: av.VideoFrame, tags: ColourTags):
+        parts = frame.format.components
+        self.has_alpha = frame.format.has_palette or any(part.is_alpha for part in parts)
+        self._table = _create_table(tags) if tags.gamut else None
+        is_grey = sum(not part.is_alpha for part in parts) == 1 and not frame.format.has_palette
+        # swscale takes any grey for one of full range.
+        self._levels = _limited_levels() if is_grey and tags.range == LIMITED else None
+        self._local = threading.local()
+
+    def convert(self, frame: av.VideoFrame, height: int, width: int) -> np.ndarray:
+        """Scales and converts a frame.
+
+        Returns:
+          uint8 [height, width, 3] sRGB; scaled by area where a side shrinks.
+
+        Raises:
+          VideoError: The frame cannot be converted.
+        """
+        if self._table:
+            planar = self._table.apply(self._reformat(frame, height, width, 'gbrp16le'))
+            return cv2.convertScaleAbs(_interleave(planar), alpha=255 / _LIMITED_WHITE)
+        pixels = _interleave(self._reformat(frame, height, width, 'gbrp'))
+        return pixels if self._levels is None else cv2.LUT(pixels, self._levels)
+
+    def alpha(self, frame: av.VideoFrame, height: int, width: int) -> np.ndarray:
+        """The scaled alpha of a frame, uint8 [height, width]."""
+        return _plane(self._reformat(frame, height, width, 'gbrap'), 3)
+
+    def _reformat(
+        self, frame: av.VideoFrame, height: int, width: int, pixel_format: str
+    ) -> av.VideoFrame:
+        import av
+        from av.video.reformatter import Interpolation, VideoReformatter
+
+        reformatter: Any = self._local.__dict__.setdefault('reformatter', VideoReformatter())
+        right = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+        try:
+            return reformatter.reformat(
+                frame,
+                width,
+                height,
+                pixel_format,
+                interpolation=Interpolation.AREA | right,
+                threads=1,  # others work on frames of their own
+            )
+        except (av.FFmpegError, MemoryError) as error:
+            name = frame.format.name
+            raise VideoError(f'frames of the pixel format {name} cannot be converted') from error
+
+
+def _create_table(tags: ColourTags) -> LookUpTable:
+    gamut = tags.gamut
+    assert gamut
+    white = _LIMITED_WHITE if tags.range == LIMITED else 2**16 - 2 ** max(0, 16 - tags.depth)
+
+    def look_up(codes: np.ndarray) -> np.ndarray:
+        return to_srgb(codes * (TOP / white), gamut) * (_LIMITED_WHITE / TOP)
+
+    return LookUpTable(look_up)
+
+
+def _limited_levels() -> np.ndarray:
+    """Grey of limited range as grey of full range, uint8 [256]."""
+    return np.round(np.clip((np.arange(256) - 16) * (255 / 219), 0, 255)).astype(np.uint8)
+
+
+def _interleave(frame: av.VideoFrame) -> np.ndarray:
+    return cv2.merge((_plane(frame, 2), _plane(frame, 0), _plane(frame, 1)))  # stored as G, B, R
+
+
+def _plane(frame: av.VideoFrame, index: int) -> np.ndarray:
+    plane: Any = frame.planes[index]
+    numbers = np.frombuffer(plane, np.uint16 if '16' in frame.format.name else np.uint8)
+    return numbers.reshape(plane.height, -1)[:, : plane.width]
