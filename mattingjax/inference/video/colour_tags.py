@@ -62,20 +62,26 @@ def read_tags(frame: av.VideoFrame) -> ColourTags:
                     f'wrong colours: their matrix (number {matrix} of H.273) is not known here'
                 )
             matrix = guess_matrix(frame.height, frame.width)
-    full = frame.color_range == FULL or frame.format.name.startswith('yuvj')
-    if frame.color_range not in (LIMITED, FULL) and len(frame.format.components) < 3:
-        full = True  # grey that says nothing
     gamut = _read_gamut(frame)
     depth = max(component.bits for component in frame.format.components)
     note = f'{depth}-bit colours rounded to 8' if depth > 8 else None
     if gamut:
         note = f'converted from {_describe(gamut)} to sRGB'
-    return ColourTags(matrix, FULL if full else LIMITED, gamut, depth, unknown or note)
+    return ColourTags(matrix, _read_range(frame), gamut, depth, unknown or note)
 
 
 def guess_matrix(height: int, width: int) -> int:
     """The matrix of a video that does not say which it is, as players guess it: BT.709 for HD."""
     return BT709 if height >= _HD_HEIGHT or width >= _HD_WIDTH else BT601
+
+
+def _read_range(frame: av.VideoFrame) -> int:
+    pixel_format = frame.format
+    if pixel_format.is_rgb or pixel_format.name.startswith('yuvj'):
+        return FULL
+    if frame.color_range in (LIMITED, FULL):
+        return frame.color_range
+    return LIMITED if len(pixel_format.components) > 2 else FULL  # grey that does not say it
 
 
 def _read_gamut(frame: av.VideoFrame) -> Gamut | None:
