@@ -42,8 +42,6 @@ class Look:
         self._tags = read_tags(frame)
         self.notes = [note for note in (self._tags.note, turn_note) if note]
         self._converter = Converter(frame, self._tags)
-        self._tags.write(frame)
-        self._converter.convert(frame, 2, 2)  # whether it can be done
 
     def picture(self, frame: av.VideoFrame) -> Picture:
         """The picture of a frame, whose own colour properties are overwritten."""
@@ -73,7 +71,7 @@ class _FramePicture:
         target = self._turn.shape(height, width)
         size = self._frame.height, self._frame.width
         shrinks = target[0] <= size[0] and target[1] <= size[1]
-        # swscale can scale and convert in one step, which takes a sixth of the time. Where it
+        # swscale can scale and convert in one step, which takes an eighth of the time. Where it
         # enlarges it differs from OpenCV.
         if shrinks and size == self._coded and not self._converter.has_alpha:
             pixels = self._converter.convert(self._frame, *target)

@@ -22,15 +22,18 @@ _LIMITED_WHITE = 255 * 256  # the 16-bit white that swscale makes of YUV in limi
 class Converter:
     """Converts frames to sRGB; they are neither turned nor put on white. Threads may share it.
 
-    Planes of red, green and blue that OpenCV interleaves take a fifth of the time of swscale's
-    packed RGB where that is right to a level, and they always are.
+    swscale makes planes of red, green and blue, which OpenCV interleaves: right to a level, in a
+    fifth of the time in which swscale makes packed RGB that is.
 
     Args:
       frame: One of the frames.
-      tags: What the numbers in them mean; `ColourTags.write` has written it to each frame.
+      tags: What the numbers in them mean; `ColourTags.write` has written it to every other frame.
 
     Attributes:
       has_alpha: Whether the frames can be transparent.
+
+    Raises:
+      VideoError: Frames of this pixel format cannot be converted.
     """
 
     def __init__(self, frame: av.VideoFrame, tags: ColourTags):
@@ -41,6 +44,8 @@ class Converter:
         # swscale takes any grey for one of full range.
         self._levels = _limited_levels() if is_grey and tags.range == LIMITED else None
         self._local = threading.local()
+        tags.write(frame)
+        self._reformat(frame, 2, 2, 'gbrp')  # whether it can be done
 
     def convert(self, frame: av.VideoFrame, height: int, width: int) -> np.ndarray:
         """Scales and converts a frame.
