@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import struct
-from typing import TYPE_CHECKING
+from typing import Any
 
 from mattingjax.inference.video.high_dynamic_range import USUAL_PEAK, WHITE, Gamut
 from mattingjax.inference.video.side_data import read_side_data
-
-if TYPE_CHECKING:
-    import av
 
 # Numbers of ITU-T H.273, which FFmpeg shares.
 BT709, UNSPECIFIED, BT601 = 1, 2, 6
@@ -43,15 +40,15 @@ class ColourTags:
     depth: int
     note: str | None
 
-    def write(self, frame: av.VideoFrame) -> None:
-        """Makes these the properties of a frame, as far as swscale looks at them."""
+    def write(self, frame: Any) -> None:
+        """Makes these the properties of an `av.VideoFrame`, as far as swscale looks at them."""
         frame.colorspace, frame.color_range = self.matrix, self.range
         # The gamut is not its business, and some numbers would have it refuse the frame.
         frame.color_trc = frame.color_primaries = UNSPECIFIED
 
 
-def read_tags(frame: av.VideoFrame) -> ColourTags:
-    """Reads the properties of a frame, and fills gaps as players do."""
+def read_tags(frame: Any) -> ColourTags:
+    """Reads the properties of an `av.VideoFrame`, and fills gaps as players do."""
     matrix, unknown = frame.colorspace, None
     if matrix not in _MATRICES:
         if matrix == _BT2020_CONSTANT:
@@ -75,7 +72,7 @@ def guess_matrix(height: int, width: int) -> int:
     return BT709 if height >= _HD_HEIGHT or width >= _HD_WIDTH else BT601
 
 
-def _read_range(frame: av.VideoFrame) -> int:
+def _read_range(frame: Any) -> int:
     pixel_format = frame.format
     if pixel_format.is_rgb or pixel_format.name.startswith('yuvj'):
         return FULL
@@ -84,7 +81,7 @@ def _read_range(frame: av.VideoFrame) -> int:
     return LIMITED if len(pixel_format.components) > 2 else FULL  # grey that does not say it
 
 
-def _read_gamut(frame: av.VideoFrame) -> Gamut | None:
+def _read_gamut(frame: Any) -> Gamut | None:
     transfer = _TRANSFERS.get(frame.color_trc, 'SDR')
     if transfer == 'SDR' and frame.color_primaries not in _PRIMARIES:
         return None
@@ -94,7 +91,7 @@ def _read_gamut(frame: av.VideoFrame) -> Gamut | None:
     return Gamut(transfer, primaries, _read_peak(frame) if transfer == 'PQ' else USUAL_PEAK)
 
 
-def _read_peak(frame: av.VideoFrame) -> float:
+def _read_peak(frame: Any) -> float:
     """Luminance of the brightest highlights in cd/m²."""
     content = read_side_data(frame, 'CONTENT_LIGHT_LEVEL')
     display = read_side_data(frame, 'MASTERING_DISPLAY_METADATA')

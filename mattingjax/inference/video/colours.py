@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +12,6 @@ from mattingjax.inference.video.conversion import Converter
 from mattingjax.inference.video.frames import Picture
 from mattingjax.inference.video.orientation import Turn, read_turn
 
-if TYPE_CHECKING:
-    import av
-
 
 class Look:
     """How the frames of one video look: their size, their colours, and which side is up.
@@ -23,7 +20,7 @@ class Look:
     Threads may share it.
 
     Args:
-      frame: The first frame.
+      frame: The first frame, an `av.VideoFrame`.
 
     Attributes:
       shape: Height and width in pixels, upright.
@@ -34,7 +31,7 @@ class Look:
       VideoError: Frames of this pixel format cannot be converted.
     """
 
-    def __init__(self, frame: av.VideoFrame):
+    def __init__(self, frame: Any):
         self._turn, turn_note = read_turn(frame)
         self._coded = frame.height, frame.width
         self.shape = self._turn.shape(*self._coded)
@@ -43,8 +40,8 @@ class Look:
         self.notes = [note for note in (self._tags.note, turn_note) if note]
         self._converter = Converter(frame, self._tags)
 
-    def picture(self, frame: av.VideoFrame) -> Picture:
-        """The picture of a frame, whose own colour properties are overwritten."""
+    def picture(self, frame: Any) -> Picture:
+        """The picture of an `av.VideoFrame`, whose own colour properties are overwritten."""
         # The converter writes these to a frame for a moment, and then what was there: only because
         # that is the same can threads share the frame.
         self._tags.write(frame)
@@ -52,9 +49,7 @@ class Look:
 
 
 class _FramePicture:
-    def __init__(
-        self, frame: av.VideoFrame, converter: Converter, turn: Turn, coded: tuple[int, int]
-    ):
+    def __init__(self, frame: Any, converter: Converter, turn: Turn, coded: tuple[int, int]):
         self._frame = frame
         self._converter = converter
         self._turn = turn

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,9 +12,6 @@ from mattingjax.errors import VideoError
 from mattingjax.inference.video.colour_tags import LIMITED, ColourTags
 from mattingjax.inference.video.high_dynamic_range import to_srgb
 from mattingjax.inference.video.look_up_tables import TOP, LookUpTable
-
-if TYPE_CHECKING:
-    import av
 
 _LIMITED_WHITE = 255 * 256  # the 16-bit white that swscale makes of YUV in limited range
 
@@ -26,7 +23,7 @@ class Converter:
     fifth of the time in which swscale makes packed RGB that is.
 
     Args:
-      frame: One of the frames.
+      frame: One of the frames, an `av.VideoFrame`.
       tags: What the numbers in them mean; `ColourTags.write` has written it to every other frame.
 
     Attributes:
@@ -36,7 +33,7 @@ class Converter:
       VideoError: Frames of this pixel format cannot be converted.
     """
 
-    def __init__(self, frame: av.VideoFrame, tags: ColourTags):
+    def __init__(self, frame: Any, tags: ColourTags):
         parts = frame.format.components
         self.has_alpha = frame.format.has_palette or any(part.is_alpha for part in parts)
         self._table = _create_table(tags) if tags.gamut else None
@@ -47,7 +44,7 @@ class Converter:
         tags.write(frame)
         self._reformat(frame, 2, 2, 'gbrp')  # whether it can be done
 
-    def convert(self, frame: av.VideoFrame, height: int, width: int) -> np.ndarray:
+    def convert(self, frame: Any, height: int, width: int) -> np.ndarray:
         """Scales and converts a frame.
 
         Returns:
@@ -62,13 +59,11 @@ class Converter:
         pixels = _interleave(self._reformat(frame, height, width, 'gbrp'))
         return pixels if self._levels is None else cv2.LUT(pixels, self._levels)
 
-    def alpha(self, frame: av.VideoFrame, height: int, width: int) -> np.ndarray:
+    def alpha(self, frame: Any, height: int, width: int) -> np.ndarray:
         """The scaled alpha of a frame, uint8 [height, width]."""
         return _plane(self._reformat(frame, height, width, 'gbrap'), 3)
 
-    def _reformat(
-        self, frame: av.VideoFrame, height: int, width: int, pixel_format: str
-    ) -> av.VideoFrame:
+    def _reformat(self, frame: Any, height: int, width: int, pixel_format: str) -> Any:
         import av
         from av.video.reformatter import Interpolation, VideoReformatter
 
@@ -104,11 +99,11 @@ def _limited_levels() -> np.ndarray:
     return np.round(np.clip((np.arange(256) - 16) * (255 / 219), 0, 255)).astype(np.uint8)
 
 
-def _interleave(frame: av.VideoFrame) -> np.ndarray:
+def _interleave(frame: Any) -> np.ndarray:
     return cv2.merge((_plane(frame, 2), _plane(frame, 0), _plane(frame, 1)))  # stored as G, B, R
 
 
-def _plane(frame: av.VideoFrame, index: int) -> np.ndarray:
+def _plane(frame: Any, index: int) -> np.ndarray:
     plane: Any = frame.planes[index]
     numbers = np.frombuffer(plane, np.uint16 if '16' in frame.format.name else np.uint8)
     return numbers.reshape(plane.height, -1)[:, : plane.width]

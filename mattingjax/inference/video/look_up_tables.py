@@ -7,12 +7,9 @@ import threading
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import av
 
 # Colours a side: with 33 the greys of a ramp in PQ are off by half a level of 255, with 65 by an
 # eighth.
@@ -40,11 +37,11 @@ class LookUpTable:
         self._cube = f'LUT_3D_SIZE {SIDE}\n' + '\n'.join(lines) + '\n'
         self._local = threading.local()
 
-    def apply(self, frame: av.VideoFrame) -> av.VideoFrame:
+    def apply(self, frame: Any) -> Any:
         """Returns the frame's colours in a new frame.
 
         Args:
-          frame: In the pixel format gbrp16le.
+          frame: An `av.VideoFrame` in the pixel format gbrp16le.
         """
         graphs = self._local.__dict__.setdefault('graphs', {})
         size = frame.width, frame.height

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
 from mattingjax.inference.video.side_data import read_side_data
-
-if TYPE_CHECKING:
-    import av
 
 _ONE = 2**16  # the matrix's numbers are of fixed point
 _TOLERANCE = 1.0  # degrees that a turn may differ from a quarter before it is worth a note
@@ -46,8 +43,8 @@ class Turn(NamedTuple):
         return pixels
 
 
-def read_turn(frame: av.VideoFrame) -> tuple[Turn, str | None]:
-    """How a decoded frame becomes upright, by its display matrix.
+def read_turn(frame: Any) -> tuple[Turn, str | None]:
+    """How an `av.VideoFrame` becomes upright, by its display matrix.
 
     Returns:
       The turn, and a note for users if the matrix asks for something else.
@@ -66,7 +63,7 @@ def read_turn(frame: av.VideoFrame) -> tuple[Turn, str | None]:
     return Turn(False, d < 0, a < 0), note
 
 
-def _read_matrix(frame: av.VideoFrame) -> tuple[float, float, float, float]:
+def _read_matrix(frame: Any) -> tuple[float, float, float, float]:
     matrix = read_side_data(frame, 'DISPLAYMATRIX')
     if matrix is None:
         angle = math.radians(-frame.rotation)  # it counts counterclockwise

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import av
+from typing import Any
 
 
-def read_side_data(frame: av.VideoFrame, kind: str) -> bytes | None:
+def read_side_data(frame: Any, kind: str) -> bytes | None:
     """The bytes of one kind of side data, laid out as FFmpeg does on this machine.
 
     Args:
-      frame: A decoded frame.
+      frame: A decoded frame, an `av.VideoFrame`.
       kind: A name of `av.sidedata.sidedata.Type`.
 
     Returns:
