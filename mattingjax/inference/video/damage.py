@@ -1,0 +1,165 @@
+"""Damaged videos: which frames are lost, and whether the end is missing."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+# Of these containers the duration is in the header; of others FFmpeg estimates it from the end.
+_WITH_DURATION = {'mov', 'matroska', 'avi', 'flv', 'asf'}
+_TOLERANCE = Fraction(1, 2)  # seconds that headers may be wrong by
+_NOT_CODED = 8  # bytes; MPEG-4's packed bit streams have placeholders for frames
+# Every packet of these is a picture that is shown.
+_ONE_EACH = {'h264', 'hevc', 'vp9', 'libdav1d', 'av1', 'ffv1', 'mjpeg', 'prores'}
+
+
+class Decoded(NamedTuple):
+    """A frame as it comes from the decoder.
+
+    Attributes:
+      pts: Its time in the stream's ticks; None if the file has none.
+      frame: The `av.VideoFrame`; None if it is damaged.
+      length: Ticks that it lasts; 0 if unknown.
+    """
+
+    pts: int | None
+    frame: Any
+    length: int
+
+
+class Losses:
+    """Tells which packets gave no frame because of damage.
+
+    Packets of some codecs may well give no frame without any damage. Those that do not after an
+    error of the decoder or a lost key frame, up to the next key frame, are taken for damaged.
+
+    Args:
+      codec: FFmpeg's name of the codec.
+    """
+
+    def __init__(self, codec: str):
+        self._codec = codec
+        self._pending: list[tuple[int, int, bool, int]] = []  # pts, serial, is key, duration
+        self._serial = 0
+        self._suspected = 0  # up to this serial number
+        self._in_doubt = False  # until the next key frame
+        self._first: int | None = None  # pts of the first key frame
+
+    def sent(self, packet: Any):
+        """Notes a packet that goes to the decoder."""
+        pts = packet.pts
+        if self._first is None and packet.is_keyframe:
+            self._first = pts
+        self._serial += 1
+        if packet.is_keyframe:
+            self._in_doubt = False
+        if self._in_doubt or self._codec in _ONE_EACH:
+            self._suspected = self._serial
+        if packet.is_corrupt:
+            self.failed()
+        # Nothing can be decoded before the first key frame, nor what is shown before it.
+        if pts is None or self._first is None or pts < self._first or packet.is_discard:
+            return
+        if not self._is_hidden(packet):
+            entry = pts, self._serial, packet.is_keyframe, packet.duration or 0
+            heapq.heappush(self._pending, entry)
+
+    def failed(self):
+        """Notes an error of the decoder, which may be about any packet that it was sent."""
+        self._suspected = self._serial
+        self._in_doubt = True
+
+    def before(self, pts: int) -> Iterator[Decoded]:
+        """Yields the lost frames before one that has been decoded, in order of time."""
+        while self._pending and self._pending[0][0] <= pts:
+            lost, serial, is_key, length = heapq.heappop(self._pending)
+            if lost < pts and is_key:
+                self.failed()
+            if lost < pts and serial <= self._suspected:
+                yield Decoded(lost, None, length)
+
+    def rest(self) -> Iterator[Decoded]:
+        """Yields the frames that are lost at the end of the file."""
+        # The decoder is emptied at once, after which its errors cannot be told: all are lost.
+        while self._pending:
+            lost, _, _, length = heapq.heappop(self._pending)
+            yield Decoded(lost, None, length)
+
+    def _is_hidden(self, packet: Any) -> bool:
+        """Whether a packet is not to be shown: VP8's have a bit for it (RFC 6386, 9.1)."""
+        if self._codec == 'vp8':
+            return packet.size > 0 and not bytes(packet)[0] & 0x10
+        return self._codec == 'mpeg4' and packet.size < _NOT_CODED
+
+
+def decode(packets: Iterable[Any], codec: Any) -> Iterator[Decoded]:
+    """Decodes a stream, with a note at the place of every frame that is damaged.
+
+    Args:
+      packets: The packets of the stream, without one that ends it.
+      codec: Its `av.VideoCodecContext`.
+    """
+    import av
+
+    losses = Losses(codec.name)
+    for packet in packets:
+        if not packet.size:  # AVI's way to show a frame for longer; to the decoder it is the end
+            continue
+        losses.sent(packet)
+        try:
+            frames = codec.decode(packet)
+        except av.FFmpegError:
+            losses.failed()
+            continue
+        yield from _with_losses(frames, losses)
+    try:
+        frames = codec.decode(None)
+    except av.FFmpegError:
+        frames = []
+    yield from _with_losses(frames, losses)
+    yield from losses.rest()
+
+
+def _with_losses(frames: list[Any], losses: Losses) -> Iterator[Decoded]:
+    for frame in frames:
+        if frame.pts is not None:
+            yield from losses.before(frame.pts)
+        yield Decoded(frame.pts, None if frame.is_corrupt else frame, frame.duration or 0)
+
+
+class Extent:
+    """Compares where a file ends with what its header says.
+
+    Args:
+      container: The open container.
+    """
+
+    def __init__(self, container: Any):
+        known = not _WITH_DURATION.isdisjoint(container.format.name.split(','))
+        self._expected = Fraction(container.duration or 0, 10**6) if known else Fraction(0)
+        self._end = Fraction(0)
+        self._broken = False
+
+    def whole(self, packets: Iterator[Any]) -> Iterator[Any]:
+        """Yields the packets until the file ends or cannot be read any further."""
+        import av
+
+        try:
+            for packet in packets:
+                time = packet.dts if packet.pts is None else packet.pts
+                if time is not None:
+                    end = (time + (packet.duration or 0)) * packet.time_base
+                    self._end = max(self._end, end)
+                    yield packet
+                elif packet.size:
+                    yield packet  # those without times and bytes only tell the end of a stream
+        except (av.FFmpegError, OSError):
+            self._broken = True
+
+    def damage(self) -> str | None:
+        """What is wrong with the end, once all packets have been read; None if nothing is."""
+        if self._expected - self._end > (0 if self._broken else _TOLERANCE):
+            return f'ends after {float(self._end):.1f} s of {float(self._expected):.1f} s'
+        return f'cannot be read beyond {float(self._end):.1f} s' if self._broken else None
