@@ -15,7 +15,7 @@ MAX_RATE = 1000  # more is an artefact of how times are stored
 DEFAULT_RATE = Fraction(25)  # what FFmpeg takes too where a file says nothing
 _MAX_THREADS = 4  # each holds a picture; the network needs the other cores more
 _READ_SIZE = 1 << 16
-_HEAD = 16  # bytes of a file's beginning that tell an MP4
+_HEAD = 32  # bytes of a file's beginning that tell what FFmpeg does not
 _STILLS = ('heic', 'heix', 'heim', 'heis', 'mif1', 'avif')  # ISO/IEC 23008-12, brands of pictures
 
 
@@ -44,7 +44,7 @@ class Bytes:
     def read(self, size: int) -> bytes:
         data = self._read(size)
         if len(self.head) < _HEAD:
-            self.head += data[:_HEAD]
+            self.head = (self.head + data)[:_HEAD]
         return data
 
 
@@ -87,12 +87,18 @@ def open_container(file: Bytes, name: str) -> Any:
             buffer_size=_READ_SIZE,
         )
     except (av.FFmpegError, OSError, ValueError) as error:
+        if isinstance(error, OSError) and not isinstance(error, av.FFmpegError):
+            raise VideoError(f'{name}: cannot be read ({error.strerror or error})') from error
         if not file.head:
             raise VideoError(f'{name}: expected a video, found an empty file') from error
         if is_mp4(file):
-            raise VideoError(f'{name}: incomplete: an MP4 or QuickTime file without index') from error
-        reason = getattr(error, 'strerror', None) or type(error).__name__
-        raise VideoError(f'{name}: not a video that FFmpeg can read ({reason})') from error
+            raise VideoError(
+                f'{name}: incomplete: an MP4 or QuickTime file without index'
+            ) from error
+        raise VideoError(f'{name}: not a video that FFmpeg can read') from error
+    if container.format.name == 'webp_pipe' and file.head[12:16] == b'VP8X' and file.head[20] & 2:
+        container.close()
+        raise VideoError(f'{name}: an animated WebP, which FFmpeg cannot read; expected a video')
     if container.format.name.endswith('_pipe') or (
         container.metadata.get('major_brand', '').strip() in _STILLS
     ):
@@ -144,7 +150,9 @@ def check_size(width: int, height: int, name: str):
 
 def still_picture(name: str) -> VideoError:
     """The error for a picture where a video is expected."""
-    return VideoError(f'{name}: expected a video, found a picture, for which is: mattingjax predict')
+    return VideoError(
+        f'{name}: expected a video, found a picture, for which is: mattingjax predict'
+    )
 
 
 def frame_rate(video: Any) -> Fraction:

@@ -37,20 +37,22 @@ class Losses:
 
     Args:
       codec: FFmpeg's name of the codec.
+      is_cut: Whether the stream may begin between key frames, as what is recorded from the air does.
     """
 
-    def __init__(self, codec: str):
+    def __init__(self, codec: str, is_cut: bool):
         self._codec = codec
+        self._is_cut = is_cut
         self._pending: list[tuple[int, int, bool, int]] = []  # pts, serial, is key, duration
         self._serial = 0
         self._suspected = 0  # up to this serial number
         self._in_doubt = False  # until the next key frame
-        self._first: int | None = None  # pts of the first key frame
+        self._first: int | None = None  # pts of the first packet that can be decoded
 
     def sent(self, packet: Any):
         """Notes a packet that goes to the decoder."""
         pts = packet.pts
-        if self._first is None and packet.is_keyframe:
+        if self._first is None and (packet.is_keyframe or not self._is_cut):
             self._first = pts
         self._serial += 1
         if packet.is_keyframe:
@@ -94,16 +96,17 @@ class Losses:
         return self._codec == 'mpeg4' and packet.size < _NOT_CODED
 
 
-def decode(packets: Iterable[Any], codec: Any) -> Iterator[Decoded]:
+def decode(packets: Iterable[Any], codec: Any, is_cut: bool) -> Iterator[Decoded]:
     """Decodes a stream, with a note at the place of every frame that is damaged.
 
     Args:
       packets: The packets of the stream, without one that ends it.
       codec: Its `av.VideoCodecContext`.
+      is_cut: Whether the stream may begin between key frames.
     """
     import av
 
-    losses = Losses(codec.name)
+    losses = Losses(codec.name, is_cut)
     for packet in packets:
         if not packet.size:  # AVI's way to show a frame for longer; to the decoder it is the end
             continue
@@ -134,11 +137,14 @@ class Extent:
 
     Args:
       container: The open container.
+      video: Its video stream.
     """
 
-    def __init__(self, container: Any):
+    def __init__(self, container: Any, video: Any):
         known = not _WITH_DURATION.isdisjoint(container.format.name.split(','))
         self._expected = Fraction(container.duration or 0, 10**6) if known else Fraction(0)
+        if container.format.name == 'avi':  # the duration is estimated, the number of frames is not
+            self._expected = max(self._expected, video.frames * video.time_base)
         self._end = Fraction(0)
         self._broken = False
 

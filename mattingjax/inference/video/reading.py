@@ -88,9 +88,9 @@ class VideoFile(Source):
         self.repeated = 0
         self.damage: str | None = None
         self._interlaced: int | None = None  # tick
-        self._ends_at = Fraction(0)
+        self._last: Fraction | None = None  # seconds
         packets = self._open(Bytes(file), start, duration, opened)
-        self._extent = Extent(self._container)
+        self._extent = Extent(self._container, self._video)
         packets = self._extent.whole(packets)
         self._packets = without_jumps(packets) if self._timeline.jumps else packets
         self.time_base: Fraction = self._video.time_base
@@ -163,7 +163,9 @@ class VideoFile(Source):
 
     def _read_ahead(self, start: Fraction | None) -> Iterator[Decoded]:
         """Decodes as far as the first good picture, which tells what all will look like."""
-        decoded = self._wanted(decode(self._video_packets(), self._video.codec_context))
+        decoded = self._wanted(
+            decode(self._video_packets(), self._video.codec_context, self._timeline.jumps)
+        )
         ahead: list[Decoded] = []
         first = None
         for item in decoded:
@@ -216,13 +218,13 @@ class VideoFile(Source):
             if tick <= last:
                 continue
             last, last_step = tick, length or step
-            self._ends_at = self.time_base * (tick + self._timeline.first + length)
+            self._last = self.time_base * (tick + self._timeline.first)
             if tick >= 0 and (self._timeline.end is None or tick < self._timeline.end):
                 yield Decoded(tick, frame, length)
 
     def _without_frames(self, start: Fraction | None) -> str:
-        if start and self._ends_at:
-            return f'start: expected one before {float(self._ends_at):g} s, got {float(start):g} s'
+        if start and self._last is not None:
+            return f'start: expected at most {float(self._last):g} s, got {float(start):g} s'
         if self._needs_file:
             return 'an MP4 whose index is at its end can be read from a file only, not from a pipe'
         if self._extent.damage():

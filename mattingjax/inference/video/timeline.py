@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
 _GAP = 10  # seconds forwards that are taken for a jump of the clock, where clocks may jump
-_BACK = 1  # seconds backwards
+_BACK = Fraction(1, 10)  # seconds backwards; the times of a stream never run so
 _STEPS = (0, 1, 4, 16, 64)  # seconds further back that the key frame before a time is looked for
 
 
@@ -94,23 +95,40 @@ def has_jumps(container: Any) -> bool:
 def without_jumps(packets: Iterator[Any]) -> Iterator[Any]:
     """Sets packets whose clock has jumped, as where two files were joined, after those before.
 
+    Streams meet the same jump at different packets; all move by what the first of them had to.
+
     Args:
       packets: Packets of all streams of a container whose clock may jump; they are changed.
     """
-    offset = Fraction(0)
-    ends: dict[int, Fraction] = {}  # of a stream: where its next packet is expected
+    newest = Fraction(0)
+    clocks: dict[int, _Clock] = {}
     for packet in packets:
         if packet.dts is not None:
+            clock = clocks.setdefault(packet.stream_index, _Clock(newest))
             time = packet.dts * packet.time_base
-            expected = ends.get(packet.stream_index, time + offset)
-            if not -_BACK <= time + offset - expected <= _GAP:
-                offset = expected - time
-            ends[packet.stream_index] = time + offset + (packet.duration or 0) * packet.time_base
-            ticks = round(offset / packet.time_base)
+            if not clock.fits(time + clock.offset):
+                if not clock.fits(time + newest):
+                    newest = clock.end - time
+                clock.offset = newest
+            clock.last = time + clock.offset
+            clock.end = clock.last + (packet.duration or 0) * packet.time_base
+            ticks = round(clock.offset / packet.time_base)
             packet.dts += ticks
             if packet.pts is not None:
                 packet.pts += ticks
         yield packet
+
+
+@dataclasses.dataclass
+class _Clock:
+    """What a stream's times are moved by, and where its last packet began and ended, in seconds."""
+
+    offset: Fraction
+    last: Fraction | None = None
+    end: Fraction = Fraction(0)
+
+    def fits(self, time: Fraction) -> bool:
+        return self.last is None or self.last - _BACK <= time <= self.end + _GAP
 
 
 def packets_from(container: Any, video: Any, pts: int) -> Iterator[Any] | None:

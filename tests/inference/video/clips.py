@@ -35,6 +35,7 @@ class Clip:
       tick: Seconds.
       rate: Pictures per second, on average.
       codec: Name of the encoder of the pictures.
+      pixels: The format of the pixels.
       options: The encoder's options.
       size: Width and height.
       sound: Name of the encoder of the sound; None for none.
@@ -47,6 +48,7 @@ class Clip:
     tick: Fraction = Fraction(1, 25)
     rate: int = 25
     codec: str = 'libx264'
+    pixels: str = 'yuv420p'
     options: dict[str, str] = dataclasses.field(default_factory=dict)
     size: tuple[int, int] = (WIDTH, HEIGHT)
     sound: str | None = None
@@ -66,7 +68,7 @@ class Clip:
         with av.open(name, 'w', format=container, options=self.container_options) as output:
             video = output.add_stream(self.codec, rate=self.rate)
             video.width, video.height = self.size
-            video.pix_fmt = 'yuv420p'
+            video.pix_fmt = self.pixels
             video.options = {**_default_options(self.codec), **self.options}
             video.codec_context.time_base = self.tick
             for name, value in changes.items():
