@@ -35,17 +35,24 @@ class Bytes:
 
     def __init__(self, file: BinaryIO):
         self.head = b''
+        self._file = file
         # What is there already, so that a video is seen while it still comes in.
         self._read = getattr(file, 'read1', file.read)
         self.can_seek = file.seekable()
         if self.can_seek:
-            self.seek, self.tell = file.seek, file.tell
+            self.seek, self.tell = self._seek, file.tell
 
     def read(self, size: int) -> bytes:
         data = self._read(size)
         if len(self.head) < _HEAD:
             self.head = (self.head + data)[:_HEAD]
         return data
+
+    def _seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError):
+            return -1  # damaged files point to anywhere; FFmpeg knows what to do then
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -92,9 +99,7 @@ def open_container(file: Bytes, name: str) -> Any:
         if not file.head:
             raise VideoError(f'{name}: expected a video, found an empty file') from error
         if is_mp4(file):
-            raise VideoError(
-                f'{name}: incomplete: an MP4 or QuickTime file without index'
-            ) from error
+            raise VideoError(f'{name}: an incomplete MP4 or QuickTime file: no index') from error
         raise VideoError(f'{name}: not a video that FFmpeg can read') from error
     if container.format.name == 'webp_pipe' and file.head[12:16] == b'VP8X' and file.head[20] & 2:
         container.close()
@@ -150,9 +155,7 @@ def check_size(width: int, height: int, name: str):
 
 def still_picture(name: str) -> VideoError:
     """The error for a picture where a video is expected."""
-    return VideoError(
-        f'{name}: expected a video, found a picture, for which is: mattingjax predict'
-    )
+    return VideoError(f'{name}: expected a video, found a picture; mattingjax predict takes those')
 
 
 def frame_rate(video: Any) -> Fraction:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import threading
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -37,7 +38,7 @@ class Losses:
 
     Args:
       codec: FFmpeg's name of the codec.
-      is_cut: Whether the stream may begin between key frames, as what is recorded from the air does.
+      is_cut: Whether the stream may begin between key frames, as broadcasts do.
     """
 
     def __init__(self, codec: str, is_cut: bool):
@@ -147,22 +148,43 @@ class Extent:
             self._expected = max(self._expected, video.frames * video.time_base)
         self._end = Fraction(0)
         self._broken = False
+        self._is_closed = False
+        self._lock = threading.Lock()
 
     def whole(self, packets: Iterator[Any]) -> Iterator[Any]:
         """Yields the packets until the file ends or cannot be read any further."""
+        while (packet := self._next(packets)) is not None:
+            if packet.size or packet.dts is not None:  # the others only tell the end of a stream
+                yield packet
+
+    def close(self, container: Any):
+        """Closes the container, as no packet must be read while or after it is closed.
+
+        One that waits for input stays open.
+        """
+        self._is_closed = True
+        if self._lock.acquire(timeout=1):
+            container.close()
+            self._lock.release()
+
+    def _next(self, packets: Iterator[Any]) -> Any:
         import av
 
-        try:
-            for packet in packets:
+        with self._lock:
+            try:
+                packet = None if self._is_closed else next(packets, None)
+            except IndexError:  # PyAV ends so where a stream began in the middle of the file
+                return None
+            except (av.FFmpegError, OSError):
+                self._broken = True
+                return None
+            if packet is not None:
                 time = packet.dts if packet.pts is None else packet.pts
+                # One time code may say that it lasts as long as the whole file.
+                lasts = (packet.stream.type in ('video', 'audio') and packet.duration) or 0
                 if time is not None:
-                    end = (time + (packet.duration or 0)) * packet.time_base
-                    self._end = max(self._end, end)
-                    yield packet
-                elif packet.size:
-                    yield packet  # those without times and bytes only tell the end of a stream
-        except (av.FFmpegError, OSError):
-            self._broken = True
+                    self._end = max(self._end, (time + lasts) * packet.time_base)
+            return packet
 
     def damage(self) -> str | None:
         """What is wrong with the end, once all packets have been read; None if nothing is."""

@@ -24,7 +24,7 @@ from mattingjax.inference.video.containers import (
     still_picture,
 )
 from mattingjax.inference.video.damage import Decoded, Extent, decode
-from mattingjax.inference.video.frames import Frame, Moment, Picture, Source, SoundTrack
+from mattingjax.inference.video.frames import Frame, Moment, Picture, SoundTrack, Source
 from mattingjax.inference.video.timeline import Timeline, packets_from, without_jumps
 
 _STREAM = 'standard input'
@@ -87,24 +87,26 @@ class VideoFile(Source):
         self.name = name
         self.repeated = 0
         self.damage: str | None = None
-        self._interlaced: int | None = None  # tick
-        self._last: Fraction | None = None  # seconds
-        packets = self._open(Bytes(file), start, duration, opened)
+        self._start, self._duration = start or Fraction(0), duration
+        self._interlaced: int | None = None  # tick of the first such frame
+        self._last: Fraction | None = None  # seconds of the last frame, from the beginning
+        packets = self._open(Bytes(file))
         self._extent = Extent(self._container, self._video)
         packets = self._extent.whole(packets)
         self._packets = without_jumps(packets) if self._timeline.jumps else packets
         self.time_base: Fraction = self._video.time_base
         self.rate = frame_rate(self._video)
         self.sound = tuple(SoundTrack(s, deque()) for s in self._container.streams.audio)
-        self._decoded = self._read_ahead(start)
+        self._decoded = self._read_ahead()
         self.shape = self._look.shape
         self.notes = list(self._look.notes)
         aspect = Fraction(self._video.sample_aspect_ratio or 1)
         self.pixel_aspect = 1 / aspect if self._look.turned else aspect
-        self.count = self._expected_count(start, duration)
+        self.count = self._expected_count()
         self._opened = opened.pop_all()
 
     def __exit__(self, *exception: object):
+        self._extent.close(self._container)
         self._opened.close()
 
     def frames(self) -> Iterator[Frame]:
@@ -131,37 +133,25 @@ class VideoFile(Source):
         yield self._shown(picture, ticks, end)
         self.damage = self._whole_damage()
 
-    def _open(
-        self,
-        file: Bytes,
-        start: Fraction | None,
-        duration: Fraction | None,
-        opened: contextlib.ExitStack,
-    ) -> Iterator[Any]:
-        """Opens the container and returns its packets, from `start` on if that can be found."""
-        self._container, packets = self._at_beginning(file, start, duration, opened), None
+    def _open(self, file: Bytes) -> Iterator[Any]:
+        """Opens the container and returns its packets, from the start on if that can be found."""
+        self._open_container(file)
         self._needs_file = is_mp4(file) and not file.can_seek
         if self._timeline.first and file.can_seek:
             packets = packets_from(self._container, self._video, self._timeline.raw(0))
-            if packets is None:  # it has moved on
-                self._container.close()
-                file.seek(0)
-                self._container = self._at_beginning(file, start, duration, opened)
-        return self._container.demux() if packets is None else packets
+            if packets is not None:
+                return packets
+            self._container.close()  # it has moved on
+            file.seek(0)
+            self._open_container(file)
+        return self._container.demux()
 
-    def _at_beginning(
-        self,
-        file: Bytes,
-        start: Fraction | None,
-        duration: Fraction | None,
-        opened: contextlib.ExitStack,
-    ) -> Any:
-        container = opened.enter_context(open_container(file, self.name))
-        self._video = pick_video(container, self.name)
-        self._timeline = Timeline(container, self._video, start, duration)
-        return container
+    def _open_container(self, file: Bytes):
+        self._container = open_container(file, self.name)
+        self._video = pick_video(self._container, self.name)
+        self._timeline = Timeline(self._container, self._video, self._start, self._duration)
 
-    def _read_ahead(self, start: Fraction | None) -> Iterator[Decoded]:
+    def _read_ahead(self) -> Iterator[Decoded]:
         """Decodes as far as the first good picture, which tells what all will look like."""
         decoded = self._wanted(
             decode(self._video_packets(), self._video.codec_context, self._timeline.jumps)
@@ -174,7 +164,7 @@ class VideoFile(Source):
                 first = item.frame
                 break
         if first is None:
-            raise VideoError(f'{self.name}: {self._without_frames(start)}')
+            raise VideoError(f'{self.name}: {self._without_frames()}')
         if first.interlaced_frame:
             raise VideoError(
                 f'{self.name}: expected whole frames, found interlaced ones; a deinterlacer such '
@@ -182,7 +172,7 @@ class VideoFile(Source):
             )
         check_size(first.width, first.height, self.name)
         self._look = Look(first)
-        if self._container.format.name in _PERHAPS_STILL and not start:
+        if self._container.format.name in _PERHAPS_STILL and not self._start:
             ahead += itertools.islice(decoded, 1)
             if len(ahead) == 1:
                 raise still_picture(self.name)
@@ -222,25 +212,28 @@ class VideoFile(Source):
             if tick >= 0 and (self._timeline.end is None or tick < self._timeline.end):
                 yield Decoded(tick, frame, length)
 
-    def _without_frames(self, start: Fraction | None) -> str:
-        if start and self._last is not None:
-            return f'start: expected at most {float(self._last):g} s, got {float(start):g} s'
+    def _without_frames(self) -> str:
+        if self._start and self._last is not None:
+            latest, start = float(self._last), float(self._start)
+            return f'start: expected at most {latest:g} s, got {start:g} s'
         if self._needs_file:
             return 'an MP4 whose index is at its end can be read from a file only, not from a pipe'
         if self._extent.damage():
             return f'no frame can be decoded ({self._extent.damage()})'
         return 'no frame can be decoded'
 
-    def _expected_count(self, start: Fraction | None, duration: Fraction | None) -> int | None:
-        if not start and duration is None and self._video.frames:
+    def _expected_count(self) -> int | None:
+        if not self._start and self._duration is None and self._video.frames:
             return self._video.frames
         total = Fraction(self._container.duration or 0, 10**6)
         if self._video.duration is not None:
             total = self._video.duration * self.time_base
         if total <= 0:
             return None
-        rest = max(total - (start or 0), Fraction(0))
-        return max(1, round((rest if duration is None else min(rest, duration)) * self.rate))
+        rest = max(total - self._start, Fraction(0))
+        if self._duration is not None:
+            rest = min(rest, self._duration)
+        return max(1, round(rest * self.rate))
 
     def _shown(self, picture: Picture, ticks: list[int], end: int | None) -> Frame:
         base = self.time_base

@@ -31,9 +31,7 @@ class Timeline:
       end: The first tick that is not wanted, counted from the start; None if there is none.
     """
 
-    def __init__(
-        self, container: Any, video: Any, start: Fraction | None, duration: Fraction | None
-    ):
+    def __init__(self, container: Any, video: Any, start: Fraction, duration: Fraction | None):
         self._base = video.time_base
         self.jumps = has_jumps(container)
         streams = (*container.streams.audio, video) if self.jumps else (video,)
@@ -41,7 +39,7 @@ class Timeline:
         begin = min(starts, default=Fraction(0))
         self._origin = (begin if self.jumps else min(begin, Fraction(0))) // self._base
         # Rounded down: containers round the times of frames, and the frame at `start` is wanted.
-        self.first = (start or Fraction(0)) // self._base
+        self.first = start // self._base
         self.end = None if duration is None else -(-duration // self._base)
 
     def tick(self, pts: int) -> int:
