@@ -74,7 +74,7 @@ class Clip:
             for name, value in changes.items():
                 setattr(video, name, value)
             sound = output.add_stream(self.sound, rate=48000) if self.sound else None
-            packets = [*self._pictures(video), *(self._sound(sound) if sound else ())]
+            packets = [*self._pictures(video), *(self.encode_sound(sound) if sound else ())]
             for packet in sorted(packets, key=_order):
                 output.mux(packet)
 
@@ -87,7 +87,8 @@ class Clip:
             packets += stream.encode(frame)
         return packets + stream.encode(None)
 
-    def _sound(self, stream: Any) -> list[Any]:
+    def encode_sound(self, stream: Any) -> list[Any]:
+        """The packets of a tone, encoded by a stream of a container that is being written."""
         count, packets = int(self.seconds * 48000), []
         tone = np.sin(np.arange(count) * (440 * 2 * np.pi / 48000)) * 8000
         size = stream.codec_context.frame_size or 1024
