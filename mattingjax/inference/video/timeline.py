@@ -151,7 +151,7 @@ def packets_from(container: Any, video: Any, pts: int) -> Iterator[Any] | None:
                 seen.append(packet)
                 if packet.stream_index == video.index and packet.is_keyframe:
                     break
-        except (av.FFmpegError, OSError):
+        except (av.FFmpegError, OSError, IndexError):  # IndexError: see Extent
             return None
         if seen and seen[-1].pts is not None and seen[-1].pts <= pts:
             return itertools.chain(seen, packets)
