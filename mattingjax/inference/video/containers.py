@@ -45,14 +45,17 @@ class Container:
     Attributes:
       format: FFmpeg's name of it.
       sound: FFmpeg's name of the encoder for sound that it does not hold as it is.
+      unusual: How names of codecs for sound begin that FFmpeg would write, and hardly any player
+        reads.
     """
 
     format: str
     sound: str
+    unusual: tuple[str, ...] = ()
 
 
 CONTAINERS = {
-    '.mp4': Container('mp4', 'aac'),
+    '.mp4': Container('mp4', 'aac', ('pcm', 'vorbis')),
     '.mov': Container('mov', 'aac'),
     '.mkv': Container('matroska', 'libopus'),
     '.webm': Container('webm', 'libopus'),

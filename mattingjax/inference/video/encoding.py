@@ -133,7 +133,7 @@ def _usable(time_base: Fraction) -> Fraction:
 def _create_conversion(coding: Coding) -> Callable[[np.ndarray], Any]:
     """A function from a picture to the `av.VideoFrame` that is encoded."""
     import av
-    from av.video.reformatter import VideoReformatter
+    from av.video.reformatter import Colorspace, VideoReformatter
 
     pixels = coding.pixels
     reformatter = VideoReformatter()  # it keeps its tables
@@ -147,8 +147,8 @@ def _create_conversion(coding: Coding) -> Callable[[np.ndarray], Any]:
         return reformatter.reformat(
             frame,
             format=pixels,
-            src_colorspace='ITU709',
-            dst_colorspace='ITU709',
+            src_colorspace=Colorspace.ITU709,
+            dst_colorspace=Colorspace.ITU709,
             src_color_range=_FULL,
             dst_color_range=color_range,
             threads=1,
@@ -169,7 +169,7 @@ def _limited_grey(picture: np.ndarray, pixels: str) -> Any:
     height, width = picture.shape
     frame = av.VideoFrame(width, height, pixels)
     for index, plane in enumerate(frame.planes):
-        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
         if index:
             rows[:] = _GREY
         else:

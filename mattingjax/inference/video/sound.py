@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
+from mattingjax.errors import OutputError
+from mattingjax.inference.video.containers import Container
 from mattingjax.inference.video.frames import SoundTrack
 
 _BITS = 96_000  # a second and channel, at which AAC and Opus are hard to tell from the original
@@ -14,7 +16,6 @@ _RATES = (48000, 44100, 32000, 24000, 22050, 16000, 11025, 8000)  # those that A
 _OPUS_RATE = 48000
 _LAYOUTS = {1: 'mono', 6: '5.1', 8: '7.1'}  # number of channels → those that both encoders have
 _KEPT = ('language', 'title')
-_NAMES = {'libopus': 'opus'}
 
 
 class Sound:
@@ -24,7 +25,7 @@ class Sound:
 
     Args:
       container: The `av.container.OutputContainer`, which gets a stream for each track.
-      encoder: FFmpeg's name of the encoder for tracks that it does not hold as they are.
+      kind: What kind of file it is.
       suffix: What messages call the kind of file, such as '.webm'.
       tracks: The tracks; their source must stay open until `write` is called the last time.
       notes: Gets what a user should know, a line each.
@@ -33,14 +34,14 @@ class Sound:
     def __init__(
         self,
         container: Any,
-        encoder: str,
+        kind: Container,
         suffix: str,
         tracks: Iterable[SoundTrack],
         notes: list[str],
     ):
         self._notes = notes
         self._container = container
-        self._encoder = encoder
+        self._kind = kind
         self._suffix = suffix
         self._lines = [self._open(track) for track in tracks]
 
@@ -54,24 +55,35 @@ class Sound:
             line.write(until)
 
     def _open(self, track: SoundTrack) -> _Line:
-        stream = track.stream
-        name = stream.codec_context.name if stream.codec_context else 'of an unknown kind'
-        for add in (_add_copy, _add_encoding):
-            if not _is_possible(self._container.format.name, stream, self._encoder, add):
-                continue
-            if add is _add_encoding:
-                encoder = _NAMES.get(self._encoder, self._encoder)
-                self._notes.append(
-                    f'sound: {name}, which {self._suffix} does not hold, was encoded as {encoder}'
-                )
-            output = add(self._container, stream, self._encoder)
-            for key in _KEPT:
-                if key in stream.metadata:
-                    output.metadata[key] = stream.metadata[key]
-            line_type = _Copy if add is _add_copy else _Encoding
-            return line_type(track, self._container, output, self._leave_out(name, 'in part '))
-        self._leave_out(name, '')('it can neither be copied nor encoded')
-        return _Line(track)
+        stream, encoder = track.stream, self._kind.sound
+        name = _name(stream)
+        adding: Callable[[Any, Any, str], Any]
+        if not name.startswith(self._kind.unusual) and self._is_possible(_add_copy, stream):
+            adding, line_type = _add_copy, _Copy
+        elif self._is_possible(_add_encoding, stream):
+            adding, line_type = _add_encoding, _Encoding
+            self._notes.append(
+                f'sound: {name}, which {self._suffix} does not hold, was encoded as '
+                f'{encoder.removeprefix("lib")}'
+            )
+        else:
+            self._leave_out(name, '')('it can neither be copied nor encoded')
+            return _Line(track)
+        output = adding(self._container, stream, encoder)
+        output.metadata.update({k: v for k, v in stream.metadata.items() if k in _KEPT})
+        return line_type(track, self._container, output, self._leave_out(name, 'in part '))
+
+    def _is_possible(self, adding: Callable[[Any, Any, str], Any], stream: Any) -> bool:
+        """Whether a file of this kind can begin with such a track; tried in memory."""
+        import av
+
+        try:
+            with av.open(io.BytesIO(), 'w', self._kind.format) as trial:
+                adding(trial, stream, self._kind.sound)
+                trial.start_encoding()
+        except (av.FFmpegError, ValueError, AttributeError, TypeError):
+            return False
+        return True
 
     def _leave_out(self, name: str, how_much: str) -> Callable[[str], None]:
         def leave_out(reason: str) -> None:
@@ -145,8 +157,6 @@ class _Copy(_Line):
         self._container.mux(packet)
 
     def _fail(self, error: Exception) -> None:
-        from mattingjax.errors import OutputError
-
         if isinstance(error, OutputError):  # the file cannot be written
             raise error
         self._failed = True
@@ -195,19 +205,10 @@ class _Encoding(_Copy):
                 self._container.mux(self._stream.encode(part))
 
 
-def _is_possible(
-    format: str, stream: Any, encoder: str, add: Callable[[Any, Any, str], Any]
-) -> bool:
-    """Whether a file of a format can begin with such a track; tried in memory."""
-    import av
-
-    try:
-        with av.open(io.BytesIO(), 'w', format) as trial:
-            add(trial, stream, encoder)
-            trial.start_encoding()
-    except (av.FFmpegError, ValueError, AttributeError, TypeError):
-        return False
-    return True
+def _name(stream: Any) -> str:
+    """The name of a track's codec, not that of one of its decoders."""
+    context = stream.codec_context
+    return context.codec.canonical_name if context else 'of an unknown kind'
 
 
 def _add_copy(container: Any, stream: Any, _: str) -> Any:

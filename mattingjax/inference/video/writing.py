@@ -160,19 +160,21 @@ class VideoFile(Result):
         with self._encoding_errors():
             self._container = av.open(self._file, 'w', kind.format, options=_OPTIONS)
             self._encoder = Encoder(self._container, coding, format)
-            self._sound = Sound(self._container, kind.sound, suffix, format.sound, self.notes)
+            self._sound = Sound(self._container, kind, suffix, format.sound, self.notes)
             self._container.start_encoding()
 
     def write(self, picture: np.ndarray, moments: tuple[Moment, ...]) -> None:
         """As `Writer.write`."""
         with self._encoding_errors():
             self._sound.write(moments[0].time)
-            self._container.mux(self._encoder.encode(picture, moments))
+            for packet in self._encoder.encode(picture, moments):
+                self._container.mux(packet)
 
     def finish(self) -> None:
         """As `Writer.finish`."""
         with self._encoding_errors():
-            self._container.mux(self._encoder.flush())
+            for packet in self._encoder.flush():
+                self._container.mux(packet)
             self._sound.write(None)
             self._container.close()
             self._file.close()
