@@ -154,10 +154,10 @@ def for_pictures(
     """
     height, width = shape
     notes = []
-    if coding.encoder == 'libvpx-vp9' and pixel_aspect != 1:
-        # FFmpeg's muxer can say it, but PyAV cannot tell it; the other codecs say it themselves.
+    if coding.encoder in ('libvpx-vp9', 'ffv1') and pixel_aspect != 1:
+        # Matroska could say it, but PyAV has no way to tell FFmpeg; the other codecs, and .mov, do.
         notes.append(
-            f'pixels of {pixel_aspect} times their height are shown as squares; .mp4 and .mov '
+            f'pixels {pixel_aspect} times as wide as high may be shown as squares; H.264 and .mov '
             'keep their shape'
         )
     if coding.encoder == 'libx264' and (height % 2 or width % 2):

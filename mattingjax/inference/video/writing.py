@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -156,7 +156,7 @@ class VideoFile(Result):
         import av
 
         kind = CONTAINERS[suffix]
-        self._file = self._opened.enter_context(_File(self._path, self._scratch))
+        self._file = self._opened.enter_context(_File(self._scratch))
         with self._encoding_errors():
             self._container = av.open(self._file, 'w', kind.format, options=_OPTIONS)
             self._encoder = Encoder(self._container, coding, format)
@@ -192,52 +192,50 @@ class VideoFile(Result):
         try:
             yield
         except (av.FFmpegError, OSError, MemoryError) as error:
+            if self._file.error is None:
+                self._file.error = error
+        if (error := self._file.error) is not None:
             reason = getattr(error, 'strerror', None) or str(error)
             raise OutputError(f'{self._path}: cannot be written ({reason})') from error
-        if self._file.error is not None:  # FFmpeg does not report all of them
-            raise self._file.error
 
 
 class _File(contextlib.AbstractContextManager):
-    """A file that FFmpeg writes, and whose errors are kept.
+    """A file for FFmpeg to write. Its first error is kept: FFmpeg would not report all of them.
 
     Args:
-      path: What messages call it.
-      scratch: The file.
+      path: The file.
+
+    Attributes:
+      error: The error, after which nothing is written any more.
     """
 
-    def __init__(self, path: Path, scratch: Path):
-        self.error: OutputError | None = None
-        self._path = path
-        self._file = open(scratch, 'wb', buffering=_BUFFER)  # noqa: SIM115
+    def __init__(self, path: Path):
+        self.error: Exception | None = None
+        self._file = open(path, 'wb', buffering=_BUFFER)  # noqa: SIM115
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OutputError):
-            self.close()
+        self.close()
 
     @property
     def closed(self) -> bool:
         return self._file.closed
 
     def write(self, content: bytes) -> int:
-        with self._errors():
-            return self._file.write(content)
+        self._attempt(lambda: self._file.write(content))
+        return len(content)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        with self._errors():
-            return self._file.seek(offset, whence)
+        return self._attempt(lambda: self._file.seek(offset, whence))
 
     def tell(self) -> int:
-        return self._file.tell()
+        return self._attempt(self._file.tell)
 
     def close(self) -> None:
-        with self._errors():
-            self._file.close()
+        self._attempt(self._file.close)
 
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _attempt(self, act: Callable[[], int | None]) -> int:
         try:
-            yield
+            return act() or 0
         except OSError as error:
-            self.error = OutputError(f'{self._path}: cannot be written ({error.strerror})')
-            raise self.error from error
+            self.error = self.error or error
+            return 0

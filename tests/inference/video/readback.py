@@ -43,16 +43,16 @@ def read(path: Path, decoder: str | None = None) -> Video:
             frames += context.decode(packet if packet.size else None)
             if packet.size:
                 packets.append(packet)
-        ends = [Fraction(one.duration, 1) / av.time_base for one in (container,) if one.duration]
+        duration = Fraction(container.duration, av.time_base)
         if stream.duration:
-            ends.insert(0, stream.duration * stream.time_base)
+            duration = stream.duration * stream.time_base
         frame = frames[0]
         return Video(
             frame.format.name,
             [planes(one) for one in frames],
             [one.pts * stream.time_base for one in packets],
             [(one.duration or 0) * stream.time_base for one in packets],
-            ends[0],
+            duration,
             stream.sample_aspect_ratio or Fraction(1),
             (frame.color_range, frame.colorspace, frame.color_primaries, frame.color_trc),
             [one.is_keyframe for one in packets],
@@ -60,11 +60,11 @@ def read(path: Path, decoder: str | None = None) -> Video:
 
 
 def planes(frame: Any) -> list[np.ndarray]:
-    deep = any(bits in frame.format.name for bits in ('10', '12', '16'))
+    deep = '12' in frame.format.name
     result = []
     for plane in frame.planes:
         values = np.frombuffer(plane, np.uint16 if deep else np.uint8)
-        result.append(values.reshape(plane.height, -1)[:, : plane.line_size])
+        result.append(values.reshape(plane.height, -1))
     return result
 
 
@@ -82,11 +82,9 @@ def rgb(video: Video, shape: tuple[int, int], depth: int = 8) -> list[np.ndarray
     colours = []
     for one in video.pictures:
         y, u, v = (plane.astype(float) / 2 ** (depth - 8) for plane in one[:3])
-        across, down = -(-width // (width if u.shape[0] == 0 else 1)), 1
-        down = 2 if u.shape[0] < height else 1
-        across = 2 if video.pixels in ('yuv420p', 'yuva420p') else 1
-        u, v = (np.repeat(np.repeat(c, down, 0), across, 1) for c in (u, v))
-        y, u, v = (c[:height, :width] for c in (y, u, v))
+        if '420' in video.pixels:
+            u, v = (np.repeat(np.repeat(chroma, 2, 0), 2, 1) for chroma in (u, v))
+        y, u, v = (plane[:height, :width] for plane in (y, u, v))
         y, u, v = (y - 16) / 219, (u - 128) / 224, (v - 128) / 224
         red, blue = y + 1.5748 * v, y + 1.8556 * u
         green = (y - 0.2126 * red - 0.0722 * blue) / 0.7152
