@@ -113,8 +113,7 @@ def _scratch_errors(path: Path, scratch: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        named = Path(str(error.filename))
-        if error.errno not in _DISK_FULL and scratch not in (named, *named.parents):
+        if error.errno not in _DISK_FULL and scratch not in Path(f'{error.filename}/_').parents:
             raise
         raise OutputError(f'{path}: cannot be written ({error.strerror or error})') from error
 

@@ -28,7 +28,7 @@ class Coding:
 
     encoder: str
     pixels: str
-    options: Mapping[str, str]
+    options: Mapping[str, str] = dataclasses.field(hash=False)
     parallel: bool = True
     independent: bool = False
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
-from mattingjax.errors import OutputError
 from mattingjax.inference.video.containers import Container
 from mattingjax.inference.video.frames import SoundTrack
 
@@ -15,6 +14,8 @@ _BITS = 96_000  # a second and channel, at which AAC and Opus are hard to tell f
 _RATES = (48000, 44100, 32000, 24000, 22050, 16000, 11025, 8000)  # those that AAC has
 _OPUS_RATE = 48000
 _LAYOUTS = {1: 'mono', 6: '5.1', 8: '7.1'}  # number of channels → those that both encoders have
+_LONGEST_GAP = 3600  # seconds between packets
+_LONGEST = 10**6  # seconds
 _KEPT = ('language', 'title')
 
 
@@ -107,7 +108,7 @@ class _Line:
 
     def _taken(self, until: Fraction | None) -> Iterator[Any]:
         packets = self._track.packets  # which another thread lengthens meanwhile
-        while packets and (until is None or _time(packets[0]) <= until):
+        while packets and (until is None or not 0 < _time(packets[0]) - until < _LONGEST_GAP):
             yield packets.popleft()
 
 
@@ -138,27 +139,30 @@ class _Copy(_Line):
     def _try_to_write(self, packet: Any) -> None:
         import av
 
+        ticks = packet.pts if packet.dts is None else packet.dts
+        if ticks is not None and not self._follows(ticks * packet.time_base):
+            return
         try:
             self._write_one(packet)
         except (av.FFmpegError, ValueError) as error:
             self._fail(error)
 
-    def _write_one(self, packet: Any) -> None:
-        ticks = packet.pts if packet.dts is None else packet.dts
-        if ticks is None:
-            return
-        # Formats take only times that grow; a source that jumps back has such packets.
-        time = ticks * packet.time_base
-        if self._latest is not None and time <= self._latest:
-            return
+    def _follows(self, time: Fraction) -> bool:
+        """Whether a packet may come next: damaged sources jump back, or by days."""
+        latest = time - 1 if self._latest is None else self._latest
+        if not 0 < time - latest < _LONGEST_GAP or abs(time) > _LONGEST:
+            return False
         self._latest = time
-        packet.dts = ticks
-        packet.stream = self._stream
-        self._container.mux(packet)
+        return True
+
+    def _write_one(self, packet: Any) -> None:
+        if packet.dts is None:
+            packet.dts = packet.pts
+        if packet.dts is not None:
+            packet.stream = self._stream
+            self._container.mux(packet)
 
     def _fail(self, error: Exception) -> None:
-        if isinstance(error, OutputError):  # the file cannot be written
-            raise error
         self._failed = True
         self._leave_out(getattr(error, 'strerror', None) or str(error))
 
@@ -174,8 +178,9 @@ class _Encoding(_Copy):
         super().__init__(track, container, stream, leave_out)
         context = stream.codec_context
         # Silence is put where the source has a gap, or what follows would come too early.
+        options = {'async': '1'}
         self._resampler = av.AudioResampler(
-            context.format, context.layout, context.rate, options={'async': '1'}
+            context.format, context.layout, context.rate, context.frame_size, options
         )
 
     def write(self, until: Fraction | None) -> None:

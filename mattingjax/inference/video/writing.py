@@ -76,8 +76,8 @@ def check_output(path: str | Path, kind: str, *, lossless: bool = False) -> None
 
     Raises:
       MattingError: There is no such kind.
-      OutputError: The format is unknown or cannot hold such pictures, or nothing can be written
-        there.
+      OutputError: The format is unknown or cannot hold such pictures, nothing can be written there,
+        or a video needs the package av, which is not installed.
     """
     if kind not in KINDS:
         raise MattingError(f'kind: expected one of {", ".join(KINDS)}, got {kind!r}')
@@ -88,6 +88,10 @@ def check_output(path: str | Path, kind: str, *, lossless: bool = False) -> None
         return
     choose_coding(str(path), Path(path).suffix.lower(), kind, lossless=lossless)
     check_new_file(Path(path))
+    try:
+        import av  # noqa: F401
+    except ImportError as error:
+        raise OutputError(str(missing_package(f'{path}: writing videos', 'av', 'video'))) from error
 
 
 def create_writer(path: str | Path, kind: str, format: Format, *, lossless: bool = False) -> Writer:
@@ -113,10 +117,6 @@ def create_writer(path: str | Path, kind: str, format: Format, *, lossless: bool
         return PictureSequence(Path(path), format.sound)
     coding = choose_coding(str(path), Path(path).suffix.lower(), kind, lossless=lossless)
     coding, notes = for_pictures(coding, kind, format.shape, format.pixel_aspect)
-    try:
-        import av  # noqa: F401
-    except ImportError as error:
-        raise OutputError(str(missing_package(f'{path}: writing videos', 'av', 'video'))) from error
     return VideoFile(Path(path), coding, format, notes)
 
 
@@ -194,9 +194,10 @@ class VideoFile(Result):
         except (av.FFmpegError, OSError, MemoryError) as error:
             if self._file.error is None:
                 self._file.error = error
-        if (error := self._file.error) is not None:
-            reason = getattr(error, 'strerror', None) or str(error)
-            raise OutputError(f'{self._path}: cannot be written ({reason})') from error
+        if self._file.error is not None:
+            reason = getattr(self._file.error, 'strerror', None) or str(self._file.error)
+            message = f'{self._path}: cannot be written ({reason})'
+            raise OutputError(message) from self._file.error
 
 
 class _File(contextlib.AbstractContextManager):

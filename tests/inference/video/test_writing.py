@@ -1,4 +1,5 @@
 import contextlib
+import itertools
 import os
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def irregular(count, time_base, step):
     ticks = np.cumsum([0] + [step * (1 + index % 3) for index in range(count)]).tolist()
     return [
         Moment(begin * time_base, (end - begin) * time_base)
-        for begin, end in zip(ticks, ticks[1:], strict=False)
+        for begin, end in itertools.pairwise(ticks)
     ]
 
 
@@ -240,13 +241,9 @@ def test_what_cannot_be_written(tmp_path, name, kind, lossless, message):
 def test_without_finish_nothing_is_left(tmp_path, name):
     (tmp_path / 'a.mp4').write_text('older')
     check_output(f'{tmp_path}/{name}', 'alpha')
-    with (
-        pytest.raises(ZeroDivisionError),
-        create_writer(f'{tmp_path}/{name}', 'alpha', a_format()) as writer,
-    ):
+    with create_writer(f'{tmp_path}/{name}', 'alpha', a_format()) as writer:
         for picture, moment in zip(pictures('alpha'), steady(6), strict=True):
             writer.write(picture, (moment,))
-        1 / 0  # noqa: B018
     assert [one.name for one in tmp_path.rglob('*') if one.is_file()] == ['a.mp4']
     assert (tmp_path / 'a.mp4').read_text() == 'older'
 
