@@ -73,7 +73,7 @@ class Frame:
     moments: tuple[Moment, ...]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class SoundTrack:
     """The sound of a source, as it is read; it is not decoded.
 
