@@ -14,6 +14,7 @@ from mattingjax.inference.video.frames import Moment, SoundTrack
 from mattingjax.inference.video.writing import Format, create_writer
 
 MILLISECOND = Fraction(1, 1000)
+SHAPE = (48, 64)
 
 
 class Video(NamedTuple):
@@ -155,3 +156,24 @@ def sound(
     stream = source.streams.audio[0]
     packets = deque(packet for packet in source.demux(stream) if packet.size)
     return source, SoundTrack(stream, packets)
+
+
+LOSSY = [
+    *(('alpha', suffix) for suffix in ('.mp4', '.mov', '.mkv', '.webm')),
+    *(('cutout', suffix) for suffix in ('.mov', '.mkv', '.webm')),
+    *(('composite', suffix) for suffix in ('.mp4', '.mov', '.mkv', '.webm')),
+]
+ALL = [(*one, False) for one in LOSSY] + [
+    (kind, '.mkv', True) for kind in ('alpha', 'cutout', 'composite')
+]
+
+
+def decoder(kind, suffix, lossless=False):
+    """FFmpeg's own decoder of VP9 does not know of transparency."""
+    return 'libvpx-vp9' if kind == 'cutout' and suffix != '.mov' and not lossless else None
+
+
+def pictures(kind, count=6, shape=SHAPE):
+    if kind == 'alpha':
+        return alphas(count, shape)
+    return [one if kind == 'cutout' else one[..., :3].copy() for one in cutouts(count, shape)]
