@@ -33,15 +33,47 @@ def write_file(path: Path, content: bytes) -> None:
     Raises:
       OutputError: It cannot be written.
     """
-    with _output_errors(path):
-        target = Path(os.path.realpath(path))
-        if _lies_there(target) and not target.is_file():
-            raise OutputError(f'{path}: expected a file or nothing, found {_describe(target)}')
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with removed_afterwards(lambda: _make_file(target.parent)) as scratch:
-            scratch.write_bytes(content)
+    with _output_errors(path), new_file(path) as scratch:
+        scratch.write_bytes(content)
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Makes a file whole or not at all.
+
+    Args:
+      path: The file; links are followed, folders are made, and an older file is replaced.
+
+    Yields:
+      A temporary file beside it, which gets the name once the block has ended without an error.
+
+    Raises:
+      OutputError: It cannot be written, or something else lies there.
+    """
+    with contextlib.ExitStack() as stack:
+        with _output_errors(path):
+            target = _file_to_write(path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            scratch = stack.enter_context(removed_afterwards(lambda: _make_file(target.parent)))
+        with _scratch_errors(path, scratch):
+            yield scratch
+        with _output_errors(path):
             scratch.chmod(0o666 & ~current_umask())
             scratch.replace(target)
+
+
+def check_new_file(path: Path) -> None:
+    """Raises OutputError unless `new_file` may write there; nothing is written."""
+    with _output_errors(path):
+        check_folder(_file_to_write(path).parent)
+
+
+def _file_to_write(path: Path) -> Path:
+    """The path without links; raises OutputError if something else than a file lies there."""
+    target = Path(os.path.realpath(path))
+    if _lies_there(target) and not target.is_file():
+        raise OutputError(f'{path}: expected a file or nothing, found {_describe(target)}')
+    return target
 
 
 def _make_file(folder: Path) -> str:
@@ -73,6 +105,17 @@ def _output_errors(path: Path) -> Iterator[None]:
         raise OutputError(f'{path}: cannot be written ({error.strerror or error})') from error
     except ValueError as error:  # a null character, or one that cannot be encoded
         raise OutputError(f'{path}: no name for a file ({error})') from error
+
+
+@contextlib.contextmanager
+def _scratch_errors(path: Path, scratch: Path) -> Iterator[None]:
+    """Turns errors about a temporary file or folder, and a full disk, into those about `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK_FULL and scratch not in Path(f'{error.filename}/_').parents:
+            raise
+        raise OutputError(f'{path}: cannot be written ({error.strerror or error})') from error
 
 
 def read_file(path: Path) -> bytes:
@@ -203,22 +246,14 @@ def new_folder(path: Path, kind: str, marker: str, *, overwrite: bool = False) -
             path.parent.mkdir(parents=True, exist_ok=True)
             scratch = stack.enter_context(scratch_folder(scratch_prefix(path), path.parent))
         scratch.chmod(0o777 & ~current_umask())
-        try:
+        with _scratch_errors(path, scratch):
             yield scratch
-        except OSError as error:
-            # The error names a temporary file, if any.
-            if error.errno not in _DISK_FULL and scratch not in Path(str(error.filename)).parents:
-                raise
-            raise OutputError(f'{path}: cannot be written ({error.strerror or error})') from error
         with _output_errors(path), writing():
             _replace_folder(scratch, path)
 
 
 def scratch_prefix(path: Path) -> str:
-    """The beginning of the names of temporary folders for `path`.
-
-    Hidden, and short enough for what `tempfile` adds, however long the name is.
-    """
+    """How names of temporary folders for `path` begin: hidden, short enough for what is added."""
     return f'.{path.name[:40]}.'
 
 

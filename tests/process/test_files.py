@@ -6,7 +6,14 @@ import pytest
 
 from mattingjax import MattingError
 from mattingjax.errors import OutputError
-from mattingjax.process.files import check_folder, check_new_folder, new_folder, write_file
+from mattingjax.process.files import (
+    check_folder,
+    check_new_file,
+    check_new_folder,
+    new_file,
+    new_folder,
+    write_file,
+)
 
 
 def test_write_file_is_all_or_nothing(tmp_path, monkeypatch):
@@ -22,6 +29,24 @@ def test_write_file_is_all_or_nothing(tmp_path, monkeypatch):
         write_file(path, b'new')
     assert path.read_bytes() == b'old'
     assert [child.name for child in path.parent.iterdir()] == ['a.png']
+
+
+def test_new_file_appears_whole(tmp_path):
+    path = tmp_path / 'deep' / 'a.mp4'
+    check_new_file(path)
+    assert os.listdir(tmp_path) == []
+    for text in ('old', 'new'):
+        with new_file(path) as scratch:
+            assert scratch.parent == path.parent
+            scratch.write_text(text)
+            assert not path.exists() or path.read_text() == 'old'
+    with pytest.raises(ZeroDivisionError), new_file(path):
+        1 / 0  # noqa: B018
+    message = r'a\.mp4: cannot be written \(Not a directory'
+    with pytest.raises(OutputError, match=message), new_file(path) as scratch:
+        (scratch / 'below').unlink()
+    assert path.read_text() == 'new'
+    assert [child.name for child in path.parent.iterdir()] == ['a.mp4']
 
 
 def test_new_folder_appears_whole(tmp_path):
@@ -131,8 +156,9 @@ def test_links_are_followed(tmp_path):
 
 def test_a_pipe_is_not_replaced(tmp_path):
     os.mkfifo(tmp_path / 'pipe')
-    with pytest.raises(OutputError, match='found a device or a pipe'):
-        write_file(tmp_path / 'pipe', b'')
+    for attempt in (lambda path: write_file(path, b''), check_new_file):
+        with pytest.raises(OutputError, match='found a device or a pipe'):
+            attempt(tmp_path / 'pipe')
     assert (tmp_path / 'pipe').is_fifo()
     with pytest.raises(OutputError, match='found a folder'):
         write_file(tmp_path, b'')

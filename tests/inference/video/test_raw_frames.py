@@ -6,7 +6,7 @@ import pytest
 
 from mattingjax.errors import VideoError
 from mattingjax.inference.video.raw_frames import open_raw_frames, parse_frame_size
-from tests.inference.video.coded_frames import LIMITED, to_rgb
+from tests.inference.video.colours.coded_frames import LIMITED, to_rgb
 
 RATE = Fraction(30000, 1001)
 

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 
 from mattingjax.errors import VideoError
-from mattingjax.inference.video.colour_tags import LIMITED, ColourTags
-from mattingjax.inference.video.high_dynamic_range import to_srgb
-from mattingjax.inference.video.look_up_tables import TOP, LookUpTable
+from mattingjax.inference.video.colours.high_dynamic_range import to_srgb
+from mattingjax.inference.video.colours.look_up_tables import TOP, LookUpTable
+from mattingjax.inference.video.colours.tags import LIMITED, ColourTags
 
 _LIMITED_WHITE = 255 * 256  # the 16-bit white that swscale makes of YUV in limited range
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from mattingjax.images.preprocessing import resize_photo
-from mattingjax.inference.video.colour_tags import read_tags
-from mattingjax.inference.video.conversion import Converter
+from mattingjax.inference.video.colours.conversion import Converter
+from mattingjax.inference.video.colours.orientation import Turn, read_turn
+from mattingjax.inference.video.colours.tags import read_tags
 from mattingjax.inference.video.frames import Picture
-from mattingjax.inference.video.orientation import Turn, read_turn
 
 
 class Look:

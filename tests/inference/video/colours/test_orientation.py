@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mattingjax.inference.video.colours import Look
-from mattingjax.inference.video.orientation import read_turn
+from mattingjax.inference.video.colours.orientation import read_turn
 
 av = pytest.importorskip('av')
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from mattingjax.inference.video.reading import open_video
 from tests.inference.video.clips import Clip
-from tests.inference.video.watching import long_clip, read, refusal, shown
+from tests.inference.video.reading.watching import long_clip, read, refusal, shown
 
 
 @pytest.fixture(scope='module')

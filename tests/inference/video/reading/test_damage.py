@@ -4,10 +4,10 @@ from fractions import Fraction
 
 import pytest
 
-from mattingjax.inference.video.damage import Losses
 from mattingjax.inference.video.reading import open_video
+from mattingjax.inference.video.reading.damage import Losses
 from tests.inference.video.clips import Clip, damaged, index_of, packets_of
-from tests.inference.video.watching import long_clip, read, refusal
+from tests.inference.video.reading.watching import long_clip, read, refusal
 
 
 @pytest.fixture(scope='module')

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mattingjax.inference.video.look_up_tables import LookUpTable
+from mattingjax.inference.video.colours.look_up_tables import LookUpTable
 
 av = pytest.importorskip('av')
 

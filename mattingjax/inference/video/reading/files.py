@@ -13,7 +13,8 @@ from typing import Any, BinaryIO
 
 from mattingjax.errors import VideoError
 from mattingjax.inference.video.colours import Look
-from mattingjax.inference.video.containers import (
+from mattingjax.inference.video.frames import Frame, Moment, Picture, SoundTrack, Source
+from mattingjax.inference.video.reading.containers import (
     Bytes,
     check_size,
     frame_rate,
@@ -23,9 +24,8 @@ from mattingjax.inference.video.containers import (
     pick_video,
     still_picture,
 )
-from mattingjax.inference.video.damage import Decoded, Extent, decode
-from mattingjax.inference.video.frames import Frame, Moment, Picture, SoundTrack, Source
-from mattingjax.inference.video.timeline import Timeline, packets_from, without_jumps
+from mattingjax.inference.video.reading.damage import Decoded, Extent, decode
+from mattingjax.inference.video.reading.timeline import Timeline, packets_from, without_jumps
 
 _STREAM = 'standard input'
 _PERHAPS_STILL = {'gif', 'apng', 'webp', 'mjpeg', 'jpegxl_anim'}

@@ -6,8 +6,8 @@ import dataclasses
 import struct
 from typing import Any
 
-from mattingjax.inference.video.high_dynamic_range import USUAL_PEAK, WHITE, Gamut
-from mattingjax.inference.video.side_data import read_side_data
+from mattingjax.inference.video.colours.high_dynamic_range import USUAL_PEAK, WHITE, Gamut
+from mattingjax.inference.video.colours.side_data import read_side_data
 
 # Numbers of ITU-T H.273, which FFmpeg shares.
 BT709, UNSPECIFIED, BT601 = 1, 2, 6

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from mattingjax.inference.video.side_data import read_side_data
+from mattingjax.inference.video.colours.side_data import read_side_data
 
 _ONE = 2**16  # the matrix's numbers are of fixed point
 _TOLERANCE = 1.0  # degrees that a turn may differ from a quarter before it is worth a note

@@ -3,8 +3,8 @@ import types
 
 import pytest
 
-from mattingjax.inference.video.colour_tags import FULL, LIMITED, guess_matrix, read_tags
-from mattingjax.inference.video.high_dynamic_range import Gamut
+from mattingjax.inference.video.colours.high_dynamic_range import Gamut
+from mattingjax.inference.video.colours.tags import FULL, LIMITED, guess_matrix, read_tags
 
 av = pytest.importorskip('av')
 

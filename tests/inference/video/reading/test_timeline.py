@@ -8,7 +8,7 @@ import pytest
 from mattingjax.errors import VideoError
 from mattingjax.inference.video.reading import open_video
 from tests.inference.video.clips import Clip, packets_of
-from tests.inference.video.watching import B_FRAMES, long_clip, read, refusal, shown
+from tests.inference.video.reading.watching import B_FRAMES, long_clip, read, refusal, shown
 
 
 @pytest.fixture(scope='module')

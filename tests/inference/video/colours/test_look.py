@@ -8,11 +8,11 @@ from PIL import Image
 from mattingjax.errors import VideoError
 from mattingjax.images.preprocessing import resize_photo
 from mattingjax.inference.video.colours import Look
-from mattingjax.inference.video.high_dynamic_range import Gamut, to_srgb
+from mattingjax.inference.video.colours.high_dynamic_range import Gamut, to_srgb
 
 av = pytest.importorskip('av')
 
-from tests.inference.video.coded_frames import (  # noqa: E402
+from tests.inference.video.colours.coded_frames import (  # noqa: E402
     COEFFICIENTS,
     FULL,
     LIMITED,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mattingjax.inference.video.high_dynamic_range import Gamut, light_to_pq, to_srgb
+from mattingjax.inference.video.colours.high_dynamic_range import Gamut, light_to_pq, to_srgb
 
 WHITE_IN_PQ, WHITE_IN_HLG = 0.58, 0.75  # 203 cd/m² (BT.2408, table 1)
 
