@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mattingjax.images.foreground import estimate_foreground
     from mattingjax.importers import import_weights
     from mattingjax.inference import Predictor, create_predictor
+    from mattingjax.inference.video import matte_video
     from mattingjax.weights import list_weights
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     'list_weights',
     'load_checkpoint',
     'load_image',
+    'matte_video',
     'save_checkpoint',
 ]
 
@@ -46,6 +48,7 @@ __getattr__ = load_on_demand(
         'list_weights': 'mattingjax.weights',
         'load_checkpoint': 'mattingjax.checkpoints',
         'load_image': 'mattingjax.images',
+        'matte_video': 'mattingjax.inference.video',
         'save_checkpoint': 'mattingjax.checkpoints',
     },
 )

@@ -33,7 +33,11 @@ _LATE = 10  # seconds beyond the end that streams are waited for which may have 
 
 
 def open_video(
-    path: Path | BinaryIO, *, start: Fraction | None = None, duration: Fraction | None = None
+    path: Path | BinaryIO,
+    *,
+    start: Fraction | None = None,
+    duration: Fraction | None = None,
+    sound: bool = True,
 ) -> VideoFile:
     """Opens a video for reading.
 
@@ -41,6 +45,7 @@ def open_video(
       path: A file, or encoded video that is open for bytes, such as standard input.
       start: Seconds to leave out at the beginning; times count from there.
       duration: Seconds to read.
+      sound: Whether the sound is read, which fills the memory where nobody takes it.
 
     Raises:
       VideoError: It cannot be read, has no pictures that can be decoded, is interlaced, or ends
@@ -57,7 +62,7 @@ def open_video(
             called = getattr(path, 'name', None)
             file = path
             name = called if isinstance(called, str) and called != '<stdin>' else _STREAM
-        return VideoFile(file, name, start, duration, opened)
+        return VideoFile(file, name, start, duration, opened, sound=sound)
 
 
 class VideoFile(Source):
@@ -72,6 +77,7 @@ class VideoFile(Source):
       start: Seconds to leave out at the beginning.
       duration: Seconds to read.
       opened: What to close in the end; it is taken over once nothing can fail any more.
+      sound: Whether the sound is read.
     """
 
     is_live = False
@@ -83,6 +89,8 @@ class VideoFile(Source):
         start: Fraction | None,
         duration: Fraction | None,
         opened: contextlib.ExitStack,
+        *,
+        sound: bool,
     ):
         self.name = name
         self.repeated = 0
@@ -96,7 +104,8 @@ class VideoFile(Source):
         self._packets = without_jumps(packets) if self._timeline.jumps else packets
         self.time_base: Fraction = self._video.time_base
         self.rate = frame_rate(self._video)
-        self.sound = tuple(SoundTrack(s, deque()) for s in self._container.streams.audio)
+        streams = self._container.streams.audio if sound else ()
+        self.sound = tuple(SoundTrack(stream, deque()) for stream in streams)
         self._decoded = self._read_ahead()
         self.shape = self._look.shape
         self.notes = list(self._look.notes)

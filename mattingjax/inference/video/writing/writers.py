@@ -66,7 +66,7 @@ class Writer(contextlib.AbstractContextManager, Protocol):
         """
 
 
-def check_output(path: str | Path, kind: str, *, lossless: bool = False) -> None:
+def check_output(path: str | os.PathLike, kind: str, *, lossless: bool = False) -> None:
     """Checks that `create_writer` can write there, before anything is opened or written.
 
     Args:
@@ -94,7 +94,9 @@ def check_output(path: str | Path, kind: str, *, lossless: bool = False) -> None
         raise OutputError(str(missing_package(f'{path}: writing videos', 'av', 'video'))) from error
 
 
-def create_writer(path: str | Path, kind: str, format: Format, *, lossless: bool = False) -> Writer:
+def create_writer(
+    path: str | os.PathLike, kind: str, format: Format, *, lossless: bool = False
+) -> Writer:
     """Creates what writes the pictures of a video.
 
     Args:
@@ -120,7 +122,7 @@ def create_writer(path: str | Path, kind: str, format: Format, *, lossless: bool
     return VideoFile(Path(path), coding, format, notes)
 
 
-def _is_folder(path: str | Path) -> bool:
+def _is_folder(path: str | os.PathLike) -> bool:
     """Whether pictures are written there."""
     with contextlib.suppress(OSError, ValueError):
         if os.path.isdir(path):
