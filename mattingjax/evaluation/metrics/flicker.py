@@ -15,9 +15,9 @@ from mattingjax.images.pixels import check_image
 WINDOW = 5  # pixels
 NOISE = 3  # levels of 255
 DEFINITION = (
-    'mean of |alpha − alpha of the frame before| over all pixels that hold still: none of the means '
-    f'of red, green and blue over {WINDOW}×{WINDOW} pixels differs by more than {NOISE} of 255 from '
-    "the frame before's"
+    'mean of |alpha − alpha of the frame before| over all pixels that hold still: no mean of red, '
+    f'green or blue over {WINDOW}×{WINDOW} pixels differs by more than {NOISE} of 255 from that of '
+    'the frame before'
 )
 
 
@@ -45,10 +45,10 @@ def still_pixels(before: np.ndarray, photo: np.ndarray) -> np.ndarray:
             f'photo: expected the shape of the one before {list(before.shape)}, got '
             f'{list(photo.shape)}'
         )
-    difference = cv2.blur(
-        photo.astype(np.float32) - before, (WINDOW, WINDOW), borderType=cv2.BORDER_REPLICATE
-    )
-    return np.abs(difference).max(axis=-1) <= NOISE
+    difference = cv2.subtract(photo, before, dtype=cv2.CV_32F)
+    means = cv2.blur(difference, (WINDOW, WINDOW), borderType=cv2.BORDER_REPLICATE)
+    red, green, blue = cv2.split(np.abs(means))
+    return cv2.max(cv2.max(red, green), blue) <= NOISE
 
 
 class Flicker:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from mattingjax.inference.video.containers import (
     open_file,
     pick_video,
 )
-from mattingjax.inference.video.damage import decode
+from mattingjax.inference.video.damage import Extent, decode
 from mattingjax.inference.video.frames import Moment
 from mattingjax.inference.video.timeline import Timeline
 
@@ -39,9 +38,9 @@ def read_alphas(path: Path) -> Iterator[tuple[Moment, np.ndarray]]:
     """Reads a video of alphas, frame by frame.
 
     What is transparent (RGBA, ProRes 4444, VP9 with alpha in WebM, ...) gives its transparency,
-    unless its first picture is grey and opaque everywhere, as mattes are in a format that always has
-    a channel for it. All else gives its luma: from black, which is 16 of 255 in videos of limited
-    range and where nothing is said, to white.
+    unless its first picture is grey and opaque everywhere, as that of a matte is in a format that
+    always has a channel for it. All else gives its luma: from black, which is 16 of 255 in videos
+    of limited range and where nothing is said, to white.
 
     Args:
       path: A video file.
@@ -58,7 +57,8 @@ def read_alphas(path: Path) -> Iterator[tuple[Moment, np.ndarray]]:
     with open_file(path) as file, open_container(Bytes(file), name) as container:
         video = pick_video(container, name)
         timeline, base = Timeline(container, video, None, None), video.time_base
-        packets = (packet for packet in container.demux(video) if packet.size)
+        extent = Extent(container)
+        packets = extent.whole(container.demux(video))
         read: Read | None = None
         step = max(1, round(1 / (frame_rate(video) * base)))
         last = -1
@@ -73,13 +73,13 @@ def read_alphas(path: Path) -> Iterator[tuple[Moment, np.ndarray]]:
             alpha = np.rot90(read(frame), frame.rotation // 90)
             yield Moment(tick * base, length * base if length else None), alpha
             last, step = tick, length or step
-        if read is None:
-            raise VideoError(f'{name}: no frame can be decoded')
+        if read is None or extent.damage():
+            raise VideoError(f'{name}: {extent.damage() or "no frame can be decoded"}')
 
 
-def seconds(moment: Moment) -> Fraction:
-    """The time of a moment in seconds, to the millisecond: containers round times differently."""
-    return Fraction(round(moment.time * 1000), 1000)
+def milliseconds(moment: Moment) -> int:
+    """The time of a moment in whole milliseconds, for containers that round times differently."""
+    return round(moment.time * 1000)
 
 
 def _decoder(video: Any) -> Any:
