@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mattingjax.errors import VideoError
-from mattingjax.inference.video.containers import (
+from mattingjax.inference.video.colours.orientation import read_turn
+from mattingjax.inference.video.frames import Moment
+from mattingjax.inference.video.reading.containers import (
     Bytes,
     check_size,
     frame_rate,
@@ -19,9 +22,8 @@ from mattingjax.inference.video.containers import (
     open_file,
     pick_video,
 )
-from mattingjax.inference.video.damage import Extent, decode
-from mattingjax.inference.video.frames import Moment
-from mattingjax.inference.video.timeline import Timeline
+from mattingjax.inference.video.reading.damage import Extent, decode
+from mattingjax.inference.video.reading.timeline import Timeline, without_jumps
 
 # FFmpeg's own decoders of these leave out the transparency, which WebM has beside the pictures.
 _WITH_ALPHA = {'vp8': 'libvpx', 'vp9': 'libvpx-vp9'}
@@ -56,30 +58,32 @@ def read_alphas(path: Path) -> Iterator[tuple[Moment, np.ndarray]]:
     name = os.fspath(path)
     with open_file(path) as file, open_container(Bytes(file), name) as container:
         video = pick_video(container, name)
-        timeline, base = Timeline(container, video, None, None), video.time_base
-        extent = Extent(container)
+        timeline, base = Timeline(container, video, Fraction(0), None), video.time_base
+        extent = Extent(container, video)
         packets = extent.whole(container.demux(video))
+        if timeline.jumps:
+            packets = without_jumps(packets)
         read: Read | None = None
         step = max(1, round(1 / (frame_rate(video) * base)))
-        last = -1
+        last = -step
         for pts, frame, length in decode(packets, _decoder(video), timeline.jumps):
             tick = last + step if pts is None else timeline.tick(pts)
             if frame is None:
                 raise VideoError(f'{name}: the frame at {float(tick * base):.3f} s is damaged')
-            if tick <= last:
+            if tick <= last or tick < 0:
                 continue
-            check_size(frame.width, frame.height, name)
-            read = read or _choose(frame)
-            alpha = np.rot90(read(frame), frame.rotation // 90)
-            yield Moment(tick * base, length * base if length else None), alpha
+            if read is None:
+                check_size(frame.width, frame.height, name)
+                read, (turn, _) = _choose(frame), read_turn(frame)
+            yield Moment(tick * base, length * base if length else None), turn.apply(read(frame))
             last, step = tick, length or step
         if read is None or extent.damage():
             raise VideoError(f'{name}: {extent.damage() or "no frame can be decoded"}')
 
 
-def milliseconds(moment: Moment) -> int:
-    """The time of a moment in whole milliseconds, for containers that round times differently."""
-    return round(moment.time * 1000)
+def at_the_same_time(moment: Moment, other: Moment) -> bool:
+    """Whether two moments are a millisecond apart at most: containers round times differently."""
+    return abs(moment.time - other.time) <= Fraction(1, 1000)
 
 
 def _decoder(video: Any) -> Any:
@@ -115,7 +119,7 @@ def _read_transparency(frame: Any) -> np.ndarray:
 
 def _read_grey(frame: Any) -> np.ndarray:
     if frame.format.is_rgb or frame.format.name.startswith('pal'):
-        return _packed(frame, 'rgb24', 'rgb48le') @ _LUMA
+        return np.minimum(_packed(frame, 'rgb24', 'rgb48le') @ _LUMA, 1)
     is_full = frame.color_range == _FULL or (
         # FFmpeg's own rule for what says nothing: JPEG's formats and mere grey are full.
         not frame.color_range and frame.format.name.startswith(('yuvj', 'gray', 'ya'))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mattingjax.errors import VideoError
-from mattingjax.inference.video.alphas import milliseconds, read_alphas
+from mattingjax.inference.video.alphas import at_the_same_time, read_alphas
 from mattingjax.inference.video.frames import Moment
 from tests.inference.video.alpha_clips import RAMP, SIZE, frame_of_planes, write_clip
 
@@ -116,8 +116,10 @@ def test_opaque_greys_are_mattes(tmp_path):
 def test_moments(tmp_path):
     path = write_clip(tmp_path / 'a.mkv', [RAMP] * 3, times=[40, 80, 200])
     moments = [moment for moment, _ in read_alphas(path)]
-    assert [milliseconds(moment) for moment in moments] == [40, 80, 200]
-    assert milliseconds(Moment(Fraction(1, 3), None)) == 333
+    assert [moment.time * 1000 for moment in moments] == [40, 80, 200]
+    third = Moment(Fraction(1, 3), None)
+    assert at_the_same_time(third, Moment(Fraction(334, 1000), Fraction(1, 25)))
+    assert not at_the_same_time(third, Moment(Fraction(335, 1000), None))
 
 
 def test_bad_files(tmp_path):
