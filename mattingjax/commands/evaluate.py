@@ -9,6 +9,10 @@ Prints MAD and MSE (means), SAD, gradient and connectivity error (sums in thousa
 gradient error (mean_gradient) of the whole images, of the unknown region and of the soft band (hair
 and other soft borders), with the definitions. --output also writes them as JSON, and beside it a
 .csv with every photo and a _worst.png. Pictures are matched by their names without extension.
+
+With --video it prints how much the mattes of a video flicker, those of a network each frame alone
+and steadied over time; --predictions and --alphas are videos then, matched by their times. --output
+also writes a .csv with every frame and a _column.png: a column of pixels over time.
 """
 
 from pathlib import Path
@@ -29,7 +33,7 @@ _CHECKPOINT = flags.DEFINE_string(
     None,
     'Checkpoint directory, the name of weights that ship, or an artefact (.xml, .onnx, .pb).',
 )
-_FOLDERS = [
+_PATHS = [
     _define_path(
         'predictions',
         "Folder of mattes to compare instead of a network's (NAME or NAME_alpha), or their video.",
@@ -92,7 +96,7 @@ _SKIP_DAMAGED = flags.DEFINE_bool(
     'skip_damaged', False, 'Report and skip files that are damaged or of another size.'
 )
 _OF_PHOTOS = (
-    *(flag for flag in _FOLDERS if flag.name not in ('predictions', 'alphas')),
+    *(flag for flag in _PATHS if flag.name not in ('predictions', 'alphas')),
     *(_ALPHA_VALUES, _PREDICTION_VALUES, _SEED, _METRICS, _REGIONS, _SIZE, _KERNEL, _ITERATIONS),
     *(_WORST, _ALLOW_UNMATCHED, _SKIP_DAMAGED),
 )
@@ -102,11 +106,11 @@ command_line.define_compilation_cache()
 
 
 def main() -> None:
-    # Imported here, so that --help and wrong flags answer at once.
     if _VIDEO.value:
         return _evaluate_video(Path(_VIDEO.value))
     if _COLUMN.present:
         raise MattingError('column: needs --video')
+    # Imported here, so that --help and wrong flags answer at once.
     from mattingjax.evaluation import EvaluationOptions, Folders, parse_size, report_folders
     from mattingjax.evaluation.metrics import check_metrics
 
@@ -120,7 +124,7 @@ def main() -> None:
         trimap_kernel=_KERNEL.value,
         trimap_iterations=_ITERATIONS.value,
     )
-    paths = {flag.name: Path(flag.value) for flag in _FOLDERS if flag.value}
+    paths = {flag.name: Path(flag.value) for flag in _PATHS if flag.value}
     folders = Folders(
         **paths,
         seed=_SEED.value,
@@ -147,7 +151,7 @@ def _evaluate_video(video: Path) -> None:
             raise MattingError(f'{flag.name}: is for photos, not for --video')
     from mattingjax.evaluation.video_report import Videos, report_video
 
-    paths = {flag.name: Path(flag.value) for flag in _FOLDERS if flag.value}
+    paths = {flag.name: Path(flag.value) for flag in _PATHS if flag.value}
     report_video(
         Videos(video, **paths),
         network=_CHECKPOINT.value,

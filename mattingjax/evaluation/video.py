@@ -21,7 +21,7 @@ from mattingjax.inference.steadying import Seen, Steadiness, steady
 from mattingjax.inference.video.alphas import at_the_same_time, read_alphas
 from mattingjax.inference.video.frames import Frame, Moment, Source
 from mattingjax.inference.video.reading import open_video
-from mattingjax.process.progress import show_progress
+from mattingjax.process.progress import say, show_progress
 
 STRENGTH = 0.8
 VARIANTS = {
@@ -100,6 +100,8 @@ def evaluate_video(
     """
     measures = _Measures(column)
     with open_video(videos.video) as source:
+        for note in source.notes:
+            say(f'{source.name}: {note}')
         references = _Matched(videos.alphas, source) if videos.alphas else None
         if predictor:
             shown = _predict(source, predictor)
