@@ -8,7 +8,7 @@ import io
 import json
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ def format_protocol(report: EvaluationReport, about: Mapping[str, Any]) -> str:
       report: The evaluation.
       about: What was evaluated, as JSON types; each entry gets a line.
     """
-    lines = [f'{what}: {words}' for what, entry in about.items() if (words := _in_words(entry))]
+    lines = describe_entries(about)
     if report.skipped:
         count = len(report.errors)
         lines.append(
@@ -80,11 +80,17 @@ def format_protocol(report: EvaluationReport, about: Mapping[str, Any]) -> str:
     return '\n'.join(lines)
 
 
+def describe_entries(about: Mapping[str, Any]) -> list[str]:
+    """Formats what was evaluated, as JSON types: a line for each entry that says something."""
+    return [f'{what}: {words}' for what, entry in about.items() if (words := _in_words(entry))]
+
+
 def format_figure(metric: str, value: float) -> str:
     """Formats the value of a metric: a mean with six decimals, a sum with four, NaN as a dash."""
     if math.isnan(value):
         return '–'
-    return f'{value:.6f}' if METRICS[metric].is_mean else f'{value:.4f}'
+    is_mean = metric not in METRICS or METRICS[metric].is_mean
+    return f'{value:.6f}' if is_mean else f'{value:.4f}'
 
 
 def draw_worst(report: EvaluationReport) -> np.ndarray:
@@ -96,18 +102,19 @@ def draw_worst(report: EvaluationReport) -> np.ndarray:
     return draw_panel(report.pictures, captions)
 
 
-def check_report(path: Path, name: str, *, overwrite: bool = False) -> None:
+def check_report(path: Path, name: str, *, overwrite: bool = False, picture: str = 'worst') -> None:
     """Raises MattingError unless `write_report` may write to a path; writes nothing itself.
 
     Args:
       path: The report, NAME.json.
       name: The name of the caller's argument, for the error message.
       overwrite: Whether a report that lies there may be replaced.
+      picture: What the name of the picture beside it ends with.
     """
     if path.suffix != '.json':
         raise MattingError(f'{name}: expected a name that ends in .json, got {path}')
     check_folder(path.parent)
-    for file in _name_files(path):
+    for file in name_files(path, picture):
         if file.is_dir():
             raise OutputError(f'{file}: expected a file or nothing, found a folder')
         if file.exists() and not overwrite:
@@ -129,7 +136,7 @@ def write_report(path: Path, report: EvaluationReport, about: Mapping[str, Any])
     Raises:
       OutputError: A file cannot be written.
     """
-    json_file, csv_file, panel_file = _name_files(path)
+    json_file, csv_file, panel_file = name_files(path)
     contents = {csv_file: _format_csv(report)}
     if report.pictures:
         contents[panel_file] = encode_png(draw_worst(report))
@@ -138,6 +145,32 @@ def write_report(path: Path, report: EvaluationReport, about: Mapping[str, Any])
     for file, content in contents.items():
         write_file(file, content)
     return list(contents)
+
+
+def name_files(path: Path, picture: str = 'worst') -> tuple[Path, Path, Path]:
+    """The files of a report: NAME.json, NAME.csv and NAME_picture.png."""
+    return path, path.with_suffix('.csv'), path.with_name(f'{path.stem}_{picture}.png')
+
+
+def to_json(content: Mapping[str, Any]) -> bytes:
+    """A report as JSON, with the versions that made it; figures that are NaN become null."""
+    versions = {
+        'python': platform.python_version(),
+        **{package: importlib.metadata.version(package) for package in _TOOLS},
+    }
+    whole = _without_nan({**content, 'versions': versions})
+    text = json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + '\n'
+    return text.encode('utf-8', 'backslashreplace')
+
+
+def to_csv(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> bytes:
+    """A table as CSV; what is NaN stays empty."""
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator='\n')
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow(['' if _is_nan(value) else value for value in row])
+    return table.getvalue().encode('utf-8', 'backslashreplace')
 
 
 def _in_words(entry: Any) -> str:
@@ -150,39 +183,34 @@ def _in_words(entry: Any) -> str:
     return str(entry)
 
 
-def _name_files(path: Path) -> tuple[Path, Path, Path]:
-    return path, path.with_suffix('.csv'), path.with_name(f'{path.stem}_worst.png')
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _without_nan(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {name: _without_nan(value) for name, value in content.items()}
+    return None if _is_nan(content) else content
 
 
 def _format_json(report: EvaluationReport, about: Mapping[str, Any]) -> bytes:
-    def without_nan(row: dict[str, float]) -> dict[str, float | None]:
-        return {column: None if math.isnan(value) else value for column, value in row.items()}
-
-    content = {
-        **about,
-        'count': len(report.errors),
-        'skipped': report.skipped,
-        'protocol': report.options.to_dict(),
-        'counts': report.counts,
-        'means': without_nan(report.means),
-        'medians': without_nan(report.medians),
-        'photos': {name: without_nan(row) for name, row in report.errors.items()},
-        'versions': {
-            'python': platform.python_version(),
-            **{package: importlib.metadata.version(package) for package in _TOOLS},
-        },
-    }
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + '\n'
-    return text.encode('utf-8', 'backslashreplace')
+    return to_json(
+        {
+            **about,
+            'count': len(report.errors),
+            'skipped': report.skipped,
+            'protocol': report.options.to_dict(),
+            'counts': report.counts,
+            'means': report.means,
+            'medians': report.medians,
+            'photos': report.errors,
+        }
+    )
 
 
 def _format_csv(report: EvaluationReport) -> bytes:
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator='\n')
-    writer.writerow(['name', *report.options.columns])
-    for name, row in report.errors.items():
-        writer.writerow([name, *('' if math.isnan(value) else value for value in row.values())])
-    return table.getvalue().encode('utf-8', 'backslashreplace')
+    rows = ([name, *row.values()] for name, row in report.errors.items())
+    return to_csv(['name', *report.options.columns], rows)
 
 
 def _format_caption(report: EvaluationReport, rank: int, name: str) -> list[str]:
