@@ -130,7 +130,7 @@ def main(words: list[str]) -> int:
         background=_BACKGROUND.value,
         loop=_LOOP.value,
         predictor=predictor,
-        steadiness=Steadiness(one_frame_delay=_OFD.value, strength=_SMOOTHING.value),
+        steadiness=Steadiness(one_frame_delay=_OFD.value, smoothing=_SMOOTHING.value),
         foreground=_FOREGROUND.value,
         refine=_REFINE.value,
         lossless=_LOSSLESS.value,
@@ -167,7 +167,8 @@ def _find_source(words: list[str]) -> tuple[str, Any]:
     if name == '-':
         if sys.stdin is None:
             raise MattingError('-: standard input is closed')
-        return 'standard input', sys.stdin.buffer
+        # Unbuffered: a thread that waits for a buffer when the program ends is an error of Python.
+        return 'standard input', getattr(sys.stdin.buffer, 'raw', sys.stdin.buffer)
     if not name.startswith('camera:') and not os.path.exists(name):
         raise MattingError(f'{name or "an empty path"}: no such file or folder')
     return name, name

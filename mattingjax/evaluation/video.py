@@ -23,13 +23,13 @@ from mattingjax.inference.video.frames import Frame, Moment, Source
 from mattingjax.inference.video.reading import open_video
 from mattingjax.process.progress import say, show_progress
 
-STRENGTH = 0.8
+SMOOTHING = 0.8
 VARIANTS = {
     'each frame alone': Steadiness(one_frame_delay=False),
     'one-frame delay': Steadiness(),
     "MODNet's own delay": Steadiness(threshold=0.1),
-    'filter': Steadiness(one_frame_delay=False, strength=STRENGTH),
-    'one-frame delay, filter': Steadiness(strength=STRENGTH),
+    'filter': Steadiness(one_frame_delay=False, smoothing=SMOOTHING),
+    'one-frame delay, filter': Steadiness(smoothing=SMOOTHING),
 }
 ALONE = next(iter(VARIANTS))
 _PREDICTIONS = 'predictions'
@@ -85,7 +85,7 @@ def evaluate_video(
     """Measures the mattes of a video, frame by frame, in memory that does not grow with the frames.
 
     A network's mattes are measured in five variants at once: each frame alone, with the one-frame
-    delay, with that of MODNet to the letter, with the filter of strength 0.8, and with the first
+    delay, with that of MODNet to the letter, with the filter of smoothing 0.8, and with the first
     delay and the filter.
 
     Args:

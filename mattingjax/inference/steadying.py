@@ -44,7 +44,7 @@ class Steadiness:
     Attributes:
       one_frame_delay: Whether an alpha that leaves the range of the frames before and after is
         brought back into it.
-      strength: How much of the alphas before is kept where nothing moves, in [0, 1): 0 is nothing,
+      smoothing: How much of the alphas before is kept where nothing moves, in [0, 1): 0 is nothing,
         0.8 takes a fifth of every new alpha.
       threshold: ξ of MODNet's one-frame delay, in (0, 1), 0.1 there: where the alphas before and
         after differ by ξ at most, and the one between them by more from both, it becomes their mean
@@ -52,7 +52,7 @@ class Steadiness:
     """
 
     one_frame_delay: bool = True
-    strength: float = 0.0
+    smoothing: float = 0.0
     threshold: float | None = None
 
     def __post_init__(self) -> None:
@@ -60,9 +60,9 @@ class Steadiness:
             raise MattingError(
                 f'one_frame_delay: expected True or False, got {self.one_frame_delay!r}'
             )
-        if not (_is_number(self.strength) and 0 <= self.strength < 1):
+        if not (_is_number(self.smoothing) and 0 <= self.smoothing < 1):
             raise MattingError(
-                f'strength: expected a number from 0 to less than 1, got {self.strength!r}'
+                f'smoothing: expected a number from 0 to less than 1, got {self.smoothing!r}'
             )
         if self.threshold is None:
             return
@@ -86,8 +86,8 @@ class Steadiness:
                 f'alphas that differ by more than {self.threshold:g} from neighbours in '
                 'time that agree become their mean (MODNet)'
             )
-        if self.strength:
-            parts.append(f'running mean of strength {self.strength:g} where nothing moves')
+        if self.smoothing:
+            parts.append(f'running mean of smoothing {self.smoothing:g} where nothing moves')
         return ', then '.join(parts) or "the network's mattes as they are"
 
 
@@ -104,8 +104,8 @@ def steady(frames: Iterable[tuple[T, Seen]], options: Steadiness) -> Iterator[tu
     threshold in `Steadiness` brings it back.
 
     The filter comes after it: steady += weight · (alpha − steady), pixel by pixel. The weight is
-    1 − strength, and rises to 1 where the picture differs from what it was (a running mean with the
-    same weights, so that slow movements add up), and about such places; and where alpha itself
+    1 − smoothing, and rises to 1 where the picture differs from what it was (a running mean with
+    the same weights, so that slow movements add up), and about such places; and where alpha itself
     differs much. So moving edges are those of each frame.
 
     Differences of pictures are those of means over 5×5 pixels, the largest of a channel. At a cut,
@@ -128,8 +128,8 @@ def steady(frames: Iterable[tuple[T, Seen]], options: Steadiness) -> Iterator[tu
         scene: Iterator[tuple[T, Seen]] = ((item, seen) for _, item, seen in numbered)
         if options.one_frame_delay:
             scene = _delay(scene, options.threshold)
-        if options.strength:
-            scene = _filter(scene, options.strength)
+        if options.smoothing:
+            scene = _filter(scene, options.smoothing)
         for item, seen in scene:
             yield item, seen.alpha
 
@@ -187,7 +187,7 @@ def _without_outliers(
     return np.where(is_outlier, (before + after) / 2, alpha)
 
 
-def _filter(scene: Iterator[tuple[T, Seen]], strength: float) -> Iterator[tuple[T, Seen]]:
+def _filter(scene: Iterator[tuple[T, Seen]], smoothing: float) -> Iterator[tuple[T, Seen]]:
     """Yields a scene with running means of the alphas, which follow at once what moves."""
     item, (pixels, alpha) = next(scene)
     yield item, Seen(pixels, alpha)
@@ -195,7 +195,7 @@ def _filter(scene: Iterator[tuple[T, Seen]], strength: float) -> Iterator[tuple[
     for item, seen in scene:
         movement = cv2.dilate(_movement(seen.pixels, pixels, _FILTER_NOISE), window)
         change = _ramp(np.abs(seen.alpha - alpha), _JITTER, _CHANGED)
-        weight = np.maximum(np.maximum(movement, change), np.float32(1 - strength))
+        weight = np.maximum(np.maximum(movement, change), np.float32(1 - smoothing))
         alpha = alpha + weight * (seen.alpha - alpha)
         pixels = pixels + weight[..., None] * (seen.pixels - pixels)
         yield item, seen._replace(alpha=alpha)

@@ -10,8 +10,8 @@ from mattingjax.inference.steadying import Seen, Steadiness, steady
 
 HEIGHT, WIDTH = 48, 96
 DELAY = Steadiness()
-FILTER = Steadiness(one_frame_delay=False, strength=0.8)
-BOTH = Steadiness(strength=0.8)
+FILTER = Steadiness(one_frame_delay=False, smoothing=0.8)
+BOTH = Steadiness(smoothing=0.8)
 PUBLISHED = Steadiness(threshold=0.1)
 NOTHING = Steadiness(one_frame_delay=False)
 
@@ -82,7 +82,7 @@ def test_the_filter_is_a_running_mean_where_nothing_moves():
     assert levels(plain([0.5, 0.55, 0.55, 0.55]), FILTER) == pytest.approx(
         [0.5, 0.51, 0.518, 0.5244]
     )
-    half = Steadiness(one_frame_delay=False, strength=0.5)
+    half = Steadiness(one_frame_delay=False, smoothing=0.5)
     assert levels(plain([0.5, 0.6, 0.6]), half) == pytest.approx([0.5, 0.55, 0.575])
 
 
@@ -195,10 +195,10 @@ def test_the_filter_alone_waits_for_nothing():
     ('arguments', 'message'),
     [
         ({'one_frame_delay': 1}, 'one_frame_delay: expected True or False, got 1'),
-        ({'strength': 1}, 'strength: expected a number from 0 to less than 1, got 1'),
-        ({'strength': -0.1}, 'strength: .* got -0.1'),
-        ({'strength': float('nan')}, 'strength: .* got nan'),
-        ({'strength': '0.5'}, "strength: .* got '0.5'"),
+        ({'smoothing': 1}, 'smoothing: expected a number from 0 to less than 1, got 1'),
+        ({'smoothing': -0.1}, 'smoothing: .* got -0.1'),
+        ({'smoothing': float('nan')}, 'smoothing: .* got nan'),
+        ({'smoothing': '0.5'}, "smoothing: .* got '0.5'"),
         ({'threshold': 0}, 'threshold: expected a number between 0 and 1, got 0'),
         (
             {'one_frame_delay': False, 'threshold': 0.1},

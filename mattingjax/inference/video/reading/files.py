@@ -173,7 +173,7 @@ class VideoFile(Source):
                 first = item.frame
                 break
         if first is None:
-            raise VideoError(f'{self.name}: {self._without_frames()}')
+            raise VideoError(self._without_frames())
         if first.interlaced_frame:
             raise VideoError(
                 f'{self.name}: expected whole frames, found interlaced ones; a deinterlacer such '
@@ -224,12 +224,15 @@ class VideoFile(Source):
     def _without_frames(self) -> str:
         if self._start and self._last is not None:
             latest, start = float(self._last), float(self._start)
-            return f'start: expected at most {latest:g} s, got {start:g} s'
+            return f'start: expected at most {latest:g} s in {self.name}, got {start:g}'
         if self._needs_file:
-            return 'an MP4 whose index is at its end can be read from a file only, not from a pipe'
+            return (
+                f'{self.name}: an MP4 whose index is at its end can be read from a file only, not '
+                'from a pipe'
+            )
         if self._extent.damage():
-            return f'no frame can be decoded ({self._extent.damage()})'
-        return 'no frame can be decoded'
+            return f'{self.name}: no frame can be decoded ({self._extent.damage()})'
+        return f'{self.name}: no frame can be decoded'
 
     def _expected_count(self) -> int | None:
         if not self._start and self._duration is None and self._video.frames:
