@@ -36,8 +36,8 @@ def main() -> None:
 
     from mattingjax.errors import MattingError
     from mattingjax.networks import find_network
+    from mattingjax.process.memory import keep_freed_memory
     from mattingjax.process.timing import time_in_turn
-    from mattingjax.training.memory import keep_freed_memory
 
     if _KEEP_MEMORY.value:
         keep_freed_memory()

@@ -54,6 +54,7 @@ def main() -> None:
     from mattingjax.inference.runtimes import RUNTIMES
     from mattingjax.inference.video.matting import PARALLEL
     from mattingjax.process.files import scratch_folder
+    from mattingjax.process.memory import keep_freed_memory
 
     for name, given, known in (
         ('runtimes', _RUNTIMES.value, RUNTIMES),
@@ -63,6 +64,7 @@ def main() -> None:
             raise MattingError(
                 f'{name}: expected some of {", ".join(known)}, got {", ".join(given) or "none"}'
             )
+    keep_freed_memory()  # as the command does
     with scratch_folder() as folder:
         clip = folder / 'clip.mp4'
         _write_clip(clip, _FRAMES.value)

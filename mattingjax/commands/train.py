@@ -28,8 +28,8 @@ command_line.define_compilation_cache()
 def main() -> int:
     # Imported here, so that --help and wrong flags answer at once.
     from mattingjax.errors import MattingError
+    from mattingjax.process.memory import keep_freed_memory
     from mattingjax.training import describe_end, train
-    from mattingjax.training.memory import keep_freed_memory
 
     keep_freed_memory()
     if _CONFIG.value is None:

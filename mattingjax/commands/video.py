@@ -105,8 +105,10 @@ def main(words: list[str]) -> int:
     from mattingjax.inference import create_predictor
     from mattingjax.inference.steadying import Steadiness
     from mattingjax.inference.video.matting import PARALLEL, matte_video
+    from mattingjax.process.memory import keep_freed_memory
     from mattingjax.process.progress import say
 
+    keep_freed_memory()
     name, source = _find_source(words)
     output = _OUTPUT.value
     if output == '':

@@ -196,7 +196,8 @@ def create_predictor(
         ship.
       runtime: What runs the network: 'onnxruntime' or 'openvino' for weights that ship, both and
         'tensorflow' for artefacts, 'jax' for checkpoints. If None, ONNX Runtime wherever there is
-        an artefact that it reads, and JAX for a checkpoint without one.
+        an artefact that it reads (for several photos at once OpenVINO, if it is installed), and JAX
+        for a checkpoint without one.
       input_size: The input size in pixels at which the network is used, a multiple of its stride;
         if None, its own. The function `network_size` tells what it means. An artefact that has a
         fixed size, or that resizes photos itself, takes no other.

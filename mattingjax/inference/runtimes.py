@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import os
 from pathlib import Path
 from typing import Any, Protocol
@@ -209,7 +210,8 @@ def create_runtime(
         `.onnx` or `.pb`).
       runtime: 'onnxruntime', 'openvino' or 'tensorflow' for an artefact, and the first two for a
         checkpoint that has its artefact in its directory, as weights that ship do; 'jax' for any
-        checkpoint. If None, ONNX Runtime where there is an artefact that it reads.
+        checkpoint. If None, ONNX Runtime where there is an artefact that it reads; for several
+        inputs at once OpenVINO, if it is installed.
       input_size: The input size in pixels, a multiple of the network's stride; the network's own if
         None.
       options: The device and the precision; `trusted` is decided here.
@@ -235,12 +237,14 @@ def create_runtime(
                 f'{path_or_name}: an artefact; JAX runs checkpoints, expected the runtime '
                 + ' or '.join(READERS[Path(path_or_name).suffix])
             )
+        runtime = runtime or _fastest(Path(path_or_name), options)
         return ArtefactRuntime(path_or_name, runtime, input_size, options)
     _refuse_parts(Path(path_or_name))
     if runtime == 'jax':
         return _create_jax_runtime(path_or_name, input_size, options)
     artefact = find_artefact(path_or_name)
     if artefact is not None and runtime in (None, *READERS[artefact.suffix]):
+        runtime = runtime or _fastest(artefact, options)
         trusted = dataclasses.replace(options, trusted=ships(artefact))
         return ArtefactRuntime(artefact, runtime, input_size, trusted, path_or_name)
     if runtime is None:
@@ -249,6 +253,16 @@ def create_runtime(
         f'{path_or_name}: expected an artefact ({", ".join(READERS)}) for the runtime '
         f'{runtime}; mattingjax export makes one of a checkpoint'
     )
+
+
+def _fastest(artefact: Path, options: SessionOptions) -> str | None:
+    """The runtime that is the fastest one, if it is not the default for the kind of file.
+
+    OpenVINO takes longer to start, and less for each of many inputs of one size.
+    """
+    is_plain = options.device in (None, 'CPU') and options.parallel > 1
+    there = is_plain and importlib.util.find_spec('openvino') is not None
+    return 'openvino' if there and artefact.suffix == '.onnx' else None
 
 
 def _create_jax_runtime(

@@ -1,4 +1,4 @@
-"""The memory of a training: whether it is enough, and how freed memory is kept for the next step.
+"""Whether memory is enough for a training.
 
 The checks count only what is needed in any case, so they never refuse a training that could run.
 """
@@ -6,10 +6,8 @@ The checks count only what is needed in any case, so they never refuse a trainin
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import math
 import os
-import platform
 from pathlib import Path
 
 import jax
@@ -30,9 +28,6 @@ _BATCHES = 3  # batches on their way to the devices at once, and as many in each
 _WORKER_BYTES = 2**27  # the least memory of a worker process
 # Each parameter is held four times: at the start, now, as a gradient and by the optimizer.
 _COPIES = 4
-
-# Options of mallopt, from glibc's malloc.h.
-_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 
 
 def check_network(network: ModelConfig) -> None:
@@ -112,22 +107,3 @@ def _host_memory() -> float:
         with contextlib.suppress(OSError, ValueError):
             sizes.append(int(Path(file).read_text()))
     return min(sizes)
-
-
-def keep_freed_memory() -> bool:
-    """Makes the C library keep the memory that this process frees, for its next allocations.
-
-    XLA:CPU allocates the memory of a step anew in every step. Blocks of that size go back to the
-    system each time when glibc frees them, and the system clears their pages before it hands them
-    out again. Call this before threads start, in a process that repeats the same work: the process
-    stays as large as it was at its largest.
-
-    Returns:
-      Whether the C library is glibc and accepted the settings; other C libraries stay as they are.
-    """
-    if platform.libc_ver()[0] != 'glibc':
-        return False
-    mallopt = ctypes.CDLL(None).mallopt
-    settings = {_M_ARENA_MAX: 1, _M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: -1}  # -1: never trim
-    accepted = [mallopt(name, value) == 1 for name, value in settings.items()]
-    return all(accepted)

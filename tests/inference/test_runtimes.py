@@ -363,6 +363,19 @@ def test_threads_run_one_network_side_by_side(runtime):
         np.testing.assert_allclose(alpha, alone(photo), atol=1e-5)
 
 
+def test_many_inputs_run_in_openvino_where_it_is_installed(monkeypatch):
+    pytest.importorskip('openvino')
+
+    def runtime(**options):
+        return create_predictor('mmnet_0.5', **options).describe()['runtime']
+
+    assert runtime() == 'onnxruntime'
+    assert runtime(parallel=2) == runtime(parallel=2, device='CPU') == 'openvino'
+    assert runtime(parallel=2, runtime='onnxruntime') == 'onnxruntime'
+    monkeypatch.setattr('importlib.util.find_spec', lambda _: None)
+    assert runtime(parallel=2) == 'onnxruntime'
+
+
 def test_jax_runs_one_input_at_a_time(mmnet_path):
     assert create_predictor(mmnet_path, 'jax', parallel=2).parallel == 1
 
