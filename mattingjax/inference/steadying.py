@@ -171,7 +171,7 @@ def _into_range(
     before: np.ndarray, alpha: np.ndarray, after: np.ndarray, movement: np.ndarray
 ) -> np.ndarray:
     """Brings an alpha into the range of its neighbours where nothing moved."""
-    within = np.clip(alpha, np.minimum(before, after), np.maximum(before, after))
+    within = cv2.min(cv2.max(alpha, cv2.min(before, after)), cv2.max(before, after))
     return within + movement * (alpha - within)
 
 

@@ -78,6 +78,8 @@ class OpenVinoSession:
         }
         if self.parallel > 1:
             self._settings['NUM_STREAMS'] = str(self.parallel)
+            if self._device == 'CPU':  # what decodes and encodes beside it may need its core
+                self._settings['ENABLE_CPU_PINNING'] = 'NO'
         if options.cache is not None:
             make_folder(options.cache)
             self._settings['CACHE_DIR'] = str(options.cache)

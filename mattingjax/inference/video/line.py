@@ -216,9 +216,10 @@ class Line:
     def _finish(self, task: _Task) -> np.ndarray:
         with self._stages.timed('finish'):
             picture, pictures = task.frame.picture, self._pictures
-            alpha = np.clip(resize(task.alpha, *picture.shape), 0, 1)
+            alpha = resize(task.alpha, *picture.shape)  # which may leave [0, 1]
             if pictures.kind == 'alpha' and not pictures.refine:
                 return to_uint8(alpha)
+            alpha = np.clip(alpha, 0, 1)
             pixels = picture.pixels()
             if pictures.refine:
                 alpha = self._predictor.refine(Photo(pixels, None), alpha)
