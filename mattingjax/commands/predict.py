@@ -19,15 +19,11 @@ from pathlib import Path
 
 from absl import flags
 
+from mattingjax.commands.network import Network
 from mattingjax.errors import MattingError
 from mattingjax.process import command_line
-from mattingjax.weights import DEFAULT_WEIGHTS
 
-_CHECKPOINT = flags.DEFINE_string(
-    'checkpoint',
-    DEFAULT_WEIGHTS,
-    'Checkpoint directory, the name of weights that ship, or an artefact (.xml, .onnx, .pb).',
-)
+_NETWORK = Network()
 _INPUT = flags.DEFINE_multi_string(
     'input',
     None,
@@ -57,27 +53,13 @@ _FORMAT = flags.DEFINE_string(
 _SKIP_EXISTING = flags.DEFINE_bool(
     'skip_existing', False, 'Leave out photos all of whose results lie in --output already.'
 )
-_RUNTIME = command_line.define_runtime()
-_DEVICE = flags.DEFINE_string(
-    'device',
-    None,
-    'What the runtime computes on: CPU, GPU, NPU or AUTO for openvino, a provider such as CUDA for '
-    'onnxruntime; mattingjax list says which are here. Default: the CPU.',
-)
-_PRECISION = flags.DEFINE_string(
-    'precision', 'f32', 'What openvino computes in: f32, or bf16 or f16 where the device has it.'
-)
-_OPENVINO_CACHE = flags.DEFINE_string(
-    'openvino_cache', None, 'Folder in which openvino keeps what it compiles for the next start.'
-)
-_INPUT_SIZE = command_line.define_input_size()
 command_line.define_compilation_cache(may_spare_jax=True)
 
 
 def main(words: list[str]) -> int:
     # Imported here, so that --help and wrong flags answer at once.
     from mattingjax.images.compositing import Background
-    from mattingjax.inference import create_predictor, folders
+    from mattingjax.inference import folders
     from mattingjax.inference.jobs import list_jobs
     from mattingjax.inference.outputs import Outputs
     from mattingjax.process.progress import say
@@ -106,15 +88,8 @@ def main(words: list[str]) -> int:
     target = Path(_OUTPUT.value or 'out')
     paths = [] if is_stream else [Path(source) for source in sources]
     jobs, others = list_jobs(paths, target, outputs) if paths else ([], [])
-    predictor = create_predictor(
-        _CHECKPOINT.value,
-        _RUNTIME.value,
-        input_size=_INPUT_SIZE.value,
-        device=_DEVICE.value,
-        precision=_PRECISION.value,
-        openvino_cache=_OPENVINO_CACHE.value,
-    )
-    by = f'by {_CHECKPOINT.value} with {predictor.describe_runtime()}'
+    predictor = _NETWORK.load()
+    by = _NETWORK.describe(predictor)
 
     if is_stream:
         if sys.stdin is None or sys.stdout is None:

@@ -22,15 +22,11 @@ from typing import Any
 
 from absl import flags
 
+from mattingjax.commands.network import Network
 from mattingjax.errors import MattingError
 from mattingjax.process import command_line
-from mattingjax.weights import DEFAULT_WEIGHTS
 
-_CHECKPOINT = flags.DEFINE_string(
-    'checkpoint',
-    DEFAULT_WEIGHTS,
-    'Checkpoint directory, the name of weights that ship, or an artefact (.xml, .onnx, .pb).',
-)
+_NETWORK = Network()
 _INPUT = flags.DEFINE_string(
     'input',
     None,
@@ -90,19 +86,12 @@ _REFINE = flags.DEFINE_bool(
     'refine', False, "Draw edges anew at the frames' own resolution, from their colours."
 )
 _SHOW = flags.DEFINE_bool('show', False, 'Show the result in a window; q or Escape ends it.')
-_RUNTIME = command_line.define_runtime()
-_DEVICE = flags.DEFINE_string('device', None, 'What the runtime computes on, as in predict.')
-_PRECISION = flags.DEFINE_string(
-    'precision', 'f32', 'What openvino computes in: f32, or bf16 or f16 where the device has it.'
-)
-_INPUT_SIZE = command_line.define_input_size()
 command_line.define_compilation_cache(may_spare_jax=True)
 
 
 def main(words: list[str]) -> int:
     # Imported here, so that --help and wrong flags answer at once.
     from mattingjax.errors import VideoError
-    from mattingjax.inference import create_predictor
     from mattingjax.inference.steadying import Steadiness
     from mattingjax.inference.video.matting import PARALLEL, matte_video
     from mattingjax.process.memory import keep_freed_memory
@@ -117,14 +106,7 @@ def main(words: list[str]) -> int:
         raise MattingError(
             '--output: a value is required, such as cutout.webm, or --show (see --help)'
         )
-    predictor = create_predictor(
-        _CHECKPOINT.value,
-        _RUNTIME.value,
-        input_size=_INPUT_SIZE.value,
-        device=_DEVICE.value,
-        precision=_PRECISION.value,
-        parallel=1 if name.startswith('camera:') else PARALLEL,
-    )
+    predictor = _NETWORK.load(1 if name.startswith('camera:') else PARALLEL)
     summary = matte_video(
         source,
         output,
@@ -147,8 +129,7 @@ def main(words: list[str]) -> int:
     )
     for note in summary.notes:
         say(f'note: {note}')
-    by = f'by {_CHECKPOINT.value} with {predictor.describe_runtime()}'
-    say(f'{summary.describe()}, {by}')
+    say(f'{summary.describe()}, {_NETWORK.describe(predictor)}')
     if output not in (None, '-'):
         print(output)
     if summary.stopped_by is not None:
