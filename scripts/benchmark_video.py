@@ -7,11 +7,10 @@ CLIP is played forth and back until there are --frames frames, resized to --fram
 as H.264. `speed` mattes them into a lossless alpha video, in turn with the network alone on inputs
 that are ready: as the video has it (two threads, a core each), and one input after the other on all
 cores. Each figure is the median of --rounds runs. `kinds` does one run for each kind of result.
-`memory` is the peak of whole processes of `mattingjax video`, with a third of the frames and with
-ten times that; MB are 10^6 bytes.
+`memory` (on Linux) is the peak of whole processes of `mattingjax video` with the first runtime, on
+a third of the frames and on ten times that; MB are 10^6 bytes.
 """
 
-import os
 import statistics
 import subprocess
 import sys
@@ -36,6 +35,17 @@ _CASES = flags.DEFINE_list('cases', list(_KNOWN_CASES), 'Some of these three.')
 _ROUNDS = flags.DEFINE_integer('rounds', 3, 'Timed runs of each.', lower_bound=1)
 _RATE = 30  # frames per second
 _INPUTS = 16  # that the network alone has in turn
+# A process of the command, which says in the end how many kilobytes it had at most. What the system
+# says of a process that has ended counts what its parent had when it started it.
+_TELLING_ITS_PEAK = """
+import re
+from pathlib import Path
+from mattingjax.commands import main
+try:
+    main()
+finally:
+    print(re.search(r'VmHWM:\\s*(\\d+)', Path('/proc/self/status').read_text())[1])
+"""
 # Name, suffix and arguments of `matte_video`.
 _KINDS = {
     'alpha, FFV1': ('.mkv', {'kind': 'alpha', 'lossless': True}),
@@ -175,21 +185,23 @@ def _time_kinds(clip: Path, predictor) -> None:
 
 
 def _measure_memory(folder: Path) -> None:
-    peaks = []
-    for count in (_FRAMES.value // 3, _FRAMES.value // 3 * 10):
-        clip = folder / f'{count}.mp4'
-        _write_clip(clip, count)
-        command = [
-            sys.executable, '-m', 'mattingjax', 'video', str(clip), '--kind=alpha', '--lossless',
-            f'--output={folder / "result.mkv"}', f'--checkpoint={_CHECKPOINT.value}',
-        ]  # fmt: skip
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        if status:
-            raise RuntimeError(f'{command} ended with {status}')
-        peaks.append(usage.ru_maxrss * (1 if sys.platform == 'darwin' else 1024))
-        print(f'  peak memory of {count:5} frames {peaks[-1] / 1e6:8.1f} MB')
-    print(f'  ratio {peaks[1] / peaks[0]:.3f}')
+    counts = _FRAMES.value // 3, _FRAMES.value // 3 * 10
+    peaks: dict[int, list[int]] = {count: [] for count in counts}
+    for count in counts:
+        _write_clip(folder / f'{count}.mp4', count)
+    for _ in range(_ROUNDS.value):
+        for count in counts:
+            command = [
+                sys.executable, '-c', _TELLING_ITS_PEAK, 'video', str(folder / f'{count}.mp4'),
+                '--kind=alpha', '--lossless', f'--output={folder / "result.mkv"}',
+                f'--checkpoint={_CHECKPOINT.value}', f'--runtime={_RUNTIMES.value[0]}',
+            ]  # fmt: skip
+            said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            peaks[count].append(int(said.split()[-1]))
+    medians = [statistics.median(found) for found in peaks.values()]
+    for count, median in zip(counts, medians, strict=True):
+        print(f'  peak memory of {count:5} frames {median / 1000:8.1f} MB')
+    print(f'  ratio {medians[1] / medians[0]:.3f}')
 
 
 if __name__ == '__main__':

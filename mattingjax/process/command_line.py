@@ -71,9 +71,9 @@ def define_runtime() -> flags.FlagHolder[str | None]:
         'runtime',
         None,
         ['onnxruntime', 'openvino', 'jax', 'tensorflow'],
-        'What runs the network: onnxruntime or openvino for weights that ship, they and tensorflow '
-        'for artefacts, jax for checkpoints. Default: onnxruntime where it can, else what suits; for '
-        'videos openvino, if it is installed.',
+        'What runs the network: onnxruntime or openvino for weights that ship, they and '
+        'tensorflow for artefacts, jax for checkpoints. Default: onnxruntime where it can, else '
+        'what suits; for videos openvino, if it is installed.',
     )
 
 
