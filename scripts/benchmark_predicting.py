@@ -38,18 +38,11 @@ _LARGE = 3000, 4000
 
 
 def main() -> None:
-    from mattingjax.errors import MattingError
     from mattingjax.inference.runtimes import RUNTIMES
     from mattingjax.process.files import scratch_folder
 
-    for name, given, known in (
-        ('runtimes', _RUNTIMES.value, RUNTIMES),
-        ('cases', _CASES.value, _KNOWN_CASES),
-    ):
-        if not given or set(given) - set(known):
-            raise MattingError(
-                f'{name}: expected some of {", ".join(known)}, got {", ".join(given) or "none"}'
-            )
+    command_line.check_some('runtimes', _RUNTIMES.value, RUNTIMES)
+    command_line.check_some('cases', _CASES.value, _KNOWN_CASES)
     with scratch_folder() as folder:
         _write_photos(folder)
         runs: dict[str, Callable[[], tuple[float, float]]] = {}

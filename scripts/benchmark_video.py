@@ -59,21 +59,14 @@ _KINDS = {
 
 
 def main() -> None:
-    from mattingjax.errors import MattingError
     from mattingjax.inference import create_predictor
     from mattingjax.inference.runtimes import RUNTIMES
     from mattingjax.inference.video.matting import PARALLEL
     from mattingjax.process.files import scratch_folder
     from mattingjax.process.memory import keep_freed_memory
 
-    for name, given, known in (
-        ('runtimes', _RUNTIMES.value, RUNTIMES),
-        ('cases', _CASES.value, _KNOWN_CASES),
-    ):
-        if not given or set(given) - set(known):
-            raise MattingError(
-                f'{name}: expected some of {", ".join(known)}, got {", ".join(given) or "none"}'
-            )
+    command_line.check_some('runtimes', _RUNTIMES.value, RUNTIMES)
+    command_line.check_some('cases', _CASES.value, _KNOWN_CASES)
     keep_freed_memory()  # as the command does
     with scratch_folder() as folder:
         clip = folder / 'clip.mp4'
@@ -178,10 +171,17 @@ def _matte(clip: Path, predictor, suffix: str, arguments: dict):
 
 
 def _time_kinds(clip: Path, predictor) -> None:
+    """Prints for each kind its time, as a ratio to the first one's too, its size and its stages."""
+    first = None
     for name, (suffix, arguments) in _KINDS.items():
         summary = _matte(clip, predictor, suffix, arguments)
         size = clip.with_name(f'result{suffix}').stat().st_size
-        print(f'  {name:32}{size / summary.frames / 1000:8.1f} kB/frame  {summary.describe()}')
+        first = first or summary.seconds
+        print(
+            f'  {name:32}{summary.seconds / summary.frames * 1000:8.1f} ms/frame'
+            f'{summary.seconds / first:8.2f}{size / summary.frames / 1000:10.1f} kB/frame  '
+            f'{summary.stages.describe()}'
+        )
 
 
 def _measure_memory(folder: Path) -> None:

@@ -27,7 +27,7 @@ _COMMAND = re.compile(
     re.M,
 )
 
-_TAKE_PATHS = ('mattingjax predict', 'scripts/predict.py')
+_TAKE_PATHS = ('mattingjax predict', 'mattingjax video', 'scripts/predict.py')
 
 
 def commands() -> list[tuple[str, str, str]]:

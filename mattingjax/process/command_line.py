@@ -10,6 +10,7 @@ import re
 import sys
 import textwrap
 import traceback
+from collections.abc import Sequence
 from types import ModuleType
 from typing import NoReturn
 
@@ -75,6 +76,20 @@ def define_runtime() -> flags.FlagHolder[str | None]:
         'tensorflow for artefacts, jax for checkpoints. Default: onnxruntime where it can, else '
         'what suits; for videos openvino, if it is installed.',
     )
+
+
+def check_some(name: str, given: Sequence[str], known: Sequence[str]) -> None:
+    """Raises MattingError unless a list of words has at least one, and only those that are known.
+
+    Args:
+      name: The name of the flag.
+      given: Its value.
+      known: The words that it may have.
+    """
+    if not given or set(given) - set(known):
+        raise MattingError(
+            f'{name}: expected some of {", ".join(known)}, got {", ".join(given) or "none"}'
+        )
 
 
 def _keep_compiled() -> None:

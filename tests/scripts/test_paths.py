@@ -9,10 +9,15 @@ from PIL import Image
 
 from mattingjax import save_checkpoint
 from tests.forked import run_script
+from tests.inference.video.clips import Clip
 
 INPUTS = {  # script: what it needs, and those of its flags that name something to read
     'scripts/predict.py': (
         '--checkpoint=CKPT --input=photos/a.png --output=out',
+        'checkpoint input background',
+    ),
+    'mattingjax video': (
+        '--checkpoint=CKPT --input=clip.mp4 --output=out',
         'checkpoint input background',
     ),
     'scripts/label.py': (
@@ -26,6 +31,10 @@ INPUTS = {  # script: what it needs, and those of its flags that name something 
     'scripts/evaluate.py#cutouts': (
         '--checkpoint=CKPT --foregrounds=photos --backgrounds=photos --output=out.json',
         'foregrounds backgrounds',
+    ),
+    'mattingjax evaluate': (
+        '--video=clip.mp4 --predictions=clip.mp4 --output=out.json',
+        'video predictions alphas',
     ),
     'scripts/evaluate.py#predictions': ('--predictions=alphas --alphas=alphas', 'predictions'),
     'scripts/prune.py': ('--checkpoint=CKPT --ratio=0.5 --output=out', 'checkpoint recalibrate'),
@@ -63,6 +72,11 @@ INPUTS = {  # script: what it needs, and those of its flags that name something 
     'scripts/benchmark_data.py': (
         '--kind=folders --root=. --workers=0 --seconds=0.1 --rounds=1 --noon_device',
         'root backgrounds',
+    ),
+    'scripts/benchmark_video.py': (
+        '--video=clip.mp4 --checkpoint=mmnet_0.5 --frames=10 --frame_size=48x32 --rounds=1'
+        ' --cases=speed',
+        'video checkpoint',
     ),
     'scripts/benchmark_foreground.py': (
         '--foregrounds=photos --backgrounds=photos --output=out --nopeer --megapixels=0.05'
@@ -102,6 +116,8 @@ OUTPUTS = {  # script: what it needs, and its flags that name something to write
         '--checkpoint=CKPT --input=photos/a.png --output=out',
         'output compilation_cache',
     ),
+    'mattingjax video': ('--checkpoint=CKPT --input=clip.mp4', 'output compilation_cache'),
+    'mattingjax evaluate': ('--video=clip.mp4 --predictions=clip.mp4', 'output'),
     'scripts/label.py': ('--teacher=CKPT --images=photos --masks=alphas', 'output'),
     'scripts/evaluate.py': ('--checkpoint=CKPT --images=photos --alphas=alphas', 'output'),
     'scripts/prune.py': ('--checkpoint=CKPT --ratio=0.5', 'output'),
@@ -165,6 +181,7 @@ def place(tmp_path_factory, mmnet):
         for name in ('a', 'b'):
             pixels = rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)
             Image.fromarray(pixels).convert(mode).save(place / folder / f'{name}.png')
+    Clip(times=range(3)).write(place / 'clip.mp4')
     (place / 'card.md').write_text('# A card\n')
     (place / 'empty').touch()
     (place / 'empty_folder').mkdir()

@@ -64,6 +64,11 @@ def open_file(path: Path) -> BinaryIO:
     name = os.fspath(path)
     if os.path.isdir(name):
         raise VideoError(f'{name}: expected a video, found a folder')
+    if os.path.exists(name) and not os.path.isfile(name):  # opening a pipe might never end
+        raise VideoError(
+            f'{name}: expected a file, found a device or a pipe; standard input is -, a camera '
+            'camera:0'
+        )
     try:
         return open(name, 'rb', buffering=0)
     except (FileNotFoundError, ValueError) as error:  # ValueError: a zero byte in the name

@@ -1,6 +1,7 @@
 """What is no video, or none that can be read, is refused in one line."""
 
 import io
+import os
 import socket
 import sys
 from fractions import Fraction
@@ -124,6 +125,11 @@ def test_a_name_is_only_a_name(long_mp4, tmp_path):
     path = tmp_path / 'picture%03d.png'
     path.write_bytes(long_mp4.read_bytes())
     assert read(path)[1] == read(long_mp4)[1]
+
+
+def test_a_named_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    assert refusal(tmp_path / 'pipe').startswith('expected a file, found a device or a pipe; ')
 
 
 def test_without_pyav(long_mp4, monkeypatch):
