@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mattingjax.images.foreground import estimate_foreground
     from mattingjax.importers import import_weights
     from mattingjax.inference import Predictor, create_predictor
+    from mattingjax.inference.steadying import Steadiness
     from mattingjax.inference.video import matte_video
     from mattingjax.weights import list_weights
 
@@ -21,6 +22,7 @@ __all__ = [
     'Checkpoint',
     'MattingError',
     'Predictor',
+    'Steadiness',
     'composite',
     'create_predictor',
     'cut_out',
@@ -40,6 +42,7 @@ __getattr__ = load_on_demand(
         'Checkpoint': 'mattingjax.checkpoints',
         'MattingError': 'mattingjax.errors',
         'Predictor': 'mattingjax.inference',
+        'Steadiness': 'mattingjax.inference.steadying',
         'composite': 'mattingjax.images.compositing',
         'create_predictor': 'mattingjax.inference',
         'cut_out': 'mattingjax.images.compositing',

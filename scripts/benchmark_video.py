@@ -14,7 +14,6 @@ a third of the frames and on ten times that; MB are 10^6 bytes.
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
@@ -71,15 +70,15 @@ def main() -> None:
     with scratch_folder() as folder:
         clip = folder / 'clip.mp4'
         _write_clip(clip, _FRAMES.value)
-        for runtime in _RUNTIMES.value:
+        for runtime in _RUNTIMES.value if {'speed', 'kinds'}.intersection(_CASES.value) else ():
             predictors = {
                 parallel: create_predictor(
                     _CHECKPOINT.value, runtime, input_size=_INPUT_SIZE.value, parallel=parallel
                 )
                 for parallel in {1, PARALLEL}
             }
+            print(f'{predictors[1].describe_runtime()}, {_FRAMES.value} frames')
             if 'speed' in _CASES.value:
-                print(f'{predictors[1].describe_runtime()}, {_FRAMES.value} frames')
                 _time_speed(clip, predictors)
             if 'kinds' in _CASES.value:
                 _time_kinds(clip, predictors[PARALLEL])
@@ -92,7 +91,7 @@ def _write_clip(path: Path, count: int) -> None:
 
     from mattingjax.inference.video.raw_frames import parse_frame_size
 
-    height, width = parse_frame_size(_FRAME_SIZE.value)
+    height, width = parse_frame_size(_FRAME_SIZE.value, 'frame_size')
     with av.open(_VIDEO.value) as source:
         frames = [
             frame.reformat(width, height, 'yuv420p', interpolation='BICUBIC')
@@ -111,6 +110,8 @@ def _write_clip(path: Path, count: int) -> None:
 
 def _time_speed(clip: Path, predictors: dict[int, object]) -> None:
     """Prints the times per frame, and what share of the network's speed is reached."""
+    from mattingjax.process.timing import time_in_turn
+
     summaries: list = []
 
     def matte() -> None:
@@ -122,13 +123,7 @@ def _time_speed(clip: Path, predictors: dict[int, object]) -> None:
     runs: dict[str, Callable[[], None]] = {'video': matte}
     for parallel, predictor in predictors.items():
         runs[f'network alone, {parallel} at once'] = _run_network(predictor, inputs)
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(_ROUNDS.value):
-        for name, run in runs.items():
-            begin = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - begin)
-    medians = {name: statistics.median(seconds) for name, seconds in times.items()}
+    medians = time_in_turn(runs, _ROUNDS.value)
     for name, seconds in medians.items():
         print(
             f'  {name:28}{seconds / _FRAMES.value * 1000:8.1f} ms/frame'
@@ -196,6 +191,8 @@ def _measure_memory(folder: Path) -> None:
                 '--kind=alpha', '--lossless', f'--output={folder / "result.mkv"}',
                 f'--checkpoint={_CHECKPOINT.value}', f'--runtime={_RUNTIMES.value[0]}',
             ]  # fmt: skip
+            if _INPUT_SIZE.value is not None:
+                command.append(f'--input_size={_INPUT_SIZE.value}')
             said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             peaks[count].append(int(said.split()[-1]))
     medians = [statistics.median(found) for found in peaks.values()]

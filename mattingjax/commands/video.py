@@ -9,9 +9,9 @@
 
 Every frame keeps its time, the sound is copied, and phones' rotation is applied. The suffix of
 --output decides the format: .webm, .mov and .mkv hold cut-outs, .mp4 only alphas and composites, a
-path without suffix becomes a folder of PNG files. Mattes are steadied by MODNet's one-frame delay.
-Ctrl-C ends the result early, and it is whole up to there. A source that is damaged is matted as far
-as it goes, and the exit status is 2 if it ends early.
+path without suffix becomes a folder of PNG files. Mattes are steadied by a one-frame delay after
+MODNet's. Ctrl-C ends the result early, and it is whole up to there. A source that is damaged is
+matted as far as it goes, and the exit status is 2 if it ends early.
 """
 
 from __future__ import annotations
@@ -68,10 +68,12 @@ _SIZE = flags.DEFINE_string(
     'size', None, 'WIDTHxHEIGHT of raw frames on standard input, or of a camera.'
 )
 _PIXEL_FORMAT = flags.DEFINE_enum(
-    'pixel_format', 'rgb24', ['rgb24', 'yuv420p'], 'Pixel format of raw frames.'
+    'pixel_format', None, ['rgb24', 'yuv420p'], 'Pixel format of raw frames. Default: rgb24.'
 )
 _OFD = flags.DEFINE_bool(
-    'ofd', True, "Steady mattes by MODNet's one-frame delay, which looks a frame ahead."
+    'ofd',
+    True,
+    "Steady mattes by a one-frame delay after MODNet's, where the picture holds still.",
 )
 _SMOOTHING = flags.DEFINE_float(
     'smoothing',
@@ -145,7 +147,8 @@ def _find_source(words: list[str]) -> tuple[str, Any]:
     given = [*([_INPUT.value] if _INPUT.value is not None else []), *words]
     if len(given) != 1:
         found = ', '.join(given) or 'none'
-        raise MattingError(f'--input: expected one video, folder, camera or -, got {found}')
+        hint = '; --output names the result' if len(given) == 2 and _OUTPUT.value is None else ''
+        raise MattingError(f'expected one video, folder, camera or -, got {found}{hint}')
     (name,) = given
     if name == '-':
         if sys.stdin is None:

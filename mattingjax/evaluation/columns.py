@@ -14,6 +14,7 @@ from mattingjax.images.sheets import make_sheet
 
 MAX_FRAMES = 2000
 _CANDIDATES = 24  # columns that are remembered until it is known which one changes most
+_GREY = 128  # of the lines around pictures
 _HEIGHT = 320  # pixels
 _WIDTH = 640  # pixels that short videos are widened to
 
@@ -72,11 +73,13 @@ class Columns:
         index = int(np.argmax(changes))
         self.chosen = self._columns[index]
         repeats = max(1, _WIDTH // len(self._photos))
-        rows = {'photo': self._photos, **self._alphas}
+        rows = {'the video': self._photos, **self._alphas}
         pictures = [
             np.repeat(np.stack([frame[:, index] for frame in frames], axis=1), repeats, axis=1)
             for frames in rows.values()
         ]
+        # A line around each: the white of an alpha would not stand out from the sheet's.
+        pictures = [_frame(picture) for picture in pictures]
         captions = [[name] for name in rows]
         captions[0][0] += f', column {self.chosen} of each frame; time runs to the right'
         return make_sheet([[picture] for picture in pictures], captions=captions)
@@ -88,6 +91,10 @@ class Columns:
         if not 0 <= self._asked < width:
             raise MattingError(f'column: expected 0 to {width - 1}, got {self._asked}')
         return [self._asked]
+
+
+def _frame(picture: np.ndarray) -> np.ndarray:
+    return cv2.copyMakeBorder(picture, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=[_GREY] * 3)
 
 
 def _shrink(columns: np.ndarray) -> np.ndarray:

@@ -148,7 +148,7 @@ def evaluate_folders(
     """
     if (network is None) == (folders.predictions is None):
         raise MattingError(
-            'expected a network (checkpoint) or a folder of predictions, one of the two'
+            'predictions: expected a network (checkpoint) or a folder of mattes, one of the two'
         )
     if options.size == 'network' and network is None:
         raise MattingError('size=network: needs a network')

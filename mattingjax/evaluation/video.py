@@ -99,7 +99,7 @@ def evaluate_video(
       ImageError: The network cannot matte pictures of that size.
     """
     measures = _Measures(column)
-    with open_video(videos.video) as source:
+    with open_video(videos.video, sound=False) as source:
         for note in source.notes:
             say(f'{source.name}: {note}')
         references = _Matched(videos.alphas, source) if videos.alphas else None

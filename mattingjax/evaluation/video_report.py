@@ -106,7 +106,7 @@ def report_video(
     """
     if (network is None) == (videos.predictions is None):
         raise MattingError(
-            'expected a network (checkpoint) or a video of predictions, one of the two'
+            'predictions: expected a network (checkpoint) or a video of mattes, one of the two'
         )
     if input_size is not None and network is None:
         raise MattingError('input_size: needs a network')

@@ -19,6 +19,7 @@ from mattingjax.images.heic import is_heic, open_heic, read_profile
 from mattingjax.images.pixels import check_image
 
 _ORIENTATION = 0x0112  # the EXIF tag
+_VIDEOS = ('.mp4', '.mov', '.mkv', '.webm', '.avi', '.m4v')  # what is most often mistaken
 SIXTEEN_BIT = ('I;16', 'I;16L', 'I;16B', 'I;16N')  # Pillow's modes of 16-bit grey
 
 
@@ -232,7 +233,8 @@ def _decoding_errors(where: str) -> Iterator[None]:
     except ImageError:
         raise
     except UnidentifiedImageError as error:
-        raise ImageError(f'{where}: not a picture in a known format') from error
+        hint = '; mattingjax video takes videos' if where.lower().endswith(_VIDEOS) else ''
+        raise ImageError(f'{where}: not a picture in a known format{hint}') from error
     except Image.DecompressionBombError as error:
         raise ImageError(f'{where}: too large to decode ({error})') from error
     except FileNotFoundError as error:

@@ -82,4 +82,4 @@ def read_ahead(
             yield item  # type: ignore[misc]  # there is no error
     finally:
         left.set()
-        thread.join(_LONGEST_END)
+        thread.join(_LOOK if is_over() else _LONGEST_END)

@@ -233,7 +233,7 @@ class _OneLineFormatter(standard_logging.Formatter):
 def _parse_flags(arguments: list[str], takes_words: bool) -> list[str]:
     """The words that belong to no flag."""
     try:
-        rest = flags.FLAGS(arguments)
+        rest = flags.FLAGS(['--help' if word == '-h' else word for word in arguments])
     except flags.Error as error:
         if isinstance(error.__context__, MattingError):  # raised by a flag's parser
             _fail(with_flags(str(error.__context__)))

@@ -1,4 +1,4 @@
-"""Imports TensorFlow without its messages and OpenVINO without its telemetry."""
+"""Imports TensorFlow without its messages, OpenVINO and ONNX Runtime without their telemetry."""
 
 from __future__ import annotations
 
@@ -37,6 +37,21 @@ def import_openvino() -> ModuleType:
     import openvino
 
     return openvino
+
+
+def import_onnxruntime() -> ModuleType:
+    """Imports the package onnxruntime without its telemetry.
+
+    From 1.29 on it reports each session to its makers, keeps an identity in the home directory, and
+    complains where that cannot be written.
+
+    Raises:
+      ImportError: It is not installed.
+    """
+    os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
+    import onnxruntime
+
+    return onnxruntime
 
 
 def import_tensorflow() -> ModuleType:

@@ -24,6 +24,9 @@ class Stages:
         self.seconds = dict.fromkeys(names, 0.0)
         self._lock = threading.Lock()
 
+    def __repr__(self) -> str:
+        return f'Stages({self.seconds})'
+
     @contextlib.contextmanager
     def timed(self, name: str) -> Iterator[None]:
         """Counts the block for a stage, unless it raises."""

@@ -35,7 +35,7 @@ def mattingjax(*words, **options):
 @pytest.mark.parametrize('package', [commands, bins], ids=lambda package: package.__name__)
 def test_the_table_has_what_the_folder_has(package):
     folder = Path(package.__file__).parent
-    modules = {path.stem for path in folder.glob('*.py')} - {'__init__', 'dispatch'}
+    modules = {path.stem for path in folder.glob('*.py')} - {'__init__', 'dispatch', 'network'}
     packages = {path.parent.name for path in folder.glob('*/__init__.py')}
     assert {name.replace('-', '_') for name in package.COMMANDS} == modules | packages
 
@@ -106,7 +106,10 @@ def test_help_that_cannot_be_written():
 @pytest.mark.parametrize(
     ('words', 'parts'),
     [
-        ([], ['expected predict, evaluate, ', ' or list as the first argument, got nothing']),
+        (
+            [],
+            ['expected predict, video, evaluate, ', ' or list as the first argument, got nothing'],
+        ),
         (['predcit'], ["got 'predcit' (did you mean predict? see mattingjax --help)"]),
         (['import_weights'], ['did you mean import-weights?']),
         (['README.md'], ['did you mean predict README.md?']),

@@ -103,8 +103,9 @@ def test_a_video_on_standard_input(video, clips, tmp_path):
 @pytest.mark.parametrize(
     ('words', 'parts'),
     [
-        ([], ['--input: expected one video, folder, camera or -, got none']),
+        ([], ['expected one video, folder, camera or -, got none']),
         (['clip.mp4', 'long.mkv'], ['got clip.mp4, long.mkv']),
+        (['clip.mp4', '--output=OUT.wbem'], ['.wbem (did you mean .webm?)']),
         (['none.mp4'], ['none.mp4: no such file or folder']),
         (['text.mp4'], ['text.mp4: ']),
         (['empty.mp4'], ['empty.mp4: ']),
@@ -126,6 +127,8 @@ def test_a_video_on_standard_input(video, clips, tmp_path):
         (['clip.mp4', '--smoothing=1'], ['--smoothing: expected a number']),
         (['clip.mp4', '--background=octarine'], ['octarine: neither']),
         (['clip.mp4', '--kinds=alpha'], ['unknown flag --kinds', 'did you mean --kind?']),
+        (['clip.mp4', '--background=clip.mp4', '--output=clip.mp4'], ['another name']),
+        (['clip.mp4', '--pixel_format=rgb24'], ['--pixel_format: expected none']),
         (['-', '--size=40x'], ['--size: expected WIDTHxHEIGHT']),
         (['-', '--size=40x40'], ['standard input: ']),
         (['-'], ['standard input: ']),
@@ -186,8 +189,9 @@ def test_a_signal_ends_the_result_properly(tmp_path, number, status):
         process.stdin.write(frame)
     process.stdin.flush()
     while not list(tmp_path.iterdir()):
+        assert process.poll() is None, process.stderr.read()
         time.sleep(0.05)
-    time.sleep(3)  # more frames are asked for, and none come
+    time.sleep(3)  # in which some frames are matted; more are asked for, and none come
     process.send_signal(number)
     assert process.wait(30) == status
     said = process.stderr.read().decode().splitlines()
@@ -196,7 +200,7 @@ def test_a_signal_ends_the_result_properly(tmp_path, number, status):
     assert [path.name for path in tmp_path.iterdir()] == ['out.mp4']
     times = [packet.pts * packet.time_base for packet in packets_of(tmp_path / 'out.mp4', 'video')]
     assert times == [Fraction(index, 25) for index in range(len(times))]
-    assert len(times) > 50
+    assert 0 < len(times) <= 100
 
 
 def test_the_help_tells_the_formats(video):

@@ -218,7 +218,7 @@ def test_wrong_folders(folders, tmp_path):
     with pytest.raises(MattingError, match='with predictions, alphas alone will do'):
         Folders(predictions=photos)
     pairs = Folders(images=photos, alphas=alphas)
-    with pytest.raises(MattingError, match=r'expected a network .* or a folder of predictions'):
+    with pytest.raises(MattingError, match=r'expected a network .* or a folder of mattes'):
         evaluate_folders(pairs, WHOLE)
     with pytest.raises(MattingError, match='empty: holds no picture'):
         dataclasses.replace(pairs, alphas=tmp_path / 'empty').open()

@@ -152,7 +152,7 @@ def test_a_table(clips):
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        ({}, r'expected a network \(checkpoint\) or a video of predictions, one of the two'),
+        ({}, r'expected a network \(checkpoint\) or a video of mattes, one of the two'),
         ({'network': 'mmnet', 'predictions': 'short'}, 'one of the two'),
         ({'predictions': 'alphas', 'input_size': 320}, 'input_size: needs a network'),
         ({'predictions': 'alphas', 'column': 64}, 'column: expected 0 to 63, got 64'),

@@ -17,6 +17,7 @@ from mattingjax.inference.sessions.session import (
     guard_onnx,
     loading,
 )
+from mattingjax.process.packages import import_onnxruntime
 
 _SUFFIX = 'ExecutionProvider'
 
@@ -35,7 +36,7 @@ class OnnxSession:
     """
 
     def __init__(self, path: Path | str, options: SessionOptions | None = None):
-        import onnxruntime
+        onnxruntime = import_onnxruntime()
 
         asked = options or SessionOptions()
         self.device = check_device('ONNX Runtime', asked.device, list_onnx_devices())
@@ -84,7 +85,7 @@ def list_onnx_devices() -> list[str]:
     Raises:
       ImportError: ONNX Runtime is not installed.
     """
-    import onnxruntime
+    onnxruntime = import_onnxruntime()
 
     names = [name.removesuffix(_SUFFIX) for name in onnxruntime.get_available_providers()]
     return [name for name in names if name != 'Azure']  # which calls servers, and computes nothing

@@ -60,7 +60,11 @@ def read_alphas(path: Path) -> Iterator[tuple[Moment, np.ndarray]]:
         video = pick_video(container, name)
         timeline, base = Timeline(container, video, Fraction(0), None), video.time_base
         extent = Extent(container, video)
-        packets = extent.whole(container.demux(video))
+        # Those of the sound tell that the file is whole where it ends after the pictures.
+        everything = extent.whole(container.demux())
+        packets: Iterator[Any] = filter(
+            lambda packet: packet.stream_index == video.index, everything
+        )
         if timeline.jumps:
             packets = without_jumps(packets)
         read: Read | None = None
@@ -86,12 +90,18 @@ def at_the_same_time(moment: Moment, other: Moment) -> bool:
     return abs(moment.time - other.time) <= Fraction(1, 1000)
 
 
+def has_hidden_alpha(video: Any) -> bool:
+    """Whether a stream has a transparency that FFmpeg's own decoders drop, as VP8's and VP9's."""
+    tags = {name.lower(): value for name, value in video.metadata.items()}  # writers differ
+    return tags.get('alpha_mode') == '1'
+
+
 def _decoder(video: Any) -> Any:
     """A decoder that keeps the transparency."""
     import av
 
     codec = video.codec_context
-    if video.metadata.get('alpha_mode') != '1' or codec.name not in _WITH_ALPHA:
+    if not has_hidden_alpha(video) or codec.name not in _WITH_ALPHA:
         return codec
     decoder = av.CodecContext.create(_WITH_ALPHA[codec.name], 'r')
     decoder.extradata, decoder.thread_count = codec.extradata, codec.thread_count

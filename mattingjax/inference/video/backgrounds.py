@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 import numpy as np
+from PIL import Image
 
 from mattingjax.errors import ImageError, VideoError
 from mattingjax.images.compositing import Background, blur_background, cover
@@ -28,9 +29,11 @@ class Scene(Protocol):
 
     Attributes:
       moves: Whether it changes with time.
+      notes: What a user should know of it, a line each.
     """
 
     moves: bool
+    notes: list[str]
 
     def at(self, time: Fraction) -> Backdrop | None:
         """The background at a time in seconds since the beginning; None once it is over.
@@ -53,6 +56,7 @@ class StillScene:
 
     def __init__(self, background: ImageSource):
         self._background = Background(background)
+        self.notes: list[str] = []
         self._made: np.ndarray | None = None
 
     def at(self, time: Fraction) -> Backdrop:
@@ -75,6 +79,7 @@ class BlurredScene:
 
     def __init__(self, sigma: float | None = None):
         self._sigma = sigma
+        self.notes: list[str] = []
 
     def at(self, time: Fraction) -> Backdrop:
         return self._behind
@@ -102,6 +107,7 @@ class VideoScene:
         self._stack = contextlib.ExitStack()
         self._begin = Fraction(0)  # when it was begun, on the clock of `at`
         self._start()
+        self.notes = [f'background: {note}' for note in self._source.notes]
 
     def __enter__(self) -> Self:
         return self
@@ -111,9 +117,13 @@ class VideoScene:
 
     def _start(self) -> None:
         self._stack.close()
-        self._source = self._stack.enter_context(self._open())
-        self._frames: Iterator[Frame] = self._source.frames()
-        self._shown = next(self._frames)
+        try:
+            self._source = self._stack.enter_context(self._open())
+            self._frames: Iterator[Frame] = self._source.frames()
+            self._shown = next(self._frames)
+        except VideoError as error:
+            self._stack.close()
+            raise VideoError(f'background: {error}') from error
         self._first = self._shown.moments[0].time
         self._next = next(self._frames, None)
         self._is_still = self._next is None  # a single picture is shown for ever
@@ -159,23 +169,33 @@ def opened_scene(background: object, *, loop: bool = True) -> Iterator[Scene]:
     if isinstance(background, str) and (blur := re.fullmatch(r'blur(?::(.*))?', background)):
         yield BlurredScene(None if blur[1] is None else _parse_sigma(blur[1]))
         return
-    try:
-        scene = StillScene(background)  # type: ignore[arg-type]  # it tells what it cannot take
-    except ImageError:
-        if not isinstance(background, str | os.PathLike) or not os.path.isfile(background):
-            raise
-        path = Path(background)
-    else:
-        yield scene
-        return
+    is_file = isinstance(background, str | os.PathLike) and os.path.isfile(background)
+    if not (is_file and _is_animated(background)):  # type: ignore[arg-type]
+        try:
+            scene = StillScene(background)  # type: ignore[arg-type]  # it tells what it cannot take
+        except ImageError as error:
+            if not is_file:
+                raise ImageError(
+                    'background: expected a colour, a picture, a video, blur or blur:PIXELS; '
+                    f'{error}'
+                ) from error
+        else:
+            yield scene
+            return
+    path = Path(background)  # type: ignore[arg-type]
     from mattingjax.inference.video.reading import open_video
 
-    try:
-        moving = VideoScene(lambda: open_video(path, sound=False), loop=loop)
-    except VideoError as error:
-        raise VideoError(f'background: expected a colour, a picture or a video; {error}') from error
-    with moving:
+    with VideoScene(lambda: open_video(path, sound=False), loop=loop) as moving:
         yield moving
+
+
+def _is_animated(path: str | os.PathLike) -> bool:
+    """Whether a file is a picture that moves, such as a GIF of several frames."""
+    try:
+        with Image.open(path) as picture:
+            return getattr(picture, 'is_animated', False)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False
 
 
 def _parse_sigma(text: str) -> float:

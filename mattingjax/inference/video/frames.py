@@ -7,11 +7,13 @@ import dataclasses
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import numpy as np
 
 from mattingjax.images.preprocessing import resize_photo
+
+USUAL_RATE = Fraction(25)  # frames per second of what has no rate of its own, as in FFmpeg
 
 
 class Moment(NamedTuple):
@@ -126,3 +128,11 @@ class Source(contextlib.AbstractContextManager, Protocol):
         Raises:
           VideoError: There is no frame, or one cannot be used.
         """
+
+
+def name_stream(stream: BinaryIO) -> str:
+    """What messages call an open file: its path, 'standard input' or 'the stream'."""
+    name = getattr(stream, 'name', None)
+    if name in (0, '<stdin>'):
+        return 'standard input'
+    return name if isinstance(name, str) else 'the stream'

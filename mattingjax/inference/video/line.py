@@ -68,7 +68,7 @@ class VideoSummary(NamedTuple):
 
     Attributes:
       frames: The number of frames written, one for each moment of the source.
-      repeated: How many of them show the picture before, as their own is damaged.
+      repeated: How many frames of the source are damaged, so that the ones before are shown again.
       seconds: Duration of the run in seconds.
       stages: The time that all frames together took in each of `STAGES`; stages overlap.
       notes: What is special about what was read and written, a line each.
@@ -86,11 +86,14 @@ class VideoSummary(NamedTuple):
 
     def describe(self) -> str:
         """The summary as a part of a line."""
-        line = f'{self.frames} frames'
+        frames = f'{self.frames} frame{"s" * (self.frames != 1)}'
+        line = (
+            f'{frames} in {self.seconds:.1f} s, {self.frames / self.seconds:.1f} frames/s '
+            f'({self.stages.describe()})'
+        )
         if self.repeated:
-            line += f', {self.repeated} of them damaged and so the ones before again,'
-        line += f' in {self.seconds:.1f} s, {self.frames / self.seconds:.1f} frames/s'
-        return f'{line} ({self.stages.describe()})'
+            line += f', for {self.repeated} damaged of the source the ones before'
+        return line
 
 
 class _Task(NamedTuple):
@@ -119,6 +122,7 @@ class Line:
         self._source, self._predictor = source, predictor
         self._pictures, self._stop = pictures, stop
         self._stages = Stages(*STAGES)
+        self._ends_early = False  # before the frames do
         self._ahead = 1 if source.is_live else _AHEAD  # what waits is late
         try:
             self._seen_size = predictor.network_size(*source.shape)
@@ -129,6 +133,7 @@ class Line:
         self,
         frames: Iterable[Frame],
         writers: Sequence[Writer],
+        total: int | None = None,
         is_over: Callable[[], bool] = lambda: False,
     ) -> VideoSummary:
         """Mattes frames until they end, or nobody wants more of them.
@@ -136,6 +141,7 @@ class Line:
         Args:
           frames: Those of the source, or some of them.
           writers: What takes the pictures; they are finished in the end.
+          total: How many frames the result will have, for the progress; None if nobody knows.
           is_over: Whether the run should end, as if the frames had; asked after each picture.
 
         Raises:
@@ -143,7 +149,7 @@ class Line:
           OutputError: A result cannot be written.
         """
         begin, count = time.monotonic(), 0
-        progress = show_progress(total=self._source.count, unit='frame', description='matting')
+        progress = show_progress(total=total, unit='frame', description='matting')
         with progress, contextlib.closing(self._finished(frames)) as finished:
             for task, picture in finished:
                 with self._stages.timed('encode'):
@@ -153,17 +159,25 @@ class Line:
                 self._stop.has_done_something()
                 progress.update(len(task.moments))
                 if is_over():
+                    self._ends_early = True
                     break
+        if not count:
+            raise VideoError(f'{self._source.name}: {self._source.damage or "no frame came"}')
         with self._stages.timed('encode'):
             for writer in writers:
-                writer.finish()
+                writer.finish(early=self._ends_early or self._stop.requested is not None)
         source = self._source
         return VideoSummary(
             count,
             source.repeated,
             time.monotonic() - begin,
             self._stages,
-            [*source.notes, *(note for writer in writers for note in writer.notes)],
+            [
+                note
+                for origin in (source, self._pictures.scene, *writers)
+                if origin
+                for note in origin.notes
+            ],
             source.damage,
             self._stop.requested,
         )
@@ -210,6 +224,7 @@ class Line:
             for moments in parts:
                 backdrop = None if scene is None else scene.at(moments[0].time)
                 if scene is not None and backdrop is None:
+                    self._ends_early = True
                     return
                 yield _Task(frame, alpha, moments, backdrop)
 

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from mattingjax.errors import OutputError, VideoError
 from mattingjax.inference.predictor import Predictor, create_predictor
 from mattingjax.inference.steadying import Steadiness
 from mattingjax.inference.video.backgrounds import opened_scene
-from mattingjax.inference.video.frames import Source
+from mattingjax.inference.video.frames import Frame, Source
 from mattingjax.inference.video.line import Line, Pictures, VideoSummary
 from mattingjax.inference.video.resampling import resample
 from mattingjax.inference.video.sources import open_source, parse_rate, parse_seconds, until
 from mattingjax.inference.video.writing import Format, Writer, check_output, create_writer
 from mattingjax.inference.video.writing.window import Window
 from mattingjax.process.stopping import Stop
+from mattingjax.weights import DEFAULT_WEIGHTS
 
 # Two threads with a core each compute more frames than one after the other on both.
 PARALLEL = min(2, os.cpu_count() or 1)
@@ -31,7 +34,7 @@ def matte_video(
     kind: str | None = None,
     background: Any = None,
     loop: bool = True,
-    predictor: Predictor | None = None,
+    predictor: Predictor | Path | str | None = None,
     steadiness: Steadiness | None = None,
     foreground: bool = True,
     refine: bool = False,
@@ -41,7 +44,7 @@ def matte_video(
     duration: str | float | None = None,
     fps: str | float | Fraction | None = None,
     size: str | None = None,
-    pixel_format: str = 'rgb24',
+    pixel_format: str | None = None,
     show: bool = False,
     own_process: bool = False,
 ) -> VideoSummary:
@@ -50,8 +53,8 @@ def matte_video(
     Frames are decoded, matted, finished and encoded side by side, a few at a time, so that the
     memory does not grow with their number. A damaged frame is replaced by the one before. The
     result appears under its name when it is whole. Ctrl-C and SIGTERM end it early, with what is
-    matted so far; before the first frame, and at a second signal, nothing is left and
-    KeyboardInterrupt is raised.
+    matted so far; a Ctrl-C before the first frame, and a second one, leave nothing and raise
+    KeyboardInterrupt.
 
     Args:
       source: The path of a video or of a folder of pictures, 'camera:0' for a camera, or an open
@@ -64,8 +67,10 @@ def matte_video(
       background: What composites are put on: a colour, a picture, a video, or 'blur' or
         'blur:PIXELS' for the frame's own background, blurred.
       loop: Whether a background video begins anew when it ends; if not, the result ends with it.
-      predictor: What computes the alphas; if None, the default weights, with two frames at once.
-      steadiness: How mattes are kept from flickering; by MODNet's one-frame delay if None.
+      predictor: What computes the alphas, or the network that `create_predictor` makes one of, for
+        two frames at once where the source is no camera; the default weights if None.
+      steadiness: How mattes are kept from flickering, a `mattingjax.Steadiness`; by a
+        one-frame delay after MODNet's if None.
       foreground: Whether cut-outs and composites get estimated foreground colours.
       refine: Whether edges are drawn anew at the frames' own resolution.
       lossless: Whether the result is encoded without loss, by FFV1 in `.mkv`.
@@ -75,7 +80,7 @@ def matte_video(
       fps: Frames per second of the result; of a source without times, such as raw frames, pictures
         and cameras, its own. If None, every frame keeps its time.
       size: WIDTHxHEIGHT of raw frames, or that a camera is asked for.
-      pixel_format: Of raw frames: 'rgb24' or 'yuv420p'.
+      pixel_format: Of raw frames: 'rgb24', if None, or 'yuv420p'.
       show: Whether the pictures are shown in a window, until that is closed; for the main thread.
       own_process: Whether the process does nothing else. Then it ends at once with the exit status
         128 + the signal's number where KeyboardInterrupt would be raised.
@@ -94,9 +99,14 @@ def matte_video(
         raise VideoError('output: expected a file, a folder or - (or show=True)')
     if output is not None:
         check_output(output, kind, lossless=lossless)
-        _spare(source, output)
+        _spare(output, source, background)
     begin, length = parse_seconds(start, 'start'), parse_seconds(duration, 'duration')
     rate = parse_rate(fps)
+    if length == 0:
+        raise VideoError(f'duration: expected more than 0 seconds, got {duration}')
+    steadiness = Steadiness() if steadiness is None else steadiness
+    if not isinstance(steadiness, Steadiness):
+        raise VideoError(f'steadiness: expected a mattingjax.Steadiness, got {steadiness!r}')
     stop = Stop('what is matted is written', own_process=own_process)
     with ExitStack() as stack:
         stack.enter_context(stop.watching())
@@ -111,36 +121,52 @@ def matte_video(
                 sound=sound and output is not None,
             )
         )
-        scene = (
-            None if background is None else stack.enter_context(opened_scene(background, loop=loop))
-        )
+        scene = None
+        if background is not None:
+            scene = stack.enter_context(opened_scene(background, loop=loop))
         pictures = Pictures(
-            kind, scene, foreground=foreground, refine=refine, steadiness=steadiness or Steadiness()
+            kind, scene, foreground=foreground, refine=refine, steadiness=steadiness
         )
-        if predictor is None:
-            predictor = create_predictor(parallel=1 if video.is_live else PARALLEL)
+        if not isinstance(predictor, Predictor):
+            network = DEFAULT_WEIGHTS if predictor is None else predictor
+            predictor = create_predictor(network, parallel=1 if video.is_live else PARALLEL)
         line = Line(video, predictor, pictures, stop)
-        frames, form = until(video.frames(), length), _describe(video)
-        if rate is not None and not video.is_live:
-            frames = resample(frames, rate)
-            form = dataclasses.replace(form, rate=rate, time_base=1 / rate)
+        frames, form = _at_rate(video, until(video.frames(), length), rate)
+        total = _count(video, length, form.rate)
         writers: list[Writer] = []
         if output is not None:
             writers.append(
                 stack.enter_context(create_writer(output, kind, form, lossless=lossless))
             )
         if not show:
-            return line.run(frames, writers)
+            return line.run(frames, writers, total)
         window = stack.enter_context(Window())
-        return line.run(frames, [*writers, window], lambda: window.closed)
+        return line.run(frames, [*writers, window], total, lambda: window.closed)
 
 
-def _describe(source: Source) -> Format:
-    return Format(source.shape, source.pixel_aspect, source.rate, source.time_base, source.sound)
+def _at_rate(
+    source: Source, frames: Iterator[Frame], rate: Fraction | None
+) -> tuple[Iterator[Frame], Format]:
+    """The frames of a source, at a constant rate if one is given, and what a writer should know."""
+    form = Format(source.shape, source.pixel_aspect, source.rate, source.time_base, source.sound)
+    if rate is None or source.is_live:
+        return frames, form
+    return resample(frames, rate), dataclasses.replace(form, rate=rate, time_base=1 / rate)
 
 
-def _spare(source: Any, output: str | os.PathLike) -> None:
-    """Raises OutputError if the result would replace its source."""
-    named = isinstance(source, str | os.PathLike)
-    if named and os.path.realpath(source) == os.path.realpath(output):
-        raise OutputError(f'{output}: expected another name than that of the source')
+def _count(source: Source, length: Fraction | None, rate: Fraction) -> int | None:
+    """How many frames the result will have, as far as that is known before."""
+    seconds = [length] if length is not None else []
+    if source.count is not None:
+        if not seconds and rate == source.rate:
+            return source.count
+        seconds.append(source.count / source.rate)
+    return max(1, round(min(seconds) * rate)) if seconds else None
+
+
+def _spare(output: str | os.PathLike, *inputs: Any) -> None:
+    """Raises OutputError if the result would replace what it is made of."""
+    for given in inputs:
+        named = isinstance(given, str | os.PathLike)
+        if named and os.path.realpath(given) == os.path.realpath(output):
+            raise OutputError(f'{output}: expected another name than that of what it is made of')

@@ -19,6 +19,7 @@ from mattingjax.inference.video.frames import (
     Picture,
     SoundTrack,
     Source,
+    name_stream,
 )
 
 MAX_SIDE = 2**14  # pixels
@@ -38,7 +39,7 @@ def parse_frame_size(text: str, name: str = 'size') -> tuple[int, int]:
     Raises:
       VideoError: The text is no size, or a side is not 1 to 16384 pixels long.
     """
-    found = re.fullmatch(r'([1-9]\d{0,4})x([1-9]\d{0,4})', text, re.ASCII)
+    found = re.fullmatch(r'([1-9]\d{0,4})x([1-9]\d{0,4})', str(text), re.ASCII)
     if not found or max(map(int, found.groups())) > MAX_SIDE:
         raise VideoError(
             f'{name}: expected WIDTHxHEIGHT in pixels such as 640x480, of 1 to {MAX_SIDE} a side, '
@@ -72,7 +73,6 @@ def open_raw_frames(
 class _RawFrames(contextlib.AbstractContextManager):
     """See `Source`."""
 
-    name = 'standard input'
     pixel_aspect = Fraction(1)
     count: int | None = None
     is_live = False
@@ -80,6 +80,7 @@ class _RawFrames(contextlib.AbstractContextManager):
     repeated = 0
 
     def __init__(self, stream: BinaryIO, size: tuple[int, int], pixel_format: str, rate: Fraction):
+        self.name = name_stream(stream)
         self._stream = stream
         self._pixel_format = pixel_format
         self._look: Look | None = None

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mattingjax.errors import VideoError
-from mattingjax.inference.video.frames import Frame, Source
+from mattingjax.inference.video.frames import USUAL_RATE, Frame, Source
 from mattingjax.inference.video.picture_folders import PictureFolder
 from mattingjax.inference.video.raw_frames import open_raw_frames, parse_frame_size
 
-RATE = Fraction(25)  # frames per second of what has no rate of its own, as in FFmpeg
 _MOST_RATE = 1000  # frames per second
 _MOST_SECONDS = 10**7
 
@@ -27,7 +26,7 @@ def open_source(
     duration: Fraction | None = None,
     rate: Fraction | None = None,
     size: str | None = None,
-    pixel_format: str = 'rgb24',
+    pixel_format: str | None = None,
     sound: bool = True,
 ) -> Source:
     """Opens a video, a folder of pictures, a camera, or a stream.
@@ -41,18 +40,28 @@ def open_source(
         the rate that a camera is asked for.
       size: WIDTHxHEIGHT of raw frames, which makes an open file one of raw frames, or that a camera
         is asked for.
-      pixel_format: Of raw frames: 'rgb24' or 'yuv420p'.
+      pixel_format: Of raw frames: 'rgb24', if None, or 'yuv420p'.
       sound: Whether the sound of a video is read, which somebody has to take then.
 
     Raises:
       VideoError: It cannot be read, or has no use for one of the arguments.
     """
+    if pixel_format is not None and size is None:
+        raise VideoError(
+            f'pixel_format: expected none without the size of raw frames, got {pixel_format}'
+        )
     if not isinstance(source, str | os.PathLike):
+        if not hasattr(source, 'read'):
+            raise VideoError(
+                'source: expected a path, camera:NUMBER or an open binary file, got '
+                f'{type(source).__name__}'
+            )
         if size is None:
             return _open_file(source, start, duration, sound=sound)
         if start is not None:
             raise VideoError(f'start: expected none for raw frames, got {float(start):g}')
-        return open_raw_frames(source, parse_frame_size(size), pixel_format, rate or RATE)
+        form = 'rgb24' if pixel_format is None else pixel_format
+        return open_raw_frames(source, parse_frame_size(size), form, rate or USUAL_RATE)
     if isinstance(source, str) and source.startswith('camera:'):
         if start is not None:
             raise VideoError(f'start: expected none for a camera, got {float(start):g}')
@@ -62,7 +71,7 @@ def open_source(
     if size is not None:
         raise VideoError(f'size: expected none, as {source} has its own, got {size}')
     if os.path.isdir(source):
-        return PictureFolder(Path(source), rate or RATE, start)
+        return PictureFolder(Path(source), rate, start)
     return _open_file(Path(source), start, duration, sound=sound)
 
 
@@ -122,6 +131,8 @@ def parse_rate(text: str | float | Fraction | None) -> Fraction | None:
         if isinstance(text, float) and not math.isfinite(text):
             raise ValueError(text)
         rate = Fraction(str(text)) if not isinstance(text, Fraction) else text
+        # Times are multiples of its inverse, in integers that containers can hold.
+        rate = rate.limit_denominator(10**5)
     except (ValueError, ZeroDivisionError):
         rate = Fraction(0)
     if not 0 < rate <= _MOST_RATE:
@@ -129,5 +140,4 @@ def parse_rate(text: str | float | Fraction | None) -> Fraction | None:
             f'fps: expected more than 0 and at most {_MOST_RATE} frames per second, such as 25 or '
             f'30000/1001, got {text!r}'
         )
-    # Times are multiples of its inverse, in integers that containers can hold.
-    return rate.limit_denominator(10**5)
+    return rate

@@ -9,6 +9,8 @@ from mattingjax.errors import VideoError
 from mattingjax.inference.video.alphas import at_the_same_time, read_alphas
 from mattingjax.inference.video.frames import Moment
 from tests.inference.video.alpha_clips import RAMP, SIZE, frame_of_planes, write_clip
+from tests.inference.video.clips import Clip
+from tests.inference.video.writing.readback import cutouts, write
 
 TRUE = RAMP / 255
 CHROMA = np.full((SIZE[0] // 2, SIZE[1] // 2), 128, np.uint8)
@@ -97,6 +99,20 @@ def test_transparency_has_precedence_over_grey(tmp_path, name, codec, pixels, op
     path = write_clip(tmp_path / name, [rgba] * 3, codec, pixels, **options)
     assert len(read(path)) == 3
     assert furthest(path) <= within + 1e-4
+
+
+@pytest.mark.parametrize('suffix', ['.webm', '.mkv', '.mov'])
+def test_cut_outs_that_are_written_here(tmp_path, suffix):
+    path = tmp_path / f'a{suffix}'
+    shown = cutouts(3)
+    write(path, 'cutout', shown)
+    for (_, alpha), picture in zip(read_alphas(path), shown, strict=True):
+        assert np.abs(alpha * 255 - picture[..., 3]).mean() < 1
+
+
+def test_sound_that_ends_later_is_no_damage(tmp_path):
+    Clip(times=range(5), sound='aac', seconds=Fraction(3)).write(tmp_path / 'a.mkv')
+    assert len(list(read_alphas(tmp_path / 'a.mkv'))) == 5
 
 
 def test_opaque_greys_are_mattes(tmp_path):

@@ -82,7 +82,7 @@ def test_what_is_no_background_is_told(background, message):
 def test_a_file_that_is_neither_picture_nor_video_is_told(tmp_path):
     (tmp_path / 'notes.txt').write_text('nothing to see')
     with (
-        pytest.raises(MattingError, match=r'expected a colour, a picture or a video; .*notes.txt'),
+        pytest.raises(MattingError, match=r'background: .*notes.txt: not a video that FFmpeg'),
         opened_scene(tmp_path / 'notes.txt'),
     ):
         pass

@@ -161,7 +161,7 @@ def test_damaged_frames_are_repeated_and_counted(tmp_path):
     expected = [grey_of(index) for index in (0, 1, 2, 3, 3, 3, 6, 7, 8, 9)]
     assert greys_of(tmp_path / 'out.mkv') == expected
     assert times_of(tmp_path / 'out.mkv') == [Fraction(index, 25) for index in range(10)]
-    assert '2 of them damaged' in summary.describe()
+    assert summary.describe().endswith('for 2 damaged of the source the ones before')
 
 
 def test_a_truncated_clip_is_matted_as_far_as_it_goes(tmp_path):
@@ -174,8 +174,8 @@ def test_a_truncated_clip_is_matted_as_far_as_it_goes(tmp_path):
     assert len(times_of(tmp_path / 'out.mp4')) == summary.frames
 
 
-def test_steadying_is_modnets_delay_by_default(tmp_path):
-    """A flash of one frame is taken out, where the picture does not change: here it does."""
+def test_mattes_are_steadied_by_default(tmp_path):
+    """A matte that flashes for one frame, while the picture hardly changes, is taken out."""
     Clip(times=range(6), codec='ffv1', pixels='bgr0').write(tmp_path / 'clip.mkv')
     flashing = red()
     original = flashing._runtime.__class__.__call__
@@ -291,10 +291,16 @@ def test_mattes_of_weights_that_ship_are_those_of_single_frames(tmp_path, shared
         ),
         ({'start': '5'}, r'start: expected at most 0\.\d+ s in .*clip.mp4, got 5'),
         ({'start': 'x'}, 'start: expected seconds'),
-        ({'duration': 0}, 'duration: expected seconds'),
+        ({'duration': 0}, 'duration: expected more than 0 seconds, got 0'),
         ({'fps': '0'}, 'fps: expected more than 0'),
+        ({'fps': '1e-9'}, 'fps: expected more than 0'),
+        ({'pixel_format': 'yuv420p'}, 'pixel_format: expected none without the size'),
         ({'size': '4x4'}, 'size: expected none'),
-        ({'background': 'octarine'}, 'octarine: neither'),
+        (
+            {'background': 'octarine'},
+            'background: expected a colour, a picture, a video, blur.*octa',
+        ),
+        ({'steadiness': 0.5}, r'steadiness: expected a mattingjax.Steadiness, got 0.5'),
     ],
 )
 def test_impossible_arguments_are_told(tmp_path, options, message):
@@ -308,11 +314,17 @@ def test_impossible_results_are_told_before_anything_is_read(tmp_path):
     Clip().write(tmp_path / 'clip.mkv')
     for output, message in (
         (tmp_path / 'out.mp4', r'out.mp4: .mp4 cannot hold the transparency of a cut-out'),
-        (tmp_path / 'clip.mkv', 'expected another name than that of the source'),
+        (tmp_path / 'clip.mkv', 'expected another name than that of what it is made of'),
         (None, r'output: expected a file'),
     ):
         with pytest.raises(MattingError, match=message):
             matte(tmp_path / 'clip.mkv', output)
+
+
+@pytest.mark.parametrize('source', [42, [np.zeros((4, 4, 3), np.uint8)]])
+def test_what_is_no_source_is_told(tmp_path, source):
+    with pytest.raises(VideoError, match='source: expected a path, camera:NUMBER or an open'):
+        matte(source, tmp_path / 'out.mov')
 
 
 def test_frames_that_are_too_small_are_told(tmp_path):
@@ -353,6 +365,47 @@ def test_ctrl_c_keeps_what_is_matted(tmp_path):
     assert len(times_of(tmp_path / 'out.mkv')) == summary.frames
 
 
+@pytest.mark.parametrize('how', ['signal', 'background'])
+def test_the_sound_of_what_ends_early_ends_with_the_picture(tmp_path, how):
+    Clip(times=range(100), sound='aac', seconds=Fraction(4)).write(tmp_path / 'clip.mp4')
+    Clip(times=range(30), codec='ffv1', pixels='bgr0').write(tmp_path / 'behind.mkv')
+    predictor = red()
+    original, seen = predictor.run, []
+
+    def run(pixels):
+        seen.append(1)
+        if len(seen) == 30 and how == 'signal':
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(pixels)
+
+    predictor.run = run
+    background = tmp_path / 'behind.mkv' if how == 'background' else None
+    matte_video(
+        tmp_path / 'clip.mp4', tmp_path / 'out.mov', background=background, loop=False,
+        predictor=predictor,
+    )  # fmt: skip
+    end = times_of(tmp_path / 'out.mov')[-1] + Fraction(1, 25)
+    assert 1 < end < 3
+    last = sounds_of(tmp_path / 'out.mov')[-1]
+    assert abs(last[1] + last[2] - end) < 0.05
+
+
+def test_a_picture_that_moves_is_a_background_that_moves(tmp_path):
+    greys = [Image.new('L', (64, 48), grey) for grey in (20, 25, 30)]
+    greys[0].save(tmp_path / 'moving.gif', save_all=True, append_images=greys[1:], duration=40)
+    Clip(times=range(3), codec='ffv1', pixels='bgr0').write(tmp_path / 'clip.mkv')
+    matte(tmp_path / 'clip.mkv', tmp_path / 'out', background=tmp_path / 'moving.gif')
+    files = sorted((tmp_path / 'out').glob('*.png'))
+    found = [int(np.asarray(Image.open(file))[0, 0, 0]) for file in files]
+    assert found == [20, 25, 30]  # behind a half transparent grey of the same level
+
+
+def test_the_network_may_be_named(tmp_path):
+    Clip(times=range(2)).write(tmp_path / 'clip.mp4')
+    summary = matte_video(tmp_path / 'clip.mp4', tmp_path / 'out.mov', predictor='mmnet_0.5')
+    assert summary.frames == 2
+
+
 def test_a_window_that_is_closed_ends_the_run(tmp_path, monkeypatch):
     from mattingjax.inference.video import matting
 
@@ -374,16 +427,17 @@ def test_a_window_that_is_closed_ends_the_run(tmp_path, monkeypatch):
             self.shown += 1
             self.closed = self.shown == 4
 
-        def finish(self):
-            pass
+        def finish(self, *, early):
+            finished.append(early)
 
-    windows = []
+    windows, finished = [], []
     monkeypatch.setattr(matting, 'Window', Window)
     Clip(times=range(30)).write(tmp_path / 'clip.mp4')
     summary = matte(tmp_path / 'clip.mp4', tmp_path / 'out.webm', show=True)
     assert (summary.frames, windows[0].shown) == (4, 4)
     assert len(times_of(tmp_path / 'out.webm')) == 4
     assert matte(tmp_path / 'clip.mp4', None, show=True).frames == 4
+    assert finished == [True, True]
 
 
 def test_few_frames_are_held_at_a_time(tmp_path, monkeypatch):

@@ -90,8 +90,8 @@ def test_end_within_a_frame(pixel_format, size):
 @pytest.mark.parametrize(
     ('data', 'message'),
     [
-        (b'', 'standard input: empty, expected raw frames'),
-        (b'123', 'standard input: ends within frame 1: 3 of 30 bytes'),
+        (b'', 'the stream: empty, expected raw frames'),
+        (b'123', 'the stream: ends within frame 1: 3 of 30 bytes'),
     ],
 )
 def test_no_frame(data, message):
@@ -104,7 +104,7 @@ def test_no_frame(data, message):
 def test_stream_that_cannot_be_read():
     stream = io.BytesIO(bytes(100))
     stream.close()
-    with pytest.raises(VideoError, match=r'^standard input: cannot be read \('):
+    with pytest.raises(VideoError, match=r'^the stream: cannot be read \('):
         next(open_raw_frames(stream, (2, 5), 'rgb24', Fraction(25)).frames())
 
 

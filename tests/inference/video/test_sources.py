@@ -1,4 +1,5 @@
 import io
+import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -96,8 +97,48 @@ def test_pictures_of_several_sizes_are_told(pictures):
         list(PictureFolder(pictures, Fraction(25)).frames())
 
 
+def test_a_folder_may_say_when_its_pictures_are_shown(pictures):
+    (pictures / 'timestamps.txt').write_text('# timestamp format v2\n0\n100\n133.333333\n500\n')
+    times = [Fraction(0), Fraction(1, 10), Fraction(2, 15), Fraction(1, 2)]
+    with open_source(pictures) as source:
+        moments = [moment for frame in source.frames() for moment in frame.moments]
+    assert [moment.time for moment in moments] == times
+    assert [moment.duration for moment in moments[:3]] == [
+        after - before for before, after in itertools.pairwise(times)
+    ]
+    with open_source(pictures, start=Fraction(1, 10)) as source:
+        moments = [moment for frame in source.frames() for moment in frame.moments]
+    assert [moment.time for moment in moments] == [time - times[1] for time in times[1:]]
+    with open_source(pictures, rate=Fraction(10)) as source:  # asked for
+        assert source.time_base == Fraction(1, 10)
+
+
+BAD_LINES = ('x', '0', '-1', '1/0', 'nan', '1e99')
+
+
+@pytest.mark.parametrize(
+    'content',
+    ['', '# timestamp format v1\n0\n']
+    + [f'# timestamp format v2\n0\n{line}\n3\n4' for line in BAD_LINES],
+)
+def test_times_that_cannot_be_read_are_told(pictures, content):
+    (pictures / 'timestamps.txt').write_text(content)
+    with pytest.raises(VideoError, match=r'timestamps.txt: cannot be read as times of pictures'):
+        open_source(pictures)
+
+
+def test_times_of_other_pictures_are_left_out_with_a_note(pictures):
+    (pictures / 'timestamps.txt').write_text('# timestamp format v2\n0\n1\n')
+    with open_source(pictures) as source:
+        assert source.time_base == Fraction(1, 25)
+    assert 'has 2 times for 4 pictures' in source.notes[0]
+
+
 def test_folders_without_a_picture_are_told(tmp_path):
-    with pytest.raises(VideoError, match='expected pictures, found none'):
+    with pytest.raises(VideoError, match=r'expected pictures, found none$'):
+        open_source(tmp_path)
+    (tmp_path / 'clip.mp4').touch()
+    with pytest.raises(VideoError, match=r'found none, only 1 \.mp4'):
         open_source(tmp_path)
     (tmp_path / '1.png').write_bytes(b'torn')
     with pytest.raises(VideoError, match='expected pictures, found 1, none of which can be read'):

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mattingjax.errors import VideoError, list_some, missing_package
+from mattingjax.inference.video.frames import USUAL_RATE
 
 MAX_PIXELS = 2**28  # of a picture; four times what the largest cameras for films record
 MAX_SIDE = 2**15
 MAX_RATE = 1000  # more is an artefact of how times are stored
-DEFAULT_RATE = Fraction(25)  # what FFmpeg takes too where a file says nothing
 _MAX_THREADS = 4  # each holds a picture; the network needs the other cores more
 _READ_SIZE = 1 << 16
 _HEAD = 32  # bytes of a file's beginning that tell what FFmpeg does not
@@ -172,7 +172,7 @@ def frame_rate(video: Any) -> Fraction:
     for rate in (video.average_rate, video.guessed_rate, video.base_rate):
         if rate and 0 < rate <= MAX_RATE:
             return Fraction(rate)
-    return DEFAULT_RATE
+    return USUAL_RATE
 
 
 def is_mp4(file: Bytes) -> bool:

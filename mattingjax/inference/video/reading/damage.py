@@ -11,6 +11,10 @@ from typing import Any, NamedTuple
 # Of these containers the duration is in the header; of others FFmpeg estimates it from the end.
 _WITH_DURATION = {'mov', 'matroska', 'avi', 'flv', 'asf'}
 _TOLERANCE = Fraction(1, 2)  # seconds that headers may be wrong by
+# Frames that come later than by these shares of the usual step are odd, or follow a gap; a steady
+# video has at most a few odd ones.
+_ODD, _GAP, _MOST_ODD = 0.5, 2.5, 0.1
+_MOST_GAPS = 3  # that are told
 _NOT_CODED = 8  # bytes; MPEG-4's packed bit streams have placeholders for frames
 # Every packet of these is a picture that is shown.
 _ONE_EACH = {'h264', 'hevc', 'vp9', 'libdav1d', 'av1', 'ffv1', 'mjpeg', 'prores'}
@@ -133,6 +137,43 @@ def _with_losses(frames: list[Any], losses: Losses) -> Iterator[Decoded]:
         yield Decoded(frame.pts, None if frame.is_corrupt else frame, frame.duration or 0)
 
 
+class Gaps:
+    """Finds where frames are missing altogether, as those of a damaged piece of a Matroska file.
+
+    Only in videos nearly all of whose frames follow each other at one rate: in others a frame may
+    well be shown for long.
+
+    Args:
+      rate: Frames per second.
+      time_base: Seconds of a tick.
+    """
+
+    def __init__(self, rate: Fraction, time_base: Fraction):
+        self._step = 1 / (rate * time_base)
+        self._time_base = time_base
+        self._last: int | None = None
+        self._steps = self._odd = 0
+        self._gaps: list[tuple[int, int]] = []
+
+    def add(self, tick: int) -> None:
+        """Adds the time of the next frame."""
+        if self._last is not None:
+            step = tick - self._last
+            self._steps += 1
+            self._odd += abs(step - self._step) > _ODD * self._step
+            if step > _GAP * self._step and len(self._gaps) < _MOST_GAPS:
+                self._gaps.append((self._last, tick))
+        self._last = tick
+
+    def describe(self) -> list[str]:
+        """A line for a user about the first gaps, if there are any."""
+        if not self._gaps or self._odd > _MOST_ODD * self._steps:
+            return []
+        seconds = (tuple(float(tick * self._time_base) for tick in gap) for gap in self._gaps)
+        spans = ', '.join(f'{begin:.2f} s to {end:.2f} s' for begin, end in seconds)
+        return [f'frames are missing from {spans}: the ones before are shown longer']
+
+
 class Extent:
     """Compares where a file ends with what its header says.
 
@@ -181,7 +222,7 @@ class Extent:
             if packet is not None:
                 time = packet.dts if packet.pts is None else packet.pts
                 # One time code may say that it lasts as long as the whole file.
-                lasts = (packet.stream.type in ('video', 'audio') and packet.duration) or 0
+                lasts = (packet.stream.type != 'data' and packet.duration) or 0
                 if time is not None:
                     self._end = max(self._end, (time + lasts) * packet.time_base)
             return packet

@@ -13,7 +13,14 @@ from typing import Any, BinaryIO
 
 from mattingjax.errors import VideoError
 from mattingjax.inference.video.colours import Look
-from mattingjax.inference.video.frames import Frame, Moment, Picture, SoundTrack, Source
+from mattingjax.inference.video.frames import (
+    Frame,
+    Moment,
+    Picture,
+    SoundTrack,
+    Source,
+    name_stream,
+)
 from mattingjax.inference.video.reading.containers import (
     Bytes,
     check_size,
@@ -24,10 +31,9 @@ from mattingjax.inference.video.reading.containers import (
     pick_video,
     still_picture,
 )
-from mattingjax.inference.video.reading.damage import Decoded, Extent, decode
+from mattingjax.inference.video.reading.damage import Decoded, Extent, Gaps, decode
 from mattingjax.inference.video.reading.timeline import Timeline, packets_from, without_jumps
 
-_STREAM = 'standard input'
 _PERHAPS_STILL = {'gif', 'apng', 'webp', 'mjpeg', 'jpegxl_anim'}
 _LATE = 10  # seconds beyond the end that streams are waited for which may have ended before
 
@@ -59,9 +65,7 @@ def open_video(
         if isinstance(path, str | os.PathLike):
             file, name = opened.enter_context(open_file(path)), os.fspath(path)
         else:
-            called = getattr(path, 'name', None)
-            file = path
-            name = called if isinstance(called, str) and called != '<stdin>' else _STREAM
+            file, name = path, name_stream(path)
         return VideoFile(file, name, start, duration, opened, sound=sound)
 
 
@@ -104,6 +108,7 @@ class VideoFile(Source):
         self._packets = without_jumps(packets) if self._timeline.jumps else packets
         self.time_base: Fraction = self._video.time_base
         self.rate = frame_rate(self._video)
+        self._gaps = Gaps(self.rate, self.time_base)
         streams = self._container.streams.audio if sound else ()
         self.sound = tuple(SoundTrack(stream, deque()) for stream in streams)
         self._decoded = self._read_ahead()
@@ -124,6 +129,7 @@ class VideoFile(Source):
         length = 0
         for tick, frame, duration in self._decoded:
             assert tick is not None
+            self._gaps.add(tick)
             if frame is None:
                 self.repeated += 1
             else:
@@ -141,6 +147,7 @@ class VideoFile(Source):
             end = min(end, self._timeline.end)
         yield self._shown(picture, ticks, end)
         self.damage = self._whole_damage()
+        self.notes += self._gaps.describe()
 
     def _open(self, file: Bytes) -> Iterator[Any]:
         """Opens the container and returns its packets, from the start on if that can be found."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from collections.abc import Mapping
 from fractions import Fraction
 
@@ -123,7 +124,9 @@ def choose_coding(name: str, suffix: str, kind: str, *, lossless: bool = False) 
         raise MattingError(f'kind: expected one of {", ".join(KINDS)}, got {kind!r}')
     if suffix not in CONTAINERS:
         expected = '.mkv' if lossless else _VIDEOS
-        raise OutputError(f'{name}: expected {expected} or {_FOLDER}, found {suffix}')
+        close = difflib.get_close_matches(suffix, CONTAINERS, 1)
+        hint = f' (did you mean {close[0]}?)' if close else ''
+        raise OutputError(f'{name}: expected {expected} or {_FOLDER}, found {suffix}{hint}')
     if lossless:
         if suffix != '.mkv':
             raise OutputError(
@@ -157,8 +160,8 @@ def for_pictures(
     if coding.encoder in ('libvpx-vp9', 'ffv1') and pixel_aspect != 1:
         # Matroska could say it, but PyAV has no way to tell FFmpeg; the other codecs, and .mov, do.
         notes.append(
-            f'pixels {pixel_aspect} times as wide as high may be shown as squares; H.264 and .mov '
-            'keep their shape'
+            f'pixels are {float(pixel_aspect):.2f} times as wide as high, which the file cannot '
+            'say: players show the picture too narrow or too wide; .mp4 and .mov keep its shape'
         )
     if coding.encoder == 'libx264' and (height % 2 or width % 2):
         # H.264 with colours at half the resolution has even sizes only.

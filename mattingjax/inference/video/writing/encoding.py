@@ -87,8 +87,6 @@ class Encoder:
             context.colorspace = 0  # no matrix: it is RGB
         else:
             context.colorspace = _BT709
-        if coding.pixels == 'yuva420p':
-            self._stream.metadata['alpha_mode'] = '1'
 
     def encode(self, picture: np.ndarray, moments: tuple[Moment, ...]) -> Iterator[Any]:
         """Yields packets, of this picture or of earlier ones.

@@ -13,13 +13,11 @@ import numpy as np
 from mattingjax.errors import OutputError
 from mattingjax.images import encode_image
 from mattingjax.inference.video.frames import Moment, SoundTrack
+from mattingjax.inference.video.timestamps import TIMESTAMPS, format_times
 from mattingjax.inference.video.writing.results import Result
 from mattingjax.process.files import check_new_folder, new_folder
 
-TIMESTAMPS = 'timestamps.txt'
 _CONTENT = 'a sequence of pictures'
-# The header of timestamps that mkvmerge reads: after it, the milliseconds of each picture.
-_HEADER = '# timestamp format v2\n'
 _RAW = {'alpha': 'gray', 'cutout': 'rgba', 'composite': 'rgb24'}  # FFmpeg's names
 
 
@@ -68,15 +66,17 @@ class PictureSequence(Result):
             self._write_file(f'{len(self._times):06}.png', content)
             self._times.append(moment.time)
 
-    def finish(self) -> None:
+    def finish(self, *, early: bool = False) -> None:
         """Writes the times and gives the folder its name.
+
+        Args:
+          early: As in `writing.Writer.finish`; there is no sound.
 
         Raises:
           OutputError: It cannot be written.
         """
         _drop(self._sound)
-        lines = (f'{_milliseconds(time)}\n' for time in self._times)
-        self._write_file(TIMESTAMPS, ''.join((_HEADER, *lines)).encode())
+        self._write_file(TIMESTAMPS, format_times(self._times).encode())
         self._give_name()
 
     def _write_file(self, name: str, content: bytes) -> None:
@@ -84,11 +84,6 @@ class PictureSequence(Result):
             (self._scratch / name).write_bytes(content)
         except OSError as error:
             raise OutputError(f'{self._path}: cannot be written ({error.strerror})') from error
-
-
-def _milliseconds(time: Fraction) -> str:
-    """A time in milliseconds, to the nanosecond, without zeros at the end."""
-    return f'{round(time * 10**9) / 10**6:.6f}'.rstrip('0').rstrip('.')
 
 
 def _drop(sound: Iterable[SoundTrack]) -> None:
@@ -140,8 +135,11 @@ class RawFrames(contextlib.AbstractContextManager):
             for _ in moments:
                 sys.stdout.buffer.write(pixels)
 
-    def finish(self) -> None:
+    def finish(self, *, early: bool = False) -> None:
         """Writes what is left.
+
+        Args:
+          early: As in `writing.Writer.finish`; there is no sound.
 
         Raises:
           BrokenPipeError: Nobody reads any more.

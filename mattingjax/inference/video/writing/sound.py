@@ -55,6 +55,11 @@ class Sound:
         for line in self._lines:
             line.write(until)
 
+    def drop(self) -> None:
+        """Forgets the packets that have been read and not written."""
+        for line in self._lines:
+            line.drop()
+
     def _open(self, track: SoundTrack) -> _Line:
         stream, encoder = track.stream, self._kind.sound
         name = _name(stream)
@@ -105,6 +110,9 @@ class _Line:
     def write(self, until: Fraction | None) -> None:
         for _ in self._taken(until):
             pass
+
+    def drop(self) -> None:
+        self._track.packets.clear()
 
     def _taken(self, until: Fraction | None) -> Iterator[Any]:
         packets = self._track.packets  # which another thread lengthens meanwhile

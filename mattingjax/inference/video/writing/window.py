@@ -84,7 +84,7 @@ class Window(contextlib.AbstractContextManager):
         except self._tkinter.TclError:  # the window has gone
             self._close()
 
-    def finish(self) -> None:
+    def finish(self, *, early: bool = False) -> None:
         """Does nothing: there is no result to keep."""
 
     def _close(self, *_: Any) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
@@ -58,8 +60,11 @@ class Writer(contextlib.AbstractContextManager, Protocol):
           OutputError: It cannot be written.
         """
 
-    def finish(self) -> None:
+    def finish(self, *, early: bool = False) -> None:
         """Writes what is left, and gives the whole result its name.
+
+        Args:
+          early: Whether the source goes on: the sound ends with the last picture then.
 
         Raises:
           OutputError: It cannot be written.
@@ -76,12 +81,15 @@ def check_output(path: str | os.PathLike, kind: str, *, lossless: bool = False) 
 
     Raises:
       MattingError: There is no such kind.
-      OutputError: The format is unknown or cannot hold such pictures, nothing can be written there,
-        or a video needs the package av, which is not installed.
+      OutputError: The format is unknown or cannot hold such pictures, or nothing can be written
+        there.
+      ImportError: A video needs the package av, which is not installed.
     """
     if kind not in KINDS:
         raise MattingError(f'kind: expected one of {", ".join(KINDS)}, got {kind!r}')
     if str(path) == STANDARD_OUTPUT:
+        if sys.stdout is None:
+            raise OutputError(f'{path}: standard output is closed')
         return
     if _is_folder(path):
         check_sequence(Path(path))
@@ -91,7 +99,7 @@ def check_output(path: str | os.PathLike, kind: str, *, lossless: bool = False) 
     try:
         import av  # noqa: F401
     except ImportError as error:
-        raise OutputError(str(missing_package(f'{path}: writing videos', 'av', 'video'))) from error
+        raise missing_package(f'{path}: writing videos', 'av', 'video') from error
 
 
 def create_writer(
@@ -148,6 +156,7 @@ class VideoFile(Result):
         self._path = path
         self._opened = contextlib.ExitStack()
         self.notes = list(notes)
+        self._end = Fraction(0)  # of the last picture, in seconds
         try:
             self._open(path.suffix.lower(), coding, format)
         except BaseException:
@@ -169,14 +178,18 @@ class VideoFile(Result):
         """As `Writer.write`."""
         with self._encoding_errors():
             self._sound.write(moments[0].time)
+            self._end = moments[-1].time + (moments[-1].duration or 0)
             for packet in self._encoder.encode(picture, moments):
                 self._container.mux(packet)
 
-    def finish(self) -> None:
+    def finish(self, *, early: bool = False) -> None:
         """As `Writer.finish`."""
         with self._encoding_errors():
             for packet in self._encoder.flush():
                 self._container.mux(packet)
+            if early:
+                self._sound.write(self._end)
+                self._sound.drop()
             self._sound.write(None)
             self._container.close()
             self._file.close()

@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 
 from mattingjax.inference.video.reading import open_video
-from mattingjax.inference.video.reading.damage import Losses
+from mattingjax.inference.video.reading.damage import Gaps, Losses
 from tests.inference.video.clips import Clip, damaged, index_of, packets_of
 from tests.inference.video.reading.watching import long_clip, read, refusal
 
@@ -110,3 +110,21 @@ def test_nothing_is_read_once_it_is_closed(long_mp4):
         frames = video.frames()
         next(frames)
     assert len(list(frames)) < 59
+
+
+def test_frames_that_are_missing_altogether_are_told():
+    gaps = Gaps(Fraction(25), Fraction(1, 1000))
+    for index in range(100):
+        if not 20 <= index < 50:
+            gaps.add(40 * index)
+    assert gaps.describe() == [
+        'frames are missing from 0.76 s to 2.00 s: the ones before are shown longer'
+    ]
+
+
+@pytest.mark.parametrize('ticks', [range(0, 4000, 40), [0, 40, 200, 500, 540, 900, 1300, 1310]])
+def test_steady_and_variable_rates_have_no_gaps(ticks):
+    gaps = Gaps(Fraction(25), Fraction(1, 1000))
+    for tick in ticks:
+        gaps.add(tick)
+    assert gaps.describe() == []

@@ -114,7 +114,7 @@ def test_standard_input(tmp_path, name, seekable):
         video, moments = read(file, start=start)
         again, expected = read(tmp_path / name, start=start)
         assert moments == expected
-        assert video.name == 'standard input'
+        assert video.name == 'the stream'
         assert len(video.sound[0].packets) == len(again.sound[0].packets)
         assert not file.closed
 
@@ -132,7 +132,7 @@ def test_an_mp4_through_a_pipe(long_mp4, tmp_path):
             output.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, 'rgb24')))
         output.mux(stream.encode(None))
     pipe = io.BufferedReader(Pipe(video.getvalue()))
-    with pytest.raises(VideoError, match='standard input: an MP4 whose index is at its end'):
+    with pytest.raises(VideoError, match='the stream: an MP4 whose index is at its end'):
         read(pipe)
 
 

@@ -85,10 +85,8 @@ def test_pixels_that_are_not_square(tmp_path, kind, suffix, lossless):
     format = a_format(SHAPE, pixel_aspect=Fraction(16, 11))
     notes = write(path, kind, pictures(kind, 2), format=format, lossless=lossless)
     if suffix == '.webm' or lossless or decoder(kind, suffix):
-        assert notes == [
-            'pixels 16/11 times as wide as high may be shown as squares; H.264 and .mov keep their '
-            'shape'
-        ]
+        (note,) = notes
+        assert note.startswith('pixels are 1.45 times as wide as high, which the file cannot')
     else:
         assert read(path).pixel_aspect == Fraction(16, 11)
 

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from mattingjax.errors import MattingError, OutputError
+from mattingjax.errors import MattingError
 from mattingjax.inference.video.writing import check_output, create_writer
 from tests.inference.video.writing.readback import (
     ALL,
@@ -191,7 +191,7 @@ def test_ffmpeg_says_nothing(tmp_path, capfd):
 def test_without_av_one_line_says_so(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'av', None)
     with pytest.raises(
-        OutputError, match=r'a.mp4: writing videos needs the package av: pip install'
+        ImportError, match=r'a.mp4: writing videos needs the package av: pip install'
     ):
         create_writer(tmp_path / 'a.mp4', 'alpha', a_format())
     assert os.listdir(tmp_path) == []
