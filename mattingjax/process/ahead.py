@@ -13,7 +13,9 @@ T = TypeVar('T')
 Result = TypeVar('Result')
 
 _LOOK = 0.1  # seconds after which a reader that waits looks whether it should stop
-_LONGEST_END = 5.0  # seconds that an item may still take when nobody wants it any more
+# Seconds that an item may still take when nobody wants it any more: one that was asked for, and one
+# that may never come.
+_LONGEST_END, _SHORT_END = 5.0, 0.5
 
 
 def run_ahead(
@@ -82,4 +84,4 @@ def read_ahead(
             yield item  # type: ignore[misc]  # there is no error
     finally:
         left.set()
-        thread.join(_LOOK if is_over() else _LONGEST_END)
+        thread.join(_SHORT_END if is_over() else _LONGEST_END)
