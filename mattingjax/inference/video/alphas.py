@@ -18,6 +18,7 @@ from mattingjax.inference.video.reading.containers import (
     Bytes,
     check_size,
     frame_rate,
+    has_hidden_alpha,
     open_container,
     open_file,
     pick_video,
@@ -88,12 +89,6 @@ def read_alphas(path: Path) -> Iterator[tuple[Moment, np.ndarray]]:
 def at_the_same_time(moment: Moment, other: Moment) -> bool:
     """Whether two moments are a millisecond apart at most: containers round times differently."""
     return abs(moment.time - other.time) <= Fraction(1, 1000)
-
-
-def has_hidden_alpha(video: Any) -> bool:
-    """Whether a stream has a transparency that FFmpeg's own decoders drop, as VP8's and VP9's."""
-    tags = {name.lower(): value for name, value in video.metadata.items()}  # writers differ
-    return tags.get('alpha_mode') == '1'
 
 
 def _decoder(video: Any) -> Any:

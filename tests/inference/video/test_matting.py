@@ -473,3 +473,11 @@ def test_a_full_disk_is_one_error_and_leaves_nothing(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert [path.name for path in tmp_path.iterdir()] == ['clip.mp4']
+
+
+def test_a_source_that_is_a_cut_out_is_matted_anew_with_a_note(tmp_path):
+    Clip(times=range(3)).write(tmp_path / 'clip.mp4')
+    for suffix, note in (('.webm', 'left out'), ('.mov', 'put on white')):
+        matte(tmp_path / 'clip.mp4', tmp_path / f'cutout{suffix}')
+        summary = matte(tmp_path / f'cutout{suffix}', tmp_path / 'out.mp4', kind='alpha')
+        assert [note in told for told in summary.notes if 'transparency' in told] == [True]

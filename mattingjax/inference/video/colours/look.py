@@ -39,6 +39,8 @@ class Look:
         self._tags = read_tags(frame)
         self.notes = [note for note in (self._tags.note, turn_note) if note]
         self._converter = Converter(frame, self._tags)
+        if self._converter.has_alpha and not frame.format.has_palette:
+            self.notes.append('its transparency is put on white')
 
     def picture(self, frame: Any) -> Picture:
         """The picture of an `av.VideoFrame`, whose own colour properties are overwritten."""

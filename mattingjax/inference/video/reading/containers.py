@@ -180,6 +180,12 @@ def is_mp4(file: Bytes) -> bool:
     return file.head[4:8] in (b'ftyp', b'mdat', b'moov', b'wide', b'free', b'skip')
 
 
+def has_hidden_alpha(video: Any) -> bool:
+    """Whether a stream has a transparency that FFmpeg's own decoders drop, as VP8's and VP9's."""
+    tags = {name.lower(): value for name, value in video.metadata.items()}  # writers differ
+    return tags.get('alpha_mode') == '1'
+
+
 def import_av(name: str) -> Any:
     """PyAV, which is not installed by default.
 

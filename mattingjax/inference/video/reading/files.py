@@ -25,6 +25,7 @@ from mattingjax.inference.video.reading.containers import (
     Bytes,
     check_size,
     frame_rate,
+    has_hidden_alpha,
     is_mp4,
     open_container,
     open_file,
@@ -114,6 +115,8 @@ class VideoFile(Source):
         self._decoded = self._read_ahead()
         self.shape = self._look.shape
         self.notes = list(self._look.notes)
+        if has_hidden_alpha(self._video):
+            self.notes.append('its transparency is left out')
         aspect = Fraction(self._video.sample_aspect_ratio or 1)
         self.pixel_aspect = 1 / aspect if self._look.turned else aspect
         self.count = self._expected_count()

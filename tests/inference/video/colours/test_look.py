@@ -106,6 +106,7 @@ def test_rgb_stays(pixel_format):
     assert look.notes == {
         'gbrp12le': ['12-bit colours rounded to 8'],
         'rgb48le': ['16-bit colours rounded to 8'],
+        'bgra': ['its transparency is put on white'],
     }.get(pixel_format, [])
 
 
