@@ -73,6 +73,7 @@ def test_evaluation_shows_what_prediction_shows(size):
         preprocessing = Preprocessing((0.0,) * 3, (255.0,) * 3, resize='exact', multiple_of=16)
         fixed_size = None
         resizes = False
+        parallel = 1
 
         def __call__(self, images):
             self.seen = images[0]

@@ -30,7 +30,7 @@ from tests.exporters.bins.photos import (
 class _Recorder:
     """A runtime that keeps what it is fed."""
 
-    input_size, fixed_size, resizes = SIZE, (SIZE, 48), False
+    input_size, fixed_size, resizes, parallel = SIZE, (SIZE, 48), False, 1
     preprocessing = signature().preprocessing
 
     def __call__(self, images):
