@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from mattingjax.errors import VideoError
+from mattingjax.inference.video.colours.conversion import read_plane
 from mattingjax.inference.video.colours.orientation import read_turn
+from mattingjax.inference.video.colours.tags import FULL, LIMITED
 from mattingjax.inference.video.frames import Moment
 from mattingjax.inference.video.reading.containers import (
     Bytes,
@@ -30,7 +32,6 @@ from mattingjax.inference.video.reading.timeline import Timeline, without_jumps
 _WITH_ALPHA = {'vp8': 'libvpx', 'vp9': 'libvpx-vp9'}
 # Formats with a plane for every channel, whose samples are bytes, or little-endian and 16 bits.
 _PLANAR = re.compile(r'(gray|yuvj?\d+p|yuva\d+p|gbra?p)(\d+le)?')
-_LIMITED, _FULL = 1, 2  # FFmpeg's AVCOL_RANGE: black is 16 of 255, or 0; where nobody says, it is 0
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601; of grey any weights will do
 _GREY = 2  # levels of 255 by which the channels of a grey may differ where they are converted
 
@@ -118,26 +119,26 @@ def _choose(frame: Any) -> Read:
 def _read_transparency(frame: Any) -> np.ndarray:
     channels = frame.format.components
     if _PLANAR.fullmatch(frame.format.name):
-        return _to_float(_plane(frame, len(channels) - 1), 0, 2 ** channels[-1].bits - 1)
+        return _to_float(read_plane(frame, len(channels) - 1), 0, 2 ** channels[-1].bits - 1)
     return _packed(frame, 'rgba', 'rgba64le')[..., 3]
 
 
 def _read_grey(frame: Any) -> np.ndarray:
     if frame.format.is_rgb or frame.format.name.startswith('pal'):
         return np.minimum(_packed(frame, 'rgb24', 'rgb48le') @ _LUMA, 1)
-    is_full = frame.color_range == _FULL or (
+    is_full = frame.color_range == FULL or (
         # FFmpeg's own rule for what says nothing: JPEG's formats and mere grey are full.
         not frame.color_range and frame.format.name.startswith(('yuvj', 'gray', 'ya'))
     )
     if not _PLANAR.fullmatch(frame.format.name):
         # The same range on both sides, so that the numbers are only moved to planes of their own.
-        side = _FULL if is_full else _LIMITED
+        side = FULL if is_full else LIMITED
         frame = frame.reformat(format='yuv444p16le', src_color_range=side, dst_color_range=side)
     bits = frame.format.components[0].bits
     if is_full:
-        return _to_float(_plane(frame, 0), 0, 2**bits - 1)
+        return _to_float(read_plane(frame, 0), 0, 2**bits - 1)
     unit = 2 ** (bits - 8)
-    return _to_float(_plane(frame, 0), 16 * unit, 235 * unit)
+    return _to_float(read_plane(frame, 0), 16 * unit, 235 * unit)
 
 
 def _packed(frame: Any, small: str, large: str) -> np.ndarray:
@@ -145,14 +146,6 @@ def _packed(frame: Any, small: str, large: str) -> np.ndarray:
     is_small = max(component.bits for component in frame.format.components) <= 8
     numbers = frame.to_ndarray(format=small if is_small else large)
     return _to_float(numbers, 0, np.iinfo(numbers.dtype).max)
-
-
-def _plane(frame: Any, index: int) -> np.ndarray:
-    """The numbers of a plane that has the size of the picture."""
-    numbers = np.frombuffer(
-        frame.planes[index], np.uint8 if frame.format.components[0].bits <= 8 else '<u2'
-    )
-    return numbers.reshape(frame.planes[index].height, -1)[: frame.height, : frame.width]
 
 
 def _to_float(numbers: np.ndarray, black: int, white: int) -> np.ndarray:

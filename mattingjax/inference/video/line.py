@@ -56,6 +56,10 @@ class Pictures:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise VideoError(f'kind: expected one of {", ".join(KINDS)}, got {self.kind!r}')
+        if not isinstance(self.steadiness, Steadiness):
+            raise VideoError(
+                f'steadiness: expected a mattingjax.Steadiness, got {self.steadiness!r}'
+            )
         if (self.kind == 'composite') != (self.scene is not None):
             raise VideoError(
                 f'kind, background: a composite needs a background, and nothing else does; got '

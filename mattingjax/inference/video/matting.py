@@ -95,19 +95,11 @@ def matte_video(
       ImportError: The package av is not installed.
     """
     kind = kind or ('cutout' if background is None else 'composite')
-    if output is None and not show:
-        raise VideoError('output: expected a file, a folder or - (or show=True)')
-    if output is not None:
-        check_output(output, kind, lossless=lossless)
-        _spare(output, source, background)
+    _check_output(output, kind, (source, background), lossless=lossless, show=show)
     begin, length = parse_seconds(start, 'start'), parse_seconds(duration, 'duration')
-    rate = parse_rate(fps)
     if length == 0:
         raise VideoError(f'duration: expected more than 0 seconds, got {duration}')
-    steadiness = Steadiness() if steadiness is None else steadiness
-    if not isinstance(steadiness, Steadiness):
-        raise VideoError(f'steadiness: expected a mattingjax.Steadiness, got {steadiness!r}')
-    stop = Stop('what is matted is written', own_process=own_process)
+    rate, stop = parse_rate(fps), Stop('what is matted is written', own_process=own_process)
     with ExitStack() as stack:
         stack.enter_context(stop.watching())
         video = stack.enter_context(
@@ -125,23 +117,39 @@ def matte_video(
         if background is not None:
             scene = stack.enter_context(opened_scene(background, loop=loop))
         pictures = Pictures(
-            kind, scene, foreground=foreground, refine=refine, steadiness=steadiness
+            kind, scene, foreground, refine, Steadiness() if steadiness is None else steadiness
         )
         if not isinstance(predictor, Predictor):
             network = DEFAULT_WEIGHTS if predictor is None else predictor
             predictor = create_predictor(network, parallel=1 if video.is_live else PARALLEL)
         line = Line(video, predictor, pictures, stop)
         frames, form = _at_rate(video, until(video.frames(), length), rate)
-        total = _count(video, length, form.rate)
         writers: list[Writer] = []
         if output is not None:
-            writers.append(
-                stack.enter_context(create_writer(output, kind, form, lossless=lossless))
-            )
+            writers.append(create_writer(output, kind, form, lossless=lossless))
+            stack.enter_context(writers[0])
+        window = stack.enter_context(Window()) if show else None
+        return line.run(
+            frames,
+            [*writers, window] if window else writers,
+            _count(video, length, form.rate),
+            lambda: window is not None and window.closed,
+        )
+
+
+def _check_output(
+    output: str | os.PathLike | None, kind: str, inputs: tuple, *, lossless: bool, show: bool
+) -> None:
+    """Raises an error unless the result can be written, and replaces nothing it is made of."""
+    if output is None:
         if not show:
-            return line.run(frames, writers, total)
-        window = stack.enter_context(Window())
-        return line.run(frames, [*writers, window], total, lambda: window.closed)
+            raise VideoError('output: expected a file, a folder or - (or show=True)')
+        return
+    check_output(output, kind, lossless=lossless)
+    for given in inputs:
+        named = isinstance(given, str | os.PathLike)
+        if named and os.path.realpath(given) == os.path.realpath(output):
+            raise OutputError(f'{output}: expected another name than that of what it is made of')
 
 
 def _at_rate(
@@ -162,11 +170,3 @@ def _count(source: Source, length: Fraction | None, rate: Fraction) -> int | Non
             return source.count
         seconds.append(source.count / source.rate)
     return max(1, round(min(seconds) * rate)) if seconds else None
-
-
-def _spare(output: str | os.PathLike, *inputs: Any) -> None:
-    """Raises OutputError if the result would replace what it is made of."""
-    for given in inputs:
-        named = isinstance(given, str | os.PathLike)
-        if named and os.path.realpath(given) == os.path.realpath(output):
-            raise OutputError(f'{output}: expected another name than that of what it is made of')

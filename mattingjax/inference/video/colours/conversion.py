@@ -61,7 +61,7 @@ class Converter:
 
     def alpha(self, frame: Any, height: int, width: int) -> np.ndarray:
         """The scaled alpha of a frame, uint8 [height, width]."""
-        return _plane(self._reformat(frame, height, width, 'gbrap'), 3)
+        return read_plane(self._reformat(frame, height, width, 'gbrap'), 3)
 
     def _reformat(self, frame: Any, height: int, width: int, pixel_format: str) -> Any:
         import av
@@ -100,10 +100,12 @@ def _limited_levels() -> np.ndarray:
 
 
 def _interleave(frame: Any) -> np.ndarray:
-    return cv2.merge((_plane(frame, 2), _plane(frame, 0), _plane(frame, 1)))  # stored as G, B, R
+    green, blue, red = (read_plane(frame, index) for index in range(3))
+    return cv2.merge((red, green, blue))
 
 
-def _plane(frame: Any, index: int) -> np.ndarray:
+def read_plane(frame: Any, index: int) -> np.ndarray:
+    """The numbers of a plane of an `av.VideoFrame` that has the size of the picture: [H, W]."""
     plane: Any = frame.planes[index]
-    numbers = np.frombuffer(plane, np.uint16 if '16' in frame.format.name else np.uint8)
-    return numbers.reshape(plane.height, -1)[:, : plane.width]
+    numbers = np.frombuffer(plane, np.uint8 if frame.format.components[0].bits <= 8 else '<u2')
+    return numbers.reshape(plane.height, -1)[: frame.height, : frame.width]

@@ -9,12 +9,12 @@ from typing import Any
 from mattingjax.inference.video.colours.high_dynamic_range import USUAL_PEAK, WHITE, Gamut
 from mattingjax.inference.video.colours.side_data import read_side_data
 
-# Numbers of ITU-T H.273, which FFmpeg shares.
+# Numbers of ITU-T H.273, which FFmpeg shares; BT709 is those of its primaries and transfer too.
 BT709, UNSPECIFIED, BT601 = 1, 2, 6
 _BT2020, _BT2020_CONSTANT = 9, 10
 _MATRICES = {BT709, 4, 5, BT601, 7, _BT2020}  # those that FFmpeg's swscale can apply
 _UNSAID = {0, UNSPECIFIED, 3, 12}  # RGB, unspecified, reserved, that of the primaries
-LIMITED, FULL = 1, 2
+LIMITED, FULL = 1, 2  # black is 16 of 255, or 0; where nobody says, it is 0
 _TRANSFERS = {16: 'PQ', 18: 'HLG'}  # any other is taken for that of sRGB
 _PRIMARIES = {9: 'BT.2020', 11: 'P3', 12: 'P3'}  # any other is nearly that of sRGB, or rare
 _HD_HEIGHT, _HD_WIDTH = 720, 1280  # from one of which on players assume BT.709

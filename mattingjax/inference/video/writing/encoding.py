@@ -11,13 +11,12 @@ from typing import Any
 import cv2
 import numpy as np
 
+from mattingjax.inference.video.colours.tags import BT709, FULL, LIMITED
 from mattingjax.inference.video.frames import Moment, SoundTrack
 from mattingjax.inference.video.writing.containers import Coding
 
 _SOURCES = {2: 'gray', 3: 'rgb24', 4: 'rgba'}  # FFmpeg's names of our pictures
-_BT709 = 1  # ITU-T H.273: primaries, transfer and matrix of HD video
-_SRGB_CURVE = 13
-_LIMITED, _FULL = 1, 2
+_SRGB_CURVE = 13  # of ITU-T H.273
 _GREY = 128  # chroma of what has no colour
 # What videos have as black and white, instead of 0 and 255 (ITU-R BT.709, 8 bits).
 _BLACK, _WHITE = 16, 235
@@ -79,14 +78,14 @@ class Encoder:
         context.thread_count = _THREADS if coding.parallel else 1
         context.gop_size = 1 if coding.independent else max(1, round(_KEY_SECONDS * rate))
         context.sample_aspect_ratio = format.pixel_aspect.limit_denominator(1000)
-        context.color_range = _FULL if coding.full_range else _LIMITED
-        context.color_primaries = _BT709
-        context.color_trc = _BT709
+        context.color_range = FULL if coding.full_range else LIMITED
+        context.color_primaries = BT709
+        context.color_trc = BT709
         if coding.pixels in ('bgra', 'bgr0'):
             context.color_trc = _SRGB_CURVE
             context.colorspace = 0  # no matrix: it is RGB
         else:
-            context.colorspace = _BT709
+            context.colorspace = BT709
 
     def encode(self, picture: np.ndarray, moments: tuple[Moment, ...]) -> Iterator[Any]:
         """Yields packets, of this picture or of earlier ones.
@@ -135,7 +134,7 @@ def _create_conversion(coding: Coding) -> Callable[[np.ndarray], Any]:
 
     pixels = coding.pixels
     reformatter = VideoReformatter()  # it keeps its tables
-    color_range = _FULL if coding.full_range else _LIMITED
+    color_range = FULL if coding.full_range else LIMITED
 
     def convert(picture: np.ndarray) -> Any:
         if picture.ndim == 2 and not coding.full_range:
@@ -147,7 +146,7 @@ def _create_conversion(coding: Coding) -> Callable[[np.ndarray], Any]:
             format=pixels,
             src_colorspace=Colorspace.ITU709,
             dst_colorspace=Colorspace.ITU709,
-            src_color_range=_FULL,
+            src_color_range=FULL,
             dst_color_range=color_range,
             threads=1,
         )
@@ -172,6 +171,6 @@ def _limited_grey(picture: np.ndarray, pixels: str) -> Any:
             rows[:] = _GREY
         else:
             rows[:, :width] = cv2.LUT(picture, _LIMITED_GREYS)
-    for name, value in (('color_range', _LIMITED), ('colorspace', _BT709)):
+    for name, value in (('color_range', LIMITED), ('colorspace', BT709)):
         setattr(frame, name, value)
     return frame
