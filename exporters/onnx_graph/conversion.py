@@ -6,7 +6,7 @@ import logging
 from importlib.metadata import version
 from typing import Any
 
-from exporters.onnx_graph import passes
+from exporters.onnx_graph import passes, phases, resizing
 from mattingjax.errors import MattingError
 
 OPSET = 17
@@ -42,6 +42,7 @@ def create_onnx(graph: Any, input_name: str, output_name: str) -> Any:
     passes.trim_slices(model)
     passes.fold_pads(model)
     passes.split_narrow_inputs(model)
+    resizing.convolve_before_shrinking(model)
     if left := [node.name for node in model.graph.node if node.op_type in ('Reshape', 'Identity')]:
         raise MattingError(f'ONNX: expected no reshapes of constant size, found {left[0]}')
     return model
@@ -61,8 +62,9 @@ def _shorten_names(model: Any) -> None:
 def fix_size(model: Any) -> Any:
     """A copy that is faster on a CPU and holds for its own size alone."""
     fixed = _copy(model)
-    passes.convolve_before_enlarging(fixed)
-    passes.multiply_narrow_resizes(fixed)
+    resizing.convolve_before_enlarging(fixed)
+    resizing.multiply_narrow_resizes(fixed)
+    phases.split_phases(fixed)
     return fixed
 
 
