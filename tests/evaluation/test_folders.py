@@ -57,6 +57,7 @@ def test_a_network_in_files(folders, mmnet_path):
         'sha256': hash_checkpoint(load_checkpoint(mmnet_path)),
         'runtime': 'jax',
         'device': 'CPU',
+        'precision': 'f32',
         'input_size': 64,
     }
 
