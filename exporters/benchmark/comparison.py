@@ -76,6 +76,8 @@ def compare_artefacts(
       ImportError: A runtime is not installed, or what draws the picture.
     """
     _check_output(output, sets)
+    for folders in sets.values():
+        folders.open()  # before networks are loaded, which takes longer
     networks: Loaded = {
         entry: load_network(entry.path, entry.runtime, entry.precision, size) for entry in entries
     }

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mattingjax.errors import ArtefactError, MattingError
 from mattingjax.inference.sessions import READERS, SESSIONS, can_compute, check_artefact
-from mattingjax.process.progress import say
 
+_LOG = logging.getLogger(__name__)
 FORMS = ('FP32', 'BF16', 'FP16', 'INT8')
 # The runtimes that are taken where none is named. TensorFlow is slow, and talks.
 DEFAULT_RUNTIMES = tuple(name for name in SESSIONS if name != 'tensorflow')
@@ -67,8 +68,8 @@ def list_entries(
     Args:
       models: Artefacts, and folders, each of which stands for the artefacts in it.
       runtimes: Names of `mattingjax.inference.sessions.SESSIONS`.
-      precisions: What OpenVINO computes in; a line on standard error names those that this CPU does
-        not compute in, which are left out.
+      precisions: What OpenVINO computes in; those that this CPU does not compute in are left out
+        with a warning.
 
     Raises:
       MattingError: A runtime or precision is unknown, or nothing is left to measure.
@@ -117,15 +118,15 @@ def _list_artefacts(
                 yield file, found
 
 
-def _has_openvino(found: object) -> bool:
-    return any('openvino' in runtimes for runtimes in found)  # type: ignore[attr-defined]
+def _has_openvino(found: Iterable[Sequence[str]]) -> bool:
+    return any('openvino' in runtimes for runtimes in found)
 
 
 def _list_precisions(precisions: Sequence[str]) -> list[str]:
     able = [precision for precision in dict.fromkeys(precisions) if can_compute(precision)]
     for precision in precisions:
         if precision not in able:
-            say(f'{precision}: left out, this CPU does not compute in it')
+            _LOG.warning('%s: left out, this CPU does not compute in it', precision)
     if not able:
         found = ', '.join(precisions) or 'none'
         raise MattingError(f'precisions: expected one that this CPU computes in, got {found}')

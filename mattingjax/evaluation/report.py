@@ -20,9 +20,7 @@ from mattingjax.images import encode_png
 from mattingjax.process.files import check_folder, write_file
 from mattingjax.process.machine import RUNTIME_PACKAGES, installed_versions
 
-_TOOLS = (
-    'mattingjax', 'jax', 'numpy', 'scipy', 'opencv-python-headless', 'pillow', *RUNTIME_PACKAGES.values()
-)  # fmt: skip
+_TOOLS = ('mattingjax', 'jax', 'numpy', 'scipy', 'opencv-python-headless', 'pillow')
 _WIDEST = 48  # characters of a name in the table
 _TITLES = {'whole': 'whole image', 'unknown': 'unknown region', 'soft': 'soft band'}
 
@@ -155,7 +153,9 @@ def name_files(path: Path, picture: str = 'worst') -> tuple[Path, Path, Path]:
 
 def to_json(content: Mapping[str, Any]) -> bytes:
     """A report as JSON, with the versions that made it; figures that are NaN become null."""
-    whole = _without_nan({**content, 'versions': installed_versions(_TOOLS)})
+    whole = _without_nan(
+        {**content, 'versions': installed_versions((*_TOOLS, *RUNTIME_PACKAGES.values()))}
+    )
     text = json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + '\n'
     return text.encode('utf-8', 'backslashreplace')
 

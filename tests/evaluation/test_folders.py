@@ -230,6 +230,8 @@ def test_wrong_folders(folders, tmp_path):
         evaluate_folders(stored, EvaluationOptions(size='network'))
     with pytest.raises(MattingError, match='input_size: needs a network'):
         evaluate_folders(stored, WHOLE, input_size=64)
+    with pytest.raises(MattingError, match='precision: needs a network'):
+        evaluate_folders(stored, WHOLE, precision='bf16')
     with pytest.raises(MattingError, match=r'report\.json: expected a place outside of .*photos'):
         pairs.check_outside(photos / 'reports' / 'report.json')
     pairs.check_outside(tmp_path / 'report.json')

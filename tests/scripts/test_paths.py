@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from mattingjax import save_checkpoint
+from mattingjax.weights import find_artefact
 from tests.forked import run_script
 from tests.inference.video.clips import Clip
 
@@ -68,7 +69,15 @@ INPUTS = {  # script: what it needs, and those of its flags that name something 
         'checkpoint images alphas',
     ),
     'scripts/complexity.py': ('--checkpoint=CKPT', 'checkpoint'),
-    'scripts/benchmark.py': ('--models=model.onnx', 'models'),
+    'scripts/benchmark.py': (
+        '--models=shipped.onnx --runtimes=onnxruntime --rounds=1 --images=photos --alphas=alphas',
+        'models images alphas',
+    ),
+    'scripts/benchmark.py#cutouts': (
+        '--models=shipped.onnx --runtimes=onnxruntime --rounds=1 --foregrounds=photos'
+        ' --backgrounds=photos',
+        'foregrounds backgrounds',
+    ),
     'scripts/benchmark_data.py': (
         '--kind=folders --root=. --workers=0 --seconds=0.1 --rounds=1 --noon_device',
         'root backgrounds',
@@ -129,6 +138,7 @@ OUTPUTS = {  # script: what it needs, and its flags that name something to write
     'scripts/temperature.py': ('--checkpoint=CKPT --temperatures=1', 'output'),
     'scripts/draw_portraits.py': ('--count=1 --size=32', 'output'),
     'scripts/pack.py': ('--dataset=a=unlabelled:photos', 'output'),
+    'scripts/benchmark.py': (INPUTS['scripts/benchmark.py'][0], 'output'),
     'scripts/benchmark_foreground.py': (
         '--foregrounds=photos --backgrounds=photos --nopeer --megapixels=0.05 --rounds=1',
         'output',
@@ -186,6 +196,7 @@ def place(tmp_path_factory, mmnet):
     (place / 'empty').touch()
     (place / 'empty_folder').mkdir()
     (place / 'configs').symlink_to(os.path.abspath('configs'))
+    (place / 'shipped.onnx').symlink_to(find_artefact('mmnet_0.5'))
     (place / 'dangling').symlink_to('missing')
     (place / 'loop').symlink_to('loop')
     os.mkfifo(place / 'pipe')
