@@ -6,7 +6,7 @@ import dataclasses
 import io
 import itertools
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mattingjax.process.packages import require_package
@@ -22,6 +22,7 @@ _LEAST_RANGE = 0.1  # of the errors that an axis shows, as a share of the larges
 _PANEL = 7.0, 5.2  # inches
 _DPI = 110
 _LETTERS = 15  # of the note, in an inch
+_PIECES = 40  # that a line between two points is cut into
 _DIRECTIONS = ((0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1), (1, 0), (-1, 0))
 
 
@@ -105,7 +106,8 @@ def draw_trade_off(points: Sequence[Point], style: Style) -> bytes:
         axis.set_axis_off()
     figure.draw_without_rendering()  # so that it is known where labels may stand
     for axis, title in zip(grid, style.panels, strict=False):
-        _write_labels(axis, title, [point for point in points if title in point.errors])
+        shown = [point for point in points if title in point.errors]
+        _write_labels(axis, title, shown, joined=style.joined)
     picture = io.BytesIO()
     figure.savefig(picture, format='png')
     return picture.getvalue()
@@ -167,10 +169,11 @@ def _set_ranges(axis: Any, title: str, points: Sequence[Point], style: Style) ->
     axis.ticklabel_format(axis='y', useOffset=False)
     times = [1e3 * point.seconds for point in points] or [1e3 * style.first_seconds]
     first = 1e3 * style.first_seconds
+    is_log = max(times) / min(times) >= _LOG_FROM
+    axis.set_xscale('log' if is_log else 'linear')  # before the upper axis, which takes it over
     upper = axis.secondary_xaxis('top', functions=(lambda x: x / first, lambda x: x * first))
     upper.set_xlabel(f'divided by that of {style.first}', fontsize=8, color='0.35')
-    if max(times) / min(times) >= _LOG_FROM:
-        axis.set_xscale('log')
+    if is_log:
         axis.set_xlim(min(times) / 1.5, max(times) * 1.5)
         for one in (axis.xaxis, upper.xaxis):
             _label_log(one)
@@ -204,20 +207,15 @@ def _write_legend(figure: Any, points: Sequence[Point], style: Style) -> None:
     figure.legend(handles=[*shapes, *tints], loc='outside right upper', fontsize=8)
 
 
-def _write_labels(axis: Any, title: str, points: Sequence[Point]) -> None:
+def _write_labels(axis: Any, title: str, points: Sequence[Point], *, joined: bool) -> None:
     """Writes each name beside its point, as near as it stands on nothing else."""
     from matplotlib.text import Text
 
     renderer = axis.figure.canvas.get_renderer()
-    centres = [
-        axis.transData.transform((1e3 * point.seconds, point.errors[title])) for point in points
-    ]
-    taken = [_box(x, y, 6) for x, y in centres]
-    for point, (_, y) in zip(points, centres, strict=True):
-        left, right = (axis.transData.transform((1e3 * edge, 0))[0] for edge in point.quartiles)
-        taken.append(_box((left + right) / 2, y, (right - left) / 2, 1))
+    taken = list(_list_obstacles(axis, title, points, joined=joined))
     frame = axis.get_window_extent(renderer)
-    for point, centre in zip(points, centres, strict=True):
+    for point in points:
+        centre = _pixels(axis, title, point)
         text = axis.annotate(
             point.name, (1e3 * point.seconds, point.errors[title]), (0, 0), fontsize=8,
             textcoords='offset pixels', ha='center', va='center',
@@ -242,6 +240,26 @@ def _write_labels(axis: Any, title: str, points: Sequence[Point]) -> None:
         chosen = next(free, 0)
         text.set_position(offsets[chosen])
         taken.append(boxes[chosen])
+
+
+def _list_obstacles(
+    axis: Any, title: str, points: Sequence[Point], *, joined: bool
+) -> Iterator[Any]:
+    """Boxes in pixels that labels should not cover: points, their bars, and curves in pieces."""
+    for point in points:
+        x, y = _pixels(axis, title, point)
+        yield _box(x, y, 6)
+        left, right = (axis.transData.transform((1e3 * edge, 1))[0] for edge in point.quartiles)
+        yield _box((left + right) / 2, y, (right - left) / 2, 1)
+    for curve in _lines(title, points, joined=True) if joined else []:
+        for before, after in itertools.pairwise(_pixels(axis, title, point) for point in curve):
+            for i in range(_PIECES):
+                x, y = before + (after - before) * i / _PIECES
+                yield _box(x, y, 1)
+
+
+def _pixels(axis: Any, title: str, point: Point) -> Any:
+    return axis.transData.transform((1e3 * point.seconds, point.errors[title]))
 
 
 def _box(x: float, y: float, half_width: float, half_height: float | None = None) -> Any:

@@ -69,15 +69,7 @@ INPUTS = {  # script: what it needs, and those of its flags that name something 
         'checkpoint images alphas',
     ),
     'scripts/complexity.py': ('--checkpoint=CKPT', 'checkpoint'),
-    'scripts/benchmark.py': (
-        '--models=shipped.onnx --runtimes=onnxruntime --rounds=1 --images=photos --alphas=alphas',
-        'models images alphas',
-    ),
-    'scripts/benchmark.py#cutouts': (
-        '--models=shipped.onnx --runtimes=onnxruntime --rounds=1 --foregrounds=photos'
-        ' --backgrounds=photos',
-        'foregrounds backgrounds',
-    ),
+    'scripts/benchmark.py': ('--models=model.onnx', 'models'),
     'scripts/benchmark_data.py': (
         '--kind=folders --root=. --workers=0 --seconds=0.1 --rounds=1 --noon_device',
         'root backgrounds',
@@ -119,6 +111,15 @@ INPUTS = {  # script: what it needs, and those of its flags that name something 
         '--output=photos --index=photos --timestamp=. --report=out.json',
         'output index timestamp',
     ),
+    'scripts/benchmark.py#photos': (
+        '--models=shipped.onnx --runtimes=onnxruntime --rounds=1 --images=photos --alphas=alphas',
+        'images alphas',
+    ),
+    'scripts/benchmark.py#cutouts': (
+        '--models=shipped.onnx --runtimes=onnxruntime --rounds=1 --foregrounds=photos'
+        ' --backgrounds=photos',
+        'foregrounds backgrounds',
+    ),
 }
 OUTPUTS = {  # script: what it needs, and its flags that name something to write
     'scripts/predict.py': (
@@ -138,7 +139,6 @@ OUTPUTS = {  # script: what it needs, and its flags that name something to write
     'scripts/temperature.py': ('--checkpoint=CKPT --temperatures=1', 'output'),
     'scripts/draw_portraits.py': ('--count=1 --size=32', 'output'),
     'scripts/pack.py': ('--dataset=a=unlabelled:photos', 'output'),
-    'scripts/benchmark.py': (INPUTS['scripts/benchmark.py'][0], 'output'),
     'scripts/benchmark_foreground.py': (
         '--foregrounds=photos --backgrounds=photos --nopeer --megapixels=0.05 --rounds=1',
         'output',
@@ -153,6 +153,7 @@ OUTPUTS = {  # script: what it needs, and its flags that name something to write
     'exporters.bins prepare': ('--height=32 --width=32 --images=photos --alphas=alphas', 'output'),
     'exporters.bins run': ('--model=model.onnx', 'output'),
     'exporters.bins evaluate': ('--output=photos --index=photos', 'report'),
+    'scripts/benchmark.py': (INPUTS['scripts/benchmark.py#photos'][0], 'output'),
 }
 BAD_INPUTS = {
     'long': 'x' * 300,
