@@ -209,9 +209,9 @@ def _draw(
     ]
     first = next(iter(rows))
     style = Style(
-        list(panels),
+        tuple(panels),
         len(sets),
-        list(SESSIONS),
+        tuple(SESSIONS),
         FORMS,
         str(first),
         rows[first]['seconds'],

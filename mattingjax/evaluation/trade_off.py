@@ -63,10 +63,10 @@ class Style:
         both as fast and as good) are joined by a stair.
     """
 
-    panels: Sequence[str]
+    panels: tuple[str, ...]
     columns: int
-    markers: Sequence[str]
-    colours: Sequence[str]
+    markers: tuple[str, ...]
+    colours: tuple[str, ...]
     first: str
     first_seconds: float
     note: str

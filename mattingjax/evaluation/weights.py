@@ -176,10 +176,10 @@ def _draw(
     ]
     first = next(iter(rows))
     style = Style(
-        panels=list(panels.values()),
+        panels=tuple(panels.values()),
         columns=len(sets),
-        markers=[''],
-        colours=sorted(set(families.values())),
+        markers=('',),
+        colours=tuple(sorted(set(families.values()))),
         first=first,
         first_seconds=rows[first]['seconds'],
         note=f'{runtime} on {format_machine(describe_machine())}',

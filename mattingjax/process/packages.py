@@ -1,7 +1,4 @@
-"""Packages that are not always there, and those that talk when they are imported.
-
-TensorFlow is imported without its messages, OpenVINO and ONNX Runtime without their telemetry.
-"""
+"""Imports TensorFlow without its messages, OpenVINO and ONNX Runtime without their telemetry."""
 
 from __future__ import annotations
 

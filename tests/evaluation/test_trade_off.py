@@ -16,7 +16,7 @@ def point(name, seconds, error, marker='m', colour='c', title='MAD'):
 
 def style(**changes):
     given = {
-        'panels': ['MAD'], 'columns': 1, 'markers': ['m', 'n'], 'colours': ['c', 'd'],
+        'panels': ('MAD',), 'columns': 1, 'markers': ('m', 'n'), 'colours': ('c', 'd'),
         'first': 'a', 'first_seconds': 0.01, 'note': 'a machine',
     }  # fmt: skip
     return Style(**given | changes)
@@ -73,7 +73,7 @@ def test_an_axis_shows_no_noise():
 
 @pytest.mark.parametrize(('count', 'columns', 'size'), [(1, 1, (770, 572)), (4, 2, (1540, 1144))])
 def test_a_picture_has_all_panels(count, columns, size):
-    titles = [f'panel {i}' for i in range(count)]
+    titles = tuple(f'panel {i}' for i in range(count))
     points = [point('a', 0.01, 1.0, title=titles[0]), point('b', 0.011, 1.0, title=titles[-1])]
     content = draw_trade_off(points, style(panels=titles, columns=columns))
     picture = Image.open(io.BytesIO(content))

@@ -74,7 +74,7 @@ class Clock:
 
 
 def test_gradient_errors_are_drawn_against_times(mmnet_path, modnet_path, tmp_path, monkeypatch):
-    pixels = np.random.default_rng(0).integers(0, 256, (48, 40, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 40), dtype=np.uint8)
     (tmp_path / 'photos').mkdir()
     Image.fromarray(pixels).save(tmp_path / 'photos/a.png')
     drawn = {}
@@ -85,7 +85,7 @@ def test_gradient_errors_are_drawn_against_times(mmnet_path, modnet_path, tmp_pa
 
     monkeypatch.setattr(weights, 'draw_trade_off', draw)
     rows = compare_weights(
-        {'large': str(modnet_path), 'small': str(mmnet_path)},
+        {'large': str(mmnet_path), 'small': str(modnet_path)},
         {'photos': Folders(tmp_path / 'photos', tmp_path / 'photos')},
         tmp_path / 'out',
         Clock(large=[0.4, 0.2, 0.4], small=[0.1, 0.1, 0.2]),
@@ -96,7 +96,7 @@ def test_gradient_errors_are_drawn_against_times(mmnet_path, modnet_path, tmp_pa
     assert list(drawn) == ['small', 'large', 'style']  # by their number of parameters
     assert (style.joined, style.first, style.first_seconds) == (True, 'large', 0.4)
     assert style.note.startswith('a stopwatch on ')
-    assert (small.seconds, small.colour) == (0.1, 'mmnet')
+    assert (small.seconds, small.colour) == (0.1, 'modnet')
     (error,) = small.errors.values()
     assert error == 1e3 * rows['small']['photos']['mean_gradient']
     assert list(small.errors) == ['photos: mean gradient in thousandths']
