@@ -101,6 +101,7 @@ _OF_PHOTOS = (
     *(_WORST, _ALLOW_UNMATCHED, _SKIP_DAMAGED),
 )
 _RUNTIME = command_line.define_runtime()
+_PRECISION = command_line.define_precision()
 _INPUT_SIZE = command_line.define_input_size()
 command_line.define_compilation_cache()
 
@@ -139,6 +140,7 @@ def main() -> None:
         worst=_WORST.value,
         network=_CHECKPOINT.value,
         runtime=_RUNTIME.value,
+        precision=_PRECISION.value,
         input_size=_INPUT_SIZE.value,
         allow_unmatched=_ALLOW_UNMATCHED.value,
         skip_damaged=_SKIP_DAMAGED.value,
@@ -156,6 +158,7 @@ def _evaluate_video(video: Path) -> None:
         Videos(video, **paths),
         network=_CHECKPOINT.value,
         runtime=_RUNTIME.value,
+        precision=_PRECISION.value,
         input_size=_INPUT_SIZE.value,
         column=_COLUMN.value,
         output=Path(_OUTPUT.value) if _OUTPUT.value else None,

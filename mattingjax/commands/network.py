@@ -32,11 +32,7 @@ class Network:
             'What the runtime computes on: CPU, GPU, NPU or AUTO for openvino, a provider such as '
             'CUDA for onnxruntime; mattingjax list says which are here. Default: the CPU.',
         )
-        self._precision = flags.DEFINE_string(
-            'precision',
-            'f32',
-            'What openvino computes in: f32, or bf16 or f16 where the device has it.',
-        )
+        self._precision = command_line.define_precision()
         self._openvino_cache = flags.DEFINE_string(
             'openvino_cache',
             None,

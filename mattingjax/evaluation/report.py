@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import importlib.metadata
 import io
 import json
 import math
-import platform
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from mattingjax.evaluation.metrics import METRICS
 from mattingjax.evaluation.panel import draw_panel
 from mattingjax.images import encode_png
 from mattingjax.process.files import check_folder, write_file
+from mattingjax.process.machine import RUNTIME_PACKAGES, installed_versions
 
 _TOOLS = ('mattingjax', 'jax', 'numpy', 'scipy', 'opencv-python-headless', 'pillow')
 _WIDEST = 48  # characters of a name in the table
@@ -154,11 +153,9 @@ def name_files(path: Path, picture: str = 'worst') -> tuple[Path, Path, Path]:
 
 def to_json(content: Mapping[str, Any]) -> bytes:
     """A report as JSON, with the versions that made it; figures that are NaN become null."""
-    versions = {
-        'python': platform.python_version(),
-        **{package: importlib.metadata.version(package) for package in _TOOLS},
-    }
-    whole = _without_nan({**content, 'versions': versions})
+    whole = _without_nan(
+        {**content, 'versions': installed_versions((*_TOOLS, *RUNTIME_PACKAGES.values()))}
+    )
     text = json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + '\n'
     return text.encode('utf-8', 'backslashreplace')
 

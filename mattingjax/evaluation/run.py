@@ -121,6 +121,7 @@ def evaluate_folders(
     *,
     network: str | None = None,
     runtime: str | None = None,
+    precision: str = 'f32',
     input_size: int | None = None,
     allow_unmatched: bool = False,
     skip_damaged: bool = False,
@@ -134,6 +135,7 @@ def evaluate_folders(
       network: A checkpoint, the name of weights that ship, or an artefact; None if
         `folders.predictions` holds the mattes.
       runtime: The name of the runtime of `mattingjax.create_predictor`; None for its default.
+      precision: What OpenVINO computes in, that of `mattingjax.create_predictor`.
       input_size: The input size of `mattingjax.create_predictor`; None for the network's own.
       allow_unmatched: Whether pictures without a counterpart are left out with a warning instead
         of being an error.
@@ -154,6 +156,8 @@ def evaluate_folders(
         raise MattingError('size=network: needs a network')
     if input_size is not None and network is None:
         raise MattingError('input_size: needs a network')
+    if precision != 'f32' and network is None:
+        raise MattingError('precision: needs a network')
     dataset = folders.open(allow_unmatched=allow_unmatched)
     predict: Predict | None = None
     network_size: NetworkSize | None = None
@@ -162,7 +166,7 @@ def evaluate_folders(
         about['data'] |= {'allow_unmatched': True, 'unmatched': folders.count() - len(dataset)}
     preparing: contextlib.AbstractContextManager = contextlib.nullcontext()
     if network is not None:
-        predictor = create_predictor(network, runtime, input_size=input_size)
+        predictor = create_predictor(network, runtime, input_size=input_size, precision=precision)
         about = {'network': predictor.describe(), **about}
         predict, network_size = predictor, predictor.network_size
         preparing = predictor.preparing(entry.photo for entry in dataset.entries)

@@ -81,6 +81,7 @@ def report_video(
     *,
     network: str | None = None,
     runtime: str | None = None,
+    precision: str = 'f32',
     input_size: int | None = None,
     column: int | None = None,
     output: Path | None = None,
@@ -94,6 +95,7 @@ def report_video(
       network: A checkpoint, the name of weights that ship, or an artefact; None if
         `videos.predictions` has the mattes.
       runtime: The name of the runtime of `mattingjax.create_predictor`; None for its default.
+      precision: What OpenVINO computes in, that of `mattingjax.create_predictor`.
       input_size: The input size of `mattingjax.create_predictor`; None for the network's own.
       column: The column of pixels that is drawn; None takes one at which alphas change much.
       output: The report to write, NAME.json; None writes nothing.
@@ -110,12 +112,14 @@ def report_video(
         )
     if input_size is not None and network is None:
         raise MattingError('input_size: needs a network')
+    if precision != 'f32' and network is None:
+        raise MattingError('precision: needs a network')
     if output:
         check_report(output, 'output', overwrite=overwrite, picture=PICTURE)
     about: dict[str, Any] = {'data': {k: os.fspath(v) for k, v in vars(videos).items() if v}}
     predictor = None
     if network is not None:
-        predictor = create_predictor(network, runtime, input_size=input_size)
+        predictor = create_predictor(network, runtime, input_size=input_size, precision=precision)
         about = {'network': predictor.describe(), **about}
     report = evaluate_video(videos, predictor, column=column)
     lines = [

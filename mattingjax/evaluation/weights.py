@@ -3,37 +3,47 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
 
 from mattingjax.checkpoints import Checkpoint, load_config
 from mattingjax.errors import MattingError
-from mattingjax.evaluation.options import EvaluationOptions
 from mattingjax.evaluation.report import write_report
 from mattingjax.evaluation.run import Folders, evaluate_folders
+from mattingjax.evaluation.sets import (
+    FIGURES,
+    OPTIONS,
+    format_errors,
+    label_axis,
+    list_columns,
+    mean_errors,
+    title_columns,
+    to_markdown,
+)
+from mattingjax.evaluation.trade_off import Point, Style, draw_trade_off, require_drawing
 from mattingjax.inference import Predictor
 from mattingjax.inference.jax_runtime import JaxRuntime
 from mattingjax.networks import ModelConfig
 from mattingjax.networks.complexity import measure_complexity
 from mattingjax.process.files import check_folder, write_file
+from mattingjax.process.machine import describe_machine, format_machine
+from mattingjax.process.timing import summarise_times
 from mattingjax.weights import list_checkpoint_files
 
-# Figure of a report → its title in the table, and the factor of its values there.
-_FIGURES = {
-    'mad': ('MAD', 1e2),
-    'mad_soft': ('MAD, soft band', 1e2),
-    'mse': ('MSE', 1e2),
-    'mean_gradient': ('mean gradient', 1e3),
-}
+PICTURE_FILE = 'weights.png'
 _WORST = 8
 
-Timer = Callable[[Mapping[str, ModelConfig]], Mapping[str, float]]
+
+class Timer(Protocol):
+    """What times networks; as text it says what they run in."""
+
+    def __call__(self, configs: Mapping[str, ModelConfig], /) -> Mapping[str, Sequence[float]]:
+        """Name of each network → its configuration, to the seconds of its runs."""
 
 
 def parse_networks(entries: Iterable[str]) -> dict[str, str]:
@@ -70,14 +80,15 @@ def compare_weights(
 
     The figures of each network are `parameters`, `macs` of all heads, `inference_macs`,
     `megabytes` of the checkpoint's files, for each set a dictionary of mean errors (without that of
-    the soft band if no alpha of the set has one), and `time_ratio`, the time divided by that of the
-    first network.
+    the soft band if no alpha of the set has one), and of the time what `summarise_times` makes of
+    it. With sets and times, weights.png has the gradient error against the time.
 
     Args:
       networks: Name of each network → its checkpoint, or the name of weights that ship.
       sets: Name of each set of photos → its folders.
       output: Folder of the reports; those of an earlier run are replaced.
-      time_networks: Function from networks to the seconds that each takes; None measures no times.
+      time_networks: Function from networks to the seconds that runs of each take; None measures no
+        times.
       tell: Gets the figures as a Markdown table, after they are written.
 
     Returns:
@@ -85,8 +96,11 @@ def compare_weights(
 
     Raises:
       MattingError: A network or picture is missing or damaged, or the output cannot be written.
+      ImportError: What draws the picture is not installed.
     """
     check_folder(output)
+    if sets and time_networks is not None:
+        require_drawing(PICTURE_FILE)
     configs = {name: load_config(path) for name, path in networks.items()}
     for folders in sets.values():
         folders.check_outside(output)
@@ -95,12 +109,13 @@ def compare_weights(
         for key, folders in sets.items():
             row[key] = _evaluate(folders, networks[name], output / f'{name}_{key}.json')
     if time_networks is not None:
-        seconds = time_networks(configs)
-        first = next(iter(seconds.values()))
-        for name, row in rows.items():
-            row['time_ratio'] = seconds[name] / first
+        for name, times in summarise_times(time_networks(configs)).items():
+            rows[name] |= times
     write_file(output / 'weights.json', (json.dumps(rows, indent=1) + '\n').encode())
-    tell(_format_rows(rows))
+    if sets and time_networks is not None:
+        families = {name: config.network for name, config in configs.items()}
+        write_file(output / PICTURE_FILE, _draw(rows, families, list(sets), str(time_networks)))
+    tell(_format_rows(rows, sets))
     return rows
 
 
@@ -114,31 +129,63 @@ def _measure_size(config: ModelConfig, path_or_name: str) -> dict[str, Any]:
 
 
 def _evaluate(folders: Folders, network: str, report_file: Path) -> dict[str, float]:
-    options = EvaluationOptions(metrics=('mad', 'mse', 'mean_gradient'), regions=('whole', 'soft'))
-    report, about = evaluate_folders(folders, options, network=network, worst=_WORST)
+    report, about = evaluate_folders(folders, OPTIONS, network=network, worst=_WORST)
     write_report(report_file, report, about)
-    return {name: mean for name in _FIGURES if not math.isnan(mean := report.means[name])}
+    return mean_errors(report)
 
 
-def _format_rows(rows: Mapping[str, Mapping[str, Any]]) -> str:
+def _format_rows(rows: Mapping[str, Mapping[str, Any]], sets: Iterable[str]) -> str:
     """Formats the figures of networks as a Markdown table."""
-    first = next(iter(rows.values()))
-    sets = [key for key, value in first.items() if isinstance(value, Mapping)]
-    titles = ['', 'parameters', 'G MACs', 'MB']
-    for key in sets:
-        titles += [f'{key}: {_FIGURES[figure][0]}' for figure in first[key]]
-    if 'time_ratio' in first:
-        titles.append('time')
-    lines = [titles, ['---'] * len(titles)]
+    columns = list_columns(rows.values(), sets)
+    is_timed = any('time_ratio' in row for row in rows.values())
+    titles = ['', 'parameters', 'G MACs', 'MB', *title_columns(columns)]
+    lines = []
     for name, row in rows.items():
         cells = [name, f'{row["parameters"]:,}', f'{row["inference_macs"] / 1e9:.2f}']
-        cells.append(f'{row["megabytes"]:.2f}')
-        for key in sets:
-            cells += [f'{value * _FIGURES[figure][1]:.2f}' for figure, value in row[key].items()]
-        if 'time_ratio' in row:
-            cells.append(f'{row["time_ratio"]:.3f}')
-        lines.append(cells)
-    return '\n'.join(f'| {" | ".join(cells)} |' for cells in lines)
+        cells += [f'{row["megabytes"]:.2f}', *format_errors(row, columns)]
+        lines.append([*cells, *([f'{row["time_ratio"]:.3f}'] if is_timed else [])])
+    return to_markdown([*titles, *(['time'] if is_timed else [])], lines)
+
+
+def _draw(
+    rows: Mapping[str, Mapping[str, Any]],
+    families: Mapping[str, str],
+    sets: Sequence[str],
+    runtime: str,
+) -> bytes:
+    """Draws the gradient error against the time, a curve for each family of networks.
+
+    Args:
+      rows: Name of each network → its figures.
+      families: Name of each network → that of its family.
+      sets: The names of the sets, a panel for each.
+      runtime: What the networks were timed in, in words.
+    """
+    factor = FIGURES['mean_gradient'][1]
+    panels = {name: label_axis((name, 'mean_gradient')) for name in sets}
+    points = [
+        Point(
+            name,
+            row['seconds'],
+            tuple(row['quartiles']),
+            {panels[key]: factor * row[key]['mean_gradient'] for key in sets},
+            '',
+            families[name],
+        )
+        for name, row in sorted(rows.items(), key=lambda item: item[1]['parameters'])
+    ]
+    first = next(iter(rows))
+    style = Style(
+        panels=tuple(panels.values()),
+        columns=len(sets),
+        markers=('',),
+        colours=tuple(sorted(set(families.values()))),
+        first=first,
+        first_seconds=rows[first]['seconds'],
+        note=f'{runtime} on {format_machine(describe_machine())}',
+        joined=True,
+    )
+    return draw_trade_off(points, style)
 
 
 def compare_alphas(

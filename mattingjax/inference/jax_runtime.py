@@ -57,6 +57,7 @@ class JaxRuntime:
             'sha256': hash_checkpoint(Checkpoint(self._config, self._variables)),
             'runtime': 'jax',
             'device': self.device,
+            'precision': self.precision,
             'input_size': self.input_size,
         }
 

@@ -44,9 +44,10 @@ class Predictor:
         """Describes the network, for a report.
 
         Returns:
-          JSON types: where it was loaded from, the SHA-256 of its content, the runtime, the device
-          and the input size in pixels; of a checkpoint's artefact also the file and its own
-          SHA-256; of an artefact that has one also the fixed size, height x width.
+          JSON types: where it was loaded from, the SHA-256 of its content, the runtime, the device,
+          the precision that it computes in and the input size in pixels; of a checkpoint's artefact
+          also the file and its own SHA-256; of an artefact that has one also the fixed size, height
+          x width.
         """
         return self._runtime.describe()
 

@@ -159,6 +159,7 @@ class ArtefactRuntime:
         description |= {
             'runtime': self.name,
             'device': self.device,
+            'precision': self.precision,
             'input_size': self.input_size,
         }
         if self.fixed_size:  # height x width, as in `--size`

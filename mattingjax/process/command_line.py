@@ -78,6 +78,32 @@ def define_runtime() -> flags.FlagHolder[str | None]:
     )
 
 
+def define_precision() -> flags.FlagHolder[str]:
+    """Defines --precision, for a command that predicts with checkpoints and artefacts."""
+    return flags.DEFINE_string(
+        'precision',
+        'f32',
+        'What openvino computes in: f32, or bf16 or f16 where the device has it.',
+    )
+
+
+def define_sets() -> dict[str, flags.FlagHolder]:
+    """Defines --images, --alphas, --foregrounds, --backgrounds and --alpha_values, for a benchmark.
+
+    Returns:
+      Name of each → the flag, as `mattingjax.evaluation.sets.name_sets` takes their values.
+    """
+    folders = {
+        'images': 'Folder of photos.',
+        'alphas': 'Folder of their mattes.',
+        'foregrounds': 'Folder of cut-outs.',
+        'backgrounds': 'Folder of pictures that the cut-outs are put on.',
+    }
+    defined = {name: flags.DEFINE_string(name, None, text) for name, text in folders.items()}
+    defined['alpha_values'] = flags.DEFINE_string('alpha_values', 'auto', ALPHA_VALUES_HELP)
+    return defined
+
+
 def check_some(name: str, given: Sequence[str], known: Sequence[str]) -> None:
     """Raises MattingError unless a list of words has at least one, and only those that are known.
 

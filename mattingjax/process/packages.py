@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from types import ModuleType
+
+from mattingjax.errors import missing_package
 
 
 @contextlib.contextmanager
@@ -22,6 +25,19 @@ def quiet_stderr() -> Iterator[None]:
     finally:
         os.dup2(saved, 2)
         os.close(saved)
+
+
+def require_package(what: str, package: str, extra: str, otherwise: str = '') -> None:
+    """Raises ImportError, as `missing_package` makes it, unless a package is installed.
+
+    Args:
+      what: What needs the package, such as a file or a setting.
+      package: The name by which it is imported.
+      extra: The extra that installs it.
+      otherwise: What can be done instead, if anything.
+    """
+    if importlib.util.find_spec(package) is None:
+        raise missing_package(what, package, extra, otherwise)
 
 
 def import_openvino() -> ModuleType:

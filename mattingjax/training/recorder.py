@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import io
 import time
 from collections.abc import Mapping, Sequence
@@ -13,9 +12,9 @@ from typing import Any, Self
 import numpy as np
 
 from mattingjax.data.records import choose_evenly
-from mattingjax.errors import missing_package
 from mattingjax.images import encode_png
 from mattingjax.process.files import write_file
+from mattingjax.process.packages import require_package
 from mattingjax.training.pictures import draw_curves, draw_mattes
 from mattingjax.training.validation import Example
 
@@ -38,9 +37,9 @@ class Recorder:
     """
 
     def __init__(self, workdir: Path, *, log_every_steps: int, tensorboard: bool):
-        _require('curves.png', 'matplotlib')
+        require_package('curves.png', 'matplotlib', 'train')
         if tensorboard:
-            _require('TensorBoard', 'tensorboardX', 'config.tensorboard=False')
+            require_package('TensorBoard', 'tensorboardX', 'train', 'config.tensorboard=False')
         self.workdir = workdir
         self._log_every_steps, self._has_tensorboard = log_every_steps, tensorboard
         self._writer: Any = None
@@ -143,11 +142,6 @@ class Recorder:
             for name, value in values.items():
                 if name != 'step':
                     self._writer.add_scalar(f'{prefix}/{name}', value, values['step'])
-
-
-def _require(what: str, package: str, otherwise: str = '') -> None:
-    if importlib.util.find_spec(package) is None:
-        raise missing_package(what, package, 'train', otherwise)
 
 
 class Table:

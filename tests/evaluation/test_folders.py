@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import re
+import shutil
 
 import cv2
 import numpy as np
@@ -23,6 +24,8 @@ from mattingjax.evaluation import (
 )
 from mattingjax.evaluation.metrics import compute_metrics, mad
 from mattingjax.images import resize
+from mattingjax.process.files import hash_file
+from mattingjax.weights import find_artefact
 from tests.evaluation.photos import MAD_ALONE, NAMES, SIZES, WHOLE, brightness, disc
 
 
@@ -57,6 +60,7 @@ def test_a_network_in_files(folders, mmnet_path):
         'sha256': hash_checkpoint(load_checkpoint(mmnet_path)),
         'runtime': 'jax',
         'device': 'CPU',
+        'precision': 'f32',
         'input_size': 64,
     }
 
@@ -229,6 +233,8 @@ def test_wrong_folders(folders, tmp_path):
         evaluate_folders(stored, EvaluationOptions(size='network'))
     with pytest.raises(MattingError, match='input_size: needs a network'):
         evaluate_folders(stored, WHOLE, input_size=64)
+    with pytest.raises(MattingError, match='precision: needs a network'):
+        evaluate_folders(stored, WHOLE, precision='bf16')
     with pytest.raises(MattingError, match=r'report\.json: expected a place outside of .*photos'):
         pairs.check_outside(photos / 'reports' / 'report.json')
     pairs.check_outside(tmp_path / 'report.json')
@@ -246,3 +252,22 @@ def test_the_shared_data(shared):
         assert report.errors[record['name']] == pytest.approx(expected, rel=1e-6)
     street = shared / 'data' / 'ccp' / 'test'
     assert len(Folders(images=street / 'image', alphas=street / 'mask').open()) == 60
+
+
+@pytest.mark.parametrize('runtime', ['onnxruntime', 'openvino'])
+def test_an_artefact_is_named_with_what_ran_it(folders, tmp_path, runtime):
+    pytest.importorskip(runtime)
+    path = tmp_path / 'model.onnx'
+    shutil.copy(find_artefact('mmnet_0.5'), path)
+    pictures = Folders(images=folders / 'photos', alphas=folders / 'alphas')
+    report, about = evaluate_folders(pictures, MAD_ALONE, network=str(path), runtime=runtime)
+    assert about['network'] == {
+        'artefact': str(path),
+        'sha256': {'model.onnx': hash_file(path)},
+        'runtime': runtime,
+        'device': 'CPU',
+        'precision': 'f32',
+        'input_size': 288,
+    }
+    first = format_protocol(report, about).splitlines()[0]
+    assert f'runtime {runtime}, device CPU, precision f32' in first

@@ -15,6 +15,14 @@ def test_networks_are_exported_and_timed_beside_the_dense_one(toy, tmp_path, mon
     assert not list(tmp_path.iterdir())
 
 
+def test_networks_are_timed_in_the_runtime_asked_for(toy):
+    require_export_tools()
+    timer = latency.ExportTimer('onnxruntime')
+    assert str(timer) == 'onnxruntime in f32'
+    times = timer({'toy': toy.config})
+    assert [len(seconds) for seconds in times.values()] == [20]
+
+
 def test_a_machine_that_gets_busier_changes_nothing(toy, monkeypatch):
     """Milliseconds in proportion to the MACs, and twice as many at every measurement."""
     measurements = []

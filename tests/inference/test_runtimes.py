@@ -93,6 +93,7 @@ def test_an_artefact_of_any_size_takes_an_input_size(red):
         'sha256': {'red.onnx': hashlib.sha256(path.read_bytes()).hexdigest()},
         'runtime': 'onnxruntime',
         'device': 'CPU',
+        'precision': 'f32',
         'input_size': 64,
     }
     photo = np.zeros((128, 192, 3), np.uint8)

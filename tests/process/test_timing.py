@@ -4,7 +4,12 @@ import time
 
 import pytest
 
-from mattingjax.process.timing import Stages, time_in_turn
+from mattingjax.process.timing import (
+    Stages,
+    list_times_in_turn,
+    summarise_times,
+    time_in_turn,
+)
 
 
 def test_stages_add_up_over_threads():
@@ -34,3 +39,19 @@ def test_functions_are_timed_in_turn():
     assert ''.join(calls) == 'ab' * 4
     assert set(seconds) == {'a', 'b'}
     assert seconds['a'] == pytest.approx(0, abs=0.1)
+
+
+def test_what_is_timed_warm_runs_twice():
+    calls = []
+    runs = {name: lambda name=name: calls.append(name) for name in 'ab'}
+    times = list_times_in_turn(runs, rounds=2, warm=True)
+    assert ''.join(calls) == 'ab' + 'aabb' * 2
+    assert [len(seconds) for seconds in times.values()] == [2, 2]
+
+
+def test_medians_are_compared_with_the_first():
+    summary = summarise_times({'a': [4.0, 1.0, 2.0], 'b': [3.0, 9.0, 6.0, 4.0, 5.0]})
+    assert summary == {
+        'a': {'seconds': 2.0, 'quartiles': [1.5, 3.0], 'time_ratio': 1.0},
+        'b': {'seconds': 5.0, 'quartiles': [4.0, 6.0], 'time_ratio': 2.5},
+    }

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from mattingjax import save_checkpoint
+from mattingjax.weights import find_artefact
 from tests.forked import run_script
 from tests.inference.video.clips import Clip
 
@@ -110,6 +111,15 @@ INPUTS = {  # script: what it needs, and those of its flags that name something 
         '--output=photos --index=photos --timestamp=. --report=out.json',
         'output index timestamp',
     ),
+    'scripts/benchmark.py#photos': (
+        '--models=shipped.onnx --runtimes=onnxruntime --rounds=1 --images=photos --alphas=alphas',
+        'images alphas',
+    ),
+    'scripts/benchmark.py#cutouts': (
+        '--models=shipped.onnx --runtimes=onnxruntime --rounds=1 --foregrounds=photos'
+        ' --backgrounds=photos',
+        'foregrounds backgrounds',
+    ),
 }
 OUTPUTS = {  # script: what it needs, and its flags that name something to write
     'scripts/predict.py': (
@@ -143,6 +153,7 @@ OUTPUTS = {  # script: what it needs, and its flags that name something to write
     'exporters.bins prepare': ('--height=32 --width=32 --images=photos --alphas=alphas', 'output'),
     'exporters.bins run': ('--model=model.onnx', 'output'),
     'exporters.bins evaluate': ('--output=photos --index=photos', 'report'),
+    'scripts/benchmark.py': (INPUTS['scripts/benchmark.py#photos'][0], 'output'),
 }
 BAD_INPUTS = {
     'long': 'x' * 300,
@@ -186,6 +197,7 @@ def place(tmp_path_factory, mmnet):
     (place / 'empty').touch()
     (place / 'empty_folder').mkdir()
     (place / 'configs').symlink_to(os.path.abspath('configs'))
+    (place / 'shipped.onnx').symlink_to(find_artefact('mmnet_0.5'))
     (place / 'dangling').symlink_to('missing')
     (place / 'loop').symlink_to('loop')
     os.mkfifo(place / 'pipe')

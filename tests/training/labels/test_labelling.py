@@ -108,6 +108,7 @@ def test_labels_say_how_they_were_made(toy, photos):
             'sha256': hash_checkpoint(toy),
             'runtime': 'jax',
             'device': 'CPU',
+            'precision': 'f32',
         },
         'input_sizes': [32, 48],
         'flip': True,

@@ -1,49 +1,71 @@
-"""Loads other people's exports, so that ours can be timed against them on equal terms."""
+"""Loads exports, other people's too, so that ours can be timed against them on equal terms."""
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 from mattingjax.errors import ArtefactError
 from mattingjax.inference.sessions import (
+    READERS,
     OnnxSession,
-    OpenVinoSession,
     Session,
     SessionOptions,
     Shape,
-    check_artefact,
     create_session,
     find_ends,
 )
+from mattingjax.inference.signature import Signature, read_signature
 from mattingjax.process.files import scratch_folder
 from mattingjax.process.packages import import_tensorflow
 
+_SIDE = 512  # of networks of free size that do not say their own
 
-def load_peer(
-    path: Path, runtime: str, size: tuple[int, int], precision: str = 'f32'
+
+def load_network(
+    path: Path, runtime: str, precision: str = 'f32', size: tuple[int, int] | None = None
 ) -> tuple[Session, tuple[int, ...]]:
     """Loads any matting network with an input of photos, NHWC or NCHW, fixed to one size.
 
     Args:
-      path: A `.xml`, `.onnx` or `.pb` file.
-      runtime: 'openvino' or 'onnxruntime', which gets a `.pb` as tf2onnx converts it.
-      size: Height and width, where the network leaves them free.
+      path: An artefact.
+      runtime: What runs it; ONNX Runtime gets a `.pb` as tf2onnx converts it.
       precision: OpenVINO's inference precision, 'f32', 'bf16' or 'f16'.
+      size: Height and width, where the network leaves them free; if None those of its own input
+        size, 512 by 512 where it tells none.
 
     Returns:
       The network, and the shape of its input.
 
     Raises:
-      ArtefactError: The file is missing or damaged.
+      MattingError: The runtime has no such precision here.
+      ArtefactError: The file is missing or damaged, or not one of photos.
+      ImportError: The runtime is not installed.
     """
-    check_artefact(path)
-    if runtime == 'onnxruntime':
-        session: Session = _convert(path) if path.suffix == '.pb' else create_session(path, runtime)
-        return session, _fix(path, session.input_shape, size)
-    options = SessionOptions(precision=precision, fix_shape=lambda free, _: _fix(path, free, size))
-    compiled = OpenVinoSession(path, options)
-    return compiled, _fix(path, compiled.input_shape, size)
+
+    def fix(shape: Shape, metadata: str | None) -> tuple[int, ...]:
+        return _fix(path, shape, size or _own_size(path, metadata))
+
+    if runtime not in READERS[path.suffix]:
+        session = _convert(path)
+    else:
+        options = SessionOptions(precision=precision, fix_shape=fix)
+        session = create_session(path, runtime, options)
+    return session, fix(session.input_shape, session.metadata)
+
+
+def find_signature(path: Path, metadata: str | None) -> Signature | None:
+    """How an artefact is fed; None where nothing says so, as with other people's exports."""
+    with contextlib.suppress(ArtefactError):
+        return read_signature(path, metadata)
+    return None
+
+
+def _own_size(path: Path, metadata: str | None) -> tuple[int, int]:
+    signature = find_signature(path, metadata)
+    side = signature.input_size if signature else _SIDE
+    return side, side
 
 
 def _fix(path: Path, shape: Shape, size: tuple[int, int]) -> tuple[int, ...]:
