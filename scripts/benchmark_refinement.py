@@ -22,7 +22,8 @@ _OUTPUT = flags.DEFINE_string('output', None, 'Folder of the picture.', required
 _CHECKPOINT = flags.DEFINE_string(
     'checkpoint',
     'modnet_p',
-    'Checkpoint directory, the name of weights that ship, or an artefact (.xml, .onnx, .pb).',
+    'Checkpoint directory, the name of weights that ship, or an artefact (.xml, .onnx, .pb, '
+    '.tflite).',
 )
 _INPUT_SIZE = command_line.define_input_size()
 _IMAGES = flags.DEFINE_string('images', None, 'Folder of photos.')

@@ -32,6 +32,7 @@ LAYERS = {
     'mattingjax': 3,  # what the package itself exports
 }
 HEAVY = {
+    'ai_edge_litert',
     'av',
     'nncf',
     'onnx',

@@ -173,8 +173,8 @@ def create_layout(
     """Makes the layout that an artefact needs.
 
     Args:
-      artefact: A `.pb`, `.onnx` or `.xml` file with its manifest beside it, or with its signature
-        in its metadata. If None, the inputs are RGB values in [0, 255].
+      artefact: A `.pb`, `.onnx`, `.xml` or `.tflite` file with its manifest beside it, or with its
+        signature in its metadata. If None, the inputs are RGB values in [0, 255].
       height: Height of the input in pixels; needed if the artefact is None or takes any size.
       width: Width of the input in pixels; needed if the artefact is None or takes any size.
       dtype: Type of the input, 'float32' or 'uint8'; the artefact's if None, or 'float32'. 'uint8'

@@ -56,14 +56,15 @@ def run_bins(
     """Runs an artefact on .bin files; writes of it to standard output in msame's words.
 
     Args:
-      model: A `.pb`, `.onnx` or `.xml` file of one input and one output.
+      model: A `.pb`, `.onnx`, `.xml` or `.tflite` file of one input and one output.
       source: A folder of .bin files, one such file, or None for zeros. Files that `prepare_bins`
         wrote must still agree with its index.
       output: The folder in which the folder of the results is made, which is named by the time and
         appears when it is complete.
       outfmt: Format of the results, 'BIN' or 'TXT'.
       loop: How often each file is run, at least 1.
-      runtime: 'openvino', 'onnxruntime' or 'tensorflow'; the default for the kind of file if None.
+      runtime: 'openvino', 'onnxruntime', 'tensorflow' or 'litert'; the default for the kind of
+        file if None.
 
     Raises:
       ArtefactError: The artefact is missing, damaged or cannot be run.

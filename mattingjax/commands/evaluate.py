@@ -31,7 +31,8 @@ def _define_path(name: str, text: str):
 _CHECKPOINT = flags.DEFINE_string(
     'checkpoint',
     None,
-    'Checkpoint directory, the name of weights that ship, or an artefact (.xml, .onnx, .pb).',
+    'Checkpoint directory, the name of weights that ship, or an artefact (.xml, .onnx, .pb, '
+    '.tflite).',
 )
 _PATHS = [
     _define_path(

@@ -19,7 +19,8 @@ from mattingjax.process import command_line
 _TEACHER = flags.DEFINE_string(
     'teacher',
     None,
-    'Checkpoint directory, the name of weights that ship, or an artefact (.xml, .onnx, .pb).',
+    'Checkpoint directory, the name of weights that ship, or an artefact (.xml, .onnx, .pb, '
+    '.tflite).',
     required=True,
 )
 _IMAGES = flags.DEFINE_string(

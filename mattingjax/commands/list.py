@@ -23,10 +23,11 @@ from mattingjax.weights import (
 
 # JAX and TensorFlow are not imported, which take long: what is told of them stands in files.
 _RUNTIMES = {  # the package of each, and what installs it
-    'onnxruntime': 'onnxruntime',
-    'openvino': "'mattingjax[openvino]'",
-    'jax': 'jax',
-    'tensorflow': "'mattingjax[export]'",
+    'onnxruntime': ('onnxruntime', 'onnxruntime'),
+    'openvino': ('openvino', "'mattingjax[openvino]'"),
+    'jax': ('jax', 'jax'),
+    'tensorflow': ('tensorflow', "'mattingjax[export]'"),
+    'litert': ('ai-edge-litert', "'mattingjax[litert]'"),
 }
 
 
@@ -53,13 +54,13 @@ def _describe_weights() -> Iterator[str]:
 def _describe_runtimes() -> Iterator[str]:
     """A line for each of the runtimes."""
     devices = list_devices()
-    for package, installs in _RUNTIMES.items():
+    for runtime, (package, installs) in _RUNTIMES.items():
         try:
             found = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             found = f'not installed (pip install {installs})'
-            if package in devices:  # from a package of another name, such as onnxruntime-gpu
+            if runtime in devices:  # from a package of another name, such as onnxruntime-gpu
                 found = importlib.import_module(package).__version__
-        if package in devices:
-            found += f'  on {", ".join(devices[package])}'
-        yield f'  {package:12} {found}'
+        if runtime in devices:
+            found += f'  on {", ".join(devices[runtime])}'
+        yield f'  {runtime:12} {found}'

@@ -23,7 +23,7 @@ class Network:
             'checkpoint',
             DEFAULT_WEIGHTS,
             'Checkpoint directory, the name of weights that ship, or an artefact (.xml, .onnx, '
-            '.pb).',
+            '.pb, .tflite).',
         )
         self._runtime = command_line.define_runtime()
         self._device = flags.DEFINE_string(

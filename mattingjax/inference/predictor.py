@@ -193,8 +193,8 @@ def create_predictor(
 
     Args:
       path_or_name: A checkpoint directory, the name of weights that ship with the package, or an
-        artefact of `exporters.export` (`.xml`, `.onnx` or `.pb`); by default the best weights that
-        ship.
+        artefact of `exporters.export` (`.xml`, `.onnx`, `.pb` or `.tflite`); by default the best
+        weights that ship.
       runtime: What runs the network: 'onnxruntime' or 'openvino' for weights that ship, both and
         'tensorflow' for artefacts, 'jax' for checkpoints. If None, ONNX Runtime wherever there is
         an artefact that it reads (for several photos at once OpenVINO, if it is installed), and JAX

@@ -74,8 +74,9 @@ class ArtefactRuntime:
     """Runs an exported network, one photo at a time.
 
     Args:
-      path: The artefact, a `.xml`, `.onnx` or `.pb` file.
-      runtime: 'openvino', 'onnxruntime' or 'tensorflow'; the default for the kind of file if None.
+      path: The artefact, a `.xml`, `.onnx`, `.pb` or `.tflite` file.
+      runtime: 'openvino', 'onnxruntime', 'tensorflow' or 'litert'; the default for the kind of
+        file if None.
       input_size: The input size in pixels; the artefact's own if None. One that has a fixed size,
         or that resizes photos itself, takes no other.
       options: The device, the precision and whether the file is trusted.
@@ -208,11 +209,11 @@ def create_runtime(
 
     Args:
       path_or_name: A checkpoint directory, the name of weights that ship, or an artefact (`.xml`,
-        `.onnx` or `.pb`).
-      runtime: 'onnxruntime', 'openvino' or 'tensorflow' for an artefact, and the first two for a
-        checkpoint that has its artefact in its directory, as weights that ship do; 'jax' for any
-        checkpoint. If None, ONNX Runtime where there is an artefact that it reads; for several
-        inputs at once OpenVINO, if it is installed.
+        `.onnx`, `.pb` or `.tflite`).
+      runtime: 'onnxruntime', 'openvino', 'tensorflow' or 'litert' for an artefact, and the first
+        two for a checkpoint that has its artefact in its directory, as weights that ship do; 'jax'
+        for any checkpoint. If None, ONNX Runtime where there is an artefact that it reads; for
+        several inputs at once OpenVINO, if it is installed.
       input_size: The input size in pixels, a multiple of the network's stride; the network's own if
         None.
       options: The device and the precision; `trusted` is decided here.

@@ -71,10 +71,10 @@ def define_runtime() -> flags.FlagHolder[str | None]:
     return flags.DEFINE_enum(
         'runtime',
         None,
-        ['onnxruntime', 'openvino', 'jax', 'tensorflow'],
-        'What runs the network: onnxruntime or openvino for weights that ship, they and '
-        'tensorflow for artefacts, jax for checkpoints. Default: onnxruntime where it can, else '
-        'what suits; for videos openvino, if it is installed.',
+        ['onnxruntime', 'openvino', 'jax', 'tensorflow', 'litert'],
+        'What runs the network: onnxruntime or openvino for weights that ship, they, '
+        'tensorflow and litert for artefacts, jax for checkpoints. Default: onnxruntime where it '
+        'can, else what suits; for videos openvino, if it is installed.',
     )
 
 

@@ -1,4 +1,4 @@
-"""Imports TensorFlow without its messages, OpenVINO and ONNX Runtime without their telemetry."""
+"""Imports runtimes: TensorFlow without its messages, others without their telemetry."""
 
 from __future__ import annotations
 

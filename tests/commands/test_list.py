@@ -50,4 +50,5 @@ def test_a_runtime_that_is_missing(monkeypatch):
         'openvino': "not installed (pip install 'mattingjax[openvino]')",
         'jax': '1.2',
         'tensorflow': '1.2',
+        'litert': '1.2',
     }

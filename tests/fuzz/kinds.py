@@ -3,6 +3,7 @@
 from tests.fuzz import (
     bins,
     frozen_graphs,
+    lite_models,
     onnx_models,
     openvino_irs,
     pictures,
@@ -35,6 +36,9 @@ KINDS = {
         frozen_graphs.write_graph,
         ('tensorflow',),
         every=3,
+    ),
+    'litert': Kind(
+        lite_models.make_lite, lite_models.use_lite, lite_models.write_lite, ('ai_edge_litert',)
     ),
     'bins': Kind(bins.make_bins, bins.use_bins, bins.write_samples),
     'training': Kind(settings.make_training, settings.use_training, every=3),

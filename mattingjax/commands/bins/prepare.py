@@ -19,7 +19,7 @@ from absl import flags
 from mattingjax.process import command_line
 
 _ARTEFACT = flags.DEFINE_string(
-    'artefact', None, '.pb, .onnx or .xml; its manifest or metadata tells its input.'
+    'artefact', None, '.pb, .onnx, .xml or .tflite; its manifest or metadata tells its input.'
 )
 _HEIGHT = flags.DEFINE_integer(
     'height',

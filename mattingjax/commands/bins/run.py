@@ -11,7 +11,7 @@ from pathlib import Path
 
 from absl import flags
 
-_MODEL = flags.DEFINE_string('model', None, '.pb, .onnx or .xml.', required=True)
+_MODEL = flags.DEFINE_string('model', None, '.pb, .onnx, .xml or .tflite.', required=True)
 _INPUT = flags.DEFINE_string(
     'input', None, 'Folder of .bin files, or one file. Default: zeros, to measure the time.'
 )
@@ -25,7 +25,7 @@ _LOOP = flags.DEFINE_integer('loop', 1, 'How often each file is run.', lower_bou
 _RUNTIME = flags.DEFINE_enum(
     'runtime',
     None,
-    ['openvino', 'onnxruntime', 'tensorflow'],
+    ['openvino', 'onnxruntime', 'tensorflow', 'litert'],
     'What runs the artefact. Default: what suits the file.',
 )
 

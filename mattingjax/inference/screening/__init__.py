@@ -11,6 +11,7 @@ from __future__ import annotations
 from mattingjax.inference.screening.frozen_graph import check_frozen_graph, node_of
 from mattingjax.inference.screening.guard import MAX_PIXELS, Guard, InputGuard, PixelGuard
 from mattingjax.inference.screening.ir import check_ir
+from mattingjax.inference.screening.lite_model import list_lite_steps, read_lite_model
 from mattingjax.inference.screening.memory import MAX_MEMORY, Step, limited_memory
 from mattingjax.inference.screening.onnx_model import list_onnx_steps, onnx_inputs, read_onnx
 from mattingjax.inference.screening.steps import (
@@ -29,11 +30,13 @@ __all__ = [
     'check_frozen_graph',
     'check_ir',
     'limited_memory',
+    'list_lite_steps',
     'list_onnx_steps',
     'list_openvino_steps',
     'list_tensorflow_steps',
     'node_of',
     'onnx_inputs',
     'openvino_source',
+    'read_lite_model',
     'read_onnx',
 ]

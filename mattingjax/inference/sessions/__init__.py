@@ -1,4 +1,4 @@
-"""Exported networks as functions of arrays: OpenVINO, ONNX Runtime, TensorFlow, one interface."""
+"""Exported networks as functions of arrays, whatever runtime runs them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from mattingjax.errors import ArtefactError, missing_package
+from mattingjax.inference.sessions.litert_session import LiteRtSession, list_litert_devices
 from mattingjax.inference.sessions.onnx_session import OnnxSession, list_onnx_devices
 from mattingjax.inference.sessions.openvino_session import (
     OpenVinoSession,
@@ -20,6 +21,7 @@ __all__ = [
     'METADATA_KEY',
     'READERS',
     'SESSIONS',
+    'LiteRtSession',
     'OnnxSession',
     'OpenVinoSession',
     'Session',
@@ -37,14 +39,21 @@ SESSIONS: dict[str, type] = {
     'openvino': OpenVinoSession,
     'onnxruntime': OnnxSession,
     'tensorflow': TensorFlowSession,
+    'litert': LiteRtSession,
 }
 # The extra that installs a package.
-_EXTRAS = {'openvino': 'openvino', 'onnx': 'importers', 'tensorflow': 'export'}
+_EXTRAS = {
+    'openvino': 'openvino',
+    'onnx': 'importers',
+    'tensorflow': 'export',
+    'ai_edge_litert': 'litert',
+}
 # The runtimes that read each kind of file; the first is the default.
 READERS = {
     '.xml': ('openvino',),
     '.onnx': ('onnxruntime', 'openvino'),
     '.pb': ('tensorflow', 'openvino'),
+    '.tflite': ('litert',),
 }
 
 
@@ -56,8 +65,9 @@ def create_session(
     """Loads an artefact.
 
     Args:
-      path: A `.xml` (OpenVINO IR, its `.bin` beside it), `.onnx` or `.pb` file.
-      runtime: 'openvino', 'onnxruntime' or 'tensorflow'; the default for the kind of file if None.
+      path: A `.xml` (OpenVINO IR, its `.bin` beside it), `.onnx`, `.pb` or `.tflite` file.
+      runtime: 'openvino', 'onnxruntime', 'tensorflow' or 'litert'; the default for the kind of
+        file if None.
       options: The device, the precision, the shape, and whether the file is trusted.
 
     Raises:
@@ -76,7 +86,7 @@ def create_session(
     try:
         return SESSIONS[runtime](path, options)
     except ModuleNotFoundError as error:
-        package = str(error.name)
+        package = str(error.name).split('.')[0]
         raise missing_package(
             f'{path}: running it', package, _EXTRAS.get(package, 'export')
         ) from error
@@ -86,13 +96,14 @@ def list_devices() -> dict[str, list[str]]:
     """The runtimes that are installed, and what each can run a network on here.
 
     Returns:
-      'onnxruntime' and 'openvino' where they are installed → the names that `SessionOptions.device`
-      takes.
+      'onnxruntime', 'openvino' and 'litert' where they are installed → the names that
+      `SessionOptions.device` takes.
     """
     devices = {}
     for runtime, list_them in (
         ('onnxruntime', list_onnx_devices),
         ('openvino', list_openvino_devices),
+        ('litert', list_litert_devices),
     ):
         with contextlib.suppress(ImportError):
             devices[runtime] = list_them()

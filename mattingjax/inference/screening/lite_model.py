@@ -1,0 +1,236 @@
+"""LiteRT models: one graph of known operations, fixed sizes, and nothing that lies elsewhere.
+
+LiteRT checks little of what it reads, and ends the process where it is damaged. Here the file is
+read without it, every number that its kernels would trust is looked at, and the shape of each
+tensor is computed once more. Numbers are those of tensorflow/compiler/mlir/lite/schema/schema.fbs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mattingjax.errors import ArtefactError
+from mattingjax.inference.screening.file_checks import check_file_size
+from mattingjax.inference.screening.flat_tables import Table, root_table
+from mattingjax.inference.screening.lite_operations import (
+    KINDS,
+    TYPES,
+    Kind,
+    Options,
+    Tensor,
+    check_operation,
+    pool_window,
+)
+from mattingjax.inference.screening.memory import MAX_MEMORY, Step
+from mattingjax.inference.screening.work import count_work
+
+_VERSION = 3
+_MOST_TABLES = 2**15  # of a list; MODNet has 446 tensors
+_MAX_RANK = 4
+_MAX_INPUTS = 2**6  # of an operation
+
+
+class Operation(NamedTuple):
+    """An operation of a LiteRT model.
+
+    Attributes:
+      kind: What it computes.
+      inputs: The numbers of the tensors that it reads.
+      output: The number of the tensor that it makes.
+      options: Its options.
+    """
+
+    kind: Kind
+    inputs: tuple[int, ...]
+    output: int
+    options: Options
+
+
+class LiteModel(NamedTuple):
+    """What there is to know of a LiteRT model.
+
+    Attributes:
+      content: The file.
+      tensors: Its tensors.
+      operations: Its operations, in an order in which they can be run.
+      inputs, outputs: The numbers of the tensors that it takes and gives.
+      metadata: Name → content of what it says of itself.
+    """
+
+    content: bytes
+    tensors: list[Tensor]
+    operations: list[Operation]
+    inputs: list[int]
+    outputs: list[int]
+    metadata: dict[str, bytes]
+
+
+def read_lite_model(source: Path | str | bytes) -> LiteModel:
+    """Reads a `.tflite` file, or the content of one.
+
+    Raises:
+      ArtefactError: It is damaged, or holds what no matting network needs.
+    """
+    if isinstance(source, bytes):
+        where, content = 'a LiteRT model', source
+    else:
+        path = Path(source)
+        check_file_size(path)
+        where, content = str(path), path.read_bytes()
+    try:
+        return _parse(content)
+    except (ValueError, IndexError) as error:
+        raise ArtefactError(f'{where}: LiteRT cannot read it ({error})') from error
+
+
+def _parse(content: bytes) -> LiteModel:
+    model = root_table(content, b'TFL3')
+    model.refuse_others(0, 1, 2, 3, 4, 5, 6, 7)
+    model.text(3)
+    model.numbers(5, '<i4')
+    if (version := model.number(0, 'I')) != _VERSION:
+        raise ValueError(f'expected version {_VERSION}, found {version}')
+    graphs = model.tables(2, _MOST_TABLES)
+    if len(graphs) != 1 or model.tables(7, _MOST_TABLES):
+        raise ValueError(f'expected one graph and no signatures, found {len(graphs)} graphs')
+    buffers = [_read_buffer(table) for table in model.tables(4, _MOST_TABLES)]
+    kinds = [_read_kind(table) for table in model.tables(1, _MOST_TABLES)]
+    (graph,) = graphs
+    graph.refuse_others(0, 1, 2, 3, 4, 5)
+    graph.text(4)
+    tensors = [_read_tensor(table, buffers) for table in graph.tables(0, _MOST_TABLES)]
+    inputs, outputs = (graph.numbers(slot, '<i4').tolist() for slot in (1, 2))
+    if any(not 0 <= i < len(tensors) or tensors[i].data is not None for i in inputs):
+        raise ValueError(f'expected tensors without content as inputs, found {inputs[:9]}')
+    operations = list(_read_operations(graph.tables(3, _MOST_TABLES), kinds, tensors, inputs))
+    made = {operation.output for operation in operations}
+    if not made.issuperset(outputs) or made.intersection(inputs):
+        raise ValueError('an output that nothing makes')
+    metadata = {
+        table.text(0): buffers[table.number(1, 'I')].tobytes()
+        for table in model.tables(6, _MOST_TABLES)
+    }
+    return LiteModel(content, tensors, operations, inputs, outputs, metadata)
+
+
+def _read_buffer(table: Table) -> np.ndarray:
+    table.refuse_others(0)
+    return table.numbers(0, 'u1')
+
+
+def _read_kind(table: Table) -> Kind:
+    table.refuse_others(0, 2, 3)
+    number = max(table.number(0, 'b'), table.number(3, 'i'))
+    if number not in KINDS:
+        raise ValueError(f'operation {number} is none of a matting network')
+    return KINDS[number]
+
+
+def _read_tensor(table: Table, buffers: list[np.ndarray]) -> Tensor:
+    name = table.text(3)
+    table.refuse_others(0, 1, 2, 3, 4, 7, 8)
+    shape = tuple(table.numbers(0, '<i4').tolist())
+    declared = tuple(table.numbers(7, '<i4').tolist())
+    if len(shape) > _MAX_RANK or min(shape, default=1) < 1 or declared not in ((), shape):
+        raise ValueError(
+            f'{name}: expected at most {_MAX_RANK} sides of a fixed size, found {list(shape)}'
+        )
+    if (number := table.number(1, 'b')) not in TYPES:
+        raise ValueError(
+            f'{name}: expected a tensor of {", ".join(TYPES.values())}, found type {number}'
+        )
+    dtype = np.dtype(TYPES[number]).newbyteorder('<')
+    size = math.prod(shape) * dtype.itemsize
+    if size > MAX_MEMORY:
+        raise ValueError(f'{name}: {min(size, 2**60) / 2**30:.3g} GB of memory')
+    content = buffers[table.number(2, 'I')]
+    data = None
+    if len(content):
+        if len(content) != size:
+            raise ValueError(
+                f'{name}: expected {size} bytes for {list(shape)}, found {len(content)}'
+            )
+        data = content.view(dtype)
+    return Tensor(name, shape, TYPES[number], data, *_read_scales(name, table.table(4), shape))
+
+
+def _read_scales(
+    name: str, table: Table | None, shape: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray, int]:
+    if table is None:
+        return np.zeros(0), np.zeros(0), 0
+    table.refuse_others(0, 1, 2, 3, 6)
+    for slot in (0, 1):  # the smallest and largest values, which nobody reads
+        table.numbers(slot, '<f4')
+    scales, zeros, axis = table.numbers(2, '<f4'), table.numbers(3, '<i8'), table.number(6)
+    sane = np.isfinite(scales).all() and (scales > 0).all() and (abs(zeros) <= 128).all()
+    if len(scales) != len(zeros) or not sane:
+        raise ValueError(f'{name}: expected positive scales, and zeros of int8 for each')
+    if axis and not 0 <= axis < len(shape):
+        raise ValueError(f'{name}: expected scales along one of {len(shape)} sides, found {axis}')
+    return scales, zeros, axis
+
+
+def _read_operations(
+    operators: list[Table], kinds: list[Kind], tensors: list[Tensor], inputs: list[int]
+) -> Iterator[Operation]:
+    """Reads operations, each of which may read what is there when its turn comes."""
+    there = {i for i, tensor in enumerate(tensors) if tensor.data is not None}
+    there.update(inputs)
+    for table in operators:
+        table.refuse_others(0, 1, 2, 3, 4, 6, 13)
+        kind = kinds[table.number(0, 'I')]
+        read, made = (table.numbers(slot, '<i4').tolist() for slot in (1, 2))
+        if len(read) > _MAX_INPUTS or len(made) != 1 or made[0] in there:
+            raise ValueError(f'{kind.name}: expected one output of its own, found {made[:9]}')
+        if not there.issuperset(read) or not 0 <= made[0] < len(tensors):
+            raise ValueError(f'{kind.name}: it reads {read[:9]}, some of which is not there yet')
+        there.update(made)
+        options = Options(table.table(4))
+        name = tensors[made[0]].name
+        try:
+            check_operation(
+                kind,
+                [tensors[i] for i in read],
+                [tensors[i] for i in made],
+                options,
+                table.number(3, 'B'),
+            )
+        except ValueError as error:
+            raise ValueError(f'{name} ({kind.name}): {error}') from error
+        yield Operation(kind, tuple(read), made[0], options)
+
+
+def list_lite_steps(model: LiteModel) -> Iterator[Step]:
+    """The operations of a LiteRT model, and its constants before them."""
+    for i, tensor in enumerate(model.tensors):
+        if tensor.data is not None:
+            yield Step(tensor.name, [], {str(i): tensor.data.nbytes})
+    for operation in model.operations:
+        tensor = model.tensors[operation.output]
+        size = math.prod(tensor.shape) * np.dtype(tensor.dtype).itemsize
+        yield Step(
+            f'{tensor.name} ({operation.kind.name})',
+            [str(i) for i in operation.inputs],
+            {str(operation.output): size},
+            _count_work(model, operation),
+        )
+
+
+def _count_work(model: LiteModel, operation: Operation) -> int:
+    """Its work, counted as that of the operation of the same arithmetic elsewhere."""
+    inputs = [model.tensors[i].shape for i in operation.inputs]
+    outputs = [model.tensors[operation.output].shape]
+    name = operation.kind.name
+    if name == 'CONV_2D':
+        return count_work('Convolution', inputs, outputs)
+    if name == 'DEPTHWISE_CONV_2D':
+        return count_work('DepthwiseConv2dNative', [inputs[0], inputs[1][1:]], outputs)
+    if name.endswith('POOL_2D'):
+        return count_work('AvgPool', inputs, outputs, pool_window(operation.options))
+    return count_work('Identity', inputs, outputs)
