@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,7 +42,7 @@ def convert_graph(graph: Any, input_name: str, output_name: str) -> bytes:
 def create_converter(graph: Any, input_name: str, output_name: str) -> Any:
     """A `tf.lite.TFLiteConverter` of a frozen graph; arguments as for `convert_graph`."""
     tf = import_tensorflow()
-    with _quiet():
+    with quiet_converter():
         wrapped = tf.compat.v1.wrap_function(
             lambda: tf.graph_util.import_graph_def(graph, name=''), []
         )
@@ -51,18 +52,19 @@ def create_converter(graph: Any, input_name: str, output_name: str) -> Any:
 
 
 def _convert(converter: Any) -> bytes:
-    with _quiet():
+    with quiet_converter():
         return converter.convert()
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_converter() -> Iterator[None]:
     """Drops what the converter remarks, in C++ and in Python."""
     log = logging.getLogger('absl')
     level = log.level
     log.setLevel(logging.ERROR)
     try:
-        with quiet_stderr():
+        with quiet_stderr(), warnings.catch_warnings():
+            warnings.simplefilter('ignore')
             yield
     finally:
         log.setLevel(level)
@@ -81,6 +83,38 @@ def list_ops(content: bytes) -> dict[str, int]:
             ).items()
         )
     )
+
+
+def count_delegated(content: bytes) -> int:
+    """How many operations of a LiteRT model XNNPACK runs; LiteRT's own kernels run the others.
+
+    Each part that is given to a delegate shows as one more operation, `DELEGATE`, behind those of
+    the model: what it makes is followed back to what it reads.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    with quiet_stderr():
+        interpreter = Interpreter(model_content=content, num_threads=1)
+        interpreter.allocate_tensors()
+    operations = interpreter._get_ops_details()
+    parts = [operation for operation in operations if operation['op_name'] == 'DELEGATE']
+    makers = {
+        int(output): operation
+        for operation in operations
+        if operation['op_name'] != 'DELEGATE'
+        for output in operation['outputs']
+    }
+    found: set[int] = set()
+    for part in parts:
+        given, waiting = {int(i) for i in part['inputs']}, [int(i) for i in part['outputs']]
+        while waiting:
+            tensor = waiting.pop()
+            operation = makers.get(tensor)
+            if operation is None or tensor in given or operation['index'] in found:
+                continue
+            found.add(operation['index'])
+            waiting += [int(i) for i in operation['inputs']]
+    return len(found)
 
 
 def add_metadata(content: bytes, text: str) -> bytes:

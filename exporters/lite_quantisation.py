@@ -1,0 +1,188 @@
+"""LiteRT models that compute in int8, but for the operations that would cost them their mattes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from exporters.lite_model import create_converter, quiet_converter
+from mattingjax.errors import MattingError
+from mattingjax.inference.screening import read_lite_model
+from mattingjax.inference.sessions import LiteRtSession
+
+MAX_CALIBRATION = 300
+_PROBED = 8  # inputs on which a model is compared with the float32 one
+_MOST_FOUND = 8  # operations that are looked for; a network that needs more is not for int8
+# Left in float32 in any network. Instance normalisation squares differences of what it has just
+# read, of which eight bits leave too little; and the last operations before an alpha, which take
+# differences of logits and their sigmoid: eight bits of these are steps in soft hair.
+_FLOAT_KINDS = frozenset(
+    (
+        'AVERAGE_POOL_2D', 'LOGISTIC', 'MEAN', 'MUL', 'RSQRT', 'SLICE', 'SOFTMAX',
+        'SQUARED_DIFFERENCE', 'SUB',
+    )
+)  # fmt: skip
+_CONVOLUTIONS = ('CONV_2D', 'DEPTHWISE_CONV_2D')
+_BETWEEN = ('QUANTIZE', 'DEQUANTIZE')
+
+
+class Quantised(NamedTuple):
+    """A LiteRT model in int8.
+
+    Attributes:
+      content: The content of the `.tflite` file, with input and output in float32.
+      float_operations: The operations that compute in float32, as 'MEAN: NAME OF ITS OUTPUT'.
+      loss: What `measure` says of it.
+    """
+
+    content: bytes
+    float_operations: tuple[str, ...]
+    loss: float
+
+
+def quantise_graph(
+    graph: Any,
+    input_name: str,
+    output_name: str,
+    calibration: Sequence[np.ndarray],
+    limit: float,
+    measure: Callable[[bytes], float] | None = None,
+) -> Quantised:
+    """Converts a frozen graph to a LiteRT model in int8, of built-in operations alone.
+
+    Weights have a scale for each channel, what is computed one for each tensor, from its range on
+    the calibration's inputs. Operations that int8 does not suit stay in float32: those of instance
+    normalisation, the last steps to an alpha and the first depthwise convolution; and then, until
+    the loss is within the limit, one convolution after the other, the one that gains most, which is
+    found by halving the convolutions again and again.
+
+    Args:
+      graph: A `tf.compat.v1.GraphDef`, as `frozen_graph.create_frozen_graph` returns it.
+      input_name: Name of its placeholder.
+      output_name: Name of its last node.
+      calibration: float32 [N, H, W, 3] as the graph takes them, `MAX_CALIBRATION` at most. The
+        more kinds of photos, the better; 100 will do.
+      limit: The largest loss allowed.
+      measure: Function of a `.tflite` file's content that gives its loss, such as by how much the
+        errors of its mattes grow; if None, the mean absolute difference of its alpha from the
+        float32 network's, on some of the calibration's inputs.
+
+    Raises:
+      MattingError: The calibration has no inputs, or too many, or even so the loss is larger.
+    """
+    if not 0 < len(calibration) <= MAX_CALIBRATION:
+        raise MattingError(
+            f'calibration: expected 1 to {MAX_CALIBRATION} inputs, got {len(calibration)}'
+        )
+    calibrated = _calibrate(create_converter(graph, input_name, output_name), calibration)
+    if measure is None:
+        with quiet_converter():
+            whole = create_converter(graph, input_name, output_name).convert()
+        measure = _difference_from(whole, calibration[:: -(-len(calibration) // _PROBED)])
+    search = _Search(calibrated, measure)
+    kept: set[str] = set()
+    most = min(_MOST_FOUND, len(search.convolutions))
+    while not search.loss(kept) <= limit and len(kept) < most:
+        kept.add(search.find_worst(kept))
+    content, loss = search.quantise(kept), search.loss(kept)
+    if not loss <= limit:
+        raise MattingError(
+            f'int8: expected a loss of at most {limit:.2g}, found {loss:.2g} with '
+            f'{len(kept)} convolutions in float32'
+        )
+    return Quantised(content, list_float_operations(content), loss)
+
+
+def list_float_operations(content: bytes) -> tuple[str, ...]:
+    """The operations of a LiteRT model that compute in float32, as 'MEAN: NAME OF ITS OUTPUT'."""
+    model = read_lite_model(content)
+    return tuple(
+        f'{operation.kind.name}: {model.tensors[operation.output].name.split(";")[0]}'
+        for operation in model.operations
+        if operation.kind.name not in _BETWEEN
+        and model.tensors[operation.output].dtype == 'float32'
+    )
+
+
+def _calibrate(converter: Any, calibration: Sequence[np.ndarray]) -> bytes:
+    """The float32 model with the range of each of its tensors."""
+    import tensorflow as tf
+
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([images] for images in calibration)
+    # As `tf.lite.experimental.QuantizationDebugger` does: it is calibrated once for all trials.
+    converter._experimental_calibrate_only = True
+    with quiet_converter():
+        return converter.convert()
+
+
+def _difference_from(whole: bytes, inputs: Sequence[np.ndarray]) -> Callable[[bytes], float]:
+    session = LiteRtSession(whole)
+    alphas = [session(images) for images in inputs]
+
+    def measure(content: bytes) -> float:
+        other = LiteRtSession(content)
+        return float(
+            np.mean(
+                [
+                    np.abs(other(images) - alpha).mean()
+                    for images, alpha in zip(inputs, alphas, strict=True)
+                ]
+            )
+        )
+
+    return measure
+
+
+class _Search:
+    """Looks for the convolutions of a network that int8 does not suit.
+
+    Args:
+      calibrated: What `_calibrate` returns.
+      measure: Function of a model's content that gives its loss.
+    """
+
+    def __init__(self, calibrated: bytes, measure: Callable[[bytes], float]):
+        self._calibrated, self._measure = calibrated, measure
+        self._losses: dict[frozenset[str], float] = {}
+        model = read_lite_model(calibrated)
+        kinds = [(operation.kind.name, operation.output) for operation in model.operations]
+        self.convolutions = [
+            model.tensors[output].name for kind, output in kinds if kind in _CONVOLUTIONS
+        ]
+        last = max((i for i, (kind, _) in enumerate(kinds) if kind in _CONVOLUTIONS), default=-1)
+        self._tail = [model.tensors[output].name for _, output in kinds[last + 1 :]]
+        # Its channels differ most in range, as nothing has normalised them but what it reads: in
+        # int8 MODNet-P loses the people of one photo in a hundred.
+        self._first = [
+            model.tensors[output].name for kind, output in kinds if kind == 'DEPTHWISE_CONV_2D'
+        ][:1]
+
+    def quantise(self, kept: set[str]) -> bytes:
+        """The model with the convolutions `kept` in float32."""
+        from tensorflow.lite.python.convert import mlir_quantize
+
+        with quiet_converter():
+            return mlir_quantize(
+                self._calibrated,
+                denylisted_ops=set(_FLOAT_KINDS),
+                denylisted_nodes={*self._tail, *self._first, *kept},
+            )
+
+    def loss(self, kept: set[str]) -> float:
+        """The loss with the convolutions `kept` in float32."""
+        key = frozenset(kept)
+        if key not in self._losses:
+            self._losses[key] = self._measure(self.quantise(kept))
+        return self._losses[key]
+
+    def find_worst(self, kept: set[str]) -> str:
+        """The convolution beside those `kept` that gains about most in float32."""
+        candidates = [name for name in self.convolutions if name not in kept]
+        while len(candidates) > 1:
+            middle = len(candidates) // 2
+            halves = candidates[:middle], candidates[middle:]
+            candidates = min(halves, key=lambda half: self.loss({*kept, *half}))
+        return candidates[0]

@@ -1,0 +1,198 @@
+"""LiteRT models of small networks, in each precision."""
+
+import numpy as np
+import pytest
+
+from mattingjax import create_predictor
+from mattingjax.errors import ArtefactError, MattingError
+from mattingjax.inference.sessions import LiteRtSession
+from mattingjax.networks import create_model_config, init_variables
+from tests.conftest import require_export_tools
+
+pytestmark = pytest.mark.usefixtures('quickly_compiled')
+SIDES = {'toy': 32, 'mmnet': 64}
+
+
+@pytest.fixture(scope='module', params=SIDES)
+def converted(request):
+    """The content of a LiteRT model, and a function that makes alphas with JAX."""
+    return _convert(request.param)
+
+
+def _convert(network):
+    import tests.toy  # noqa: F401  # registers it
+
+    require_export_tools()
+    pytest.importorskip('ai_edge_litert')
+    from exporters.folding import fold_batch_norm
+    from exporters.frozen_graph import create_frozen_graph
+    from exporters.lite_model import convert_graph
+    from mattingjax.networks import apply_compiled
+
+    config = create_model_config(network)
+    variables = init_variables(config, seed=0)
+    side = SIDES[network]
+    graph = create_frozen_graph(config, fold_batch_norm(config, variables), (1, side, side, 3))
+
+    def apply(images):
+        return np.asarray(apply_compiled(config, variables, images)['alpha'])
+
+    return graph, convert_graph(graph, 'input', 'output'), apply
+
+
+def draw(side, count=1, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.integers(0, 256, (1, side, side, 3)).astype(np.float32) for _ in range(count)]
+
+
+def test_float32_is_the_network(converted):
+    from exporters.lite_model import count_delegated, list_ops
+
+    _, content, apply = converted
+    session = LiteRtSession(content)
+    assert (session.input_name, session.input_dtype) == ('input', np.float32)
+    (images,) = draw(session.input_shape[1])
+    np.testing.assert_allclose(session(images), apply(images), atol=1e-4)
+    ops = list_ops(content)
+    assert ops['CONV_2D'] > 1
+    assert ops['LOGISTIC'] == 1
+    assert count_delegated(content) == sum(ops.values())  # XNNPACK runs all of it
+
+
+def test_float16_keeps_within_its_limit(converted):
+    from exporters.lite_model import compress_largest, compress_within, count_constants
+
+    _, content, _ = converted
+    whole = LiteRtSession(content)
+    (images,) = draw(whole.input_shape[1])
+
+    def measure(other):
+        return float(np.abs(LiteRtSession(other)(images) - whole(images)).max())
+
+    count = count_constants(content)
+    everything, share = compress_largest(content, count)
+    assert share == 1
+    if len(content) > 10**5:  # the toy's is mostly names
+        assert len(everything) < 0.7 * len(content)
+    most = measure(everything)
+    assert 0 < most < 5e-3
+    assert compress_within(content, measure, most)[0] == everything
+    some, share = compress_within(content, measure, most / 4)
+    assert 0 <= share < 1
+    assert measure(some) <= most / 4
+    nothing, share = compress_largest(content, 0)
+    assert share == 0
+    np.testing.assert_array_equal(LiteRtSession(nothing)(images), whole(images))
+
+
+def test_int8_computes_in_integers(converted):
+    from exporters.lite_model import list_ops
+    from exporters.lite_quantisation import list_float_operations, quantise_graph
+
+    graph, content, _ = converted
+    whole = LiteRtSession(content)
+    photos = draw(whole.input_shape[1], 12)
+    made = quantise_graph(graph, 'input', 'output', photos, limit=0.02)
+    assert made.loss <= 0.02
+    assert len(made.content) < len(content)
+    ops = list_ops(made.content)
+    floats = made.float_operations
+    assert floats == list_float_operations(made.content)
+    assert 'LOGISTIC: output' in floats
+    assert sum('CONV' in name for name in floats) <= 3
+    assert ops['CONV_2D'] == list_ops(content)['CONV_2D']
+    assert ops['QUANTIZE'] >= 1
+    session = LiteRtSession(made.content)
+    assert session.input_dtype == np.float32
+    (images,) = draw(whole.input_shape[1], seed=1)
+    assert np.abs(session(images) - whole(images)).mean() < 0.03
+
+
+def test_operations_are_kept_until_the_loss_is_small():
+    from exporters.lite_quantisation import list_float_operations, quantise_graph
+
+    graph, content, _ = _convert('toy')
+    bad = next(name for name in list_float_operations(content) if 'CONV_2D: Toy/head' in name)
+
+    def measure(candidate):
+        return float(bad not in list_float_operations(candidate))
+
+    made = quantise_graph(graph, 'input', 'output', draw(32, 4), 0.5, measure)
+    assert bad in made.float_operations
+    assert made.loss == 0
+    with pytest.raises(MattingError, match=r'int8: expected a loss of at most 0\.5, found 1 with'):
+        quantise_graph(graph, 'input', 'output', draw(32, 2), 0.5, lambda _: 1.0)
+
+
+@pytest.mark.parametrize('count', [0, 301])
+def test_a_calibration_of_a_wrong_length_is_told(count):
+    pytest.importorskip('ai_edge_litert')
+    from exporters.lite_quantisation import quantise_graph
+
+    message = f'calibration: expected 1 to 300 inputs, got {count}'
+    with pytest.raises(MattingError, match=message):
+        quantise_graph(None, 'input', 'output', [np.zeros((1, 8, 8, 3))] * count, 0.1)
+
+
+def test_metadata_is_kept():
+    from exporters.lite_model import add_metadata, compress_largest
+
+    _, content, _ = _convert('toy')
+    assert LiteRtSession(content).metadata is None
+    once = add_metadata(content, '{"a": "é"}')
+    assert LiteRtSession(once).metadata == '{"a": "é"}'
+    twice = add_metadata(once, '{}')
+    assert LiteRtSession(twice).metadata == '{}'
+    assert LiteRtSession(compress_largest(twice, 1)[0]).metadata == '{}'
+    (images,) = draw(32)
+    np.testing.assert_array_equal(LiteRtSession(twice)(images), LiteRtSession(content)(images))
+
+
+def test_weights_are_aligned_as_the_schema_asks():
+    from exporters.lite_model import add_metadata
+    from mattingjax.inference.screening import read_lite_model
+
+    content = add_metadata(_convert('toy')[1], 'abc')
+    model = read_lite_model(content)
+    starts = {
+        tensor.data.__array_interface__['data'][0] - _address(content)
+        for tensor in model.tensors
+        if tensor.data is not None
+    }
+    assert starts
+    assert not any(start % 16 for start in starts)
+
+
+def _address(content):
+    return np.frombuffer(content, np.uint8).__array_interface__['data'][0]
+
+
+def test_what_no_session_takes_is_not_written():
+    require_export_tools()
+    from exporters.lite_model import convert_graph
+    from mattingjax.process.packages import import_tensorflow
+
+    tf = import_tensorflow()
+    with tf.Graph().as_default() as graph:
+        image = tf.compat.v1.placeholder(tf.float32, (1, 8, 8, 3), 'input')
+        tf.math.cumsum(image, axis=1, name='output')
+    with pytest.raises(ArtefactError, match='operation 128 is none of a matting network'):
+        convert_graph(graph.as_graph_def(), 'input', 'output')
+
+
+def test_a_predictor_mattes_with_it(tmp_path):
+    import json
+
+    from exporters.lite_model import add_metadata
+    from mattingjax.inference.signature import Signature
+
+    _, content, apply = _convert('toy')
+    config = create_model_config('toy')
+    signature = Signature(
+        'input', 'output', (1, 32, 32, 3), 'float32', True, 'RGB', False, 32, config.preprocessing
+    )
+    path = tmp_path / 'model.tflite'
+    path.write_bytes(add_metadata(content, json.dumps({'signature': signature.to_dict()})))
+    (images,) = draw(32)
+    alpha = create_predictor(path)(images[0].astype(np.uint8))
+    np.testing.assert_allclose(alpha, apply(images)[0, :, :, 0], atol=1e-4)
