@@ -78,7 +78,8 @@ def _change_tensor(rng: np.random.Generator, builder: Any) -> None:
 
 
 def _change_scales(rng: np.random.Generator, builder: Any) -> None:
-    tensor = _pick(rng, [t for t in builder.graph.tensors if rng.integers(2) or t.quantization])
+    integers = [tensor for tensor in builder.graph.tensors if tensor.quantization]
+    tensor = _pick(rng, integers if integers and rng.integers(2) else builder.graph.tensors)
     values = [0, -1, 1e-45, 1e-20, 1e-3, 1, 1e3, 1e20, 1e38, np.nan, np.inf]
     count = int(rng.choice([0, 1, 1, 1, 1, 4, 100]))
     tensor.quantization = builder.schema.QuantizationParametersT(

@@ -18,6 +18,7 @@ from mattingjax.errors import ArtefactError
 from mattingjax.inference.screening.file_checks import check_file_size
 from mattingjax.inference.screening.flat_tables import Table, root_table
 from mattingjax.inference.screening.lite_operations import (
+    CONVOLUTIONS,
     KINDS,
     TYPES,
     Kind,
@@ -180,8 +181,8 @@ def _read_operations(
     operators: list[Table], kinds: list[Kind], tensors: list[Tensor], inputs: list[int]
 ) -> Iterator[Operation]:
     """Reads operations, each of which may read what is there when its turn comes."""
-    there = {i for i, tensor in enumerate(tensors) if tensor.data is not None}
-    there.update(inputs)
+    fixed = {i for i, tensor in enumerate(tensors) if tensor.data is not None}
+    there = {*fixed, *inputs}
     for table in operators:
         table.refuse_others(0, 1, 2, 3, 4, 6, 13)
         kind = kinds[table.number(0, 'I')]
@@ -191,6 +192,10 @@ def _read_operations(
         if not there.issuperset(read) or not 0 <= made[0] < len(tensors):
             raise ValueError(f'{kind.name}: it reads {read[:9]}, some of which is not there yet')
         there.update(made)
+        if kind.name == 'DEQUANTIZE' and fixed.issuperset(read):
+            fixed.update(made)
+        if kind.name in CONVOLUTIONS and not fixed.issuperset(read[1:]):
+            raise ValueError(f'{kind.name}: expected constants as its weights')
         options = Options(table.table(4))
         name = tensors[made[0]].name
         try:

@@ -251,8 +251,8 @@ KINDS = {
     0: Kind('ADD', (2,), _broadcast, 11),
     1: Kind('AVERAGE_POOL_2D', (1,), _pool, 5),
     2: Kind('CONCATENATION', tuple(range(1, 65)), _concatenate, 10),
-    3: Kind('CONV_2D', (2, 3), _convolve, 1),
-    4: Kind('DEPTHWISE_CONV_2D', (2, 3), _convolve_depthwise, 2),
+    3: Kind('CONV_2D', (3,), _convolve, 1),
+    4: Kind('DEPTHWISE_CONV_2D', (3,), _convolve_depthwise, 2),
     6: Kind('DEQUANTIZE', (1,), _same),
     14: Kind('LOGISTIC', (1,), _same),
     17: Kind('MAX_POOL_2D', (1,), _pool, 5),
@@ -308,7 +308,7 @@ def _check_types(kind: Kind, inputs: Inputs, output: Tensor) -> None:
     else:
         bias = 'int32' if found[0] == 'int8' else 'float32'
         expected = [found[0]] * len(found)
-        if kind.name in _WITH_BIAS and len(inputs) == 3:
+        if kind.name in CONVOLUTIONS:
             expected[2] = bias
         fits = found == expected and found[0] in (('float32', 'int8')[: 1 + kind.integers])
     if not fits:
@@ -320,8 +320,8 @@ def _check_types(kind: Kind, inputs: Inputs, output: Tensor) -> None:
 def _check_scales(kind: Kind, inputs: Inputs, output: Tensor) -> None:
     """Raises ValueError for scales that kernels would not survive."""
     channels = None
-    if kind.name in _WITH_BIAS:
-        axis = _WITH_BIAS[kind.name]
+    if kind.name in CONVOLUTIONS:
+        axis = CONVOLUTIONS[kind.name]
         kernel = inputs[1]
         if len(kernel.scales) > 1 and kernel.axis != axis:
             raise ValueError(f'{kernel.name}: expected scales along {axis}, found {kernel.axis}')
@@ -341,5 +341,5 @@ def _check_scales(kind: Kind, inputs: Inputs, output: Tensor) -> None:
 
 
 # The side of their weights that channels lie along.
-_WITH_BIAS = {'CONV_2D': 0, 'DEPTHWISE_CONV_2D': 3}
+CONVOLUTIONS = {'CONV_2D': 0, 'DEPTHWISE_CONV_2D': 3}
 _MAX_RATIO = 2**16  # kernels of additions end the process from 2¹⁹ on
