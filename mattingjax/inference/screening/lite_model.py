@@ -20,13 +20,10 @@ from mattingjax.inference.screening.flat_tables import Table, root_table
 from mattingjax.inference.screening.lite_operations import (
     CONVOLUTIONS,
     KINDS,
-    TYPES,
     Kind,
-    Options,
-    Tensor,
     check_operation,
-    pool_window,
 )
+from mattingjax.inference.screening.lite_shapes import TYPES, Options, Tensor, pool_window
 from mattingjax.inference.screening.memory import MAX_MEMORY, Step
 from mattingjax.inference.screening.work import count_work
 

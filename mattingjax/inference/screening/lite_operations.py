@@ -1,74 +1,16 @@
-"""The operations that a LiteRT model may have, and the shape of what each makes of its inputs.
+"""The operations that a LiteRT model may have, and the types that each computes with.
 
-LiteRT's kernels trust what the file says: a stride of 0 is a division by zero, which ends the
-process. So nothing is run but what is known here: its options, its inputs, their shapes and
-types. Numbers are those of tensorflow/compiler/mlir/lite/schema/schema.fbs.
+Nothing is run but what is known here. Numbers are those of
+tensorflow/compiler/mlir/lite/schema/schema.fbs.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
-
-from mattingjax.inference.screening.flat_tables import Table
-
-TYPES = {0: 'float32', 1: 'float16', 2: 'int32', 9: 'int8'}
-Shape = tuple[int, ...]
-_MAX_STEP = 2**10  # of strides and dilations
-_ACTIVATIONS = (0, 1, 2, 3)  # none, ReLU, within ±1, ReLU6
-
-
-class Tensor(NamedTuple):
-    """A tensor of a LiteRT model.
-
-    Attributes:
-      name: Its name.
-      shape: The sizes of its sides.
-      dtype: The type of its elements, one of `TYPES`.
-      data: Its elements, [N], if it is a constant, else None.
-      scales: What integers are multiplied by, [1], or [channels] along `axis`; empty for others.
-      zero_points: The integers that mean 0, as many.
-      axis: The side along which `scales` differ.
-    """
-
-    name: str
-    shape: Shape
-    dtype: str
-    data: np.ndarray | None
-    scales: np.ndarray
-    zero_points: np.ndarray
-    axis: int
-
-
-class Options:
-    """The options of an operation.
-
-    Args:
-      table: Where they stand; None for an operation without any.
-    """
-
-    def __init__(self, table: Table | None):
-        self._table = table
-
-    def number(self, slot: int, code: str = 'i', default: int = 0) -> int:
-        return default if self._table is None else self._table.number(slot, code, default)
-
-    def steps(self, *slots: int) -> list[int]:
-        """Strides or dilations, which must be positive."""
-        steps = [self.number(slot) for slot in slots]
-        if not all(1 <= step <= _MAX_STEP for step in steps):
-            raise ValueError(f'expected steps of 1 to {_MAX_STEP}, found {steps}')
-        return steps
-
-    def check_activation(self, slot: int) -> None:
-        if (found := self.number(slot, 'b')) not in _ACTIVATIONS:
-            raise ValueError(f'expected an activation of {_ACTIVATIONS}, found {found}')
-
-
-Inputs = Sequence[Tensor]
+from mattingjax.inference.screening import lite_shapes as shapes
+from mattingjax.inference.screening.lite_shapes import Inputs, Options, Shape, Tensor
 
 
 class Kind(NamedTuple):
@@ -91,186 +33,32 @@ class Kind(NamedTuple):
     integers: bool = True
 
 
-def _same(inputs: Inputs, options: Options) -> Shape:
-    return inputs[0].shape
-
-
-def _broadcast(inputs: Inputs, options: Options) -> Shape:
-    options.check_activation(0)
-    return np.broadcast_shapes(*(tensor.shape for tensor in inputs))
-
-
-def _require(fits: bool, expected: str, *inputs: Tensor) -> None:
-    if not fits:
-        shapes = ' and '.join(str(list(tensor.shape)) for tensor in inputs)
-        raise ValueError(f'expected {expected}, found {shapes}')
-
-
-def _window(
-    options: Options, sides: Shape, taps: Shape, steps: Sequence[int], dilations: Sequence[int]
-) -> list[int]:
-    """Height and width of what a window gives that goes over an image."""
-    same = {0: True, 1: False}.get(options.number(0, 'b'))
-    if same is None:
-        raise ValueError('expected a padding of 0 or 1')
-    spans = [(tap - 1) * dilation for tap, dilation in zip(taps, dilations, strict=True)]
-    return [
-        -(-(side - (0 if same else span)) // step)
-        for side, span, step in zip(sides, spans, steps, strict=True)
-    ]
-
-
-def _convolve(inputs: Inputs, options: Options) -> Shape:
-    image, kernel, *_ = inputs
-    _require(len(image.shape) == len(kernel.shape) == 4, 'four sides each', image, kernel)
-    _require(kernel.shape[3] == image.shape[3], 'as many channels', image, kernel)
-    _check_bias(inputs, kernel.shape[0])
-    options.check_activation(3)
-    steps, dilations = options.steps(2, 1), _dilations(options, 5, 4)
-    sides = _window(options, image.shape[1:3], kernel.shape[1:3], steps, dilations)
-    return (image.shape[0], *sides, kernel.shape[0])
-
-
-def _convolve_depthwise(inputs: Inputs, options: Options) -> Shape:
-    image, kernel, *_ = inputs
-    _require(len(image.shape) == len(kernel.shape) == 4, 'four sides each', image, kernel)
-    channels = image.shape[3] * options.number(3)
-    _require(kernel.shape[::3] == (1, channels), f'a kernel [1, H, W, {channels}]', image, kernel)
-    _check_bias(inputs, channels)
-    options.check_activation(4)
-    steps, dilations = options.steps(2, 1), _dilations(options, 6, 5)
-    sides = _window(options, image.shape[1:3], kernel.shape[1:3], steps, dilations)
-    return (image.shape[0], *sides, channels)
-
-
-def _dilations(options: Options, *slots: int) -> list[int]:
-    found = [options.number(slot, default=1) for slot in slots]
-    if not all(1 <= step <= _MAX_STEP for step in found):
-        raise ValueError(f'expected dilations of 1 to {_MAX_STEP}, found {found}')
-    return found
-
-
-def _check_bias(inputs: Inputs, channels: int) -> None:
-    for bias in inputs[2:]:
-        _require(bias.shape == (channels,), f'a bias [{channels}]', bias)
-
-
-def _pool(inputs: Inputs, options: Options) -> Shape:
-    (image,) = inputs
-    _require(len(image.shape) == 4, 'four sides', image)
-    options.check_activation(5)
-    taps = pool_window(options)
-    _require(taps[0] <= image.shape[1] and taps[1] <= image.shape[2], 'a smaller window', image)
-    sides = _window(options, image.shape[1:3], taps, options.steps(2, 1), (1, 1))
-    return (image.shape[0], *sides, image.shape[3])
-
-
-def pool_window(options: Options) -> Shape:
-    """Height and width of the window of a pool."""
-    return tuple(options.steps(4, 3))
-
-
-def _resize(inputs: Inputs, options: Options) -> Shape:
-    image, size = inputs
-    _require(len(image.shape) == 4 and size.shape == (2,), 'an image and two numbers', *inputs)
-    return (image.shape[0], *_integers(size), image.shape[3])
-
-
-def _pad(inputs: Inputs, options: Options) -> Shape:
-    image, pads = inputs
-    _require(pads.shape == (len(image.shape), 2), 'two numbers for each side', *inputs)
-    numbers = _integers(pads)
-    if min(numbers, default=0) < 0:
-        raise ValueError(f'expected pads of at least 0, found {min(numbers)}')
-    return tuple(
-        side + before + after
-        for side, before, after in zip(image.shape, numbers[::2], numbers[1::2], strict=True)
-    )
-
-
-def _reduce(inputs: Inputs, options: Options) -> Shape:
-    image, axes = inputs
-    rank = len(image.shape)
-    numbers = {axis % rank for axis in _integers(axes) if -rank <= axis < rank}
-    _require(len(numbers) == math.prod(axes.shape) > 0, 'axes that it has, each once', *inputs)
-    keep = options.number(0, 'B')
-    sides = [1 if axis in numbers else side for axis, side in enumerate(image.shape)]
-    return tuple(side for i, side in enumerate(sides) if keep or i not in numbers)
-
-
-def _concatenate(inputs: Inputs, options: Options) -> Shape:
-    options.check_activation(1)
-    first, axis = inputs[0].shape, options.number(0)
-    if not -len(first) <= axis < len(first):
-        raise ValueError(f'expected an axis of {list(first)}, found {axis}')
-    axis %= len(first)
-    others = {tensor.shape[:axis] + tensor.shape[axis + 1 :] for tensor in inputs}
-    ranks = {len(tensor.shape) for tensor in inputs}
-    _require(len(others) == len(ranks) == 1, f'shapes that differ in side {axis} alone', *inputs)
-    total = sum(tensor.shape[axis] for tensor in inputs)
-    return (*first[:axis], total, *first[axis + 1 :])
-
-
-def _slice(inputs: Inputs, options: Options) -> Shape:
-    image, starts, sizes = inputs
-    rank = (len(image.shape),)
-    _require(starts.shape == sizes.shape == rank, 'a number for each side', *inputs)
-    shape = []
-    for side, start, size in zip(image.shape, _integers(starts), _integers(sizes), strict=True):
-        taken = side - start if size == -1 else size
-        if not (0 <= start < side and 1 <= taken <= side - start):
-            raise ValueError(f'expected a part of {side}, found {size} from {start} on')
-        shape.append(taken)
-    return tuple(shape)
-
-
-def _slice_in_steps(inputs: Inputs, options: Options) -> Shape:
-    image, *bounds = inputs
-    rank = len(image.shape)
-    _require(all(bound.shape == (rank,) for bound in bounds), 'a number for each side', *inputs)
-    no_start, no_end, ellipsis, new_axis, shrink = (options.number(slot) for slot in range(5))
-    if ellipsis or new_axis or options.number(5, 'B') or min(_integers(bounds[2])) < 1:
-        raise ValueError('expected steps forward over the sides that it has')
-    parts: list[slice | int] = []
-    for i, (start, end, step) in enumerate(zip(*map(_integers, bounds), strict=True)):
-        if shrink >> i & 1:
-            parts.append(start)
-        else:
-            parts.append(
-                slice(None if no_start >> i & 1 else start, None if no_end >> i & 1 else end, step)
-            )
-    return np.broadcast_to(np.int8(0), image.shape)[tuple(parts)].shape
-
-
-def _integers(tensor: Tensor) -> list[int]:
-    assert tensor.data is not None, 'check_operation has seen to it'
-    return tensor.data.tolist()
-
-
 KINDS = {
-    0: Kind('ADD', (2,), _broadcast, 11),
-    1: Kind('AVERAGE_POOL_2D', (1,), _pool, 5),
-    2: Kind('CONCATENATION', tuple(range(1, 65)), _concatenate, 10),
-    3: Kind('CONV_2D', (3,), _convolve, 1),
-    4: Kind('DEPTHWISE_CONV_2D', (3,), _convolve_depthwise, 2),
-    6: Kind('DEQUANTIZE', (1,), _same),
-    14: Kind('LOGISTIC', (1,), _same),
-    17: Kind('MAX_POOL_2D', (1,), _pool, 5),
-    18: Kind('MUL', (2,), _broadcast, 21),
-    19: Kind('RELU', (1,), _same),
-    21: Kind('RELU6', (1,), _same),
-    23: Kind('RESIZE_BILINEAR', (2,), _resize, 15, 1),
-    25: Kind('SOFTMAX', (1,), _same, 9, integers=False),
-    34: Kind('PAD', (2,), _pad, 0, 1),
-    40: Kind('MEAN', (2,), _reduce, 27, 1),
-    41: Kind('SUB', (2,), _broadcast, 28),
-    42: Kind('DIV', (2,), _broadcast, 29, integers=False),
-    45: Kind('STRIDED_SLICE', (4,), _slice_in_steps, 32, 3),
-    65: Kind('SLICE', (3,), _slice, 0, 2),
-    76: Kind('RSQRT', (1,), _same, integers=False),
-    97: Kind('RESIZE_NEAREST_NEIGHBOR', (2,), _resize, 74, 1),
-    99: Kind('SQUARED_DIFFERENCE', (2,), lambda i, _: _broadcast(i, Options(None)), integers=False),
-    114: Kind('QUANTIZE', (1,), _same),
+    0: Kind('ADD', (2,), shapes.broadcast, 11),
+    1: Kind('AVERAGE_POOL_2D', (1,), shapes.pool, 5),
+    2: Kind('CONCATENATION', tuple(range(1, 65)), shapes.concatenate, 10),
+    3: Kind('CONV_2D', (3,), shapes.convolve, 1),
+    4: Kind('DEPTHWISE_CONV_2D', (3,), shapes.convolve_depthwise, 2),
+    6: Kind('DEQUANTIZE', (1,), shapes.keep_shape),
+    14: Kind('LOGISTIC', (1,), shapes.keep_shape),
+    17: Kind('MAX_POOL_2D', (1,), shapes.pool, 5),
+    18: Kind('MUL', (2,), shapes.broadcast, 21),
+    19: Kind('RELU', (1,), shapes.keep_shape),
+    21: Kind('RELU6', (1,), shapes.keep_shape),
+    23: Kind('RESIZE_BILINEAR', (2,), shapes.resize, 15, 1),
+    25: Kind('SOFTMAX', (1,), shapes.keep_shape, 9, integers=False),
+    34: Kind('PAD', (2,), shapes.pad, 0, 1),
+    40: Kind('MEAN', (2,), shapes.reduce, 27, 1),
+    41: Kind('SUB', (2,), shapes.broadcast, 28),
+    42: Kind('DIV', (2,), shapes.broadcast, 29, integers=False),
+    45: Kind('STRIDED_SLICE', (4,), shapes.take_in_steps, 32, 3),
+    65: Kind('SLICE', (3,), shapes.take_part, 0, 2),
+    76: Kind('RSQRT', (1,), shapes.keep_shape, integers=False),
+    97: Kind('RESIZE_NEAREST_NEIGHBOR', (2,), shapes.resize, 74, 1),
+    99: Kind(
+        'SQUARED_DIFFERENCE', (2,), lambda i, _: shapes.broadcast(i, Options(None)), integers=False
+    ),
+    114: Kind('QUANTIZE', (1,), shapes.keep_shape),
 }
 
 
