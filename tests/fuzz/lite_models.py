@@ -42,6 +42,8 @@ def _number(rng: np.random.Generator, bits: int = 32) -> int:
 def _change_options(rng: np.random.Generator, builder: Any) -> None:
     """Strides, paddings, activations, axes; or they are missing, or of another type."""
     with_options = [item for item in builder.graph.operators if item.builtinOptions is not None]
+    if not with_options:
+        return
     options = _pick(rng, with_options)
     if rng.integers(4) == 0:
         options.builtinOptions = None
@@ -95,7 +97,7 @@ def _change_numbers(rng: np.random.Generator, builder: Any) -> None:
     values = np.array(buffer.data)
     if rng.integers(3) == 0:
         buffer.data = values[: rng.integers(len(values))]
-    elif len(values) % 4 == 0:
+    elif len(values) and len(values) % 4 == 0:
         numbers = values.view(np.int32)
         numbers[rng.integers(len(numbers))] = _number(rng)
         buffer.data = numbers.view(np.uint8)
