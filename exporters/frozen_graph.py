@@ -15,6 +15,7 @@ from mattingjax.process.packages import import_tensorflow
 # Nodes that tracing leaves behind and inference does not need: each passes its first input on.
 _PASS_THROUGH = ('EnsureShape', 'Identity', 'IdentityN', 'PreventGradient', 'StopGradient')
 LAST_JAX = (0, 7, 1)
+_PACKAGES = ('tensorflow', 'tf2onnx', 'onnx', 'onnxruntime', 'openvino', 'nncf', 'ai_edge_litert')
 
 
 class ToolsError(MattingError):
@@ -34,7 +35,7 @@ def check_tools() -> None:
             'the whole network as one XlaCallModule op, which neither ATC nor tf2onnx nor OpenVINO '
             "reads; pip install 'mattingjax[export]' installs the right ones"
         )
-    for package in ('tensorflow', 'tf2onnx', 'onnx', 'onnxruntime', 'openvino'):
+    for package in _PACKAGES:
         if importlib.util.find_spec(package) is None:
             raise ToolsError(str(missing_package('export', package, 'export')))
 

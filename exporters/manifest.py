@@ -7,6 +7,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from exporters.calibration import Loss
 from mattingjax.checkpoints import Checkpoint, hash_checkpoint
 from mattingjax.config.schema import read_json
 from mattingjax.errors import OutputError
@@ -15,7 +16,7 @@ from mattingjax.inference.signature import MANIFEST_FILE
 FORMAT = 1
 _TOOLS = (
     'mattingjax', 'jax', 'jaxlib', 'flax', 'numpy', 'tensorflow', 'tf2onnx', 'onnx', 'onnxruntime',
-    'openvino',
+    'openvino', 'nncf', 'ai-edge-litert',
 )  # fmt: skip
 
 
@@ -81,6 +82,9 @@ def format_manifest(manifest: dict[str, Any]) -> str:
         if isinstance(parity, dict):
             measured = [case for cases in parity.values() for case in cases.values()]
             parity = f'{max(case["max"] for case in measured):.1e}'
+            if losses := entry.get('loss'):
+                worst = max(losses.values(), key=_excess)
+                notes.append(f'{name}: {_describe_loss(worst)}')
             if loose := [case for case in measured if 'from_float64' in case]:
                 theirs, ours = (
                     max(case[key] for case in loose) for key in ('jax_from_float64', 'from_float64')
@@ -92,3 +96,11 @@ def format_manifest(manifest: dict[str, Any]) -> str:
         lines.append(f'{name:24}{size / 2**20:7.2f} MB{parity:>30}')
         lines += [f'  outside ATC: {problem}' for problem in entry.get('outside_atc_op_list', ())]
     return '\n'.join(lines + notes)
+
+
+def _excess(loss: dict[str, Any]) -> float:
+    return Loss(**loss).excess
+
+
+def _describe_loss(loss: dict[str, Any]) -> str:
+    return f'in eight bits {Loss(**loss)}'

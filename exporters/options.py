@@ -6,13 +6,13 @@ import dataclasses
 import re
 from pathlib import Path
 
-from exporters.artefacts import TOLERANCES
 from mattingjax.errors import MattingError
 from mattingjax.inference.screening import MAX_PIXELS
 from mattingjax.inference.signature import COLOUR_ORDERS
 
 _NAME = re.compile('[A-Za-z][A-Za-z0-9_]*')
-FORMATS = ('pb', 'onnx', 'openvino')
+FORMATS = ('pb', 'onnx', 'openvino', 'litert')
+PRECISIONS = ('fp32', 'fp16', 'int8')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,10 +20,12 @@ class ExportOptions:
     """What is exported, and how.
 
     Attributes:
-      formats: Some of 'pb', 'onnx', 'openvino'.
+      formats: Some of 'pb', 'onnx', 'openvino', 'litert'.
       height, width: Size of the input in pixels; the network's input size if None.
       batch_size: The number of images that an artefact takes at once.
-      precisions: Those of the IR's weights: 'fp32' (model.xml), 'fp16' (model_fp16.xml) or both.
+      precisions: Some of 'fp32' (model.onnx, model.xml, model.tflite), 'fp16' (model_fp16 of each:
+        half of the weights' bytes) and 'int8' (model_int8 of each: computed in eight bits). The
+        frozen graph is float32.
       scaling_inside: Whether the graph takes [0, 255] and scales itself; else its input must be
         normalised before (by Ascend's AIPP, say).
       embed_preprocessing: With 'RGB' or 'BGR', model_uint8.xml is written too, which takes uint8
@@ -31,6 +33,10 @@ class ExportOptions:
       input_name, output_name: Names of the input and output nodes.
       verify: Whether every artefact is compared with the JAX network.
       photos: Pictures to compare on; two of scikit-image's if empty.
+      calibration_images: Folder of the photos whose ranges 'int8' is made for, 300 at most.
+      calibration_alphas: Folder of their true alphas; with them what costs 'int8' too much quality
+        stays in floating point.
+      max_mad_drop: By how much 'int8' may raise the mean absolute difference from true alphas.
       soc_version: The Ascend chip to convert for, if ATC is on PATH; None does not run ATC.
     """
 
@@ -45,10 +51,13 @@ class ExportOptions:
     output_name: str = 'output'
     verify: bool = True
     photos: tuple[Path, ...] = ()
+    calibration_images: Path | None = None
+    calibration_alphas: Path | None = None
+    max_mad_drop: float = 0.0005
     soc_version: str | None = None
 
     def __post_init__(self) -> None:
-        for name, known in (('formats', FORMATS), ('precisions', tuple(TOLERANCES))):
+        for name, known in (('formats', FORMATS), ('precisions', PRECISIONS)):
             values = getattr(self, name)
             is_tuple = isinstance(values, tuple) and all(value in known for value in values)
             if not values or not is_tuple or len(set(values)) < len(values):
@@ -70,13 +79,7 @@ class ExportOptions:
                 'input_name, output_name: expected two different names of a letter and then '
                 f'letters, digits and _, got {self.input_name!r} and {self.output_name!r}'
             )
-        if 'fp16' in self.precisions and 'openvino' not in self.formats:
-            raise MattingError(
-                'precisions: fp16 is for the weights of OpenVINO IR; expected openvino among the '
-                f'formats, got {",".join(self.formats)}'
-            )
-        if 'fp16' in self.precisions and not self.verify:
-            raise MattingError('precisions: fp16 needs verification, which tells what bears it')
+        self._check_precisions()
         if self.soc_version is not None and not (
             _NAME.fullmatch(self.soc_version) and 'pb' in self.formats
         ):
@@ -95,6 +98,36 @@ class ExportOptions:
             raise MattingError('embed_preprocessing: expected a batch size of 1')
         if self.embed_preprocessing is not None and not self.scaling_inside:
             raise MattingError('embed_preprocessing: expected scaling inside the graph')
+
+    def _check_precisions(self) -> None:
+        reduced = [name for name in self.precisions if name != 'fp32']
+        if reduced and self.formats == ('pb',):
+            raise MattingError(
+                f'precisions: {reduced[0]} is not for frozen graphs; expected onnx, openvino or '
+                'litert among the formats, got pb'
+            )
+        if reduced and not self.verify:
+            raise MattingError(
+                f'precisions: {reduced[0]} needs verification, which tells what bears it'
+            )
+        if 'int8' in self.precisions and self.calibration_images is None:
+            raise MattingError(
+                'calibration_images: int8 needs a folder of photos like those that will be matted, '
+                'got none'
+            )
+        if 'int8' not in self.precisions and self.calibration_images is not None:
+            raise MattingError(
+                'calibration_images: is for int8; expected it among the precisions, got '
+                f'{",".join(self.precisions)}'
+            )
+        if self.calibration_alphas is not None and self.calibration_images is None:
+            raise MattingError(
+                'calibration_alphas: expected calibration_images, the photos that they belong to'
+            )
+        if not 0 < self.max_mad_drop < 1:
+            raise MattingError(
+                f'max_mad_drop: expected more than 0 and less than 1, got {self.max_mad_drop!r}'
+            )
 
 
 def check_pixels(batch_size: int, height: int, width: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import functools
 import json
 import threading
 from collections.abc import Callable
@@ -11,20 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from exporters import verify
-from exporters.artefacts import (
-    Artefact,
-    convert_with_atc,
-    write_frozen_graph,
-    write_onnx,
-    write_openvino,
-    write_openvino_uint8,
-)
+from exporters.artefacts import Artefact
 from exporters.ascend.kit import check_kit_size
+from exporters.calibration import Calibration, open_calibration
 from exporters.folding import fold_batch_norm, fold_scaling, without_scaling
 from exporters.frozen_graph import check_tools, create_frozen_graph
 from exporters.manifest import create_manifest, describe_network, spare_other_files
 from exporters.onnx_graph.conversion import create_onnx
 from exporters.options import ExportOptions, check_pixels
+from exporters.writers.frozen_graph_files import convert_with_atc, write_frozen_graph
+from exporters.writers.job import Job
+from exporters.writers.litert_files import write_litert
+from exporters.writers.onnx_files import write_onnx
+from exporters.writers.openvino_files import write_openvino, write_openvino_uint8
 from mattingjax import Checkpoint, load_checkpoint
 from mattingjax.images import encode_png
 from mattingjax.inference.signature import MANIFEST_FILE, Signature
@@ -57,8 +55,9 @@ def export_checkpoint(
       ToolsError: JAX is too new for graph export, or a package is missing.
       CheckpointError: There is no such checkpoint, or it is damaged.
       ConfigError: Height or width is no multiple of the network's stride.
+      RecordError: A photo to calibrate on, or its alpha, cannot be read.
       OutputError: The folder cannot be written, or something lies there already.
-      VerificationError: An artefact differs from the JAX network.
+      VerificationError: An artefact differs from the JAX network, or eight bits cost it too much.
     """
     check_tools()
     options = options or ExportOptions()
@@ -67,6 +66,9 @@ def export_checkpoint(
     checkpoint = load_checkpoint(path_or_name)
     shape = _choose_shape(checkpoint.config, options)
     photos = verify.load_photos(options.photos)
+    calibration = _load_calibration(
+        checkpoint, _signature(checkpoint.config, shape, options), options
+    )
     with (
         new_folder(Path(output), *_KIND, overwrite=overwrite) as folder,
         show_progress(total=_count_steps(options), unit='step') as bar,
@@ -80,14 +82,21 @@ def export_checkpoint(
         if options.verify:
             # XLA compiles the network for comparison while TensorFlow traces it.
             cases = _start(verify.create_cases, checkpoint, photos, shape[:3])
-        artefacts, notes = _write_artefacts(folder, checkpoint, shape, options, cases, step)
-        parities: dict[str, Any] = {}
+        artefacts, notes = _write_artefacts(
+            folder, checkpoint, options, cases, calibration, shape, step
+        )
+        parities: verify.Parities = {}
+        losses: verify.Losses = {}
         if cases is not None:
             step('comparing with the network')
-            parities, sheet = verify.verify_artefacts(checkpoint, artefacts, cases.result())
+            parities, losses, sheet = verify.verify_artefacts(
+                checkpoint, artefacts, cases.result(), calibration
+            )
             (folder / 'verification.png').write_bytes(encode_png(sheet))
         entries = {
-            artefact.path.name: artefact.describe(parities.get(artefact.path.name))
+            artefact.path.name: artefact.describe(
+                parities.get(artefact.path.name), losses.get(artefact.path.name)
+            )
             for artefact in artefacts
         }
         manifest = create_manifest(checkpoint, entries, notes)
@@ -108,13 +117,24 @@ def _choose_shape(config: ModelConfig, options: ExportOptions) -> tuple[int, int
     return options.batch_size, height, width, 3
 
 
+def _load_calibration(
+    checkpoint: Checkpoint, signature: Signature, options: ExportOptions
+) -> Calibration | None:
+    """The photos for eight bits; None where nothing is in eight bits."""
+    if options.calibration_images is None:
+        return None
+    records = open_calibration(options.calibration_images, options.calibration_alphas)
+    return Calibration(checkpoint, records, signature, options.max_mad_drop)
+
+
 def _needs_onnx(options: ExportOptions) -> bool:
     return not {'onnx', 'openvino'}.isdisjoint(options.formats)
 
 
 def _count_steps(options: ExportOptions) -> int:
     """The number of steps that the progress bar shows: three always, and the optional ones."""
-    return 3 + _needs_onnx(options) + ('openvino' in options.formats) + options.verify
+    converted = {'openvino', 'litert'}.intersection(options.formats)
+    return 3 + _needs_onnx(options) + len(converted) + options.verify
 
 
 def _start(function: Callable[..., Any], *arguments: Any) -> concurrent.futures.Future[Any]:
@@ -134,13 +154,14 @@ def _start(function: Callable[..., Any], *arguments: Any) -> concurrent.futures.
 def _write_artefacts(
     folder: Path,
     checkpoint: Checkpoint,
-    shape: tuple[int, int, int, int],
     options: ExportOptions,
     cases: concurrent.futures.Future[verify.Cases] | None,
+    calibration: Calibration | None,
+    shape: tuple[int, int, int, int],
     step: Callable[[str], None],
 ) -> tuple[list[Artefact], dict[str, Any]]:
     """Writes all files that are asked for; returns them, and notes for the manifest."""
-    config, network = checkpoint.config, describe_network(checkpoint)
+    config = checkpoint.config
     signature = _signature(config, shape, options)
     ends = options.input_name, options.output_name
     artefacts: list[Artefact] = []
@@ -163,19 +184,19 @@ def _write_artefacts(
     if _needs_onnx(options):
         step('converting to ONNX')
         model = create_onnx(graph, *ends)
+    at_size = () if cases is None else cases.result()[shape[:3]]
+    network = describe_network(checkpoint)
+    job = Job(folder, graph, signature, network, options, at_size, calibration)
     if 'onnx' in options.formats:
-        artefacts += write_onnx(folder, model, signature, network)
-
+        artefacts += write_onnx(job, model)
     if 'openvino' in options.formats:
         step('converting to OpenVINO')
-        measure = None
-        if cases is not None:
-            measure = functools.partial(
-                verify.worst_difference, cases=cases.result()[shape[:3]], signature=signature
-            )
-        artefacts += write_openvino(folder, model, signature, network, options.precisions, measure)
-        if order := options.embed_preprocessing:
-            artefacts.append(write_openvino_uint8(folder, model, signature, network, order))
+        artefacts += write_openvino(job, model)
+        if options.embed_preprocessing:
+            artefacts.append(write_openvino_uint8(job, model))
+    if 'litert' in options.formats:
+        step('converting to LiteRT')
+        artefacts += write_litert(job)
     return artefacts, notes
 
 

@@ -6,18 +6,18 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 
 from exporters.artefacts import TOLERANCES, Artefact
+from exporters.calibration import Calibration, Loss
 from mattingjax import Checkpoint
 from mattingjax.errors import MattingError
 from mattingjax.images import load_srgb, resize
 from mattingjax.images.compositing import to_uint8
 from mattingjax.images.sheets import make_sheet, shrink
-from mattingjax.inference.sessions import OpenVinoSession, Session, create_session
+from mattingjax.inference.sessions import Session, create_session
 from mattingjax.inference.signature import Signature
 from mattingjax.networks import apply_compiled
 
@@ -64,6 +64,10 @@ class Parity:
     mean: float
     from_float64: float | None = None
     jax_from_float64: float | None = None
+
+
+Parities = dict[str, dict[str, dict[str, Parity]]]  # artefact → runtime → case
+Losses = dict[str, dict[str, Loss]]  # artefact → runtime
 
 
 def load_photos(paths: Sequence[Path]) -> dict[str, np.ndarray]:
@@ -140,15 +144,14 @@ def measure_parity(alpha: np.ndarray, case: Case) -> Parity:
     return Parity(float(difference.max()), float(difference.mean()))
 
 
-def worst_difference(model: Any, cases: Sequence[Case], signature: Signature) -> float:
-    """The largest difference between the alphas of an OpenVINO model and of the JAX network.
+def worst_difference(session: Session, cases: Sequence[Case], signature: Signature) -> float:
+    """The largest difference between the alphas of a loaded artefact and of the JAX network.
 
     Args:
-      model: An `openvino.Model`.
+      session: The artefact in a runtime.
       cases: All cases on which it is compared.
-      signature: How the model is fed.
+      signature: How it is fed.
     """
-    session = OpenVinoSession(model)
     return max(measure_parity(run_artefact(session, case, signature), case).max for case in cases)
 
 
@@ -176,7 +179,7 @@ class Verifier:
 
         Args:
           name: What messages call the artefact.
-          precision: Precision of its weights, 'fp32' or 'fp16'.
+          precision: 'fp32', 'fp16', or 'int8', which `check_loss` bounds instead.
           alpha: Its alpha of the case, [N, H, W, 1].
           case: One of the cases.
 
@@ -184,6 +187,8 @@ class Verifier:
           VerificationError: It differs by more.
         """
         parity = measure_parity(alpha, case)
+        if precision not in TOLERANCES:
+            return parity
         tolerance = TOLERANCES[precision]
         if parity.max <= tolerance:
             return parity
@@ -220,6 +225,29 @@ def _largest_difference(alpha: np.ndarray, exact: np.ndarray) -> float:
     return float(np.abs(alpha - exact).max())
 
 
+def check_loss(name: str, session: Session, calibration: Calibration) -> Loss:
+    """Measures what an artefact in eight bits loses, and checks that it is not too much.
+
+    Args:
+      name: What messages call the artefact.
+      session: The artefact in a runtime.
+      calibration: The photos, and the bound.
+
+    Raises:
+      VerificationError: It loses more.
+    """
+    loss = calibration.measure(session)
+    if loss.excess <= calibration.limit:
+        return loss
+    bound = 'a rise of the mean absolute difference from the true alphas'
+    if not calibration.has_alphas:
+        bound = "a mean difference from the network's alpha"
+    raise VerificationError(
+        f'{name}: eight bits cost this network too much: expected {bound} of at most '
+        f'{calibration.limit:.5f}, found {loss.excess:.5f} ({loss})'
+    )
+
+
 def describe_case(case: Case) -> str:
     """A case's name and size, such as 'astronaut 1x512x512'."""
     return f'{case.name} {"x".join(map(str, case.alpha.shape[:3]))}'
@@ -229,16 +257,19 @@ def verify_artefacts(
     checkpoint: Checkpoint,
     artefacts: Sequence[Artefact],
     cases: Cases,
-) -> tuple[dict[str, dict[str, dict[str, Parity]]], np.ndarray]:
+    calibration: Calibration | None = None,
+) -> tuple[Parities, Losses, np.ndarray]:
     """Compares every artefact with the JAX network, in each runtime that should read it.
 
     Args:
       checkpoint: The network and its variables.
       artefacts: The files of an export.
       cases: The result of `create_cases`; artefacts of any size are compared at every size.
+      calibration: The photos on which those in eight bits are measured.
 
     Returns:
-      Name of each artefact → runtime → case → parity, and a picture of the differences.
+      Name of each artefact → runtime → case → parity; name of each in eight bits → runtime → its
+      loss; and a picture of the differences.
 
     Raises:
       VerificationError: An artefact differs by more than it may.
@@ -247,7 +278,8 @@ def verify_artefacts(
     at_size, *_ = cases.values()
     at_all = [case for group in cases.values() for case in group]
     verifier = Verifier(checkpoint, at_all)
-    measured: dict[str, dict[str, dict[str, Parity]]] = {}
+    measured: Parities = {}
+    losses: Losses = {}
     pictures = {}
     for artefact in artefacts:
         name, signature = artefact.path.name, artefact.signature
@@ -263,7 +295,10 @@ def verify_artefacts(
                 parities[describe_case(case)] = verifier.check(
                     f'{name} in {runtime}', artefact.precision, alpha, case
                 )
-    return measured, make_verification_sheet(at_size[0], pictures)
+            if artefact.precision == 'int8' and calibration is not None:
+                loss = check_loss(f'{name} in {runtime}', session, calibration)
+                losses.setdefault(name, {})[runtime] = loss
+    return measured, losses, make_verification_sheet(at_size[0], pictures)
 
 
 def make_verification_sheet(case: Case, alphas: dict[str, np.ndarray]) -> np.ndarray:

@@ -1,15 +1,20 @@
-"""Exports a checkpoint: frozen TensorFlow graph, ONNX, OpenVINO IR, and the kit for Ascend's ATC.
+"""Exports a checkpoint: frozen TensorFlow graph, ONNX, OpenVINO IR, LiteRT, and Ascend's kit.
 
   mattingjax export --checkpoint CKPT --output DIR
   mattingjax export --checkpoint CKPT --output DIR --formats openvino --precision fp32,fp16
+  mattingjax export --checkpoint CKPT --output DIR --precision fp32,int8 --calibration_images PHOTOS
   mattingjax export --checkpoint CKPT --output DIR --height 288 --width 512
 
 DIR gets model.pb with the files for Ascend beside it, model.onnx (of the size given) and
-model_dynamic.onnx (of any size), model.xml and model.bin, manifest.json, and verification.png.
+model_dynamic.onnx (of any size), model.xml and model.bin, model.tflite, manifest.json, and
+verification.png; with --precision fp16 or int8 also model_fp16 and model_int8 of each.
 Artefacts take RGB photos, float32 [N, H, W, 3] in [0, 255], unless flags say otherwise, and give
 alpha [N, H, W, 1] in [0, 1]. Each is compared with the JAX network; if one differs by more than
 1e-4 (with FP16 weights 5e-3), nothing is written and the exit status is 3. verify.Verifier.check
-says what holds for networks that float32 does not determine to 1e-4.
+says what holds for networks that float32 does not determine to 1e-4. Forms in eight bits are
+measured on the photos that they are calibrated on: with true alphas the mean absolute difference
+may grow by --max_mad_drop, without them the mean difference from the network may be 0.005; one that
+loses more ends with exit status 3.
 """
 
 import sys
@@ -24,7 +29,9 @@ _CHECKPOINT = flags.DEFINE_string(
 )
 _OUTPUT = flags.DEFINE_string('output', None, 'Folder to make.', required=True)
 _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace an export that lies there already.')
-_FORMATS = flags.DEFINE_list('formats', ['pb', 'onnx', 'openvino'], 'Some of pb, onnx, openvino.')
+_FORMATS = flags.DEFINE_list(
+    'formats', ['pb', 'onnx', 'openvino', 'litert'], 'Some of pb, onnx, openvino, litert.'
+)
 _HEIGHT = flags.DEFINE_integer('height', None, "Pixels; default: the network's input size.")
 _WIDTH = flags.DEFINE_integer('width', None, "Pixels; default: the network's input size.")
 _BATCH_SIZE = flags.DEFINE_integer(
@@ -33,7 +40,23 @@ _BATCH_SIZE = flags.DEFINE_integer(
 _PRECISION = flags.DEFINE_list(
     'precision',
     ['fp32'],
-    "Precisions of the IR's weights: fp32 (model.xml), fp16 (model_fp16.xml), or both.",
+    'Some of fp32 (model.onnx, ...), fp16 (model_fp16.onnx, ...: weights in half precision) and int8 '
+    '(model_int8.onnx, ...: computed in eight bits); the frozen graph is float32.',
+)
+_CALIBRATION_IMAGES = flags.DEFINE_string(
+    'calibration_images',
+    None,
+    'Folder of photos like those that will be matted, for int8; 300 at most are used.',
+)
+_CALIBRATION_ALPHAS = flags.DEFINE_string(
+    'calibration_alphas',
+    None,
+    'Folder of their true alphas: layers that cost int8 too much stay in floating point.',
+)
+_MAX_MAD_DROP = flags.DEFINE_float(
+    'max_mad_drop',
+    0.0005,
+    'By how much int8 may raise the mean absolute difference from the true alphas.',
 )
 _SCALING = flags.DEFINE_bool(
     'scaling',
@@ -82,6 +105,9 @@ def main() -> int:
         output_name=_OUTPUT_NAME.value,
         verify=_VERIFY.value,
         photos=_find_photos(_PHOTOS.value),
+        calibration_images=_to_path(_CALIBRATION_IMAGES.value),
+        calibration_alphas=_to_path(_CALIBRATION_ALPHAS.value),
+        max_mad_drop=_MAX_MAD_DROP.value,
         soc_version=_SOC_VERSION.value,
     )
     try:
@@ -96,6 +122,10 @@ def main() -> int:
         print(f'model.om: {manifest["ascend"]["om"]}')
     print(f'results in {_OUTPUT.value}')
     return 0
+
+
+def _to_path(value: str | None) -> Path | None:
+    return None if value is None else Path(value)
 
 
 def _find_photos(path: str | None) -> tuple[Path, ...]:

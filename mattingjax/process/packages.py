@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import logging
 import os
 import sys
 import tempfile
@@ -85,3 +86,16 @@ def import_tensorflow() -> ModuleType:
         tf.config.list_physical_devices('GPU')  # so that it complains about missing drivers now
     tf.get_logger().setLevel('ERROR')
     return tf
+
+
+def import_nncf() -> ModuleType:
+    """Imports the package nncf without its telemetry and its remarks.
+
+    Raises:
+      ImportError: It is not installed.
+    """
+    import_openvino()  # without `openvino_telemetry`, through which NNCF would report
+    import nncf
+
+    nncf.set_log_level(logging.ERROR)
+    return nncf

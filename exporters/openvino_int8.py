@@ -1,0 +1,272 @@
+"""OpenVINO IR in eight bits: NNCF's quantisation, and what makes its result faster and closer."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from exporters.calibration import Calibration
+from exporters.rounding import LARGEST, round_keeping_sums
+from mattingjax.process.packages import import_nncf, import_openvino
+
+# What is done once for each pixel and needs no multiplication of matrices is as fast in float32
+# where it is fused between quantised maps, and the two products that enlarge an alpha are faster.
+_IN_FLOAT = (
+    'Multiply', 'Subtract', 'Divide', 'Power', 'Sqrt', 'ReduceMean', 'Sigmoid', 'Softmax',
+    'Interpolate', 'MatMul',
+)  # fmt: skip
+_NO_ARITHMETIC = ('Constant', 'Convert', 'Parameter', 'Reshape', 'Result', 'Transpose')
+_LEVELS = 255.0
+_RANKED = 40  # photos on which NNCF tries what each layer costs
+_BOUNDS = range(1, 5)  # the inputs of a FakeQuantize: lowest and highest before it, and behind it
+
+
+def quantize_ir(model: Any, images: Sequence[np.ndarray], *, is_photo: bool = True) -> Any:
+    """Quantises a model to eight bits, the ranges of its maps measured on photos.
+
+    Weights are symmetric with a step for each output, maps have one step each. What is computed
+    once for each photo, as the statistics of instance normalisation are, stays in float32.
+
+    Args:
+      model: An `openvino.Model` in float32.
+      images: Photos as the model takes them, float32 [N, H, W, 3].
+      is_photo: Whether the model takes photos in [0, 255], whose levels it then keeps.
+
+    Returns:
+      The quantised copy.
+    """
+    nncf = import_nncf()
+    with _quietly():
+        quantized = nncf.quantize(
+            model.clone(),
+            nncf.Dataset(images),
+            **_settings(nncf, model, images),
+        )
+    return _finish(quantized, model, is_photo)
+
+
+def quantize_ir_with_control(model: Any, calibration: Calibration, *, is_photo: bool = True) -> Any:
+    """Quantises a model but for what would cost too much quality, which NNCF finds by trial.
+
+    Args:
+      model: An `openvino.Model` in float32.
+      calibration: Photos with true alphas, and by how much errors may grow.
+      is_photo: As for `quantize_ir`.
+
+    Returns:
+      The quantised copy. NNCF stops after a number of trials: whether the bound holds is not
+      certain.
+    """
+    nncf = import_nncf()
+    images = calibration.batches
+
+    def validate(compiled: Any, indices: Sequence[int]) -> tuple[float, list[float]]:
+        request = compiled.create_infer_request()
+        errors = calibration.errors(lambda images: request.infer(images)[0], list(indices))
+        values = [-error for error in errors]  # larger values are better ones to NNCF
+        return float(np.mean(values)), values
+
+    with _quietly():
+        quantized = nncf.quantize_with_accuracy_control(
+            model.clone(),
+            nncf.Dataset(images),
+            nncf.Dataset(range(len(images))),
+            validate,
+            max_drop=calibration.limit,
+            **_settings(nncf, model, images),
+            advanced_accuracy_restorer_parameters=nncf.AdvancedAccuracyRestorerParameters(
+                ranking_subset_size=min(len(images), _RANKED)
+            ),
+        )
+    return _finish(quantized, model, is_photo)
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Within it, NNCF's bars and remarks are dropped; the command has a bar of its own."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
+def _settings(nncf: Any, model: Any, images: Sequence[np.ndarray]) -> dict[str, Any]:
+    """What both of NNCF's ways to quantise are told."""
+    return {
+        'preset': nncf.QuantizationPreset.PERFORMANCE,
+        'subset_size': len(images),
+        'ignored_scope': _ignored_scope(nncf, model),
+        # It makes up for sums of kernels that rounding changes; here it leaves them as they are.
+        'advanced_parameters': nncf.AdvancedQuantizationParameters(disable_bias_correction=True),
+    }
+
+
+def _ignored_scope(nncf: Any, model: Any) -> Any:
+    once = [
+        node.get_friendly_name()
+        for node in model.get_ordered_ops()
+        if node.get_type_name() not in _NO_ARITHMETIC
+        and len(shape := node.get_output_partial_shape(0)) == 4
+        and shape.is_static
+        and shape.to_shape()[2:] == [1, 1]
+    ]
+    return nncf.IgnoredScope(names=once, types=list(_IN_FLOAT), validate=False)
+
+
+def _finish(model: Any, exact: Any, is_photo: bool) -> Any:
+    """Puts the quantisation where runtimes need it, and rounds the weights anew.
+
+    Args:
+      model: What NNCF made; changed in place.
+      exact: The model in float32.
+      is_photo: Whether it takes photos in [0, 255].
+    """
+    _round_weights(model, exact)
+    for node in _quantizers(model):
+        _share(node)
+    for node in _quantizers(model):
+        _drop_repeated(node)
+    for node in model.get_ordered_ops():
+        if node.get_type_name() == 'Concat':
+            _unify(node)
+    if is_photo:
+        _quantize_photo(model)
+    model.validate_nodes_and_infer_types()
+    return model
+
+
+def _round_weights(model: Any, exact: Any) -> None:
+    """Rounds the weights with `round_keeping_sums`, the steps as NNCF chose them.
+
+    Convolutions of the photo have half as many steps as others: without VNNI a processor adds up
+    two products in sixteen bits, and only bright photos are large enough to overflow these.
+    """
+    opset = import_openvino().opset13
+    kernels = {name: node.data for name, node in _kernels(exact)}
+    for name, scaled in _kernels(model):
+        if scaled.get_type_name() != 'Multiply':  # it stays in float32
+            continue
+        converted, step = (value.get_node() for value in scaled.input_values())
+        rounded = converted.input_value(0).get_node().data
+        half = (LARGEST + 1) // 2
+        largest = half if np.abs(rounded.astype(np.int16)).max() <= half else LARGEST
+        values = round_keeping_sums(kernels[name] / step.data, largest)
+        converted.input(0).replace_source_output(opset.constant(values).output(0))
+
+
+def _kernels(model: Any) -> Iterator[tuple[str, Any]]:
+    """The names of convolutions, and the nodes that their weights come from."""
+    for node in model.get_ordered_ops():
+        if node.get_type_name() in ('Convolution', 'GroupConvolution'):
+            yield node.get_friendly_name(), node.input_value(1).get_node()
+
+
+def _quantizers(model: Any) -> list[Any]:
+    """The nodes that quantise maps."""
+    return [
+        node
+        for node in model.get_ordered_ops()
+        if node.get_type_name() == 'FakeQuantize'
+        and node.input_value(0).get_node().get_type_name() != 'Constant'
+    ]
+
+
+def _share(quantizer: Any) -> None:
+    """Lets all that read a map read it quantised, so that it is only written in eight bits."""
+    for reader in quantizer.input_value(0).get_target_inputs():
+        if reader.get_node().get_type_name() not in ('FakeQuantize', 'Result'):
+            reader.replace_source_output(quantizer.output(0))
+
+
+def _drop_repeated(quantizer: Any) -> None:
+    """Drops the quantisation of a part of what is quantised already."""
+    source = quantizer.input_value(0).get_node()
+    while source.get_type_name() in ('Slice', 'StridedSlice'):
+        source = source.input_value(0).get_node()
+    if source.get_type_name() == 'FakeQuantize':
+        for reader in quantizer.output(0).get_target_inputs():
+            reader.replace_source_output(quantizer.input_value(0))
+
+
+def _unify(concat: Any) -> None:
+    """Gives maps that are joined one step, the largest, so that joining is copying."""
+    joined = _joined_quantizers(concat)
+    if len(joined) < 2:
+        return
+    widest = max(joined, key=lambda node: _bound(node, 2) - _bound(node, 1))
+    lowest, highest = (
+        choose(_bound(node, i) for node in joined) for i, choose in ((1, min), (2, max))
+    )
+    if lowest < _bound(widest, 1) or highest > _bound(widest, 2):
+        return  # of different signs: none covers all of them
+    for node in joined:
+        for i in _BOUNDS:
+            node.input(i).replace_source_output(widest.input_value(i))
+
+
+def _joined_quantizers(concat: Any) -> list[Any]:
+    found = []
+    for value in concat.input_values():
+        node = value.get_node()
+        if node.get_type_name() == 'FakeQuantize':
+            found.append(node)
+        elif node.get_type_name() == 'Concat':
+            found += _joined_quantizers(node)
+    return found
+
+
+def _bound(quantizer: Any, i: int) -> float:
+    return float(quantizer.input_value(i).get_node().data.reshape(-1)[0])
+
+
+def _quantize_photo(model: Any) -> None:
+    """Gives the photo's quantisation the 256 values that a photo has: no pixel is rounded."""
+    ov = import_openvino()
+    for quantizer in _quantizers(model):
+        source = quantizer.input_value(0)
+        if not _is_photo(source.get_node()):
+            continue
+        part = ov.Model([source], model.get_parameters(), 'photo')
+        ends = []
+        for value in (0.0, _LEVELS):
+            shape = model.inputs[0].get_partial_shape().to_shape()
+            photo = np.full(shape, value, np.float32)
+            ends.append(ov.compile_model(part, 'CPU')(photo)[0])
+        for i, value in zip(_BOUNDS, [ends[0].min(), ends[1].max()] * 2, strict=True):
+            constant = ov.opset13.constant(np.full([1] * len(shape), value, np.float32))
+            quantizer.input(i).replace_source_output(constant.output(0))
+
+
+def _is_photo(node: Any) -> bool:
+    """Whether a node is the network's input, scaled and transposed at most."""
+    if node.get_type_name() == 'Parameter':
+        return True
+    if node.get_type_name() not in ('Multiply', 'Subtract', 'Add', 'Transpose'):
+        return False
+    return _is_photo(node.input_value(0).get_node())
+
+
+def list_float_operations(model: Any) -> list[str]:
+    """Names of the convolutions and the products of matrices that stay in float32.
+
+    Args:
+      model: An `openvino.Model` in eight bits.
+    """
+    return [
+        node.get_friendly_name()
+        for node in model.get_ordered_ops()
+        if node.get_type_name() in ('Convolution', 'GroupConvolution', 'MatMul')
+        and not _is_quantized(node)
+    ]
+
+
+def _is_quantized(node: Any) -> bool:
+    """Whether all that is computed for a node comes quantised, copied at most in between."""
+    source = node.input_value(0).get_node()
+    if source.get_type_name() == 'FakeQuantize':
+        return True
+    if source.get_type_name() in ('Concat', 'Slice', 'StridedSlice', 'Transpose', 'Reshape'):
+        return _is_quantized(source)
+    return False

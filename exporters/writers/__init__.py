@@ -1,0 +1,1 @@
+"""The files of an export: each kind is written here, in the precisions that it has."""

@@ -1,0 +1,58 @@
+"""LiteRT models in every precision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from exporters import lite_model, lite_quantisation
+from exporters.artefacts import TOLERANCES, Artefact
+from exporters.writers.job import Job
+from mattingjax.inference.sessions import LiteRtSession
+
+_NAMES = {'fp32': 'model.tflite', 'fp16': 'model_fp16.tflite', 'int8': 'model_int8.tflite'}
+
+
+def write_litert(job: Job) -> list[Artefact]:
+    """Writes model.tflite, model_fp16.tflite, model_int8.tflite, as the export's precisions say."""
+    ends = job.signature.input_name, job.signature.output_name
+    whole = lite_model.convert_graph(job.graph, *ends)
+    artefacts = []
+    for precision in job.options.precisions:
+        content, details = whole, {}
+        if precision == 'fp16':
+            content, share = lite_model.compress_within(
+                whole,
+                lambda content: job.difference(LiteRtSession(content)),
+                TOLERANCES['fp16'] / 2,
+            )
+            details = {'share_of_weights_in_fp16': round(share, 4)}
+        elif precision == 'int8':
+            content, details = _quantize(job)
+        artefacts.append(_write(job, content, precision, details))
+    return artefacts
+
+
+def _quantize(job: Job) -> tuple[bytes, dict[str, Any]]:
+    calibration = job.calibration
+    assert calibration is not None, 'ExportOptions demands photos for int8'
+    quantised = lite_quantisation.quantise_graph(
+        job.graph,
+        job.signature.input_name,
+        job.signature.output_name,
+        calibration.batches,
+        calibration.limit,
+        lambda content: calibration.excess(LiteRtSession(content)),
+    )
+    return quantised.content, {'in_floating_point': list(quantised.float_operations)}
+
+
+def _write(job: Job, content: bytes, precision: str, details: dict[str, Any]) -> Artefact:
+    path = job.folder / _NAMES[precision]
+    path.write_bytes(lite_model.add_metadata(content, job.metadata()))
+    operations = lite_model.list_ops(content)
+    details = {
+        **details,
+        'operations': operations,
+        'operations_of_xnnpack': lite_model.count_delegated(content),
+    }
+    return Artefact(path, 'LiteRT', precision, job.signature, ('litert',), details)

@@ -1,0 +1,113 @@
+"""OpenVINO IR in every precision, and with preprocessing inside."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from exporters import openvino_int8, openvino_ir
+from exporters.artefacts import TOLERANCES, Artefact
+from exporters.onnx_graph import conversion, normalisation
+from exporters.onnx_graph.photo import centre_on_levels
+from exporters.writers.job import Job
+from mattingjax.inference.sessions import OpenVinoSession
+from mattingjax.inference.signature import Signature
+from mattingjax.process.files import hash_file
+
+_KIND = 'OpenVINO IR'
+
+
+def write_openvino(job: Job, model: Any) -> list[Artefact]:
+    """Writes model.xml, model_fp16.xml, model_int8.xml, as the export's precisions say.
+
+    Args:
+      job: The export.
+      model: An `onnx.ModelProto` as `conversion.create_onnx` returns it.
+    """
+    artefacts = []
+    for precision in job.options.precisions:
+        details: dict[str, Any] = {}
+        if precision == 'int8':
+            name = 'model_int8.xml'
+            ir = _quantize(job, model)
+            details['in_floating_point'] = openvino_int8.list_float_operations(ir)
+        else:
+            name, share = 'model.xml', 0.0
+            ir = openvino_ir.convert_onnx(conversion.finish_onnx(conversion.fix_size(model), {}))
+            if precision == 'fp16':
+                name = 'model_fp16.xml'
+                ir, share = openvino_ir.compress_within(
+                    ir,
+                    lambda model: job.difference(OpenVinoSession(model)),
+                    TOLERANCES['fp16'] / 2,
+                )
+            details['share_of_weights_in_fp16'] = round(share, 4)
+        artefacts.append(_write(job, job.folder / name, ir, _KIND, precision, details))
+    return artefacts
+
+
+def _quantize(job: Job, model: Any) -> Any:
+    """Quantises the model; with true alphas some of it stays in float32 if it loses too much."""
+    calibration = job.calibration
+    assert calibration is not None, 'ExportOptions demands photos for int8'
+    prepared = type(model).FromString(model.SerializeToString())
+    normalisation.normalise_in_one_pass(prepared)
+    fixed = conversion.fix_size(prepared)
+    if job.signature.scaling_inside:
+        centre_on_levels(fixed)
+    ir = openvino_ir.convert_onnx(conversion.finish_onnx(fixed, {}))
+    quantized = openvino_int8.quantize_ir(
+        ir, calibration.batches, is_photo=job.signature.scaling_inside
+    )
+    if (
+        calibration.has_alphas
+        and calibration.excess(OpenVinoSession(quantized)) > calibration.limit
+    ):
+        quantized = openvino_int8.quantize_ir_with_control(
+            ir, calibration, is_photo=job.signature.scaling_inside
+        )
+    return quantized
+
+
+def write_openvino_uint8(job: Job, model: Any) -> Artefact:
+    """Writes model_uint8.xml, FP32, which takes uint8 frames of any size.
+
+    Args:
+      job: The export.
+      model: An `onnx.ModelProto` as `conversion.create_onnx` returns it.
+    """
+    colour_order = job.options.embed_preprocessing
+    assert colour_order is not None
+    content = conversion.finish_onnx(conversion.fix_size(model), {})
+    ir = openvino_ir.embed_preprocessing(openvino_ir.convert_onnx(content), colour_order)
+    batch = job.signature.shape[0]
+    frames = dataclasses.replace(
+        job.signature,
+        shape=(batch, 0, 0, 3),
+        dtype='uint8',
+        resize_inside=True,
+        colour_order=colour_order,
+    )
+    kind = f'{_KIND}, preprocessing embedded'
+    return _write(job, job.folder / 'model_uint8.xml', ir, kind, 'fp32', {}, frames)
+
+
+def _write(
+    job: Job,
+    path: Path,
+    ir: Any,
+    kind: str,
+    precision: str,
+    details: dict[str, Any],
+    signature: Signature | None = None,
+) -> Artefact:
+    signature = signature or job.signature
+    openvino_ir.write_openvino(ir, path, metadata=job.metadata(signature))
+    weights = path.with_suffix('.bin')
+    details = details | {
+        'weights': weights.name,
+        'weights_bytes': weights.stat().st_size,
+        'weights_sha256': hash_file(weights),
+    }
+    return Artefact(path, kind, precision, signature, ('openvino',), details)
