@@ -60,7 +60,9 @@ class OnnxEditor:
 
     def add_constant(self, name: str, value: np.ndarray) -> str:
         """Adds a constant of this name and value; returns the name."""
-        self.model.graph.initializer.append(self._to_tensor(np.ascontiguousarray(value), name))
+        tensor = self._to_tensor(np.ascontiguousarray(value), name)
+        self.model.graph.initializer.append(tensor)
+        self._constants[name] = tensor
         return name
 
     def rewrite(self, replacements: dict[int, list[Any]], aliases: dict[str, str]) -> None:
