@@ -128,67 +128,6 @@ def _find_norm(editor: OnnxEditor, node: Any) -> _Norm | None:
     return _Norm(centred.input[0], first, epsilon)
 
 
-def pad_photo(model: Any) -> None:
-    """Gives the photo its first channel once more, with weights of zero, for convolutions of it.
-
-    Kernels that take four channels at a time need half of the time for four of what they need for
-    three. Only where nothing but convolutions reads the photo, resized or joined with other maps.
-    """
-    from onnx import helper
-
-    editor = OnnxEditor(model)
-    for photo in [name for node in editor.nodes for name in node.output]:
-        if editor.shape(photo)[1:2] != (_INPUTS - 1,) or _reads_elementwise(editor, photo):
-            continue
-        convolutions = _convolutions_behind(editor, photo)
-        if convolutions is None:
-            continue
-        padded = f'{photo}_padded'
-        channels = editor.add_constant(f'{padded}_channels', np.array([0, 1, 2, 0]))
-        # A Pad of zeros takes ten times as long.
-        pad = helper.make_node('Gather', [photo, channels], [padded], name=padded, axis=1)
-        for reader in editor.consumers(photo):
-            reader.input[:] = [padded if name == photo else name for name in reader.input]
-        for node, place in convolutions:
-            kernel = editor.constant(node.input[1])
-            assert kernel is not None
-            wider = np.insert(kernel, place, 0, axis=1)
-            node.input[1] = editor.add_constant(f'{node.name}_padded_kernel', wider)
-        producer = editor.producer(photo, shared=True)
-        editor.rewrite({id(producer): [producer, pad]}, {})
-        return
-
-
-def _reads_elementwise(editor: OnnxEditor, name: str) -> bool:
-    return any(node.op_type in ('Add', 'Sub', 'Mul') for node in editor.consumers(name))
-
-
-def _convolutions_behind(
-    editor: OnnxEditor, name: str, place: int = _INPUTS - 1
-) -> list[tuple[Any, int]] | None:
-    """The convolutions that read a tensor, resized or joined with others or not.
-
-    Returns:
-      Each, and the place of a further channel of the tensor among its inputs; None if anything else
-      reads the tensor.
-    """
-    found: list[tuple[Any, int]] = []
-    for node in editor.consumers(name):
-        behind: list[tuple[Any, int]] | None = None
-        if node.op_type == 'Resize':
-            behind = _convolutions_behind(editor, node.output[0], place)
-        elif node.op_type == 'Concat' and attributes(node)['axis'] == 1:
-            before = list(node.input)[: list(node.input).index(name)]
-            first = sum(editor.shape(other)[1] for other in before)
-            behind = _convolutions_behind(editor, node.output[0], first + place)
-        elif node.op_type == 'Conv' and attributes(node).get('group', 1) == 1:
-            behind = [(node, place)] if editor.constant(node.input[1]) is not None else None
-        if behind is None:
-            return None
-        found += behind
-    return found or None
-
-
 def widen_convolutions(model: Any) -> None:
     """Gives convolutions of few features further ones of zeros, which are cut off behind them.
 

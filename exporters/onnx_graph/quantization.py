@@ -12,11 +12,15 @@ from typing import Any
 import numpy as np
 
 from exporters.onnx_graph import integer_passes, passes
+from exporters.onnx_graph.bias_correction import correct_biases
 from exporters.onnx_graph.editor import OnnxEditor
+from exporters.onnx_graph.equalization import equalize_channels
+from exporters.onnx_graph.photo_passes import Levels, prepare_photo
 from mattingjax.errors import MattingError
 from mattingjax.process.packages import import_onnxruntime
 
 MAX_CALIBRATION = 300  # images
+_MAX_FOR_BIASES = 50  # images: means need fewer than ranges
 # What ONNX Runtime computes in 8 bits. An activation goes into the range of what it follows.
 _QUANTISED = ('Conv', 'Relu', 'Clip', 'Add', 'Concat', 'Resize')
 
@@ -44,17 +48,16 @@ def quantize_onnx(model: Any, calibration: Sequence[np.ndarray]) -> tuple[Any, d
 
     _check_calibration(model, calibration)
     prepared = type(model).FromString(model.SerializeToString())
-    for rewrite in (
-        passes.shrink_constants,
-        integer_passes.split_norms,
-        integer_passes.pad_photo,
-        integer_passes.widen_convolutions,
-    ):
-        rewrite(prepared)
+    passes.shrink_constants(prepared)
+    integer_passes.split_norms(prepared)
+    levels = prepare_photo(prepared)
+    integer_passes.widen_convolutions(prepared)
+    equalize_channels(prepared, calibration)
     prepared = shape_inference.infer_shapes(prepared, strict_mode=True)
     excluded = _nodes_to_exclude(prepared)
-    description = _describe(prepared, excluded)
-    return _quantize(prepared, calibration, excluded), description
+    quantised = _quantize(prepared, calibration, excluded, levels)
+    correct_biases(quantised, prepared, calibration[:_MAX_FOR_BIASES])
+    return quantised, _describe(prepared, excluded)
 
 
 def _check_calibration(model: Any, calibration: Sequence[np.ndarray]) -> None:
@@ -124,12 +127,22 @@ def _describe(model: Any, excluded: list[str]) -> dict[str, Any]:
     }
 
 
-def _quantize(model: Any, calibration: Sequence[np.ndarray], excluded: list[str]) -> Any:
+def _quantize(
+    model: Any, calibration: Sequence[np.ndarray], excluded: list[str], levels: Levels | None
+) -> Any:
     import_onnxruntime()
     import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quant_utils, quantize_static
 
     source = model.graph.input[0].name
+    known = {}
+    if levels is not None:
+        known[levels.name] = [
+            {
+                'scale': np.array(levels.scale, np.float32),
+                'zero_point': np.array(levels.zero, np.uint8),
+            }
+        ]
     quant_utils.add_pre_process_metadata(model)  # or it logs that it would like to simplify it
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'model.onnx'
@@ -145,6 +158,7 @@ def _quantize(model: Any, calibration: Sequence[np.ndarray], excluded: list[str]
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            extra_options={'TensorQuantOverrides': known},
         )
         quantised = onnx.load(path.with_name('quantised.onnx'))
     del quantised.metadata_props[:]
