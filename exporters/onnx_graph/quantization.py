@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from exporters.onnx_graph import integer_passes, passes
+from exporters.onnx_graph import integer_passes, passes, resizing
 from exporters.onnx_graph.bias_correction import correct_biases
 from exporters.onnx_graph.editor import OnnxEditor
 from exporters.onnx_graph.equalization import equalize_channels
 from exporters.onnx_graph.photo_passes import Levels, prepare_photo
+from exporters.onnx_graph.weights import round_weights
 from mattingjax.errors import MattingError
 from mattingjax.process.packages import import_onnxruntime
 
@@ -48,6 +49,8 @@ def quantize_onnx(model: Any, calibration: Sequence[np.ndarray]) -> tuple[Any, d
 
     _check_calibration(model, calibration)
     prepared = type(model).FromString(model.SerializeToString())
+    resizing.convolve_before_enlarging(prepared)
+    resizing.multiply_narrow_resizes(prepared)
     passes.shrink_constants(prepared)
     integer_passes.split_norms(prepared)
     levels = prepare_photo(prepared)
@@ -55,7 +58,9 @@ def quantize_onnx(model: Any, calibration: Sequence[np.ndarray]) -> tuple[Any, d
     equalize_channels(prepared, calibration)
     prepared = shape_inference.infer_shapes(prepared, strict_mode=True)
     excluded = _nodes_to_exclude(prepared)
-    quantised = _quantize(prepared, calibration, excluded, levels)
+    rounded = type(model).FromString(prepared.SerializeToString())
+    round_weights(rounded)
+    quantised = _quantize(rounded, calibration, excluded, levels)
     correct_biases(quantised, prepared, calibration[:_MAX_FOR_BIASES])
     return quantised, _describe(prepared, excluded)
 
