@@ -36,7 +36,8 @@ def correct_biases(quantised: Any, model: Any, images: Sequence[np.ndarray]) -> 
             continue
         name, scale_name = dequantise.input[:2]
         value, scale = editor.constant(name), editor.constant(scale_name)
-        assert value is not None and scale is not None
+        assert value is not None
+        assert scale is not None
         limits = np.iinfo(value.dtype)
         corrected = np.clip(np.round(value - error / scale), limits.min, limits.max)
         initializers[name].CopyFrom(numpy_helper.from_array(corrected.astype(value.dtype), name))

@@ -1,7 +1,7 @@
 """Brings the channels of a map to one range, so that 8 bits with one scale fit all of them.
 
-Folding batch normalisation leaves MobileNet's first maps with channels of 0.01 beside channels of 5,
-and weights of 170 behind the small ones: with one scale for all, what is small becomes zero.
+Folding batch normalisation leaves MobileNet's first maps with channels of 0.01 beside channels of
+5, and weights of 170 behind the small ones: with one scale for all, what is small becomes zero.
 
 References:
   Nagel et al., Data-Free Quantization Through Weight Equalization and Bias Correction, 2019,
@@ -34,6 +34,8 @@ def equalize_channels(model: Any, images: Sequence[np.ndarray]) -> None:
     """
     editor = OnnxEditor(model)
     chains = _find_chains(editor)
+    if not chains:
+        return
     for activation, largest in zip(chains, _measure(model, list(chains), images), strict=True):
         producer, readers = chains[activation]
         # A channel that is zero on all the images stays: nobody knows its range.

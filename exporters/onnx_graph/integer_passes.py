@@ -35,51 +35,53 @@ def split_norms(model: Any) -> None:
     with one number a channel is eight times slower. The reshapes, which cost nothing, keep ONNX
     Runtime from moving its transposes past them.
     """
-    from onnx import helper
-
     editor = OnnxEditor(model)
     replacements: dict[int, list[Any]] = {}
     for node in editor.nodes:
-        norm = _find_norm(editor, node)
-        if norm is None:
-            continue
-        batch, channels, height, width = editor.shape(norm.source)
-        name, count = node.name, channels - norm.first
-        constants = {
-            'flat': np.array([batch, -1, height * width]),
-            'whole': np.array([batch, channels, height, width]),
-            'start': np.array([0]),
-            'middle': np.array([norm.first]),
-            'end': np.array([channels]),
-            'axis': np.array([1]),
-            'one': np.ones(count, np.float32),
-            'zero': np.zeros(count, np.float32),
-        }
-        inputs = {
-            key: editor.add_constant(f'{name}_{key}', value) for key, value in constants.items()
-        }
-        flat, kept, part, normed, joined = (
-            f'{name}_{step}' for step in ('flattened', 'kept', 'part', 'normed', 'joined')
-        )
-        cuts = [(kept, 'start', 'middle'), (part, 'middle', 'end')][norm.first == 0 :]
-        replacements[id(node)] = [
-            helper.make_node('Reshape', [norm.source, inputs['flat']], [flat], name=flat),
-            *(
-                helper.make_node(
-                    'Slice', [flat, inputs[start], inputs[end], inputs['axis']], [cut], name=cut
-                )
-                for cut, start, end in cuts
-            ),
-            helper.make_node(
-                'InstanceNormalization', [part, inputs['one'], inputs['zero']], [normed],
-                name=normed, epsilon=norm.epsilon,
-            ),
-            helper.make_node(
-                'Concat', [*(kept for _ in cuts[1:]), normed], [joined], name=joined, axis=1
-            ),
-            helper.make_node('Reshape', [joined, inputs['whole']], node.output, name=name),
-        ]  # fmt: skip
+        if norm := _find_norm(editor, node):
+            replacements[id(node)] = _split_norm(editor, node, norm)
     editor.rewrite(replacements, {})
+
+
+def _split_norm(editor: OnnxEditor, node: Any, norm: _Norm) -> list[Any]:
+    """The nodes in the place of the last one of a normalisation."""
+    from onnx import helper
+
+    batch, channels, height, width = editor.shape(norm.source)
+    name, count = node.name, channels - norm.first
+    constants = {
+        'flat': np.array([batch, -1, height * width]),
+        'whole': np.array([batch, channels, height, width]),
+        'start': np.array([0]),
+        'middle': np.array([norm.first]),
+        'end': np.array([channels]),
+        'axis': np.array([1]),
+        'one': np.ones(count, np.float32),
+        'zero': np.zeros(count, np.float32),
+    }
+    inputs = {key: editor.add_constant(f'{name}_{key}', value) for key, value in constants.items()}
+    steps = [f'{name}_{step}' for step in ('flattened', 'kept', 'part', 'normed', 'joined')]
+    flat, kept, part, normed, joined = steps
+    cuts = {part: ('middle', 'end')}
+    if norm.first:
+        cuts = {kept: ('start', 'middle'), **cuts}
+    return [
+        helper.make_node('Reshape', [norm.source, inputs['flat']], [flat], name=flat),
+        *(
+            helper.make_node(
+                'Slice', [flat, inputs[start], inputs[end], inputs['axis']], [cut], name=cut
+            )
+            for cut, (start, end) in cuts.items()
+        ),
+        helper.make_node(
+            'InstanceNormalization', [part, inputs['one'], inputs['zero']], [normed],
+            name=normed, epsilon=norm.epsilon,
+        ),
+        helper.make_node(
+            'Concat', [*([kept] if norm.first else []), normed], [joined], name=joined, axis=1
+        ),
+        helper.make_node('Reshape', [joined, inputs['whole']], node.output, name=name),
+    ]  # fmt: skip
 
 
 def _find_norm(editor: OnnxEditor, node: Any) -> _Norm | None:
@@ -112,9 +114,10 @@ def _find_norm(editor: OnnxEditor, node: Any) -> _Norm | None:
         for name in (centred.input[1], shifted.input[0])
     ]
     constant = editor.constant(shifted.input[1])
-    if constant is None or any(mask is None for mask in masks):
+    known = [np.ravel(mask) for mask in masks if mask is not None]
+    if constant is None or len(known) < 2:
         return None
-    mask, other = (np.ravel(mask) for mask in masks)
+    mask, other = known
     epsilon = float(np.ravel(constant)[-1])
     first = int(mask.size - mask.sum())
     expected = np.arange(mask.size) >= first
@@ -141,10 +144,11 @@ def widen_convolutions(model: Any) -> None:
     for last in editor.nodes:
         parts = [last]
         if last.op_type == 'Add':
-            found = [editor.producer(name, 'Conv') for name in last.input]
-            parts = [node for node in found if node is not None]
-        kernels = [_narrow_kernel(editor, node) for node in parts]
-        if len(parts) != 1 + (last.op_type == 'Add') or any(kernel is None for kernel in kernels):
+            producers = [editor.producer(name, 'Conv') for name in last.input]
+            parts = [node for node in producers if node is not None]
+        found = [_narrow_kernel(editor, node) for node in parts]
+        kernels = [kernel for kernel in found if kernel is not None]
+        if len(kernels) != 1 + (last.op_type == 'Add'):
             continue
         if last.op_type == 'Conv' and _is_added(editor, last):
             continue

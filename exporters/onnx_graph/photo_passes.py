@@ -1,4 +1,4 @@
-"""Passes over the ways of the photo in a model, for kernels of 8 bits; the result stays the same."""
+"""The photo in a model, made ready for kernels of 8 bits."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Levels:
 def prepare_photo(model: Any) -> Levels | None:
     """Makes the photo that convolutions read one of four channels, and of levels with a zero.
 
-    Kernels of 8 bits take four channels at a time; three take twice as long. The fourth is the first
-    once more, with weights of zero. A photo in [-1, 1] has 0 between two of its levels, so that
-    8 bits could not hold it exactly: it is shifted by half a level, and the convolutions' biases
-    shift it back, except in their padding.
+    Kernels of 8 bits take four channels at a time; three take twice as long. The fourth is the
+    first once more, with weights of zero. A photo in [-1, 1] has 0 between two of its levels, so
+    that 8 bits could not hold it exactly: it is shifted by half a level, and the convolutions'
+    biases shift it back, except in their padding.
 
     Args:
       model: An `onnx.ModelProto` of a fixed size, which is changed in place. Nothing is changed if
@@ -119,8 +119,8 @@ def _shift_levels(editor: OnnxEditor, photo: str, name: str) -> tuple[float, Lev
     if place is None:
         return 0, Levels(name, factor, zero) if factor != 1 else None
     shift = zero * factor - subtracted
-    value = np.float32(zero * factor)
-    place.input[1] = editor.add_constant(f'{place.name}_shifted', value)
+    shifted = np.array(zero * factor, np.float32)
+    place.input[1] = editor.add_constant(f'{place.name}_shifted', shifted)
     return shift, Levels(name, factor, zero)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from exporters.onnx_graph import integer_passes, passes, resizing
+from exporters.onnx_graph import integer_passes, resizing
 from exporters.onnx_graph.bias_correction import correct_biases
 from exporters.onnx_graph.editor import OnnxEditor
 from exporters.onnx_graph.equalization import equalize_channels
@@ -34,7 +34,8 @@ def quantize_onnx(model: Any, calibration: Sequence[np.ndarray]) -> tuple[Any, d
     float32.
 
     Args:
-      model: An `onnx.ModelProto` of a fixed size, float32 inside, which is not changed.
+      model: An `onnx.ModelProto` as `conversion.create_onnx` returns it, which is not changed; the
+        result is of its size alone.
       calibration: Photos as the model takes them, float32 [N, H, W, 3]; at most `MAX_CALIBRATION`.
 
     Returns:
@@ -51,7 +52,6 @@ def quantize_onnx(model: Any, calibration: Sequence[np.ndarray]) -> tuple[Any, d
     prepared = type(model).FromString(model.SerializeToString())
     resizing.convolve_before_enlarging(prepared)
     resizing.multiply_narrow_resizes(prepared)
-    passes.shrink_constants(prepared)
     integer_passes.split_norms(prepared)
     levels = prepare_photo(prepared)
     integer_passes.widen_convolutions(prepared)
@@ -93,9 +93,8 @@ def _nodes_to_exclude(model: Any) -> list[str]:
             parts = (editor.producer(name, 'InstanceNormalization') for name in node.input)
             if any(part is not None for part in parts):
                 names.append(node.name)
-        elif node.op_type == 'Add':
-            if any(editor.constant(name) is not None for name in node.input):
-                names.append(node.name)
+        elif node.op_type == 'Add' and any(editor.constant(x) is not None for x in node.input):
+            names.append(node.name)
     return names
 
 
