@@ -62,6 +62,7 @@ def quantize_onnx(model: Any, calibration: Sequence[np.ndarray]) -> tuple[Any, d
     round_weights(rounded)
     quantised = _quantize(rounded, calibration, excluded, levels)
     correct_biases(quantised, prepared, calibration[:_MAX_FOR_BIASES])
+    _shorten_names(quantised)
     return quantised, _describe(prepared, excluded)
 
 
@@ -171,6 +172,26 @@ def _quantize(
     del quantised.opset_import[:]
     quantised.opset_import.extend(opsets)
     return quantised
+
+
+def _shorten_names(model: Any) -> None:
+    """Numbers the tensors: names of 60 letters are a third of a small network's file."""
+    graph = model.graph
+    names = {value.name: value.name for value in (*graph.input, *graph.output)}
+    for name in [tensor.name for tensor in graph.initializer]:
+        names.setdefault(name, f't{len(names)}')
+    for node in graph.node:
+        for name in node.output:
+            names.setdefault(name, f't{len(names)}')
+    names[''] = ''
+    for tensor in graph.initializer:
+        tensor.name = names[tensor.name]
+    for node in graph.node:
+        node.input[:] = [names[name] for name in node.input]
+        node.output[:] = [names[name] for name in node.output]
+        if node.op_type in ('QuantizeLinear', 'DequantizeLinear'):
+            node.ClearField('name')
+    del graph.value_info[:]
 
 
 class _Reader:

@@ -85,12 +85,13 @@ def test_what_stays_in_floating_point_is_told(modnet_int8):
     assert len(floating['Conv']) == 1  # the last, whose output is nearly the alpha
     assert description['float_nodes']['Sigmoid']
     assert 0.95 < description['share_of_convolutions_in_int8'] < 1
-    types = {
-        tensor.data_type
-        for tensor in model.graph.initializer
-        if len(tensor.dims) == 4 and tensor.name.endswith('_quantized')
-    }
-    assert types == {onnx.TensorProto.INT8}
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    kernels = [
+        constants[producers[node.input[1]].input[0]].data_type
+        for node in model.graph.node
+        if node.op_type == 'Conv' and node.name not in floating['Conv']
+    ]
+    assert set(kernels) == {onnx.TensorProto.INT8}
 
 
 def test_batches_and_other_names(mmnet_export, photo_path):
