@@ -40,6 +40,7 @@ def create_onnx(graph: Any, input_name: str, output_name: str) -> Any:
     _shorten_names(model)
     passes.drop_reshapes(model)
     passes.trim_slices(model)
+    passes.shrink_constants(model)
     passes.fold_pads(model)
     passes.split_narrow_inputs(model)
     resizing.convolve_before_shrinking(model)

@@ -41,12 +41,18 @@ class OnnxEditor:
         tensor = self._constants.get(name)
         return None if tensor is None else self._to_array(tensor)
 
-    def producer(self, name: str, *ops: str) -> Any | None:
-        """The node that makes a tensor, if it is one of these ops and has one reader; else None."""
+    def producer(self, name: str, *ops: str, shared: bool = False) -> Any | None:
+        """The node that makes a tensor, if it is one of these ops and has one reader; else None.
+
+        Args:
+          name: The tensor.
+          ops: What the node may be; anything if there are none.
+          shared: Whether the tensor may have several readers.
+        """
         node = self._producers.get(name)
-        if node is None or node.op_type not in ops or len(self.consumers(name)) != 1:
+        if node is None or (ops and node.op_type not in ops):
             return None
-        return node
+        return node if shared or len(self.consumers(name)) == 1 else None
 
     def consumers(self, name: str) -> list[Any]:
         """The nodes that read a tensor."""
@@ -54,7 +60,9 @@ class OnnxEditor:
 
     def add_constant(self, name: str, value: np.ndarray) -> str:
         """Adds a constant of this name and value; returns the name."""
-        self.model.graph.initializer.append(self._to_tensor(np.ascontiguousarray(value), name))
+        tensor = self._to_tensor(np.ascontiguousarray(value), name)
+        self.model.graph.initializer.append(tensor)
+        self._constants[name] = tensor
         return name
 
     def rewrite(self, replacements: dict[int, list[Any]], aliases: dict[str, str]) -> None:
