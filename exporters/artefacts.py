@@ -9,7 +9,7 @@ from typing import Any
 from mattingjax.inference.signature import Signature
 from mattingjax.process.files import hash_file
 
-# Largest absolute differences to the JAX network's alpha. In eight bits `calibration` bounds the mean.
+# Largest absolute differences to the JAX network's alpha; `calibration` bounds those of eight bits.
 TOLERANCES = {'fp32': 1e-4, 'fp16': 5e-3}
 
 

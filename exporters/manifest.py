@@ -83,8 +83,10 @@ def format_manifest(manifest: dict[str, Any]) -> str:
             measured = [case for cases in parity.values() for case in cases.values()]
             parity = f'{max(case["max"] for case in measured):.1e}'
             if losses := entry.get('loss'):
-                worst = max(losses.values(), key=_excess)
-                notes.append(f'{name}: {_describe_loss(worst)}')
+                found = [Loss(**loss) for loss in losses.values()]
+                worst = max(found, key=lambda loss: loss.excess)
+                parity = f'mean {worst.difference:.1e}'
+                notes.append(f'{name}: {worst}')
             if loose := [case for case in measured if 'from_float64' in case]:
                 theirs, ours = (
                     max(case[key] for case in loose) for key in ('jax_from_float64', 'from_float64')
@@ -96,11 +98,3 @@ def format_manifest(manifest: dict[str, Any]) -> str:
         lines.append(f'{name:24}{size / 2**20:7.2f} MB{parity:>30}')
         lines += [f'  outside ATC: {problem}' for problem in entry.get('outside_atc_op_list', ())]
     return '\n'.join(lines + notes)
-
-
-def _excess(loss: dict[str, Any]) -> float:
-    return Loss(**loss).excess
-
-
-def _describe_loss(loss: dict[str, Any]) -> str:
-    return f'in eight bits {Loss(**loss)}'

@@ -40,8 +40,8 @@ def quantize_onnx(model: Any, calibration: Sequence[np.ndarray]) -> tuple[Any, d
 
     Returns:
       The quantised model, without metadata, for `conversion.finish_onnx`; and what stays in
-      floating point, JSON types: under `float_nodes` kind of node → names, and the share of the
-      multiply-accumulates that is done in 8 bits.
+      floating point, JSON types: under `in_floating_point` kind of node → names, and the share of
+      the multiply-accumulates that is done in 8 bits.
 
     Raises:
       MattingError: There are no images or too many, or one is not of the model's shape.
@@ -128,7 +128,7 @@ def _describe(model: Any, excluded: list[str]) -> dict[str, Any]:
     share = work[True] / max(1, sum(work.values()))
     return {
         'share_of_convolutions_in_int8': round(share, 4),
-        'float_nodes': dict(sorted(floating.items())),
+        'in_floating_point': dict(sorted(floating.items())),
     }
 
 

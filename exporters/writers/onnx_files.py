@@ -37,10 +37,8 @@ def write_onnx(job: Job, model: Any) -> list[Artefact]:
             artefacts.append(_write(job, 'model_fp16', 'ONNX', half, precision, details))
         else:
             assert job.calibration is not None, 'ExportOptions demands photos for int8'
-            quantized, description = quantization.quantize_onnx(model, job.calibration.batches)
-            artefacts.append(
-                _write(job, 'model_int8', 'ONNX, QDQ', quantized, precision, description)
-            )
+            quantized, details = quantization.quantize_onnx(model, job.calibration.batches)
+            artefacts.append(_write(job, 'model_int8', 'ONNX, QDQ', quantized, precision, details))
     return artefacts
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from exporters import openvino_int8, openvino_ir
 from exporters.artefacts import TOLERANCES, Artefact
 from exporters.onnx_graph import conversion, normalisation
-from exporters.onnx_graph.photo import centre_on_levels
+from exporters.onnx_graph.photo_passes import prepare_photo
 from exporters.writers.job import Job
 from mattingjax.inference.sessions import OpenVinoSession
 from mattingjax.inference.signature import Signature
@@ -55,7 +55,7 @@ def _quantize(job: Job, model: Any) -> Any:
     normalisation.normalise_in_one_pass(prepared)
     fixed = conversion.fix_size(prepared)
     if job.signature.scaling_inside:
-        centre_on_levels(fixed)
+        prepare_photo(fixed)
     ir = openvino_ir.convert_onnx(conversion.finish_onnx(fixed, {}))
     quantized = openvino_int8.quantize_ir(
         ir, calibration.batches, is_photo=job.signature.scaling_inside

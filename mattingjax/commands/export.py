@@ -40,8 +40,8 @@ _BATCH_SIZE = flags.DEFINE_integer(
 _PRECISION = flags.DEFINE_list(
     'precision',
     ['fp32'],
-    'Some of fp32 (model.onnx, ...), fp16 (model_fp16.onnx, ...: weights in half precision) and int8 '
-    '(model_int8.onnx, ...: computed in eight bits); the frozen graph is float32.',
+    'Some of fp32 (model.onnx, ...), fp16 (model_fp16.onnx, ...: weights in half precision) and '
+    'int8 (model_int8.onnx, ...: computed in eight bits); the frozen graph is float32.',
 )
 _CALIBRATION_IMAGES = flags.DEFINE_string(
     'calibration_images',

@@ -15,6 +15,7 @@ from mattingjax.inference import screening
 from mattingjax.inference.sessions.session import (
     METADATA_KEY,
     SessionOptions,
+    Shape,
     as_artefact_error,
     check_device,
     check_ends,
@@ -49,7 +50,7 @@ class LiteRtSession:
         check_ends(path, len(model.inputs), len(model.outputs))
         tensor = model.tensors[model.inputs[0]]
         self.input_name, self.input_dtype = tensor.name, np.dtype(tensor.dtype)
-        self.input_shape = tensor.shape
+        self.input_shape: Shape = tensor.shape
         self.metadata = _read_metadata(path, model.metadata)
         self._guard = screening.InputGuard(
             path,

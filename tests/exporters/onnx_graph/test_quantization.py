@@ -81,9 +81,9 @@ def test_what_stays_in_floating_point_is_told(modnet_int8):
         source = producers.get(node.input[0])
         if node.op_type == 'Conv' and (source is None or source.op_type != 'DequantizeLinear'):
             floating[node.op_type].append(node.name)
-    assert floating['Conv'] == description['float_nodes']['Conv']
+    assert floating['Conv'] == description['in_floating_point']['Conv']
     assert len(floating['Conv']) == 1  # the last, whose output is nearly the alpha
-    assert description['float_nodes']['Sigmoid']
+    assert description['in_floating_point']['Sigmoid']
     assert 0.95 < description['share_of_convolutions_in_int8'] < 1
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     kernels = [
