@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from exporters.lite_model import create_converter, quiet_converter
+from exporters.rounding import LARGEST, round_keeping_sums
 from mattingjax.errors import MattingError
 from mattingjax.inference.screening import read_lite_model
 from mattingjax.inference.sessions import LiteRtSession
@@ -25,6 +26,8 @@ _FLOAT_KINDS = frozenset(
     )
 )  # fmt: skip
 _CONVOLUTIONS = ('CONV_2D', 'DEPTHWISE_CONV_2D')
+# The axes of the weights of TensorFlow's convolutions over which a scale holds.
+_KERNEL_AXES = {'Conv2D': (0, 1, 2), 'DepthwiseConv2dNative': (0, 1)}
 _BETWEEN = ('QUANTIZE', 'DEQUANTIZE')
 
 
@@ -64,19 +67,21 @@ def quantise_graph(
       output_name: Name of its last node.
       calibration: float32 [N, H, W, 3] as the graph takes them, `MAX_CALIBRATION` at most. The
         more kinds of photos, the better; 100 will do.
-      limit: The largest loss allowed.
+      limit: The largest loss allowed; the loss of the result may be larger all the same.
       measure: Function of a `.tflite` file's content that gives its loss, such as by how much the
         errors of its mattes grow; if None, the mean absolute difference of its alpha from the
         float32 network's, on some of the calibration's inputs.
 
     Raises:
-      MattingError: The calibration has no inputs, or too many, or even so the loss is larger.
+      MattingError: The calibration has no inputs, or too many.
     """
     if not 0 < len(calibration) <= MAX_CALIBRATION:
         raise MattingError(
             f'calibration: expected 1 to {MAX_CALIBRATION} inputs, got {len(calibration)}'
         )
-    calibrated = _calibrate(create_converter(graph, input_name, output_name), calibration)
+    calibrated = _calibrate(
+        create_converter(_round_weights(graph), input_name, output_name), calibration
+    )
     if measure is None:
         with quiet_converter():
             whole = create_converter(graph, input_name, output_name).convert()
@@ -86,10 +91,7 @@ def quantise_graph(
         content = _quantise(calibrated, convolutions[:count])
         if (loss := measure(content)) <= limit:
             return Quantised(content, list_float_operations(content), loss)
-    raise MattingError(
-        f'int8: expected a loss of at most {limit:.2g}, found {loss:.2g} with the first '
-        f'{len(convolutions[:count])} convolutions in float32'
-    )
+    return Quantised(content, list_float_operations(content), loss)
 
 
 def list_float_operations(content: bytes) -> tuple[str, ...]:
@@ -101,6 +103,31 @@ def list_float_operations(content: bytes) -> tuple[str, ...]:
         if operation.kind.name not in _BETWEEN
         and model.tensors[operation.output].dtype == 'float32'
     )
+
+
+def _round_weights(graph: Any) -> Any:
+    """A copy of a frozen graph, weights rounded to 8 bits with `rounding.round_keeping_sums`.
+
+    Each output has a step of its own, a 127th of its largest weight: the converter takes the same
+    steps, and finds values that it need not round.
+    """
+    import tensorflow as tf
+
+    rounded = type(graph).FromString(graph.SerializeToString())
+    constants = {node.name: node for node in rounded.node if node.op == 'Const'}
+    for node in rounded.node:
+        if node.op not in _KERNEL_AXES or node.input[1] not in constants:
+            continue
+        value = constants[node.input[1]].attr['value'].tensor
+        kernel = tf.make_ndarray(value)  # [height, width, in, out or multiplier]
+        axes = _KERNEL_AXES[node.op]
+        largest = np.abs(kernel).max(axis=axes, keepdims=True)
+        step = np.where(largest > 0, largest, 1) / LARGEST
+        steps = round_keeping_sums(np.moveaxis(kernel / step, (0, 1), (2, 3)))
+        value.CopyFrom(
+            tf.make_tensor_proto((np.moveaxis(steps, (2, 3), (0, 1)) * step).astype(np.float32))
+        )
+    return rounded
 
 
 def _calibrate(converter: Any, calibration: Sequence[np.ndarray]) -> bytes:

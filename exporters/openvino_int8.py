@@ -45,6 +45,7 @@ def quantize_ir(model: Any, images: Sequence[np.ndarray], *, is_photo: bool = Tr
             model.clone(),
             nncf.Dataset(images),
             **_settings(nncf, model, images),
+            advanced_parameters=_parameters(nncf),
         )
     return _finish(quantized, model, is_photo)
 
@@ -78,6 +79,7 @@ def quantize_ir_with_control(model: Any, calibration: Calibration, *, is_photo: 
             validate,
             max_drop=calibration.limit,
             **_settings(nncf, model, images),
+            advanced_quantization_parameters=_parameters(nncf),
             advanced_accuracy_restorer_parameters=nncf.AdvancedAccuracyRestorerParameters(
                 ranking_subset_size=min(len(images), _RANKED)
             ),
@@ -98,9 +100,12 @@ def _settings(nncf: Any, model: Any, images: Sequence[np.ndarray]) -> dict[str, 
         'preset': nncf.QuantizationPreset.PERFORMANCE,
         'subset_size': len(images),
         'ignored_scope': _ignored_scope(nncf, model),
-        # It makes up for sums of kernels that rounding changes; here it leaves them as they are.
-        'advanced_parameters': nncf.AdvancedQuantizationParameters(disable_bias_correction=True),
     }
+
+
+def _parameters(nncf: Any) -> Any:
+    # Correcting biases makes up for sums of kernels that rounding changes; here it keeps them.
+    return nncf.AdvancedQuantizationParameters(disable_bias_correction=True)
 
 
 def _ignored_scope(nncf: Any, model: Any) -> Any:
