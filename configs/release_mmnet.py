@@ -20,6 +20,9 @@ mattingjax train --config configs/release_mmnet.py:people --workdir runs/mmnet_p
     --config.more_datasets.drawn.root=PACK/drawn --config.more_datasets.people.root=PACK/people \
     --config.more_datasets.portraits.root=PACK/portraits --config.validation.root=DIR
 
+Then :widths, on the same parts, trains mmnet_0.75, which mattingjax prune makes of the network, and
+mmnet_1.4, which scripts/widen.py makes of it; their cards have the commands.
+
 The teacher ran once, in mattingjax label, and not in every step, where it would take most of the
 time on a CPU. --config.model.width_multiplier=0.5 begins a narrow network anew; mmnet_0.5, which
 ships, was pruned from the wide one (its card has the commands).
@@ -82,6 +85,13 @@ STAGES['people'] = STAGES['256'] | {
     'data.close_up_scale': (0.22, 0.5),
     'loss.laplacian': 1.0,
 }
+# Narrower and wider networks, made of the trained one, on the same parts in smaller batches.
+STAGES['widths'] = STAGES['people'] | {
+    'seed': 311,
+    'batch_size': 4,
+    'steps': 1_600,
+    'optimizer.warmup_steps': 60,
+}
 # How often photos are drawn of the parts of the pack that the last stage learns from.
 CCP = 0.7
 PARTS = {'unlabelled': 0.4, 'drawn': 0.5, 'portraits': 0.6, 'people': 0.9}
@@ -93,7 +103,7 @@ def get_config(stage: str = '128') -> ConfigDict:
     config = train_config('mmnet')
     config.batch_size = 8
 
-    if stage == 'people':
+    if stage in ('people', 'widths'):
         config.dataset.kind, config.dataset.weight = 'packed', CCP
         for name, weight in PARTS.items():
             config.more_datasets[name] = dataset_config('packed')
