@@ -93,7 +93,7 @@ TRAININGS = [
     ('distill_mmnet', None),
     ('soc', None),
     *(('release_mmnet', stage)
-      for stage in ('128', '256', 'portraits_128', 'portraits_256', 'people')),
+      for stage in ('128', '256', 'portraits_128', 'portraits_256', 'people', 'widths')),
     *(('release_modnet', stage)
       for stage in ('256', '384', '320', 'portraits', 'people', 'people_384')),
     *(('retrain_pruned', f'{way}{frozen}') for way in ('finetune', 'scratch')
