@@ -10,6 +10,7 @@ from exporters import openvino_int8, openvino_ir
 from exporters.artefacts import TOLERANCES, Artefact
 from exporters.onnx_graph import conversion, normalisation
 from exporters.onnx_graph.photo_passes import prepare_photo
+from exporters.onnx_graph.resizing import shrink_by_convolution
 from exporters.writers.job import Job
 from mattingjax.inference.sessions import OpenVinoSession
 from mattingjax.inference.signature import Signature
@@ -54,6 +55,7 @@ def _quantize(job: Job, model: Any) -> Any:
     prepared = type(model).FromString(model.SerializeToString())
     normalisation.normalise_in_one_pass(prepared)
     fixed = conversion.fix_size(prepared)
+    shrink_by_convolution(fixed)
     if job.signature.scaling_inside:
         prepare_photo(fixed)
     ir = openvino_ir.convert_onnx(conversion.finish_onnx(fixed, {}))

@@ -146,7 +146,10 @@ def test_formats(predict, tmp_path):
         ('--openvino_cache=kept', '--openvino_cache: ONNX Runtime keeps nothing that it compiles'),
         ('--openvino_cache=a.png/kept --runtime=openvino', 'a.png: expected a folder to write to'),
         ('--precision=f8 --runtime=openvino', '--precision: expected one of f32, bf16, f16, got'),
-        ('--runtime=tensorflow', 'expected an artefact (.xml, .onnx, .pb) for the runtime'),
+        (
+            '--runtime=tensorflow',
+            'expected an artefact (.xml, .onnx, .pb, .tflite) for the runtime',
+        ),
     ],
 )
 def test_what_is_not_there_is_refused(photos, tmp_path, flag, part):

@@ -7,6 +7,8 @@ import pytest
 
 from tests.conftest import ROOT, assert_one_line_error, require_export_tools, run_module
 
+INT8 = ('--precision', 'int8', '--calibration_images')
+
 
 def test_verification_that_fails_is_exit_status_3(tmp_path):
     require_export_tools()
@@ -26,18 +28,37 @@ export.command_line.run(export)
     assert process.stderr == 'error: model.pb: far off; nothing was written\n'
 
 
+def test_photos_to_calibrate_on_that_cannot_be_read_are_told(mmnet_path, tmp_path):
+    require_export_tools()
+    photos = tmp_path / 'photos'
+    photos.mkdir()
+    (photos / 'broken.jpg').write_bytes(b'no picture')
+    output = tmp_path / 'out'
+    process = run_module(
+        'exporters.export', '--checkpoint', mmnet_path, '--output', output, *INT8, photos
+    )
+    assert_one_line_error(process, 'broken.jpg')
+    assert not output.exists()
+
+
 @pytest.mark.parametrize(
     ('arguments', 'parts'),
     [
         (['--height', '100'], ['height', 'multiple of 16', '100']),
         (['--formats', 'pb,tflite'], ['formats', 'pb, onnx, openvino', 'pb,tflite']),
-        (['--precision', 'int8'], ['--precision:', 'fp32, fp16', 'int8']),
+        (['--precision', 'int4'], ['--precision:', 'fp32, fp16, int8', 'int4']),
+        (['--precision', 'int8'], ['--calibration_images:', 'none']),
+        (['--calibration_images', '.'], ['--calibration_images:', 'int8', 'fp32']),
+        ([*INT8, 'nowhere'], ['nowhere']),
+        ([*INT8, 'configs'], ['configs', 'no picture']),
+        ([*INT8, '.', '--max_mad_drop', '0'], ['--max_mad_drop:', '0']),
+        (['--calibration_alphas', '.'], ['--calibration_alphas:', '--calibration_images']),
         (['--batch_size', '0'], ['batch_size', '0']),
         (['--checkpoint', 'model.ckpt'], ['model.ckpt', 'not a checkpoint']),
         (['--photos', 'nowhere.jpg'], ['nowhere.jpg', 'no such file']),
         (['--input_name', '_in'], ['input_name', '_in']),
         (['--precision', 'fp16', '--noverify'], ['fp16', 'verification']),
-        (['--precision', 'fp16', '--formats', 'pb,onnx'], ['--precision:', 'fp16', 'pb,onnx']),
+        (['--precision', 'fp16', '--formats', 'pb'], ['--precision:', 'fp16', 'litert']),
         (['--batch_size', '1000000'], ['batch_size', '1000000 images']),
         (['--height', '9223372036854775808'], ['height']),
         (['--output', 'a' * 300], ['File name too long']),
@@ -62,7 +83,6 @@ def test_bad_input_is_one_line(mmnet_path, tmp_path, arguments, parts):
         (['--models', 'absent.onnx'], ['absent.onnx', 'no such file']),
         (['--models', 'a.onnx', '--size', '²x3'], ['--size', '²x3']),
         (['--models', 'README.md'], ['README.md']),
-        (['--models', 'a.onnx', '--precisions', 'f8'], ['precision', 'f8']),
     ],
 )
 def test_benchmark_tells_bad_input(run_script, arguments, parts):

@@ -35,8 +35,9 @@ def test_all_of_it_is_written_and_described(modnet_export):
     folder, manifest = modnet_export.folder, modnet_export.manifest
     assert {path.name for path in folder.iterdir()} == {
         'model.pb', 'atc.sh', 'aipp.cfg', 'README.md', 'model.onnx', 'model_dynamic.onnx',
-        'model.xml', 'model.bin', 'model_fp16.xml', 'model_fp16.bin', 'model_uint8.xml',
-        'model_uint8.bin', 'manifest.json', 'verification.png',
+        'model_fp16.onnx', 'model.xml', 'model.bin', 'model_fp16.xml', 'model_fp16.bin',
+        'model_uint8.xml', 'model_uint8.bin', 'model.tflite', 'model_fp16.tflite', 'manifest.json',
+        'verification.png',
     }  # fmt: skip
     assert json.loads((folder / 'manifest.json').read_text()) == manifest
     for name, entry in manifest['artefacts'].items():
@@ -60,6 +61,7 @@ def test_all_of_it_is_written_and_described(modnet_export):
         ('model.onnx', 'openvino'),
         ('model_dynamic.onnx', 'onnxruntime'),
         ('model.xml', 'openvino'),
+        ('model.tflite', 'litert'),
     ],
 )
 def test_artefacts_equal_the_network(modnet_export, name, runtime):
@@ -79,7 +81,15 @@ def test_the_dynamic_model_takes_any_size(modnet_export, shape):
 
 @pytest.mark.parametrize(
     ('name', 'tolerance'),
-    [('model.pb', 1e-4), ('model.onnx', 1e-4), ('model.xml', 1e-4), ('model_fp16.xml', 5e-3)],
+    [
+        ('model.pb', 1e-4),
+        ('model.onnx', 1e-4),
+        ('model.xml', 1e-4),
+        ('model.tflite', 1e-4),
+        ('model_fp16.onnx', 5e-3),
+        ('model_fp16.xml', 5e-3),
+        ('model_fp16.tflite', 5e-3),
+    ],
 )
 def test_predictors_run_artefacts(modnet_export, modnet_path, photo_path, name, tolerance):
     photo = np.tile(load_image(photo_path), (2, 2, 1))[:128, :128]
@@ -131,12 +141,14 @@ def test_the_graph_has_the_names_and_shapes_asked_for(mmnet_export):
     sizes = [dim.size for dim in placeholder.attr['shape'].shape.dim]
     assert sizes == [2, 48, 80, 3]
     assert graph.node[-1].name == 'alpha'
-    for name in ('model.onnx', 'model.xml'):
+    for name in ('model.onnx', 'model.xml', 'model.tflite'):
         session = create_session(mmnet_export.folder / name)
         assert (session.input_name, session.input_shape) == ('input_x', (2, 48, 80, 3))
 
 
-@pytest.mark.parametrize('name', ['model.pb', 'model.onnx', 'model_dynamic.onnx', 'model.xml'])
+@pytest.mark.parametrize(
+    'name', ['model.pb', 'model.onnx', 'model_dynamic.onnx', 'model.xml', 'model.tflite']
+)
 def test_scaling_can_be_left_to_others(mmnet_export, name):
     images = images_for(mmnet_export)
     expected = mmnet_export.checkpoint.apply(images)['alpha']
@@ -201,19 +213,6 @@ def test_overwriting_spares_what_no_export_wrote(mmnet_export, mmnet_path, tmp_p
 
 
 @pytest.mark.slow
-def test_benchmark_compares_artefacts(modnet_export, run_script):
-    folder = modnet_export.folder
-    for runtime, name in (('openvino', 'model.xml'), ('onnxruntime', 'model.pb')):
-        models = f'{folder}/model_dynamic.onnx,{folder / name}'
-        process = run_script(
-            'benchmark', '--models', models, '--runtime', runtime, '--size', '64x64', '--rounds', 2
-        )
-        assert process.returncode == 0, process.stderr
-        first, second = process.stdout.decode().splitlines()[1:3]
-        assert first.endswith('1.000')
-        assert name in second
-
-
 def test_an_artefact_is_evaluated_as_its_checkpoint_is(modnet_export, modnet_path, tmp_path):
     from mattingjax.evaluation import EvaluationOptions, Folders, evaluate_folders
 

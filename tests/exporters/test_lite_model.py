@@ -121,9 +121,8 @@ def test_first_convolutions_are_kept_until_the_loss_is_small():
     kept = [name for name in made.float_operations if 'CONV' in name]
     assert kept == convolutions[:6]
     assert made.loss == 0
-    message = r'int8: expected a loss of at most 0\.5, found 1 with the first 24 convolutions'
-    with pytest.raises(MattingError, match=message):
-        quantise_graph(graph, 'input', 'output', draw(64, 2), 0.5, lambda _: 1.0)
+    hopeless = quantise_graph(graph, 'input', 'output', draw(64, 2), 0.5, lambda _: 1.0)
+    assert hopeless.loss == 1
 
 
 @pytest.mark.parametrize('count', [0, 301])

@@ -67,3 +67,25 @@ def test_what_is_no_mean_of_a_photo_is_still_shrunk(channels, scale, mode):
     model = make_model(nodes, shapes, constants)
     ops = check_pass(resizing.convolve_before_shrinking, model, shapes['x'])
     assert ops == {'Resize': 1, 'Conv': 1}
+
+
+@pytest.mark.parametrize('factor', [2, 4, 6])
+def test_photos_are_shrunk_by_a_convolution(factor):
+    constants = {'scales': np.float32([1, 1, 1 / factor, 1 / factor])}
+    shapes = {'x': [2, 3, 4 * factor, 5 * factor], 'y': [2, 3, 4, 5]}
+    nodes = [resize('x', 'a'), node('Relu', ['a'], ['y'])]
+    model = make_model(nodes, shapes, constants)
+    ops = check_pass(resizing.shrink_by_convolution, model, shapes['x'])
+    assert ops == {'Conv': 1, 'Relu': 1}
+
+
+@pytest.mark.parametrize(
+    ('scale', 'mode'), [(1 / 3, 'half_pixel'), (0.5, 'asymmetric'), (2, 'half_pixel')]
+)
+def test_other_resizes_stay_resizes(scale, mode):
+    constants = {'scales': np.float32([1, 1, scale, scale])}
+    side = round(12 * scale)
+    nodes = [resize('x', 'a', mode), node('Relu', ['a'], ['y'])]
+    model = make_model(nodes, {'x': [1, 3, 12, 12], 'y': [1, 3, side, side]}, constants)
+    ops = check_pass(resizing.shrink_by_convolution, model, (1, 3, 12, 12))
+    assert ops == {'Resize': 1, 'Relu': 1}
