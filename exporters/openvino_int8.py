@@ -248,7 +248,7 @@ def _is_photo(node: Any) -> bool:
     """Whether a node is the network's input, scaled and transposed at most."""
     if node.get_type_name() == 'Parameter':
         return True
-    if node.get_type_name() not in ('Multiply', 'Subtract', 'Add', 'Transpose', 'Gather'):
+    if node.get_type_name() not in ('Multiply', 'Subtract', 'Add', 'Transpose'):
         return False
     return _is_photo(node.input_value(0).get_node())
 

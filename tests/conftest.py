@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -28,6 +29,9 @@ from mattingjax.networks.mobilenet_v2 import (
 from mattingjax.process.compilation import keep_compiled
 from tests import forked
 from tests.forked import ROOT
+
+# Nothing here reports to OpenVINO's makers, from a forked process, if a test imports it first.
+sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]
 
 LIBRARY_NETWORKS = network_names()  # the toy of tests/toy is not imported yet
 # Files of tests that take longest.

@@ -30,14 +30,15 @@ class Levels:
 def prepare_photo(model: Any) -> Levels | None:
     """Makes the photo that convolutions read one of four channels, and of levels with a zero.
 
-    Kernels of 8 bits take four channels at a time; three take twice as long. The fourth is the
-    first once more, with weights of zero. A photo in [-1, 1] has 0 between two of its levels, so
-    that 8 bits could not hold it exactly: it is shifted by half a level, and the convolutions'
-    biases shift it back, except in their padding.
+    ONNX Runtime's kernels of 8 bits take four channels at a time; three take twice as long. The
+    fourth is the first once more, with weights of zero. A photo in [-1, 1] has 0 between two of its
+    levels, so that 8 bits could not hold it exactly: it is shifted by half a level, and the
+    convolutions' biases shift it back, except in their padding.
 
     Args:
       model: An `onnx.ModelProto` of a fixed size, which is changed in place. Nothing is changed if
         anything but convolutions reads the photo, resized or joined with other maps.
+      widen: Whether it gets a fourth channel.
 
     Returns:
       The new photo and its levels; None if they are not known, or nothing was changed.
@@ -52,12 +53,15 @@ def prepare_photo(model: Any) -> Levels | None:
         convolutions = _convolutions_behind(editor, photo)
         if convolutions is None:
             continue
-        padded = f'{photo}_padded'
+        padded = f'{photo}_padded' if widen else photo
         for reader in editor.consumers(photo):
             reader.input[:] = [padded if name == photo else name for name in reader.input]
         shift, levels = _shift_levels(editor, photo, padded)
         for convolution, place in convolutions:
-            _read_prepared(editor, convolution, place, shift)
+            _read_prepared(editor, convolution, place, shift, widen)
+        if not widen:
+            editor.rewrite({}, {})
+            return levels
         indices = editor.add_constant(f'{padded}_channels', np.array([0, 1, 2, 0]))
         # A Pad of zeros takes ten times as long.
         pad = helper.make_node('Gather', [photo, indices], [padded], name=padded, axis=1)
@@ -124,13 +128,14 @@ def _shift_levels(editor: OnnxEditor, photo: str, name: str) -> tuple[float, Lev
     return shift, Levels(name, factor, zero)
 
 
-def _read_prepared(editor: OnnxEditor, node: Any, place: int, shift: float) -> None:
-    """Makes a convolution read the photo with its fourth channel, and shifted."""
+def _read_prepared(editor: OnnxEditor, node: Any, place: int, shift: float, widen: bool) -> None:
+    """Makes a convolution read the photo shifted, and with its fourth channel if it has one."""
     kernel = editor.constant(node.input[1])
     assert kernel is not None
     colours = kernel[:, place - CHANNELS : place].astype(np.float64)
-    wider = np.insert(kernel, place, 0, axis=1)
-    node.input[1] = editor.add_constant(f'{node.name}_padded_kernel', wider)
+    if widen:
+        wider = np.insert(kernel, place, 0, axis=1)
+        node.input[1] = editor.add_constant(f'{node.name}_padded_kernel', wider)
     bias = editor.constant(node.input[2]) if len(node.input) > 2 else np.zeros(len(kernel))
     if shift and bias is not None:
         bias = (bias + shift * colours.sum((1, 2, 3))).astype(np.float32)

@@ -57,7 +57,7 @@ def _quantize(job: Job, model: Any) -> Any:
     fixed = conversion.fix_size(prepared)
     shrink_by_convolution(fixed)
     if job.signature.scaling_inside:
-        prepare_photo(fixed)
+        prepare_photo(fixed, widen=False)
     ir = openvino_ir.convert_onnx(conversion.finish_onnx(fixed, {}))
     quantized = openvino_int8.quantize_ir(
         ir, calibration.batches, is_photo=job.signature.scaling_inside

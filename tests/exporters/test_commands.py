@@ -52,7 +52,7 @@ def test_photos_to_calibrate_on_that_cannot_be_read_are_told(mmnet_path, tmp_pat
         ([*INT8, 'nowhere'], ['nowhere']),
         ([*INT8, 'configs'], ['configs', 'no picture']),
         ([*INT8, '.', '--max_mad_drop', '0'], ['--max_mad_drop:', '0']),
-        (['--calibration_alphas', '.'], ['--calibration_alphas:', '--calibration_images']),
+        (['--calibration_alphas', '.'], ['--calibration_alphas:', 'calibration_images']),
         (['--batch_size', '0'], ['batch_size', '0']),
         (['--checkpoint', 'model.ckpt'], ['model.ckpt', 'not a checkpoint']),
         (['--photos', 'nowhere.jpg'], ['nowhere.jpg', 'no such file']),

@@ -83,3 +83,13 @@ def test_a_photo_that_others_read_stays():
     np.testing.assert_allclose(run(model, pixels), expected, atol=1e-5)
     readers = [node for node in model.graph.node if 'photo' in node.input]
     assert [node.op_type for node in readers] == ['Conv', 'Concat', 'Resize', 'ReduceMean']
+
+
+def test_it_may_keep_its_three_channels():
+    model = make_model(network(), {'x': (1, 8, 8, 3), 'y': (1, 5, 4, 4)}, CONSTANTS)
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 3)).astype(np.float32)
+    expected = run(model, pixels)
+    assert prepare_photo(model, widen=False).zero == 128
+    inner = np.s_[:, :, 1:-1, 1:-1]
+    np.testing.assert_allclose(run(model, pixels)[inner], expected[inner], atol=1e-4)
+    assert 'Gather' not in {node.op_type for node in model.graph.node}
