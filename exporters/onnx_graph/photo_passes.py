@@ -27,7 +27,7 @@ class Levels:
     zero: int
 
 
-def prepare_photo(model: Any) -> Levels | None:
+def prepare_photo(model: Any, *, widen: bool = True) -> Levels | None:
     """Makes the photo that convolutions read one of four channels, and of levels with a zero.
 
     ONNX Runtime's kernels of 8 bits take four channels at a time; three take twice as long. The
