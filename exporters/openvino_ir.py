@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from exporters.within_tolerance import count_within
 from mattingjax.inference.sessions import METADATA_KEY
 from mattingjax.process.packages import import_openvino
 
@@ -88,10 +89,6 @@ def _constants(model: Any) -> list[Any]:
 def compress_within(model: Any, measure: Callable[[Any], float], limit: float) -> tuple[Any, float]:
     """Stores as many of the largest constants in half precision as a limit allows.
 
-    Half precision moves MODNet's alpha by 0.1 in single pixels if its first layers' few thousand
-    weights are rounded too; the large layers bear it. A binary search, which assumes that the
-    difference grows with the number of constants.
-
     Args:
       model: An `openvino.Model`.
       measure: Returns the largest difference of a model's alpha from what it should be.
@@ -100,16 +97,10 @@ def compress_within(model: Any, measure: Callable[[Any], float], limit: float) -
     Returns:
       The compressed copy and its share, as `compress_largest` returns them.
     """
-    low, high = 0, count_constants(model)
-    if measure(compress_largest(model, high)[0]) <= limit:
-        return compress_largest(model, high)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if measure(compress_largest(model, middle)[0]) <= limit:
-            low = middle
-        else:
-            high = middle
-    return compress_largest(model, low)
+    count = count_within(
+        count_constants(model), lambda count: measure(compress_largest(model, count)[0]), limit
+    )
+    return compress_largest(model, count)
 
 
 def write_openvino(model: Any, path: Path, *, metadata: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from exporters import lite_model, lite_quantisation
+from exporters import lite_model, lite_quantization
 from exporters.artefacts import TOLERANCES, Artefact
 from exporters.writers.job import Job
 from mattingjax.inference.sessions import LiteRtSession
@@ -35,7 +35,7 @@ def write_litert(job: Job) -> list[Artefact]:
 def _quantize(job: Job) -> tuple[bytes, dict[str, Any]]:
     calibration = job.calibration
     assert calibration is not None, 'ExportOptions demands photos for int8'
-    quantised = lite_quantisation.quantise_graph(
+    quantised = lite_quantization.quantize_graph(
         job.graph,
         job.signature.input_name,
         job.signature.output_name,

@@ -31,7 +31,7 @@ _KERNEL_AXES = {'Conv2D': (0, 1, 2), 'DepthwiseConv2dNative': (0, 1)}
 _BETWEEN = ('QUANTIZE', 'DEQUANTIZE')
 
 
-class Quantised(NamedTuple):
+class Quantized(NamedTuple):
     """A LiteRT model in int8.
 
     Attributes:
@@ -45,21 +45,21 @@ class Quantised(NamedTuple):
     loss: float
 
 
-def quantise_graph(
+def quantize_graph(
     graph: Any,
     input_name: str,
     output_name: str,
     calibration: Sequence[np.ndarray],
     limit: float,
     measure: Callable[[bytes], float] | None = None,
-) -> Quantised:
+) -> Quantized:
     """Converts a frozen graph to a LiteRT model in int8, of built-in operations alone.
 
     Weights have a scale for each channel, what is computed one for each tensor, from its range on
     the calibration's inputs. Operations that int8 does not suit stay in float32: those of instance
-    normalisation, the last steps to an alpha and the first depthwise convolution; and then, until
-    the loss is within the limit, the first convolutions, three at a time, as many as a block of
-    MobileNetV2 has: what they lose, all others read.
+    normalisation, the last steps to an alpha, the first convolution and the first depthwise one;
+    then, until the loss is within the limit, the first convolutions, three at a time, as many as a
+    block of MobileNetV2 has: what they lose, all others read.
 
     Args:
       graph: A `tf.compat.v1.GraphDef`, as `frozen_graph.create_frozen_graph` returns it.
@@ -88,10 +88,10 @@ def quantise_graph(
         measure = _difference_from(whole, calibration[:: -(-len(calibration) // _PROBED)])
     convolutions = _names(calibrated, _CONVOLUTIONS)
     for count in range(0, min(_MOST_FLOAT, len(convolutions)) + _BLOCK, _BLOCK):
-        content = _quantise(calibrated, convolutions[:count])
+        content = _quantize(calibrated, convolutions[:count])
         if (loss := measure(content)) <= limit:
-            return Quantised(content, list_float_operations(content), loss)
-    return Quantised(content, list_float_operations(content), loss)
+            return Quantized(content, list_float_operations(content), loss)
+    return Quantized(content, list_float_operations(content), loss)
 
 
 def list_float_operations(content: bytes) -> tuple[str, ...]:
@@ -181,13 +181,14 @@ def _list_tail(content: bytes) -> list[str]:
     return names
 
 
-def _quantise(calibrated: bytes, kept: Sequence[str]) -> bytes:
+def _quantize(calibrated: bytes, kept: Sequence[str]) -> bytes:
     """The model in int8, but for what no network has in int8, and for the operations `kept`."""
     from tensorflow.lite.python.convert import mlir_quantize
 
-    # The channels of the first one differ most in range, as nothing has normalised them but what
-    # it reads: in int8 MODNet-P loses the people of one photo in a hundred.
-    first = _names(calibrated, ['DEPTHWISE_CONV_2D'])[:1]
+    # The first convolution reads the photo, whose zero lies between two of its levels: eight bits
+    # move each pixel by half of one. The channels that the first depthwise one reads differ most in
+    # range, as nothing has normalised them. In int8 they cost MODNet people.
+    first = [name for kind in _CONVOLUTIONS for name in _names(calibrated, [kind])[:1]]
     with quiet_converter():
         return mlir_quantize(
             calibrated,
