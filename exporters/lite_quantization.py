@@ -57,9 +57,9 @@ def quantize_graph(
 
     Weights have a scale for each channel, what is computed one for each tensor, from its range on
     the calibration's inputs. Operations that int8 does not suit stay in float32: those of instance
-    normalisation, the last steps to an alpha, the first convolution and the first depthwise one;
-    then, until the loss is within the limit, the first convolutions, three at a time, as many as a
-    block of MobileNetV2 has: what they lose, all others read.
+    normalisation, the last steps to an alpha, the convolutions of the photo and the first depthwise
+    one; then, until the loss is within the limit, the first convolutions, three at a time, as many
+    as a block of MobileNetV2 has: what they lose, all others read.
 
     Args:
       graph: A `tf.compat.v1.GraphDef`, as `frozen_graph.create_frozen_graph` returns it.
@@ -170,6 +170,24 @@ def _names(content: bytes, kinds: Sequence[str]) -> list[str]:
     ]
 
 
+def _list_head(content: bytes) -> list[str]:
+    """The names of what the convolutions of the photo make, and of all before them.
+
+    A normalised photo has its zero between two of its levels: eight bits would move each pixel by
+    half of one.
+    """
+    model = read_lite_model(content)
+    photo = set(model.inputs)
+    names = []
+    for operation in model.operations:
+        if operation.kind.name == 'CONCATENATION' or not photo.intersection(operation.inputs):
+            continue
+        names.append(model.tensors[operation.output].name)
+        if operation.kind.name not in _CONVOLUTIONS:
+            photo.add(operation.output)
+    return names
+
+
 def _list_tail(content: bytes) -> list[str]:
     """The names of what comes after the last convolution."""
     model = read_lite_model(content)
@@ -185,10 +203,9 @@ def _quantize(calibrated: bytes, kept: Sequence[str]) -> bytes:
     """The model in int8, but for what no network has in int8, and for the operations `kept`."""
     from tensorflow.lite.python.convert import mlir_quantize
 
-    # The first convolution reads the photo, whose zero lies between two of its levels: eight bits
-    # move each pixel by half of one. The channels that the first depthwise one reads differ most in
-    # range, as nothing has normalised them. In int8 they cost MODNet people.
-    first = [name for kind in _CONVOLUTIONS for name in _names(calibrated, [kind])[:1]]
+    # The channels that the first depthwise convolution reads differ most in range, as nothing has
+    # normalised them: in int8 MODNet-P loses the people of one photo in a hundred.
+    first = [*_list_head(calibrated), *_names(calibrated, ['DEPTHWISE_CONV_2D'])[:1]]
     with quiet_converter():
         return mlir_quantize(
             calibrated,
