@@ -95,7 +95,10 @@ def import_nncf() -> ModuleType:
       ImportError: It is not installed.
     """
     import_openvino()  # without `openvino_telemetry`, through which NNCF would report
-    import nncf
-
-    nncf.set_log_level(logging.ERROR)
+    kind = logging.getLoggerClass()
+    try:
+        import nncf
+    finally:
+        logging.setLoggerClass(kind)  # NNCF puts its own in the place of everybody's
+    logging.getLogger('nncf').setLevel(logging.ERROR)
     return nncf

@@ -33,7 +33,10 @@ from tests.conftest import require_export_tools
 from tests.toy import TOY, ToyConfig
 from tests.training.conftest import tiny_config
 
-ARTEFACTS = ('model.pb', 'model.onnx', 'model_dynamic.onnx', 'model.xml', 'model_fp16.xml')
+ARTEFACTS = (
+    'model.pb', 'model.onnx', 'model_dynamic.onnx', 'model_fp16.onnx', 'model.xml',
+    'model_fp16.xml', 'model.tflite', 'model_fp16.tflite',
+)  # fmt: skip
 
 
 @pytest.fixture(scope='module')
