@@ -20,8 +20,8 @@ from mattingjax.networks import apply_compiled
 
 MAX_PHOTOS = 300
 _MOST_CHECKED = 60
-# The largest mean difference from the JAX network's alpha where there are no true ones. Networks
-# that ship differ by 0.001, with kernels rounded to the nearest values by 0.0025.
+# The largest mean difference from the JAX network's alpha where there are no true ones; what a
+# network differs by is in its manifest.
 MAX_DIFFERENCE = 0.005
 
 Run = Callable[[np.ndarray], np.ndarray]

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from exporters.within_tolerance import count_within
 from mattingjax.inference.screening import read_lite_model
 from mattingjax.inference.sessions import METADATA_KEY
 from mattingjax.process.packages import import_tensorflow, quiet_stderr
@@ -188,25 +187,6 @@ def _constants(content: bytes) -> list[tuple[int, np.ndarray]]:
         if tensor.dtype == 'float32' and tensor.data is not None and tensor.data.size > 1
     ]
     return sorted(constants, key=lambda constant: -constant[1].size)
-
-
-def compress_within(
-    content: bytes, measure: Callable[[bytes], float], limit: float
-) -> tuple[bytes, float]:
-    """Stores as many of the largest constants in half precision as a limit allows.
-
-    Args:
-      content: The content of a `.tflite` file, float32.
-      measure: Returns the largest difference of a model's alpha from what it should be.
-      limit: The largest difference allowed.
-
-    Returns:
-      The compressed copy and its share, as `compress_largest` returns them.
-    """
-    count = count_within(
-        count_constants(content), lambda count: measure(compress_largest(content, count)[0]), limit
-    )
-    return compress_largest(content, count)
 
 
 def _without_unread_buffers(model: Any) -> Any:

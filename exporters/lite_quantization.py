@@ -7,14 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from exporters.calibration import MAX_PHOTOS
 from exporters.lite_model import create_converter, quiet_converter
-from exporters.rounding import LARGEST, round_keeping_sums
+from exporters.rounding import round_weights
 from mattingjax.errors import MattingError
 from mattingjax.inference.screening import read_lite_model
-from mattingjax.inference.sessions import LiteRtSession
 
-MAX_CALIBRATION = 300
-_PROBED = 8  # inputs on which a model is compared with the float32 one
 _BLOCK, _MOST_FLOAT = 3, 24  # convolutions; a network that needs more in float is not for int8
 # Left in float32 in any network. Instance normalisation squares differences of what it has just
 # read, of which eight bits leave too little; and the last operations before an alpha, which take
@@ -26,8 +24,8 @@ _FLOAT_KINDS = frozenset(
     )
 )  # fmt: skip
 _CONVOLUTIONS = ('CONV_2D', 'DEPTHWISE_CONV_2D')
-# The axes of the weights of TensorFlow's convolutions over which a scale holds.
-_KERNEL_AXES = {'Conv2D': (0, 1, 2), 'DepthwiseConv2dNative': (0, 1)}
+# How the weights of TensorFlow's convolutions are turned so that what has one scale comes first.
+_BY_OUTPUT = {'Conv2D': (3, 2, 0, 1), 'DepthwiseConv2dNative': (2, 3, 0, 1)}
 _BETWEEN = ('QUANTIZE', 'DEQUANTIZE')
 
 
@@ -50,8 +48,8 @@ def quantize_graph(
     input_name: str,
     output_name: str,
     calibration: Sequence[np.ndarray],
+    measure: Callable[[bytes], float],
     limit: float,
-    measure: Callable[[bytes], float] | None = None,
 ) -> Quantized:
     """Converts a frozen graph to a LiteRT model in int8, of built-in operations alone.
 
@@ -65,27 +63,22 @@ def quantize_graph(
       graph: A `tf.compat.v1.GraphDef`, as `frozen_graph.create_frozen_graph` returns it.
       input_name: Name of its placeholder.
       output_name: Name of its last node.
-      calibration: float32 [N, H, W, 3] as the graph takes them, `MAX_CALIBRATION` at most. The
-        more kinds of photos, the better; 100 will do.
-      limit: The largest loss allowed; the loss of the result may be larger all the same.
+      calibration: float32 [N, H, W, 3] as the graph takes them, `MAX_PHOTOS` at most,
+        of as many kinds as the network will see.
       measure: Function of a `.tflite` file's content that gives its loss, such as by how much the
-        errors of its mattes grow; if None, the mean absolute difference of its alpha from the
-        float32 network's, on some of the calibration's inputs.
+        errors of its mattes grow.
+      limit: The largest loss allowed; the loss of the result may be larger all the same.
 
     Raises:
       MattingError: The calibration has no inputs, or too many.
     """
-    if not 0 < len(calibration) <= MAX_CALIBRATION:
+    if not 0 < len(calibration) <= MAX_PHOTOS:
         raise MattingError(
-            f'calibration: expected 1 to {MAX_CALIBRATION} inputs, got {len(calibration)}'
+            f'calibration: expected 1 to {MAX_PHOTOS} inputs, got {len(calibration)}'
         )
     calibrated = _calibrate(
         create_converter(_round_weights(graph), input_name, output_name), calibration
     )
-    if measure is None:
-        with quiet_converter():
-            whole = create_converter(graph, input_name, output_name).convert()
-        measure = _difference_from(whole, calibration[:: -(-len(calibration) // _PROBED)])
     convolutions = _names(calibrated, _CONVOLUTIONS)
     for count in range(0, min(_MOST_FLOAT, len(convolutions)) + _BLOCK, _BLOCK):
         content = _quantize(calibrated, convolutions[:count])
@@ -106,27 +99,20 @@ def list_float_operations(content: bytes) -> tuple[str, ...]:
 
 
 def _round_weights(graph: Any) -> Any:
-    """A copy of a frozen graph, weights rounded to 8 bits with `rounding.round_keeping_sums`.
-
-    Each output has a step of its own, a 127th of its largest weight: the converter takes the same
-    steps, and finds values that it need not round.
-    """
+    """A copy of a frozen graph, its convolutions' weights rounded by `rounding.round_weights`."""
     import tensorflow as tf
 
     rounded = type(graph).FromString(graph.SerializeToString())
     constants = {node.name: node for node in rounded.node if node.op == 'Const'}
     for node in rounded.node:
-        if node.op not in _KERNEL_AXES or node.input[1] not in constants:
+        if node.op not in _BY_OUTPUT or node.input[1] not in constants:
             continue
         value = constants[node.input[1]].attr['value'].tensor
         kernel = tf.make_ndarray(value)  # [height, width, in, out or multiplier]
-        axes = _KERNEL_AXES[node.op]
-        largest = np.abs(kernel).max(axis=axes, keepdims=True)
-        step = np.where(largest > 0, largest, 1) / LARGEST
-        steps = round_keeping_sums(np.moveaxis(kernel / step, (0, 1), (2, 3)))
-        value.CopyFrom(
-            tf.make_tensor_proto((np.moveaxis(steps, (2, 3), (0, 1)) * step).astype(np.float32))
-        )
+        order = _BY_OUTPUT[node.op]
+        by_output = kernel.transpose(order)
+        found = round_weights(by_output).transpose(np.argsort(order))
+        value.CopyFrom(tf.make_tensor_proto(found))
     return rounded
 
 
@@ -140,24 +126,6 @@ def _calibrate(converter: Any, calibration: Sequence[np.ndarray]) -> bytes:
     converter._experimental_calibrate_only = True
     with quiet_converter():
         return converter.convert()
-
-
-def _difference_from(whole: bytes, inputs: Sequence[np.ndarray]) -> Callable[[bytes], float]:
-    session = LiteRtSession(whole)
-    alphas = [session(images) for images in inputs]
-
-    def measure(content: bytes) -> float:
-        other = LiteRtSession(content)
-        return float(
-            np.mean(
-                [
-                    np.abs(other(images) - alpha).mean()
-                    for images, alpha in zip(inputs, alphas, strict=True)
-                ]
-            )
-        )
-
-    return measure
 
 
 def _names(content: bytes, kinds: Sequence[str]) -> list[str]:
@@ -204,7 +172,7 @@ def _quantize(calibrated: bytes, kept: Sequence[str]) -> bytes:
     from tensorflow.lite.python.convert import mlir_quantize
 
     # The channels that the first depthwise convolution reads differ most in range, as nothing has
-    # normalised them: in int8 MODNet-P loses the people of one photo in a hundred.
+    # normalised them.
     first = [*_list_head(calibrated), *_names(calibrated, ['DEPTHWISE_CONV_2D'])[:1]]
     with quiet_converter():
         return mlir_quantize(

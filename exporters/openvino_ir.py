@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from exporters.within_tolerance import count_within
 from mattingjax.inference.sessions import METADATA_KEY
 from mattingjax.process.packages import import_openvino
 
@@ -84,23 +82,6 @@ def _constants(model: Any) -> list[Any]:
         and node.get_element_type().get_type_name() == 'f32'
         and node.data.size > 1
     ]
-
-
-def compress_within(model: Any, measure: Callable[[Any], float], limit: float) -> tuple[Any, float]:
-    """Stores as many of the largest constants in half precision as a limit allows.
-
-    Args:
-      model: An `openvino.Model`.
-      measure: Returns the largest difference of a model's alpha from what it should be.
-      limit: The largest difference allowed.
-
-    Returns:
-      The compressed copy and its share, as `compress_largest` returns them.
-    """
-    count = count_within(
-        count_constants(model), lambda count: measure(compress_largest(model, count)[0]), limit
-    )
-    return compress_largest(model, count)
 
 
 def write_openvino(model: Any, path: Path, *, metadata: str) -> None:

@@ -9,15 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from exporters import verify
 from exporters.artefacts import Artefact
 from exporters.ascend.kit import check_kit_size
 from exporters.calibration import Calibration, open_calibration
+from exporters.cases import Case, Cases, create_cases, load_photos
 from exporters.folding import fold_batch_norm, fold_scaling, without_scaling
 from exporters.frozen_graph import check_tools, create_frozen_graph
 from exporters.manifest import create_manifest, describe_network, spare_other_files
 from exporters.onnx_graph.conversion import create_onnx
 from exporters.options import ExportOptions, check_pixels
+from exporters.verify import verify_artefacts
 from exporters.writers.frozen_graph_files import convert_with_atc, write_frozen_graph
 from exporters.writers.job import Job
 from exporters.writers.litert_files import write_litert
@@ -64,11 +65,9 @@ def export_checkpoint(
     check_new_folder(Path(output), *_KIND, overwrite=overwrite)
     spare_other_files(Path(output))
     checkpoint = load_checkpoint(path_or_name)
-    shape = _choose_shape(checkpoint.config, options)
-    photos = verify.load_photos(options.photos)
-    calibration = _load_calibration(
-        checkpoint, _signature(checkpoint.config, shape, options), options
-    )
+    signature = _sign(checkpoint.config, options)
+    photos = load_photos(options.photos)
+    calibration = _load_calibration(checkpoint, signature, options)
     with (
         new_folder(Path(output), *_KIND, overwrite=overwrite) as folder,
         show_progress(total=_count_steps(options), unit='step') as bar,
@@ -81,28 +80,37 @@ def export_checkpoint(
         cases = None
         if options.verify:
             # XLA compiles the network for comparison while TensorFlow traces it.
-            cases = _start(verify.create_cases, checkpoint, photos, shape[:3])
+            cases = _start(create_cases, checkpoint, photos, signature.shape[:3])
         artefacts, notes = _write_artefacts(
-            folder, checkpoint, options, cases, calibration, shape, step
+            folder, checkpoint, signature, options, cases, calibration, step
         )
-        parities: verify.Parities = {}
-        losses: verify.Losses = {}
-        if cases is not None:
-            step('comparing with the network')
-            parities, losses, sheet = verify.verify_artefacts(
-                checkpoint, artefacts, cases.result(), calibration
-            )
-            (folder / 'verification.png').write_bytes(encode_png(sheet))
-        entries = {
-            artefact.path.name: artefact.describe(
-                parities.get(artefact.path.name), losses.get(artefact.path.name)
-            )
-            for artefact in artefacts
-        }
+        entries = _verify(folder, checkpoint, artefacts, cases, calibration, step)
         manifest = create_manifest(checkpoint, entries, notes)
         (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1) + '\n')
         step('done')
     return manifest
+
+
+def _verify(
+    folder: Path,
+    checkpoint: Checkpoint,
+    artefacts: list[Artefact],
+    cases: concurrent.futures.Future[Cases] | None,
+    calibration: Calibration | None,
+    step: Callable[[str], None],
+) -> dict[str, Any]:
+    """Compares the artefacts with the network, if there are cases; returns their entries."""
+    if cases is None:
+        return {artefact.path.name: artefact.describe(None) for artefact in artefacts}
+    step('comparing with the network')
+    parities, losses, sheet = verify_artefacts(checkpoint, artefacts, cases.result(), calibration)
+    (folder / 'verification.png').write_bytes(encode_png(sheet))
+    return {
+        artefact.path.name: artefact.describe(
+            parities[artefact.path.name], losses.get(artefact.path.name)
+        )
+        for artefact in artefacts
+    }
 
 
 def _choose_shape(config: ModelConfig, options: ExportOptions) -> tuple[int, int, int, int]:
@@ -154,15 +162,14 @@ def _start(function: Callable[..., Any], *arguments: Any) -> concurrent.futures.
 def _write_artefacts(
     folder: Path,
     checkpoint: Checkpoint,
+    signature: Signature,
     options: ExportOptions,
-    cases: concurrent.futures.Future[verify.Cases] | None,
+    cases: concurrent.futures.Future[Cases] | None,
     calibration: Calibration | None,
-    shape: tuple[int, int, int, int],
     step: Callable[[str], None],
 ) -> tuple[list[Artefact], dict[str, Any]]:
     """Writes all files that are asked for; returns them, and notes for the manifest."""
-    config = checkpoint.config
-    signature = _signature(config, shape, options)
+    config, shape = checkpoint.config, signature.shape
     ends = options.input_name, options.output_name
     artefacts: list[Artefact] = []
     notes = {}
@@ -184,7 +191,11 @@ def _write_artefacts(
     if _needs_onnx(options):
         step('converting to ONNX')
         model = create_onnx(graph, *ends)
-    at_size = () if cases is None else cases.result()[shape[:3]]
+
+    def at_size() -> list[Case]:
+        assert cases is not None, 'ExportOptions demands verification for what is measured'
+        return cases.result()[shape[:3]]
+
     network = describe_network(checkpoint)
     job = Job(folder, graph, signature, network, options, at_size, calibration)
     if 'onnx' in options.formats:
@@ -200,13 +211,12 @@ def _write_artefacts(
     return artefacts, notes
 
 
-def _signature(
-    config: ModelConfig, shape: tuple[int, int, int, int], options: ExportOptions
-) -> Signature:
+def _sign(config: ModelConfig, options: ExportOptions) -> Signature:
+    """How the artefacts of one size are fed; raises as `_choose_shape` does."""
     return Signature(
         input_name=options.input_name,
         output_name=options.output_name,
-        shape=shape,
+        shape=_choose_shape(config, options),
         dtype='float32',
         scaling_inside=options.scaling_inside,
         colour_order='RGB',

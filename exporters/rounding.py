@@ -2,8 +2,8 @@
 
 Rounding each tap to the nearest value leaves an error in the sum of a kernel, and that error is
 multiplied by what is constant in the map: of the first depthwise layer of a MobileNet, whose
-kernels tell edges and so almost cancel out, whole channels move, and MODNet loses the people of one
-photo in a hundred. With some taps rounded the other way the sum is off by half a step at most.
+kernels tell edges and so almost cancel out, whole channels move. With some taps rounded the other
+way the sum is off by half a step at most.
 
 References:
   Guo et al., SQuant: On-the-Fly Data-Free Quantization via Diagonal Hessian Approximation,
@@ -34,3 +34,19 @@ def round_keeping_sums(weights: np.ndarray, largest: int = LARGEST) -> np.ndarra
     rank = np.argsort(np.argsort(lower - exact, axis=1, kind='stable'), axis=1)
     rounded = np.clip(lower + (rank < missing), -largest, largest)
     return rounded.reshape(weights.shape).astype(np.int8)
+
+
+def round_weights(kernels: np.ndarray) -> np.ndarray:
+    """Rounds weights to steps of a 127th of the largest weight of each output.
+
+    Quantisers that take the same steps find values that they need not round.
+
+    Args:
+      kernels: float32 [O, I, H, W], with one step for each of the first axis.
+
+    Returns:
+      float32 of the same shape, rounded as `round_keeping_sums` does.
+    """
+    largest = np.abs(kernels).max(axis=(1, 2, 3), keepdims=True)
+    step = np.where(largest > 0, largest, 1) / LARGEST
+    return (round_keeping_sums(kernels / step) * step).astype(np.float32)

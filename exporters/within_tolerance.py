@@ -3,6 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
+
+Model = TypeVar('Model')
+
+
+def compress_within(
+    model: Model,
+    compress: Callable[[Model, int], tuple[Model, float]],
+    count: int,
+    measure: Callable[[Model], float],
+    limit: float,
+) -> tuple[Model, float]:
+    """Stores as many of a network's largest tensors in half precision as a limit allows.
+
+    Args:
+      model: The network, as `compress` takes it; it is not changed.
+      compress: Function of it and a number of tensors to a copy with as many in half precision,
+        the largest first, and the share of its weights that they are, in [0, 1].
+      count: How many tensors there are.
+      measure: Returns the largest difference of a network's alpha from what it should be.
+      limit: The largest difference allowed.
+
+    Returns:
+      What `compress` returns for the number that was found.
+    """
+    return compress(
+        model, count_within(count, lambda some: measure(compress(model, some)[0]), limit)
+    )
 
 
 def count_within(count: int, measure: Callable[[int], float], limit: float) -> int:

@@ -9,29 +9,9 @@ precision by an option of their own, with or without it in the file.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-
-from exporters.within_tolerance import count_within
-
-
-def compress_within(model: Any, measure: Callable[[Any], float], limit: float) -> tuple[Any, float]:
-    """Stores as many of the largest constants in half precision as a limit allows.
-
-    Args:
-      model: An `onnx.ModelProto`, float32, which is not changed.
-      measure: Returns the largest difference of a model's alpha from what it should be.
-      limit: The largest difference allowed.
-
-    Returns:
-      The compressed copy, and the share of its weights that is in half precision, in [0, 1].
-    """
-    count = count_within(
-        len(_constants(model)), lambda count: measure(compress_largest(model, count)[0]), limit
-    )
-    return compress_largest(model, count)
 
 
 def compress_largest(model: Any, count: int) -> tuple[Any, float]:
@@ -39,8 +19,7 @@ def compress_largest(model: Any, count: int) -> tuple[Any, float]:
 
     Args:
       model: An `onnx.ModelProto`, float32, which is not changed.
-      count: How many constants; all of those of float32 and more than one number if there are
-        fewer.
+      count: How many constants; at most `count_constants(model)`.
 
     Returns:
       A copy that casts them to float32 where it begins, and the share of the numbers in constants
@@ -65,6 +44,11 @@ def compress_largest(model: Any, count: int) -> tuple[Any, float]:
     copy.graph.node.extend(nodes)
     sizes = [math.prod(tensor.dims) for tensor in constants]
     return copy, sum(sizes[:count]) / max(1, sum(sizes))
+
+
+def count_constants(model: Any) -> int:
+    """How many constants `compress_largest` can compress."""
+    return len(_constants(model))
 
 
 def _constants(model: Any) -> list[Any]:

@@ -12,7 +12,7 @@ def normalise_in_one_pass(model: Any) -> None:
 
     (x − m) · r becomes x · r − m · r, and the mean of (x − m)² that of x² less m². In float32 the
     difference of two large numbers may lose half of its digits, so this is for eight bits alone:
-    there the map itself has two digits, and a map written and read once less saves a twentieth.
+    there the map itself has two digits, and a map written and read once less saves time.
 
     Args:
       model: An `onnx.ModelProto` as `conversion.create_onnx` returns it; changed in place.

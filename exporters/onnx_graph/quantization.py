@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from exporters.calibration import MAX_PHOTOS
 from exporters.onnx_graph import integer_passes, resizing
-from exporters.onnx_graph.bias_correction import correct_biases
 from exporters.onnx_graph.editor import OnnxEditor
 from exporters.onnx_graph.equalization import equalize_channels
 from exporters.onnx_graph.photo_passes import Levels, prepare_photo
@@ -20,8 +20,6 @@ from exporters.onnx_graph.weights import round_weights
 from mattingjax.errors import MattingError
 from mattingjax.process.packages import import_onnxruntime
 
-MAX_CALIBRATION = 300  # images
-_MAX_FOR_BIASES = 50  # images: means need fewer than ranges
 # What ONNX Runtime computes in 8 bits. An activation goes into the range of what it follows.
 _QUANTISED = ('Conv', 'Relu', 'Clip', 'Add', 'Concat', 'Resize')
 
@@ -36,7 +34,7 @@ def quantize_onnx(model: Any, calibration: Sequence[np.ndarray]) -> tuple[Any, d
     Args:
       model: An `onnx.ModelProto` as `conversion.create_onnx` returns it, which is not changed; the
         result is of its size alone.
-      calibration: Photos as the model takes them, float32 [N, H, W, 3]; at most `MAX_CALIBRATION`.
+      calibration: Photos as the model takes them, float32 [N, H, W, 3]; at most `MAX_PHOTOS`.
 
     Returns:
       The quantised model, without metadata, for `conversion.finish_onnx`; and what stays in
@@ -58,10 +56,8 @@ def quantize_onnx(model: Any, calibration: Sequence[np.ndarray]) -> tuple[Any, d
     equalize_channels(prepared, calibration)
     prepared = shape_inference.infer_shapes(prepared, strict_mode=True)
     excluded = _nodes_to_exclude(prepared)
-    rounded = type(model).FromString(prepared.SerializeToString())
-    round_weights(rounded)
-    quantised = _quantize(rounded, calibration, excluded, levels)
-    correct_biases(quantised, prepared, calibration[:_MAX_FOR_BIASES])
+    round_weights(prepared)
+    quantised = _quantize(prepared, calibration, excluded, levels)
     _shorten_names(quantised)
     return quantised, _describe(prepared, excluded)
 
@@ -69,9 +65,9 @@ def quantize_onnx(model: Any, calibration: Sequence[np.ndarray]) -> tuple[Any, d
 def _check_calibration(model: Any, calibration: Sequence[np.ndarray]) -> None:
     (source,) = model.graph.input
     shape = tuple(side.dim_value for side in source.type.tensor_type.shape.dim)
-    if not 0 < len(calibration) <= MAX_CALIBRATION:
+    if not 0 < len(calibration) <= MAX_PHOTOS:
         raise MattingError(
-            f'calibration: expected 1 to {MAX_CALIBRATION} images, found {len(calibration)}'
+            f'calibration: expected 1 to {MAX_PHOTOS} images, found {len(calibration)}'
         )
     for images in calibration:
         if images.shape != shape or images.dtype != np.float32:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from exporters import verify
 from exporters.calibration import Calibration
+from exporters.cases import Case
 from exporters.options import ExportOptions
 from mattingjax.inference.sessions import Session
 from mattingjax.inference.signature import Signature
@@ -25,8 +26,7 @@ class Job:
       signature: How it is fed.
       network: What the metadata say of the network, JSON types.
       options: What is written.
-      cases: Images and the JAX network's alphas at the size of the export; none if nothing is
-        compared.
+      cases: Waits for images and the JAX network's alphas at the size of the export.
       calibration: The photos for eight bits; None where nothing is in eight bits.
     """
 
@@ -35,7 +35,7 @@ class Job:
     signature: Signature
     network: dict[str, Any]
     options: ExportOptions
-    cases: Sequence[verify.Case] = ()
+    cases: Callable[[], Sequence[Case]]
     calibration: Calibration | None = None
 
     def metadata(self, signature: Signature | None = None) -> str:
@@ -45,4 +45,4 @@ class Job:
 
     def difference(self, session: Session) -> float:
         """The largest difference between a session's alphas of the cases and the network's."""
-        return verify.worst_difference(session, self.cases, self.signature)
+        return verify.worst_difference(session, self.cases(), self.signature)

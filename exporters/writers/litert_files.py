@@ -6,6 +6,7 @@ from typing import Any
 
 from exporters import lite_model, lite_quantization
 from exporters.artefacts import TOLERANCES, Artefact
+from exporters.within_tolerance import compress_within
 from exporters.writers.job import Job
 from mattingjax.inference.sessions import LiteRtSession
 
@@ -20,8 +21,10 @@ def write_litert(job: Job) -> list[Artefact]:
     for precision in job.options.precisions:
         content, details = whole, {}
         if precision == 'fp16':
-            content, share = lite_model.compress_within(
+            content, share = compress_within(
                 whole,
+                lite_model.compress_largest,
+                lite_model.count_constants(whole),
                 lambda content: job.difference(LiteRtSession(content)),
                 TOLERANCES['fp16'] / 2,
             )
@@ -40,8 +43,8 @@ def _quantize(job: Job) -> tuple[bytes, dict[str, Any]]:
         job.signature.input_name,
         job.signature.output_name,
         calibration.batches,
-        calibration.limit,
         lambda content: calibration.excess(LiteRtSession(content)),
+        calibration.limit,
     )
     return quantised.content, {'in_floating_point': list(quantised.float_operations)}
 

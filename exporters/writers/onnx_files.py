@@ -7,6 +7,7 @@ from typing import Any
 
 from exporters.artefacts import TOLERANCES, Artefact
 from exporters.onnx_graph import conversion, half_precision, quantization
+from exporters.within_tolerance import compress_within
 from exporters.writers.job import Job
 from mattingjax.inference.sessions import METADATA_KEY, OnnxSession
 from mattingjax.inference.signature import Signature
@@ -22,14 +23,17 @@ def write_onnx(job: Job, model: Any) -> list[Artefact]:
       job: The export; its precisions say which are written.
       model: An `onnx.ModelProto` as `conversion.create_onnx` returns it.
     """
+    fixed = conversion.fix_size(model)
     artefacts = []
     for precision in job.options.precisions:
         if precision == 'fp32':
-            artefacts.append(_write(job, 'model', 'ONNX', conversion.fix_size(model)))
+            artefacts.append(_write(job, 'model', 'ONNX', fixed))
             artefacts.append(_write_dynamic(job, model))
         elif precision == 'fp16':
-            half, share = half_precision.compress_within(
-                conversion.fix_size(model),
+            half, share = compress_within(
+                fixed,
+                half_precision.compress_largest,
+                half_precision.count_constants(fixed),
                 lambda model: _difference(job, model),
                 TOLERANCES['fp16'] / 2,
             )

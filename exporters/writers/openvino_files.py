@@ -11,6 +11,7 @@ from exporters.artefacts import TOLERANCES, Artefact
 from exporters.onnx_graph import conversion, normalisation
 from exporters.onnx_graph.photo_passes import prepare_photo
 from exporters.onnx_graph.resizing import shrink_by_convolution
+from exporters.within_tolerance import compress_within
 from exporters.writers.job import Job
 from mattingjax.inference.sessions import OpenVinoSession
 from mattingjax.inference.signature import Signature
@@ -26,6 +27,7 @@ def write_openvino(job: Job, model: Any) -> list[Artefact]:
       job: The export.
       model: An `onnx.ModelProto` as `conversion.create_onnx` returns it.
     """
+    whole = openvino_ir.convert_onnx(conversion.finish_onnx(conversion.fix_size(model), {}))
     artefacts = []
     for precision in job.options.precisions:
         details: dict[str, Any] = {}
@@ -34,12 +36,13 @@ def write_openvino(job: Job, model: Any) -> list[Artefact]:
             ir = _quantize(job, model)
             details['in_floating_point'] = openvino_int8.list_float_operations(ir)
         else:
-            name, share = 'model.xml', 0.0
-            ir = openvino_ir.convert_onnx(conversion.finish_onnx(conversion.fix_size(model), {}))
+            name, ir, share = 'model.xml', whole, 0.0
             if precision == 'fp16':
                 name = 'model_fp16.xml'
-                ir, share = openvino_ir.compress_within(
-                    ir,
+                ir, share = compress_within(
+                    whole,
+                    openvino_ir.compress_largest,
+                    openvino_ir.count_constants(whole),
                     lambda model: job.difference(OpenVinoSession(model)),
                     TOLERANCES['fp16'] / 2,
                 )

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from exporters.cases import MAX_PHOTOS
 from exporters.options import FORMATS
-from exporters.verify import MAX_PHOTOS
 from mattingjax import commands, images
 from mattingjax.commands import bins
 from mattingjax.evaluation.metrics.error_maps import METRICS

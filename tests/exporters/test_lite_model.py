@@ -60,7 +60,8 @@ def test_float32_is_the_network(converted):
 
 
 def test_float16_keeps_within_its_limit(converted):
-    from exporters.lite_model import compress_largest, compress_within, count_constants
+    from exporters.lite_model import compress_largest, count_constants
+    from exporters.within_tolerance import compress_within
 
     _, content, _ = converted
     whole = LiteRtSession(content)
@@ -76,8 +77,9 @@ def test_float16_keeps_within_its_limit(converted):
         assert len(everything) < 0.7 * len(content)
     most = measure(everything)
     assert 0 < most < 5e-3
-    assert compress_within(content, measure, most)[0] == everything
-    some, share = compress_within(content, measure, most / 4)
+    count = count_constants(content)
+    assert compress_within(content, compress_largest, count, measure, most)[0] == everything
+    some, share = compress_within(content, compress_largest, count, measure, most / 4)
     assert 0 <= share < 1
     assert measure(some) <= most / 4
     nothing, share = compress_largest(content, 0)
@@ -92,7 +94,12 @@ def test_int8_computes_in_integers(converted):
     graph, content, _ = converted
     whole = LiteRtSession(content)
     photos = draw(whole.input_shape[1], 12)
-    made = quantize_graph(graph, 'input', 'output', photos, limit=0.02)
+
+    def measure(other):
+        session = LiteRtSession(other)
+        return float(np.mean([np.abs(session(x) - whole(x)).mean() for x in photos]))
+
+    made = quantize_graph(graph, 'input', 'output', photos, measure, 0.02)
     assert made.loss <= 0.02
     ops = list_ops(made.content)
     floats = made.float_operations
@@ -118,11 +125,11 @@ def test_first_convolutions_are_kept_until_the_loss_is_small():
     def measure(candidate):
         return float(convolutions[3] not in list_float_operations(candidate))
 
-    made = quantize_graph(graph, 'input', 'output', draw(64, 2), 0.5, measure)
+    made = quantize_graph(graph, 'input', 'output', draw(64, 2), measure, 0.5)
     kept = [name for name in made.float_operations if 'CONV' in name]
     assert kept == convolutions[:6]
     assert made.loss == 0
-    hopeless = quantize_graph(graph, 'input', 'output', draw(64, 2), 0.5, lambda _: 1.0)
+    hopeless = quantize_graph(graph, 'input', 'output', draw(64, 2), lambda _: 1.0, 0.5)
     assert hopeless.loss == 1
 
 
@@ -133,7 +140,7 @@ def test_a_calibration_of_a_wrong_length_is_told(count):
 
     message = f'calibration: expected 1 to 300 inputs, got {count}'
     with pytest.raises(MattingError, match=message):
-        quantize_graph(None, 'input', 'output', [np.zeros((1, 8, 8, 3))] * count, 0.1)
+        quantize_graph(None, 'input', 'output', [np.zeros((1, 8, 8, 3))] * count, None, 0.1)
 
 
 def test_metadata_is_kept():

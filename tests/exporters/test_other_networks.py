@@ -106,7 +106,8 @@ def test_an_artefact_that_differs_is_not_kept(toy, photo_path, tmp_path, monkeyp
 
 def test_a_network_that_amplifies_rounding_is_held_to_float64(toy):
     require_export_tools()
-    from exporters.verify import Case, VerificationError, Verifier
+    from exporters.cases import Case
+    from exporters.verify import VerificationError, Verifier
 
     images = np.random.default_rng(0).uniform(0, 255, (1, 32, 32, 3)).astype(np.float32)
     exact = np.asarray(toy.apply(images)['alpha'])

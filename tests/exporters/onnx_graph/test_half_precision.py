@@ -5,7 +5,8 @@ import pytest
 
 pytest.importorskip('onnx')
 
-from exporters.onnx_graph.half_precision import compress_largest, compress_within
+from exporters.onnx_graph.half_precision import compress_largest, count_constants
+from exporters.within_tolerance import compress_within
 from tests.exporters.onnx_graph.models import make_model, onnx, random, reference
 from tests.exporters.onnx_graph.test_integer_passes import named
 
@@ -62,7 +63,9 @@ def test_as_many_as_the_limit_allows():
         asked.append(halves(compressed))
         return len(asked[-1]) / 10
 
-    compressed, share = compress_within(model, measure, 0.25)
+    compressed, share = compress_within(
+        model, compress_largest, count_constants(model), measure, 0.25
+    )
     assert halves(compressed) == ['large', 'middle']
     assert share == pytest.approx(640 / 648)
     assert len(asked) <= 3

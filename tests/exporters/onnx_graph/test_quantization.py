@@ -8,8 +8,9 @@ import pytest
 pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 
+from exporters.calibration import MAX_PHOTOS
 from exporters.onnx_graph import conversion
-from exporters.onnx_graph.quantization import MAX_CALIBRATION, quantize_onnx
+from exporters.onnx_graph.quantization import quantize_onnx
 from mattingjax.errors import MattingError
 from mattingjax.images import load_srgb, resize
 from mattingjax.inference.sessions import create_session
@@ -107,7 +108,7 @@ def test_batches_and_other_names(mmnet_export, photo_path):
 @pytest.mark.parametrize(
     ('images', 'message'),
     [
-        ([], f'expected 1 to {MAX_CALIBRATION} images, found 0'),
+        ([], f'expected 1 to {MAX_PHOTOS} images, found 0'),
         ([np.zeros((1, 48, 80, 3), np.float32)] * 301, 'found 301'),
         ([np.zeros((1, 48, 64, 3), np.float32)], r'expected float32 \[1, 48, 80, 3\], found'),
         ([np.zeros((1, 48, 80, 3), np.uint8)], r'found uint8 \[1, 48, 80, 3\]'),
