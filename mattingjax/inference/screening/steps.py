@@ -9,6 +9,8 @@ from typing import Any
 from mattingjax.inference.screening.memory import Step
 from mattingjax.inference.screening.work import count_work
 
+_SCRATCH = 5  # the output of a fused batch normalisation
+
 
 def list_openvino_steps(model: Any, shape: tuple[int, ...]) -> Iterator[Step]:
     """The operations of an OpenVINO model.
@@ -74,6 +76,10 @@ def list_tensorflow_steps(graph: Any) -> Iterator[Step]:
 
 
 def _tensorflow_size(tensor: Any) -> int | None:
+    operation = tensor.op
+    if operation.type == 'FusedBatchNormV3' and tensor.value_index == _SCRATCH:
+        # Room for a gradient's use, of a size that only running it tells: none in inference.
+        return None if operation.get_attr('is_training') else 0
     elements = tensor.shape.num_elements()
     return None if elements is None else elements * tensor.dtype.size
 

@@ -58,22 +58,3 @@ def test_a_convolution_over_channels_keeps_them():
     before = model.SerializeToString()
     equalize_channels(model, images(1))
     assert model.SerializeToString() == before
-
-
-def quantised_network(weights, bias):
-    """A convolution of one tap in QDQ form; its weights have steps of 0.1, its input of 0.01."""
-    constants = {
-        'input_scale': np.float32(0.01), 'input_zero': np.uint8(0),
-        'weights': weights, 'weights_scale': np.full(4, 0.1, np.float32),
-        'weights_zero': np.zeros(4, np.int8),
-        'numbers': bias, 'numbers_scale': np.full(4, 0.001, np.float32),
-        'numbers_zero': np.zeros(4, np.int32),
-    }  # fmt: skip
-    nodes = [
-        named('QuantizeLinear', ['x', 'input_scale', 'input_zero'], 'x8'),
-        named('DequantizeLinear', ['x8', 'input_scale', 'input_zero'], 'xf'),
-        named('DequantizeLinear', ['weights', 'weights_scale', 'weights_zero'], 'w', axis=0),
-        named('DequantizeLinear', ['numbers', 'numbers_scale', 'numbers_zero'], 'b', axis=0),
-        named('Conv', ['xf', 'w', 'b'], 'y'),
-    ]
-    return make_model(nodes, {'x': SHAPE, 'y': SHAPE}, constants)

@@ -3,6 +3,7 @@
 import contextlib
 import sys
 
+import numpy as np
 import pytest
 
 from mattingjax.errors import ArtefactError
@@ -171,3 +172,13 @@ def test_no_allowed_op_has_side_effects():
 
 def test_the_originals_graph_is_taken(shared):
     check_frozen_graph(shared / 'reference' / 'mmnet_tf1' / 'mmnet_w1.0_reference.pb')
+
+
+def test_the_originals_graph_runs(shared):
+    """Its fused batch normalisations have an output whose size only running them would tell."""
+    pytest.importorskip('tensorflow')
+    folder = shared / 'reference' / 'mmnet_tf1'
+    known = np.load(folder / 'MMNetModel-w1.0_io.npz')
+    session = create_session(folder / 'mmnet_w1.0_reference.pb', 'tensorflow')
+    found = session(known['image'].astype(np.float32))
+    np.testing.assert_allclose(found, known['prob'], atol=1e-5)
