@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
+
+import numpy as np
 
 from exporters.onnx_graph.editor import OnnxEditor
 
@@ -76,3 +79,116 @@ def _follow(editor: OnnxEditor, node: Any, kinds: tuple[str, ...]) -> Any | None
             return None
         node = readers[0]
     return node
+
+
+@dataclasses.dataclass(frozen=True)
+class _Norm:
+    """A masked instance normalisation: of the channels from `first` on, the others stay."""
+
+    source: str
+    first: int
+    epsilon: float
+
+
+def split_norms(model: Any) -> None:
+    """Normalises only the channels that are normalised, by the operator that is made for it.
+
+    The exporter writes an instance normalisation of half of the channels as arithmetic with a mask
+    over all of them. Convolutions of 8 bits have the channels last, and in that layout arithmetic
+    with one number a channel is eight times slower. The reshapes, which cost nothing, keep ONNX
+    Runtime from moving its transposes past them.
+    """
+    editor = OnnxEditor(model)
+    replacements: dict[int, list[Any]] = {}
+    for node in editor.nodes:
+        if norm := _find_norm(editor, node):
+            replacements[id(node)] = _split_norm(editor, node, norm)
+    editor.rewrite(replacements, {})
+
+
+def _split_norm(editor: OnnxEditor, node: Any, norm: _Norm) -> list[Any]:
+    """The nodes in the place of the last one of a normalisation."""
+    from onnx import helper
+
+    batch, channels, height, width = editor.shape(norm.source)
+    name, count = node.name, channels - norm.first
+    constants = {
+        'flat': np.array([batch, -1, height * width]),
+        'whole': np.array([batch, channels, height, width]),
+        'start': np.array([0]),
+        'middle': np.array([norm.first]),
+        'end': np.array([channels]),
+        'axis': np.array([1]),
+        'one': np.ones(count, np.float32),
+        'zero': np.zeros(count, np.float32),
+    }
+    inputs = {key: editor.add_constant(f'{name}_{key}', value) for key, value in constants.items()}
+    steps = [f'{name}_{step}' for step in ('flattened', 'kept', 'part', 'normed', 'joined')]
+    flat, kept, part, normed, joined = steps
+    cuts = {part: ('middle', 'end')}
+    if norm.first:
+        cuts = {kept: ('start', 'middle'), **cuts}
+    return [
+        helper.make_node('Reshape', [norm.source, inputs['flat']], [flat], name=flat),
+        *(
+            helper.make_node(
+                'Slice', [flat, inputs[start], inputs[end], inputs['axis']], [cut], name=cut
+            )
+            for cut, (start, end) in cuts.items()
+        ),
+        helper.make_node(
+            'InstanceNormalization', [part, inputs['one'], inputs['zero']], [normed],
+            name=normed, epsilon=norm.epsilon,
+        ),
+        helper.make_node(
+            'Concat', [*([kept] if norm.first else []), normed], [joined], name=joined, axis=1
+        ),
+        helper.make_node('Reshape', [joined, inputs['whole']], node.output, name=name),
+    ]  # fmt: skip
+
+
+def _find_norm(editor: OnnxEditor, node: Any) -> _Norm | None:
+    """Recognises the last node of (x − mask · mean) / √(mask · variance + constant)."""
+
+    def made_by(name: str, op: str) -> Any | None:
+        return editor.producer(name, op, shared=True)
+
+    def averaged(name: str) -> str | None:
+        """What is averaged over height and width, by one step or by two, and masked."""
+        product = made_by(name, 'Mul')
+        mean = product and made_by(product.input[0], 'GlobalAveragePool')
+        if not mean:
+            return None
+        squares = made_by(mean.input[0], 'AveragePool')
+        return (squares or mean).input[0]
+
+    if node.op_type != 'Mul':
+        return None
+    centred, inverse = made_by(node.input[0], 'Sub'), made_by(node.input[1], 'Reciprocal')
+    root = inverse and made_by(inverse.input[0], 'Sqrt')
+    shifted = root and made_by(root.input[0], 'Add')
+    if not (centred and shifted) or averaged(centred.input[1]) != centred.input[0]:
+        return None
+    square = made_by(averaged(shifted.input[0]) or '', 'Mul')
+    if not square or list(square.input) != [centred.output[0]] * 2:
+        return None
+    masks = [
+        editor.constant(made_by(name, 'Mul').input[1])  # type: ignore[union-attr]
+        for name in (centred.input[1], shifted.input[0])
+    ]
+    constant = editor.constant(shifted.input[1])
+    known = [np.ravel(mask) for mask in masks if mask is not None]
+    if constant is None or len(known) < 2:
+        return None
+    mask, other = known
+    epsilon = float(np.ravel(constant)[-1])
+    first = int(mask.size - mask.sum())
+    expected = np.arange(mask.size) >= first
+    added = np.where(expected, epsilon, 1).astype(np.float32)
+    if first == mask.size or not (
+        np.array_equal(mask, expected)
+        and np.array_equal(other, expected)
+        and np.array_equal(np.broadcast_to(np.ravel(constant), mask.shape), added)
+    ):
+        return None
+    return _Norm(centred.input[0], first, epsilon)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from exporters.calibration import MAX_PHOTOS
-from exporters.onnx_graph import integer_passes, resizing
+from exporters.onnx_graph import normalisation, resizing, widening
 from exporters.onnx_graph.editor import OnnxEditor
 from exporters.onnx_graph.equalization import equalize_channels
 from exporters.onnx_graph.photo_passes import Levels, prepare_photo
@@ -50,9 +50,9 @@ def quantize_onnx(model: Any, calibration: Sequence[np.ndarray]) -> tuple[Any, d
     prepared = type(model).FromString(model.SerializeToString())
     resizing.convolve_before_enlarging(prepared)
     resizing.multiply_narrow_resizes(prepared)
-    integer_passes.split_norms(prepared)
+    normalisation.split_norms(prepared)
     levels = prepare_photo(prepared)
-    integer_passes.widen_convolutions(prepared)
+    widening.widen_convolutions(prepared)
     equalize_channels(prepared, calibration)
     prepared = shape_inference.infer_shapes(prepared, strict_mode=True)
     excluded = _nodes_to_exclude(prepared)

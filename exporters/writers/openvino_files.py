@@ -11,6 +11,7 @@ from exporters.artefacts import TOLERANCES, Artefact
 from exporters.onnx_graph import conversion, normalisation
 from exporters.onnx_graph.photo_passes import prepare_photo
 from exporters.onnx_graph.resizing import shrink_by_convolution
+from exporters.onnx_graph.widening import widen_branches
 from exporters.within_tolerance import compress_within
 from exporters.writers.job import Job
 from mattingjax.inference.sessions import OpenVinoSession
@@ -59,6 +60,7 @@ def _quantize(job: Job, model: Any) -> Any:
     normalisation.normalise_in_one_pass(prepared)
     fixed = conversion.fix_size(prepared)
     shrink_by_convolution(fixed)
+    widen_branches(fixed)
     if job.signature.scaling_inside:
         prepare_photo(fixed, widen=False)
     ir = openvino_ir.convert_onnx(conversion.finish_onnx(fixed, {}))

@@ -38,8 +38,9 @@ def random(*shape):
     return np.random.default_rng(1).standard_normal(shape).astype(np.float32)
 
 
-def node(*arguments, **attributes):
-    return onnx.helper.make_node(*arguments, name=arguments[0], **attributes)
+def named(kind, inputs, output, **options):
+    """A node of the name of its output."""
+    return onnx.helper.make_node(kind, inputs, [output], name=output, **options)
 
 
 def resize(source, target, mode='half_pixel'):

@@ -7,8 +7,7 @@ pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 
 from exporters.onnx_graph.equalization import equalize_channels
-from tests.exporters.onnx_graph.models import make_model, onnx, random, reference
-from tests.exporters.onnx_graph.test_integer_passes import named
+from tests.exporters.onnx_graph.models import make_model, named, onnx, random, reference
 
 SHAPE = (1, 4, 8, 8)
 RANGES = np.float32([1, 0.1, 0.001, 0]).reshape(-1, 1, 1, 1)

@@ -1,4 +1,4 @@
-"""Instance normalisation in one pass: the same results from the squares' mean."""
+"""Instance normalisation in other forms: the same results, by other nodes."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip('onnx')
 
 from exporters.onnx_graph import normalisation
-from tests.exporters.onnx_graph.models import check_pass, make_model, onnx, random
+from tests.exporters.onnx_graph.models import check_pass, make_model, named, onnx, random
 
 CONSTANTS = {
     'mask': np.float32([0, 1, 1]).reshape(1, 3, 1, 1),
@@ -16,9 +16,6 @@ CONSTANTS = {
 
 def normalise(*, squared='Mul'):
     """What the exporter writes for a masked instance normalisation of x, in small."""
-
-    def named(kind, inputs, output, **options):
-        return onnx.helper.make_node(kind, inputs, [output], name=output, **options)
 
     pool = {'kernel_shape': [2, 2], 'strides': [2, 2]}
     return [
@@ -73,3 +70,54 @@ def test_channels_that_do_not_vary_have_no_negative_variance():
     reference = pytest.importorskip('onnx.reference')
     (y,) = reference.ReferenceEvaluator(model).run(None, {'x': x})
     assert np.isfinite(y).all()
+
+
+MASKED_SHAPE = (2, 6, 8, 8)
+
+
+def masked_norm(first, *, squares=True):
+    """Instance normalisation of the channels from `first` on, as the exporter writes it."""
+    mask = (np.arange(6) >= first).astype(np.float32).reshape(1, -1, 1, 1)
+    constants = {'mask': mask, 'rest': np.where(mask > 0, np.float32(1e-3), np.float32(1))}
+    pool = {'kernel_shape': [4, 4], 'strides': [4, 4]}
+    nodes = []
+
+    def average(source, output):
+        if squares:
+            nodes.append(named('AveragePool', [source], f'{output}_squares', **pool))
+            source = f'{output}_squares'
+        nodes.append(named('GlobalAveragePool', [source], output))
+
+    average('x', 'mean')
+    nodes.append(named('Mul', ['mean', 'mask'], 'masked_mean'))
+    nodes.append(named('Sub', ['x', 'masked_mean'], 'centred'))
+    nodes.append(named('Mul', ['centred', 'centred'], 'square'))
+    average('square', 'variance')
+    nodes += [
+        named('Mul', ['variance', 'mask'], 'masked_variance'),
+        named('Add', ['masked_variance', 'rest'], 'shifted'),
+        named('Sqrt', ['shifted'], 'root'),
+        named('Reciprocal', ['root'], 'inverse'),
+        named('Mul', ['centred', 'inverse'], 'y'),
+    ]
+    return nodes, constants
+
+
+@pytest.mark.parametrize('squares', [True, False])
+@pytest.mark.parametrize('first', [0, 3, 5])
+def test_only_what_is_normalised_is_read_for_it(first, squares):
+    nodes, constants = masked_norm(first, squares=squares)
+    model = make_model(nodes, {'x': MASKED_SHAPE, 'y': MASKED_SHAPE}, constants)
+    ops = check_pass(normalisation.split_norms, model, MASKED_SHAPE)
+    assert ops == {
+        'Reshape': 2, 'Slice': 1 + (first > 0), 'InstanceNormalization': 1, 'Concat': 1
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize('odd', ['mask', 'rest'])
+def test_other_arithmetic_stays(odd):
+    nodes, constants = masked_norm(3)
+    constants[odd] = constants[odd] + np.float32([[[[0.5]], [[0]], [[0]], [[0]], [[0]], [[0]]]])
+    model = make_model(nodes, {'x': MASKED_SHAPE, 'y': MASKED_SHAPE}, constants)
+    ops = check_pass(normalisation.split_norms, model, MASKED_SHAPE)
+    assert ops['InstanceNormalization'] == 0

@@ -6,8 +6,7 @@ import pytest
 pytest.importorskip('onnx')
 
 from exporters.onnx_graph.photo_passes import Levels, prepare_photo
-from tests.exporters.onnx_graph.models import make_model, onnx, random, reference
-from tests.exporters.onnx_graph.test_integer_passes import named
+from tests.exporters.onnx_graph.models import make_model, named, onnx, random, reference
 
 CONSTANTS = {
     'scale': np.float32(2 / 255),
