@@ -133,6 +133,22 @@ def add_metadata(content: bytes, text: str) -> bytes:
     return _pack(model)
 
 
+def set_ranges(content: bytes, ranges: dict[int, tuple[float, float]]) -> bytes:
+    """Says of a calibrated LiteRT model's tensors what values they have.
+
+    Args:
+      content: The content of a `.tflite` file; tensors without a range in it get none.
+      ranges: Number of a tensor → its smallest and its largest value.
+    """
+    model = _unpack(content)
+    (graph,) = model.subgraphs
+    for number, (low, high) in ranges.items():
+        known = graph.tensors[number].quantization
+        if known is not None and known.min is not None:
+            known.min, known.max = [low], [high]
+    return _pack(model)
+
+
 def compress_largest(content: bytes, count: int) -> tuple[bytes, float]:
     """Stores the largest constants in half precision.
 

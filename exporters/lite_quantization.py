@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from exporters.calibration import MAX_PHOTOS
-from exporters.lite_model import create_converter, quiet_converter
+from exporters.lite_model import create_converter, quiet_converter, set_ranges
 from exporters.rounding import round_weights
 from mattingjax.errors import MattingError
 from mattingjax.inference.screening import read_lite_model
+from mattingjax.process.machine import count_cores
 
 _BLOCK, _MOST_FLOAT = 3, 24  # convolutions; a network that needs more in float is not for int8
 # Left in float32 in any network. Instance normalisation squares differences of what it has just
@@ -53,11 +54,12 @@ def quantize_graph(
 ) -> Quantized:
     """Converts a frozen graph to a LiteRT model in int8, of built-in operations alone.
 
-    Weights have a scale for each channel, what is computed one for each tensor, from its range on
-    the calibration's inputs. Operations that int8 does not suit stay in float32: those of instance
-    normalisation, the last steps to an alpha, the convolutions of the photo and the first depthwise
-    one; then, until the loss is within the limit, the first convolutions, three at a time, as many
-    as a block of MobileNetV2 has: what they lose, all others read.
+    Weights have a scale for each channel, what is computed one for each tensor, from the means of
+    the calibration's smallest and largest values. Operations that int8 does not suit stay in
+    float32: those of instance normalisation, the last steps to an alpha, the convolutions of the
+    photo and the first depthwise one; then, until the loss is within the limit, the first
+    convolutions, three at a time, as many as a block of MobileNetV2 has: what they lose, all others
+    read.
 
     Args:
       graph: A `tf.compat.v1.GraphDef`, as `frozen_graph.create_frozen_graph` returns it.
@@ -117,15 +119,47 @@ def _round_weights(graph: Any) -> Any:
 
 
 def _calibrate(converter: Any, calibration: Sequence[np.ndarray]) -> bytes:
-    """The float32 model with the range of each of its tensors."""
+    """The float32 model with the range of each of its tensors.
+
+    TensorFlow's own calibrator takes the ends over all inputs, so that one odd photo widens the
+    steps of all others; and it reads tensors after operations in place have overwritten them.
+    """
     import tensorflow as tf
 
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([images] for images in calibration)
+    converter.representative_dataset = lambda: ([images] for images in calibration[:1])
     # As `tf.lite.experimental.QuantizationDebugger` does: it is calibrated once for all trials.
     converter._experimental_calibrate_only = True
     with quiet_converter():
-        return converter.convert()
+        content = converter.convert()
+    return set_ranges(content, _measure_ranges(content, calibration))
+
+
+def _measure_ranges(
+    content: bytes, calibration: Sequence[np.ndarray]
+) -> dict[int, tuple[float, float]]:
+    """Number of each computed tensor → the means of the inputs' smallest and largest values."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    model = read_lite_model(content)
+    computed = [*model.inputs, *(operation.output for operation in model.operations)]
+    with quiet_converter():
+        interpreter = Interpreter(
+            model_content=content,
+            # XNNPACK keeps no tensor between its operations.
+            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            experimental_preserve_all_tensors=True,
+            num_threads=count_cores(),
+        )
+        interpreter.allocate_tensors()
+    ends = []
+    for images in calibration:
+        interpreter.set_tensor(model.inputs[0], images)
+        interpreter.invoke()
+        values = (interpreter.tensor(number)() for number in computed)
+        ends.append([(value.min(), value.max()) for value in values])
+    means = np.mean(ends, axis=0).tolist()
+    return {number: (low, high) for number, (low, high) in zip(computed, means, strict=True)}
 
 
 def _names(content: bytes, kinds: Sequence[str]) -> list[str]:

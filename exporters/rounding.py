@@ -15,6 +15,9 @@ from __future__ import annotations
 import numpy as np
 
 LARGEST = 127  # of eight bits, symmetric
+# For convolutions of the photo: without VNNI a processor adds up two products in sixteen bits, and
+# only bright photos are large enough to overflow these.
+LARGEST_OF_PHOTO = 64
 
 
 def round_keeping_sums(weights: np.ndarray, largest: int = LARGEST) -> np.ndarray:
@@ -36,17 +39,18 @@ def round_keeping_sums(weights: np.ndarray, largest: int = LARGEST) -> np.ndarra
     return rounded.reshape(weights.shape).astype(np.int8)
 
 
-def round_weights(kernels: np.ndarray) -> np.ndarray:
-    """Rounds weights to steps of a 127th of the largest weight of each output.
+def round_weights(kernels: np.ndarray, largest: int = LARGEST) -> np.ndarray:
+    """Rounds weights to steps, of which the largest weight of each output has `largest`.
 
     Quantisers that take the same steps find values that they need not round.
 
     Args:
       kernels: float32 [O, I, H, W], with one step for each of the first axis.
+      largest: How many steps the largest weight has.
 
     Returns:
       float32 of the same shape, rounded as `round_keeping_sums` does.
     """
-    largest = np.abs(kernels).max(axis=(1, 2, 3), keepdims=True)
-    step = np.where(largest > 0, largest, 1) / LARGEST
-    return (round_keeping_sums(kernels / step) * step).astype(np.float32)
+    highest = np.abs(kernels).max(axis=(1, 2, 3), keepdims=True)
+    step = np.where(highest > 0, highest, 1) / largest
+    return (round_keeping_sums(kernels / step, largest) * step).astype(np.float32)

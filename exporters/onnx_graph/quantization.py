@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import math
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -16,8 +17,9 @@ from exporters.onnx_graph import normalisation, resizing, widening
 from exporters.onnx_graph.editor import OnnxEditor
 from exporters.onnx_graph.equalization import equalize_channels
 from exporters.onnx_graph.photo_passes import Levels, prepare_photo
-from exporters.onnx_graph.weights import round_weights
+from exporters.onnx_graph.weights import list_photo_weights, round_weights
 from mattingjax.errors import MattingError
+from mattingjax.process.files import scratch_folder
 from mattingjax.process.packages import import_onnxruntime
 
 # What ONNX Runtime computes in 8 bits. An activation goes into the range of what it follows.
@@ -28,8 +30,8 @@ def quantize_onnx(model: Any, calibration: Sequence[np.ndarray]) -> tuple[Any, d
     """Quantises the convolutions of a model, and what lies between them, to 8 bits.
 
     Weights become int8, each output channel with a scale of its own, and activations uint8, whose
-    ranges are the largest and the smallest values on the calibration images. Input and output stay
-    float32.
+    ranges are the means of the calibration images' smallest and largest values. Input and output
+    stay float32.
 
     Args:
       model: An `onnx.ModelProto` as `conversion.create_onnx` returns it, which is not changed; the
@@ -56,8 +58,9 @@ def quantize_onnx(model: Any, calibration: Sequence[np.ndarray]) -> tuple[Any, d
     equalize_channels(prepared, calibration)
     prepared = shape_inference.infer_shapes(prepared, strict_mode=True)
     excluded = _nodes_to_exclude(prepared)
-    round_weights(prepared)
-    quantised = _quantize(prepared, calibration, excluded, levels)
+    of_photo = list_photo_weights(prepared)
+    round_weights(prepared, of_photo)
+    quantised = _quantize(prepared, calibration, excluded, levels, of_photo)
     _shorten_names(quantised)
     return quantised, _describe(prepared, excluded)
 
@@ -129,14 +132,19 @@ def _describe(model: Any, excluded: list[str]) -> dict[str, Any]:
 
 
 def _quantize(
-    model: Any, calibration: Sequence[np.ndarray], excluded: list[str], levels: Levels | None
+    model: Any,
+    calibration: Sequence[np.ndarray],
+    excluded: list[str],
+    levels: Levels | None,
+    of_photo: list[str],
 ) -> Any:
     import_onnxruntime()
     import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quant_utils, quantize_static
 
     source = model.graph.input[0].name
-    known = {}
+    halved = {'quant_type': QuantType.QInt8, 'axis': 0, 'symmetric': True, 'reduce_range': True}
+    known: dict[str, list[dict[str, Any]]] = {name: [dict(halved)] for name in of_photo}
     if levels is not None:
         known[levels.name] = [
             {
@@ -145,8 +153,8 @@ def _quantize(
             }
         ]
     quant_utils.add_pre_process_metadata(model)  # or it logs that it would like to simplify it
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / 'model.onnx'
+    with scratch_folder() as folder, _temporary_files_in(folder):
+        path = folder / 'model.onnx'
         # It moves the weights of a model that it is given out of it, hence a file.
         onnx.save(model, path)
         quantize_static(
@@ -159,7 +167,8 @@ def _quantize(
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            extra_options={'TensorQuantOverrides': known},
+            # The mean of each photo's ends: one odd photo would widen the steps of all others.
+            extra_options={'TensorQuantOverrides': known, 'CalibMovingAverage': True},
         )
         quantised = onnx.load(path.with_name('quantised.onnx'))
     del quantised.metadata_props[:]
@@ -168,6 +177,16 @@ def _quantize(
     del quantised.opset_import[:]
     quantised.opset_import.extend(opsets)
     return quantised
+
+
+@contextlib.contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    """Within it, other libraries' temporary files lie in a folder, and go with it on Ctrl-C."""
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def _shorten_names(model: Any) -> None:

@@ -133,6 +133,26 @@ def test_first_convolutions_are_kept_until_the_loss_is_small():
     assert hopeless.loss == 1
 
 
+def test_ranges_are_means_over_the_photos():
+    from exporters.lite_quantization import quantize_graph
+    from mattingjax.inference.screening import read_lite_model
+
+    graph, _, _ = _convert('mmnet')
+    (photo,) = draw(64)
+
+    def measure(*photos):
+        """The steps of the first maps, which hardly depend on how others are rounded."""
+        made = quantize_graph(graph, 'input', 'output', photos, lambda _: 0.0, 1.0)
+        model = read_lite_model(made.content)
+        maps = [model.tensors[operation.output] for operation in model.operations]
+        return [tensor.scales[0] for tensor in maps if tensor.dtype == 'int8'][:8]
+
+    both = measure(photo, photo / 4)
+    mean = np.mean([measure(photo), measure(photo / 4)], axis=0)
+    np.testing.assert_allclose(both, mean, rtol=1e-4)
+    assert np.abs(both - np.array(measure(photo))).max() > 0.01 * max(both)
+
+
 @pytest.mark.parametrize('count', [0, 301])
 def test_a_calibration_of_a_wrong_length_is_told(count):
     pytest.importorskip('ai_edge_litert')

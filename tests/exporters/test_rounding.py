@@ -1,8 +1,9 @@
 """Weights rounded to eight bits keep the sums of their kernels."""
 
 import numpy as np
+import pytest
 
-from exporters.rounding import LARGEST, round_keeping_sums, round_weights
+from exporters.rounding import LARGEST, LARGEST_OF_PHOTO, round_keeping_sums, round_weights
 
 
 def test_sums_are_rounded_to_the_nearest_and_weights_up_or_down():
@@ -33,11 +34,12 @@ def test_nothing_is_larger_than_the_largest():
     assert round_keeping_sums(weights / 2, largest=64).max() == 64
 
 
-def test_steps_are_those_that_a_quantiser_takes_for_each_output():
+@pytest.mark.parametrize('largest', [LARGEST, LARGEST_OF_PHOTO])
+def test_steps_are_those_that_a_quantiser_takes_for_each_output(largest):
     kernels = np.random.default_rng(0).standard_normal((4, 5, 3, 3)).astype(np.float32)
     kernels[2] = 0
-    rounded = round_weights(kernels)
+    rounded = round_weights(kernels, largest)
     for kernel, exact in zip(rounded, kernels, strict=True):
-        step = np.abs(exact).max() / LARGEST or 1
+        step = np.abs(exact).max() / largest or 1
         np.testing.assert_allclose(kernel / step, np.round(kernel / step), atol=1e-3)
         assert np.abs(kernel.sum(axis=(1, 2)) - exact.sum(axis=(1, 2))).max() <= 0.501 * step

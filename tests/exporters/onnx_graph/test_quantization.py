@@ -11,10 +11,11 @@ pytest.importorskip('onnxruntime')
 from exporters.calibration import MAX_PHOTOS
 from exporters.onnx_graph import conversion
 from exporters.onnx_graph.quantization import quantize_onnx
+from exporters.rounding import LARGEST, LARGEST_OF_PHOTO
 from mattingjax.errors import MattingError
 from mattingjax.images import load_srgb, resize
 from mattingjax.inference.sessions import create_session
-from tests.exporters.onnx_graph.models import onnx
+from tests.exporters.onnx_graph.models import make_model, named, onnx, random
 
 
 def fixed(path, shape):
@@ -93,6 +94,51 @@ def test_what_stays_in_floating_point_is_told(modnet_int8):
         if node.op_type == 'Conv' and node.name not in floating['Conv']
     ]
     assert set(kernels) == {onnx.TensorProto.INT8}
+
+
+def test_convolutions_of_the_photo_have_half_of_the_steps(modnet_int8):
+    """Two products of a bright photo's pixels then fit into sixteen bits."""
+    model = onnx.load(modnet_int8[0])
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    producers = {name: node for node in model.graph.node for name in node.output}
+    photo, largest = {'input_x'}, {True: [], False: []}
+    for node in model.graph.node:
+        if node.op_type == 'Conv':
+            source = producers.get(node.input[1])
+            if source is not None:  # the last one's weights are constants
+                steps = onnx.numpy_helper.to_array(constants[source.input[0]])
+                largest[node.input[0] in photo].append(np.abs(steps.astype(int)).max())
+        elif photo.intersection(node.input):
+            photo.update(node.output)
+    assert len(largest[True]) >= 2  # of the backbone and of the detail branch
+    assert set(largest[True]) == {LARGEST_OF_PHOTO}
+    assert set(largest[False]) == {LARGEST}
+
+
+def test_ranges_are_means_over_the_photos():
+    nodes = [
+        onnx.helper.make_node('Transpose', ['x'], ['first'], name='first', perm=(0, 3, 1, 2)),
+        named('Conv', ['first', 'kernel'], 'a', pads=[1] * 4),
+        named('Relu', ['a'], 'b'),
+        named('Conv', ['b', 'other'], 'c'),
+        named('Conv', ['c', 'last'], 'd'),
+        onnx.helper.make_node('Transpose', ['d'], ['y'], name='y', perm=(0, 2, 3, 1)),
+    ]
+    constants = {
+        'kernel': random(8, 3, 3, 3), 'other': random(4, 8, 1, 1), 'last': random(1, 4, 1, 1)
+    }  # fmt: skip
+    shape = (1, 8, 8, 3)
+    model = make_model(nodes, {'x': shape, 'y': (1, 8, 8, 1)}, constants)
+    dark = np.abs(random(*shape))
+
+    def steps(*images):
+        quantised, _ = quantize_onnx(model, images)
+        constants = {tensor.name: tensor for tensor in quantised.graph.initializer}
+        names = [node.input[1] for node in quantised.graph.node if node.op_type == 'QuantizeLinear']
+        assert len(names) >= 3
+        return [float(onnx.numpy_helper.to_array(constants[name])) for name in names]
+
+    np.testing.assert_allclose(steps(dark, 3 * dark), 2 * np.array(steps(dark)), rtol=1e-5)
 
 
 def test_batches_and_other_names(mmnet_export, photo_path):
