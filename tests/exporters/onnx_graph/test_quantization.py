@@ -101,7 +101,7 @@ def test_convolutions_of_the_photo_have_half_of_the_steps(modnet_int8):
     model = onnx.load(modnet_int8[0])
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     producers = {name: node for node in model.graph.node for name in node.output}
-    photo, largest = {'input_x'}, {True: [], False: []}
+    photo, largest = {model.graph.input[0].name}, {True: [], False: []}
     for node in model.graph.node:
         if node.op_type == 'Conv':
             source = producers.get(node.input[1])
