@@ -81,6 +81,49 @@ def _follow(editor: OnnxEditor, node: Any, kinds: tuple[str, ...]) -> Any | None
     return node
 
 
+def compute_statistics_once(model: Any) -> None:
+    """Keeps square roots and divisions of a normalisation from being computed for every pixel.
+
+    OpenVINO fuses x · factor − offset with whatever arithmetic makes the two, which then costs as
+    much as all else. To join them and take them apart is no arithmetic: nothing is fused across.
+
+    Args:
+      model: An `onnx.ModelProto` of a fixed size after `normalise_in_one_pass`; changed in place.
+    """
+    from onnx import helper
+
+    editor = OnnxEditor(model)
+    replacements: dict[int, list[Any]] = {}
+    for node in editor.nodes:
+        scaling = editor.producer(node.input[0], 'Mul') if node.op_type == 'Sub' else None
+        if scaling is None or editor.shape(node.output[0])[2:] == (1, 1):
+            continue
+        both = [scaling.input[1], node.input[1]]
+        shapes = {editor.shape(name) for name in both}
+        makers = [editor.producer(name, shared=True) for name in both]
+        # A constant has no maker; what was joined, as for phases, is not fused anyway.
+        kinds = {maker and maker.op_type for maker in makers}
+        if not kinds.isdisjoint({None, 'Concat', 'Split'}) or len(shapes) > 1:
+            continue
+        (shape,) = shapes
+        if shape[2:] != (1, 1):
+            continue
+        name = f'{node.name}_statistics'
+        parts = [f'{name}_{part}' for part in ('factor', 'offset')]
+        sizes = editor.add_constant(f'{name}_sizes', np.array([shape[1]] * 2))
+        replacements[id(scaling)] = [
+            helper.make_node('Concat', both, [name], name=name, axis=1),
+            helper.make_node('Split', [name, sizes], parts, name=f'{name}_apart', axis=1),
+            helper.make_node(
+                'Mul', [scaling.input[0], parts[0]], scaling.output, name=scaling.name
+            ),
+        ]
+        replacements[id(node)] = [
+            helper.make_node('Sub', [scaling.output[0], parts[1]], node.output, name=node.name)
+        ]
+    editor.rewrite(replacements, {})
+
+
 @dataclasses.dataclass(frozen=True)
 class _Norm:
     """A masked instance normalisation: of the channels from `first` on, the others stay."""

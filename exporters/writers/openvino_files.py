@@ -61,6 +61,7 @@ def _quantize(job: Job, model: Any) -> Any:
     fixed = conversion.fix_size(prepared)
     shrink_by_convolution(fixed)
     widen_branches(fixed)
+    normalisation.compute_statistics_once(fixed)
     if job.signature.scaling_inside:
         prepare_photo(fixed, widen=False)
     ir = openvino_ir.convert_onnx(conversion.finish_onnx(fixed, {}))

@@ -56,6 +56,17 @@ def test_nothing_large_is_centred():
     assert subtraction.output[0] == 'scaled'  # x · factor − mean · factor: in one go
 
 
+def test_statistics_are_kept_apart_from_what_is_done_for_every_pixel():
+    model = make()
+    normalisation.normalise_in_one_pass(model)
+    ops = check_pass(normalisation.compute_statistics_once, model, (2, 3, 4, 6))
+    assert (ops['Concat'], ops['Split']) == (1, 1)
+    makers = {name: node.op_type for node in model.graph.node for name in node.output}
+    (subtraction,) = (node for node in model.graph.node if node.output[0] == 'scaled')
+    assert makers[subtraction.input[1]] == 'Split'
+    assert check_pass(normalisation.compute_statistics_once, model, (2, 3, 4, 6)) == ops
+
+
 def test_other_differences_stay():
     model = make(squared='Add')
     before = list(model.graph.node)
