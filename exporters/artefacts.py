@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +87,15 @@ def _to_json(parities: dict[str, dict[str, Any]]) -> dict[str, Any]:
         }
         for runtime, cases in parities.items()
     }
+
+
+def group_by_kind(operations: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Kind of operation → names, the kinds in the order of the alphabet.
+
+    Args:
+      operations: Kind and name of each.
+    """
+    found: dict[str, list[str]] = {}
+    for kind, name in operations:
+        found.setdefault(kind, []).append(name)
+    return dict(sorted(found.items()))

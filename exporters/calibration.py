@@ -11,6 +11,7 @@ from typing import Any, overload
 import numpy as np
 
 from mattingjax import Checkpoint
+from mattingjax.data.datasets import create_manifest
 from mattingjax.data.folders import FileDataset, open_images, open_pairs
 from mattingjax.data.records import choose_evenly
 from mattingjax.images import resize
@@ -19,7 +20,10 @@ from mattingjax.inference.signature import Signature
 from mattingjax.networks import apply_compiled
 
 MAX_PHOTOS = 300
+FEW_PHOTOS = 30  # fewer hardly show all that a network will see
 _MOST_CHECKED = 60
+# By how much the mean absolute difference from true alphas may grow if nobody says otherwise.
+MAX_MAD_DROP = 0.0005
 # The largest mean difference from the JAX network's alpha where there are no true ones; what a
 # network differs by is in its manifest.
 MAX_DIFFERENCE = 0.005
@@ -96,7 +100,8 @@ class Calibration:
       checkpoint: The network and its variables.
       records: The photos, with or without true alphas; of more than `MAX_PHOTOS` some.
       signature: How the export is fed.
-      max_mad_drop: By how much the mean absolute difference may grow, where there are true alphas.
+      max_mad_drop: By how much the mean absolute difference may grow, where there are true alphas;
+        None for `MAX_MAD_DROP`.
 
     Raises:
       RecordError: A photo or an alpha cannot be read.
@@ -107,14 +112,15 @@ class Calibration:
         checkpoint: Checkpoint,
         records: FileDataset,
         signature: Signature,
-        max_mad_drop: float,
+        max_mad_drop: float | None = None,
     ):
         batch_size, height, width, _ = signature.shape
         self._checkpoint = checkpoint
         photos: list[np.ndarray] = []
         self._alphas: list[np.ndarray] = []
-        for i in choose_evenly(len(records), MAX_PHOTOS):
-            record = records[i]
+        self._records = records.select(choose_evenly(len(records), MAX_PHOTOS))
+        for i in range(len(self._records)):
+            record = self._records[i]
             pixels = resize_photo(record['image'], height, width)
             photos.append(np.clip(np.round(pixels), 0, 255).astype(np.uint8))
             if 'alpha' in record:
@@ -122,8 +128,26 @@ class Calibration:
         self.batches = Batches(photos, batch_size, signature.encoding().encode)
         self._pixels = Batches(photos, batch_size, lambda images: images)
         self.has_alphas = bool(self._alphas)
-        self.limit = max_mad_drop if self.has_alphas else MAX_DIFFERENCE
+        if not self.has_alphas:
+            self.limit = MAX_DIFFERENCE
+        else:
+            self.limit = MAX_MAD_DROP if max_mad_drop is None else max_mad_drop
         self._checked = choose_evenly(len(photos), _MOST_CHECKED)
+
+    def describe(self) -> dict[str, Any]:
+        """What the manifest says of it, JSON types.
+
+        Returns:
+          The number of `photos`; the `digest` of their files and of the alphas' (as
+          `mattingjax.data.datasets.create_manifest` has it); whether there are `alphas`; and the
+          bound, `max_mad_drop` or `max_difference`.
+        """
+        return {
+            'photos': len(self._records),
+            'digest': create_manifest(self._records)['digest'],
+            'alphas': self.has_alphas,
+            'max_mad_drop' if self.has_alphas else 'max_difference': self.limit,
+        }
 
     def errors(self, run: Run, indices: Sequence[int]) -> list[float]:
         """The mean absolute differences from the true alphas.

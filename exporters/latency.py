@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from exporters.options import FORMATS, ExportOptions
+from exporters.options import ExportOptions
 from exporters.pipeline import export_checkpoint
 from mattingjax.checkpoints import Checkpoint, save_checkpoint
 from mattingjax.errors import MattingError
@@ -77,9 +77,9 @@ class ExportTimer:
     precision: str = 'f32'
 
     def __post_init__(self) -> None:
-        known = [runtime for runtime, (made, _) in _EXPORTED.items() if made in FORMATS]
-        if self.runtime not in known:
-            raise MattingError(f'runtime: expected one of {", ".join(known)}, got {self.runtime!r}')
+        if self.runtime not in _EXPORTED:
+            known = ', '.join(_EXPORTED)
+            raise MattingError(f'runtime: expected one of {known}, got {self.runtime!r}')
         if self.runtime == 'openvino':
             if not can_compute(self.precision):
                 raise MattingError(

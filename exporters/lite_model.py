@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from exporters.within_tolerance import share_of_largest
 from mattingjax.inference.screening import read_lite_model
 from mattingjax.inference.sessions import METADATA_KEY
 from mattingjax.process.packages import import_tensorflow, quiet_stderr
@@ -187,7 +188,7 @@ def compress_largest(content: bytes, count: int) -> tuple[bytes, float]:
         for half, single in restored.items()
     ]
     sizes = [values.size for _, values in constants]
-    return _pack(_without_unread_buffers(model)), sum(sizes[:count]) / sum(sizes)
+    return _pack(_without_unread_buffers(model)), share_of_largest(sizes, count)
 
 
 def count_constants(content: bytes) -> int:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from exporters.artefacts import group_by_kind
 from exporters.calibration import MAX_PHOTOS
 from exporters.lite_model import create_converter, quiet_converter, set_ranges
 from exporters.rounding import round_weights
@@ -35,13 +36,13 @@ class Quantized(NamedTuple):
 
     Attributes:
       content: The content of the `.tflite` file, with input and output in float32.
-      float_operations: The operations that compute in float32, as 'MEAN: NAME OF ITS OUTPUT'.
-      loss: What `measure` says of it.
+      float_operations: The operations that compute in float32: kind → names of their outputs.
+      kept: How many of the first convolutions are among them for the limit's sake.
     """
 
     content: bytes
-    float_operations: tuple[str, ...]
-    loss: float
+    float_operations: dict[str, list[str]]
+    kept: int
 
 
 def quantize_graph(
@@ -83,17 +84,18 @@ def quantize_graph(
     )
     convolutions = _names(calibrated, _CONVOLUTIONS)
     for count in range(0, min(_MOST_FLOAT, len(convolutions)) + _BLOCK, _BLOCK):
-        content = _quantize(calibrated, convolutions[:count])
-        if (loss := measure(content)) <= limit:
-            return Quantized(content, list_float_operations(content), loss)
-    return Quantized(content, list_float_operations(content), loss)
+        kept = convolutions[:count]
+        content = _quantize(calibrated, kept)
+        if measure(content) <= limit:
+            break
+    return Quantized(content, list_float_operations(content), len(kept))
 
 
-def list_float_operations(content: bytes) -> tuple[str, ...]:
-    """The operations of a LiteRT model that compute in float32, as 'MEAN: NAME OF ITS OUTPUT'."""
+def list_float_operations(content: bytes) -> dict[str, list[str]]:
+    """The operations of a LiteRT model that compute in float32: kind → names of their outputs."""
     model = read_lite_model(content)
-    return tuple(
-        f'{operation.kind.name}: {model.tensors[operation.output].name.split(";")[0]}'
+    return group_by_kind(
+        (operation.kind.name, model.tensors[operation.output].name.split(';')[0])
         for operation in model.operations
         if operation.kind.name not in _BETWEEN
         and model.tensors[operation.output].dtype == 'float32'

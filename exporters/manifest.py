@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ from mattingjax.checkpoints import Checkpoint, hash_checkpoint
 from mattingjax.config.schema import read_json
 from mattingjax.errors import OutputError
 from mattingjax.inference.signature import MANIFEST_FILE
+from mattingjax.process.machine import installed_versions
 
 FORMAT = 1
 _TOOLS = (
@@ -23,12 +22,6 @@ _TOOLS = (
 def describe_network(checkpoint: Checkpoint) -> dict[str, Any]:
     """The network and the hash of its variables, JSON types."""
     return {**checkpoint.config.to_dict(), 'sha256': hash_checkpoint(checkpoint)}
-
-
-def tool_versions() -> dict[str, str]:
-    """Versions of Python and of every package that an export uses."""
-    versions = {package: importlib.metadata.version(package) for package in _TOOLS}
-    return {'python': platform.python_version(), **versions}
 
 
 def create_manifest(
@@ -46,7 +39,7 @@ def create_manifest(
         'network': describe_network(checkpoint),
         'artefacts': artefacts,
         **notes,
-        'versions': tool_versions(),
+        'versions': installed_versions(_TOOLS),
     }
 
 

@@ -10,15 +10,10 @@ from typing import Any
 import numpy as np
 
 from exporters.calibration import Calibration
+from exporters.openvino_float import CONVOLUTIONS, FLOAT_KINDS
 from exporters.rounding import LARGEST, round_keeping_sums
 from mattingjax.process.packages import import_nncf, import_openvino
 
-# What is done once for each pixel and needs no multiplication of matrices is as fast in float32
-# where it is fused between quantised maps, and the two products that enlarge an alpha are faster.
-_IN_FLOAT = (
-    'Multiply', 'Subtract', 'Divide', 'Power', 'Sqrt', 'ReduceMean', 'Sigmoid', 'Softmax',
-    'Interpolate', 'MatMul',
-)  # fmt: skip
 _NO_ARITHMETIC = ('Constant', 'Convert', 'Parameter', 'Reshape', 'Result', 'Transpose')
 _LEVELS = 255.0
 _RANKED = 40  # photos on which NNCF tries what each layer costs
@@ -68,7 +63,8 @@ def quantize_ir_with_control(model: Any, calibration: Calibration, *, is_photo: 
     def validate(compiled: Any, indices: Sequence[int]) -> tuple[float, list[float]]:
         request = compiled.create_infer_request()
         errors = calibration.errors(lambda images: request.infer(images)[0], list(indices))
-        values = [-error for error in errors]  # larger values are better ones to NNCF
+        # Larger values are better ones to NNCF, and it divides by the mean that it begins with.
+        values = [1 - error for error in errors]
         return float(np.mean(values)), values
 
     with _quietly():
@@ -117,7 +113,7 @@ def _ignored_scope(nncf: Any, model: Any) -> Any:
         and shape.is_static
         and shape.to_shape()[2:] == [1, 1]
     ]
-    return nncf.IgnoredScope(names=once, types=list(_IN_FLOAT), validate=False)
+    return nncf.IgnoredScope(names=once, types=list(FLOAT_KINDS), validate=False)
 
 
 def _finish(model: Any, exact: Any, is_photo: bool) -> Any:
@@ -164,7 +160,7 @@ def _round_weights(model: Any, exact: Any) -> None:
 def _kernels(model: Any) -> Iterator[tuple[str, Any]]:
     """The names of convolutions, and the nodes that their weights come from."""
     for node in model.get_ordered_ops():
-        if node.get_type_name() in ('Convolution', 'GroupConvolution'):
+        if node.get_type_name() in CONVOLUTIONS:
             yield node.get_friendly_name(), node.input_value(1).get_node()
 
 
@@ -227,7 +223,11 @@ def _bound(quantizer: Any, i: int) -> float:
 
 
 def _quantize_photo(model: Any) -> None:
-    """Gives the photo's quantisation the 256 values that a photo has: no pixel is rounded."""
+    """Gives the photo's quantisation the 256 values that a photo has.
+
+    No pixel is rounded where all channels are scaled alike; where they are not, 256 steps cover
+    the values of all of them.
+    """
     ov = import_openvino()
     for quantizer in _quantizers(model):
         source = quantizer.input_value(0)
@@ -251,27 +251,3 @@ def _is_photo(node: Any) -> bool:
     if node.get_type_name() not in ('Multiply', 'Subtract', 'Add', 'Transpose'):
         return False
     return _is_photo(node.input_value(0).get_node())
-
-
-def list_float_operations(model: Any) -> list[str]:
-    """Names of the convolutions and the products of matrices that stay in float32.
-
-    Args:
-      model: An `openvino.Model` in eight bits.
-    """
-    return [
-        node.get_friendly_name()
-        for node in model.get_ordered_ops()
-        if node.get_type_name() in ('Convolution', 'GroupConvolution', 'MatMul')
-        and not _is_quantized(node)
-    ]
-
-
-def _is_quantized(node: Any) -> bool:
-    """Whether all that is computed for a node comes quantised, copied at most in between."""
-    source = node.input_value(0).get_node()
-    if source.get_type_name() == 'FakeQuantize':
-        return True
-    if source.get_type_name() in ('Concat', 'Slice', 'StridedSlice', 'Transpose', 'Reshape'):
-        return _is_quantized(source)
-    return False

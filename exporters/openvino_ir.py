@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from exporters.within_tolerance import share_of_largest
 from mattingjax.inference.sessions import METADATA_KEY
 from mattingjax.process.packages import import_openvino
 
@@ -66,7 +67,7 @@ def compress_largest(model: Any, count: int) -> tuple[Any, float]:
         for reader in readers:
             reader.replace_source_output(single.output(0))
     sizes = [node.data.size for node in constants]
-    return model, sum(sizes[:count]) / sum(sizes)
+    return model, share_of_largest(sizes, count)
 
 
 def count_constants(model: Any) -> int:

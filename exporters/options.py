@@ -34,9 +34,10 @@ class ExportOptions:
       verify: Whether every artefact is compared with the JAX network.
       photos: Pictures to compare on; two of scikit-image's if empty.
       calibration_images: Folder of the photos whose ranges 'int8' is made for, 300 at most.
-      calibration_alphas: Folder of their true alphas; with them what costs 'int8' too much quality
-        stays in floating point.
-      max_mad_drop: By how much 'int8' may raise the mean absolute difference from true alphas.
+      calibration_alphas: Folder of their true alphas, whose errors then bound what 'int8' costs;
+        with them the IR too keeps in floating point what costs too much.
+      max_mad_drop: By how much 'int8' may raise the mean absolute difference from true alphas; if
+        None `calibration.MAX_MAD_DROP`.
       soc_version: The Ascend chip to convert for, if ATC is on PATH; None does not run ATC.
     """
 
@@ -53,7 +54,7 @@ class ExportOptions:
     photos: tuple[Path, ...] = ()
     calibration_images: Path | None = None
     calibration_alphas: Path | None = None
-    max_mad_drop: float = 0.0005
+    max_mad_drop: float | None = None
     soc_version: str | None = None
 
     def __post_init__(self) -> None:
@@ -124,9 +125,14 @@ class ExportOptions:
             raise MattingError(
                 'calibration_alphas: expected calibration_images, the photos that they belong to'
             )
-        if not 0 < self.max_mad_drop < 1:
+        if self.max_mad_drop is not None and not 0 < self.max_mad_drop < 1:
             raise MattingError(
                 f'max_mad_drop: expected more than 0 and less than 1, got {self.max_mad_drop!r}'
+            )
+        if self.max_mad_drop is not None and self.calibration_alphas is None:
+            raise MattingError(
+                'max_mad_drop: expected calibration_alphas, the true alphas of what it bounds, got '
+                'none'
             )
 
 

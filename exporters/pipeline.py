@@ -9,9 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from absl import logging
+
 from exporters.artefacts import Artefact
 from exporters.ascend.kit import check_kit_size
-from exporters.calibration import Calibration, open_calibration
+from exporters.calibration import FEW_PHOTOS, Calibration, open_calibration
 from exporters.cases import Case, Cases, create_cases, load_photos
 from exporters.folding import fold_batch_norm, fold_scaling, without_scaling
 from exporters.frozen_graph import check_tools, create_frozen_graph
@@ -85,6 +87,8 @@ def export_checkpoint(
             folder, checkpoint, signature, options, cases, calibration, step
         )
         entries = _verify(folder, checkpoint, artefacts, cases, calibration, step)
+        if calibration is not None:
+            notes['calibration'] = calibration.describe()
         manifest = create_manifest(checkpoint, entries, notes)
         (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1) + '\n')
         step('done')
@@ -132,7 +136,15 @@ def _load_calibration(
     if options.calibration_images is None:
         return None
     records = open_calibration(options.calibration_images, options.calibration_alphas)
-    return Calibration(checkpoint, records, signature, options.max_mad_drop)
+    calibration = Calibration(checkpoint, records, signature, options.max_mad_drop)
+    if len(records) < FEW_PHOTOS:
+        logging.warning(
+            '%s: photos to calibrate on: expected %d or more, of all kinds, found %d',
+            options.calibration_images,
+            FEW_PHOTOS,
+            len(records),
+        )
+    return calibration
 
 
 def _needs_onnx(options: ExportOptions) -> bool:

@@ -66,8 +66,12 @@ def worst_difference(session: Session, cases: Sequence[Case], signature: Signatu
       session: The artefact in a runtime.
       cases: All cases on which it is compared.
       signature: How it is fed.
+
+    Returns:
+      The difference, NaN if one of the alphas has a NaN.
     """
-    return max(measure_parity(run_artefact(session, case, signature), case).max for case in cases)
+    found = [measure_parity(run_artefact(session, case, signature), case).max for case in cases]
+    return float(np.max(found))  # Python's own may drop a NaN
 
 
 class Verifier:

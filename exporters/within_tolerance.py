@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 Model = TypeVar('Model')
@@ -56,3 +56,13 @@ def count_within(count: int, measure: Callable[[int], float], limit: float) -> i
         else:
             high = middle
     return low
+
+
+def share_of_largest(sizes: Sequence[int], count: int) -> float:
+    """The share of all weights that the largest tensors have, in [0, 1]; of no weights 0.
+
+    Args:
+      sizes: How many weights each tensor has, the largest first.
+      count: How many tensors.
+    """
+    return sum(sizes[:count]) / max(1, sum(sizes))

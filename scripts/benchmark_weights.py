@@ -18,6 +18,7 @@ number of parameters, as MMNet's paper has it for its widths. Those of an earlie
 from absl import flags
 
 from mattingjax.process import command_line
+from mattingjax.process.machine import RUNTIME_PACKAGES
 
 _NETWORKS = flags.DEFINE_list(
     'networks', None, "NAME or NAME=CHECKPOINT; times are divided by the first one's."
@@ -25,8 +26,8 @@ _NETWORKS = flags.DEFINE_list(
 _OUTPUT = flags.DEFINE_string('output', None, 'Folder of the reports.', required=True)
 _SETS = command_line.define_sets()
 _LATENCY = flags.DEFINE_bool('latency', True, 'Whether times are measured; needs the export extra.')
-_RUNTIME = flags.DEFINE_string(
-    'runtime', 'openvino', 'What the networks are timed in: openvino, onnxruntime or tensorflow.'
+_RUNTIME = flags.DEFINE_enum(
+    'runtime', 'openvino', list(RUNTIME_PACKAGES), 'What the networks are timed in.'
 )
 _PRECISION = command_line.define_precision()
 

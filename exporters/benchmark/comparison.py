@@ -26,7 +26,7 @@ from mattingjax.evaluation.sets import (
 )
 from mattingjax.evaluation.trade_off import Point, Style, draw_trade_off, require_drawing
 from mattingjax.inference.sessions import SESSIONS, Session
-from mattingjax.process.files import check_folder, write_file
+from mattingjax.process.files import check_folder, hash_file, write_file
 from mattingjax.process.machine import (
     RUNTIME_PACKAGES,
     describe_machine,
@@ -124,9 +124,10 @@ def _describe(entry: Entry, session: Session, shape: tuple[int, ...]) -> Row:
         'runtime': entry.runtime,
         'device': session.device,
         'precision': entry.precision,
-        'form': entry.form,
+        'form': entry.form(session.metadata),
         'shape': list(shape),
         'megabytes': sum(file.stat().st_size for file in entry.files) / 1e6,
+        'sha256': {file.name: hash_file(file) for file in entry.files},
     }
 
 
@@ -181,11 +182,16 @@ def _format_table(rows: Mapping[Entry, Row], sets: Mapping[str, Folders]) -> str
     titles = ['artefact', 'runtime', 'computes in', 'form', 'input', 'MB', *title_columns(columns)]
     lines = []
     for entry, row in sorted(rows.items(), key=lambda item: item[1]['seconds']):
-        cells = [entry.name, entry.runtime, entry.precision, entry.form]
+        cells = [entry.name, entry.runtime, _describe_computing(row), row['form']]
         cells += ['×'.join(map(str, row['shape'])), f'{row["megabytes"]:.2f}']
         cells += format_errors(row, columns, decimals=3)
         lines.append([*cells, f'{1e3 * row["seconds"]:.2f}', f'{row["time_ratio"]:.3f}'])
     return to_markdown([*titles, 'ms', 'time'], lines)
+
+
+def _describe_computing(row: Row) -> str:
+    """What it computes in: of eight bits, `precision` is that of what stays in floating point."""
+    return f'int8, {row["precision"]}' if row['form'] == 'INT8' else row['precision']
 
 
 def _draw(
@@ -203,7 +209,7 @@ def _draw(
                 if name in row
             },
             entry.runtime,
-            entry.form,
+            row['form'],
         )
         for entry, row in rows.items()
     ]

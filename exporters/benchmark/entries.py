@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import os
@@ -9,8 +10,16 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from exporters.options import PRECISIONS as FILE_PRECISIONS
+from mattingjax.config.schema import parse_json
 from mattingjax.errors import ArtefactError, MattingError
-from mattingjax.inference.sessions import READERS, SESSIONS, can_compute, check_artefact
+from mattingjax.inference.sessions import (
+    PRECISIONS,
+    READERS,
+    SESSIONS,
+    can_compute,
+    check_artefact,
+)
 
 _LOG = logging.getLogger(__name__)
 FORMS = ('FP32', 'BF16', 'FP16', 'INT8')
@@ -39,11 +48,14 @@ class Entry:
         precision = '' if self.precision == 'f32' else f', {self.precision}'
         return f'{self.name}, {self.runtime}{precision}'
 
-    @property
-    def form(self) -> str:
-        """One of `FORMS`: what most of it computes in, or else has its weights in, by its name."""
-        found = re.search(r'(?<![a-z])(fp16|int8)(?![a-z0-9])', self.path.stem.lower())
-        of_file = found[1].upper() if found else 'FP32'
+    def form(self, metadata: str | None) -> str:
+        """One of `FORMS`: what most of it computes in, or else has its weights in.
+
+        Args:
+          metadata: The artefact's own metadata, JSON; where it tells no precision, as other
+            people's and earlier exports, the file's name does.
+        """
+        of_file = (_told_precision(metadata) or _named_precision(self.path)).upper()
         if of_file == 'INT8' or self.precision == 'f32':
             return of_file
         return {'bf16': 'BF16', 'f16': 'FP16'}[self.precision]
@@ -58,6 +70,19 @@ class Entry:
         """The artefact and, of an IR, its weights."""
         weights = self.path.with_suffix('.bin')
         return [self.path, *([weights] if self.path.suffix == '.xml' and weights.is_file() else [])]
+
+
+def _told_precision(metadata: str | None) -> str | None:
+    with contextlib.suppress(MattingError):
+        content = parse_json(metadata or '')
+        if isinstance(content, dict) and content.get('precision') in FILE_PRECISIONS:
+            return content['precision']
+    return None
+
+
+def _named_precision(path: Path) -> str:
+    found = re.search(r'(?<![a-z])(fp16|int8)(?![a-z0-9])', path.stem.lower())
+    return found[1] if found else 'fp32'
 
 
 def list_entries(
@@ -76,10 +101,8 @@ def list_entries(
       ArtefactError: There is no such artefact, or none of the runtimes reads it.
       ImportError: OpenVINO is asked for and not installed.
     """
-    if not runtimes or set(runtimes) - set(SESSIONS):
-        raise MattingError(
-            f'runtimes: expected some of {", ".join(SESSIONS)}, got {", ".join(runtimes) or "none"}'
-        )
+    _check_words('runtimes', runtimes, SESSIONS)
+    _check_words('precisions', precisions, PRECISIONS)
     readers = dict(_list_artefacts(models, runtimes))
     if not readers:
         raise MattingError('models: expected at least one artefact, got none')
@@ -91,6 +114,13 @@ def list_entries(
         for runtime in found
         for precision in (computed if runtime == 'openvino' else ['f32'])
     ]
+
+
+def _check_words(name: str, words: Sequence[str], known: Iterable[str]) -> None:
+    if not words or set(words) - set(known):
+        raise MattingError(
+            f'{name}: expected some of {", ".join(known)}, got {", ".join(words) or "none"}'
+        )
 
 
 def _list_artefacts(
@@ -128,8 +158,9 @@ def _list_precisions(precisions: Sequence[str]) -> list[str]:
         if precision not in able:
             _LOG.warning('%s: left out, this CPU does not compute in it', precision)
     if not able:
-        found = ', '.join(precisions) or 'none'
-        raise MattingError(f'precisions: expected one that this CPU computes in, got {found}')
+        raise MattingError(
+            f'precisions: expected one that this CPU computes in, got {", ".join(precisions)}'
+        )
     return able
 
 

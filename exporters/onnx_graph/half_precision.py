@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from exporters.within_tolerance import share_of_largest
+
 
 def compress_largest(model: Any, count: int) -> tuple[Any, float]:
     """Stores the largest constants in half precision.
@@ -43,7 +45,7 @@ def compress_largest(model: Any, count: int) -> tuple[Any, float]:
     del copy.graph.node[:]
     copy.graph.node.extend(nodes)
     sizes = [math.prod(tensor.dims) for tensor in constants]
-    return copy, sum(sizes[:count]) / max(1, sum(sizes))
+    return copy, share_of_largest(sizes, count)
 
 
 def count_constants(model: Any) -> int:

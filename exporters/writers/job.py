@@ -38,10 +38,12 @@ class Job:
     cases: Callable[[], Sequence[Case]]
     calibration: Calibration | None = None
 
-    def metadata(self, signature: Signature | None = None) -> str:
-        """What an artefact says of itself: the network and how to feed it, JSON."""
+    def metadata(self, precision: str, signature: Signature | None = None) -> str:
+        """What an artefact says of itself: the network, its precision, how to feed it; JSON."""
         signature = signature or self.signature
-        return json.dumps({'network': self.network, 'signature': signature.to_dict()})
+        return json.dumps(
+            {'network': self.network, 'precision': precision, 'signature': signature.to_dict()}
+        )
 
     def difference(self, session: Session) -> float:
         """The largest difference between a session's alphas of the cases and the network's."""

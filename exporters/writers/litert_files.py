@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from exporters import lite_model, lite_quantization
@@ -16,21 +17,27 @@ _NAMES = {'fp32': 'model.tflite', 'fp16': 'model_fp16.tflite', 'int8': 'model_in
 def write_litert(job: Job) -> list[Artefact]:
     """Writes model.tflite, model_fp16.tflite, model_int8.tflite, as the export's precisions say."""
     ends = job.signature.input_name, job.signature.output_name
-    whole = lite_model.convert_graph(job.graph, *ends)
+
+    @functools.cache
+    def whole() -> bytes:
+        return lite_model.convert_graph(job.graph, *ends)
+
     artefacts = []
     for precision in job.options.precisions:
-        content, details = whole, {}
-        if precision == 'fp16':
+        details: dict[str, Any] = {}
+        if precision == 'int8':
+            content, details = _quantize(job)
+        elif precision == 'fp16':
             content, share = compress_within(
-                whole,
+                whole(),
                 lite_model.compress_largest,
-                lite_model.count_constants(whole),
+                lite_model.count_constants(whole()),
                 lambda content: job.difference(LiteRtSession(content)),
                 TOLERANCES['fp16'] / 2,
             )
             details = {'share_of_weights_in_fp16': round(share, 4)}
-        elif precision == 'int8':
-            content, details = _quantize(job)
+        else:
+            content = whole()
         artefacts.append(_write(job, content, precision, details))
     return artefacts
 
@@ -46,12 +53,15 @@ def _quantize(job: Job) -> tuple[bytes, dict[str, Any]]:
         lambda content: calibration.excess(LiteRtSession(content)),
         calibration.limit,
     )
-    return quantised.content, {'in_floating_point': list(quantised.float_operations)}
+    return quantised.content, {
+        'accuracy_control': quantised.kept > 0,
+        'in_floating_point': quantised.float_operations,
+    }
 
 
 def _write(job: Job, content: bytes, precision: str, details: dict[str, Any]) -> Artefact:
     path = job.folder / _NAMES[precision]
-    path.write_bytes(lite_model.add_metadata(content, job.metadata()))
+    path.write_bytes(lite_model.add_metadata(content, job.metadata(precision)))
     operations = lite_model.list_ops(content)
     details = {
         **details,

@@ -42,6 +42,7 @@ def write_onnx(job: Job, model: Any) -> list[Artefact]:
         else:
             assert job.calibration is not None, 'ExportOptions demands photos for int8'
             quantized, details = quantization.quantize_onnx(model, job.calibration.batches)
+            details = {'accuracy_control': False, **details}
             artefacts.append(_write(job, 'model_int8', 'ONNX, QDQ', quantized, precision, details))
     return artefacts
 
@@ -70,7 +71,7 @@ def _write(
 ) -> Artefact:
     signature = signature or job.signature
     path = job.folder / f'{name}.onnx'
-    metadata = {METADATA_KEY: job.metadata(signature)}
+    metadata = {METADATA_KEY: job.metadata(precision, signature)}
     path.write_bytes(conversion.finish_onnx(model, metadata))
     details = {'opset': conversion.OPSET, **(details or {})}
     return Artefact(path, kind, precision, signature, _RUNTIMES, details)

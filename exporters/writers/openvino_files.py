@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from exporters.onnx_graph import conversion, normalisation
 from exporters.onnx_graph.photo_passes import prepare_photo
 from exporters.onnx_graph.resizing import shrink_by_convolution
 from exporters.onnx_graph.widening import widen_branches
+from exporters.openvino_float import list_float_operations
 from exporters.within_tolerance import compress_within
 from exporters.writers.job import Job
 from mattingjax.inference.sessions import OpenVinoSession
@@ -28,22 +30,26 @@ def write_openvino(job: Job, model: Any) -> list[Artefact]:
       job: The export.
       model: An `onnx.ModelProto` as `conversion.create_onnx` returns it.
     """
-    whole = openvino_ir.convert_onnx(conversion.finish_onnx(conversion.fix_size(model), {}))
+
+    @functools.cache
+    def whole() -> Any:
+        return openvino_ir.convert_onnx(conversion.finish_onnx(conversion.fix_size(model), {}))
+
     artefacts = []
     for precision in job.options.precisions:
         details: dict[str, Any] = {}
         if precision == 'int8':
             name = 'model_int8.xml'
-            ir = _quantize(job, model)
-            details['in_floating_point'] = openvino_int8.list_float_operations(ir)
+            ir, details['accuracy_control'] = _quantize(job, model)
+            details['in_floating_point'] = list_float_operations(ir)
         else:
-            name, ir, share = 'model.xml', whole, 0.0
+            name, ir, share = 'model.xml', whole(), 0.0
             if precision == 'fp16':
                 name = 'model_fp16.xml'
                 ir, share = compress_within(
-                    whole,
+                    whole(),
                     openvino_ir.compress_largest,
-                    openvino_ir.count_constants(whole),
+                    openvino_ir.count_constants(whole()),
                     lambda model: job.difference(OpenVinoSession(model)),
                     TOLERANCES['fp16'] / 2,
                 )
@@ -52,8 +58,12 @@ def write_openvino(job: Job, model: Any) -> list[Artefact]:
     return artefacts
 
 
-def _quantize(job: Job, model: Any) -> Any:
-    """Quantises the model; with true alphas some of it stays in float32 if it loses too much."""
+def _quantize(job: Job, model: Any) -> tuple[Any, bool]:
+    """Quantises the model; with true alphas some of it stays in float32 if it loses too much.
+
+    Returns:
+      The IR, and whether NNCF chose what stays.
+    """
     calibration = job.calibration
     assert calibration is not None, 'ExportOptions demands photos for int8'
     prepared = type(model).FromString(model.SerializeToString())
@@ -65,17 +75,15 @@ def _quantize(job: Job, model: Any) -> Any:
     if job.signature.scaling_inside:
         prepare_photo(fixed, widen=False)
     ir = openvino_ir.convert_onnx(conversion.finish_onnx(fixed, {}))
-    quantized = openvino_int8.quantize_ir(
-        ir, calibration.batches, is_photo=job.signature.scaling_inside
-    )
-    if (
+    is_photo = job.signature.scaling_inside
+    quantized = openvino_int8.quantize_ir(ir, calibration.batches, is_photo=is_photo)
+    controlled = (
         calibration.has_alphas
         and calibration.excess(OpenVinoSession(quantized)) > calibration.limit
-    ):
-        quantized = openvino_int8.quantize_ir_with_control(
-            ir, calibration, is_photo=job.signature.scaling_inside
-        )
-    return quantized
+    )
+    if controlled:
+        quantized = openvino_int8.quantize_ir_with_control(ir, calibration, is_photo=is_photo)
+    return quantized, controlled
 
 
 def write_openvino_uint8(job: Job, model: Any) -> Artefact:
@@ -111,7 +119,7 @@ def _write(
     signature: Signature | None = None,
 ) -> Artefact:
     signature = signature or job.signature
-    openvino_ir.write_openvino(ir, path, metadata=job.metadata(signature))
+    openvino_ir.write_openvino(ir, path, metadata=job.metadata(precision, signature))
     weights = path.with_suffix('.bin')
     details = details | {
         'weights': weights.name,

@@ -51,12 +51,14 @@ _CALIBRATION_IMAGES = flags.DEFINE_string(
 _CALIBRATION_ALPHAS = flags.DEFINE_string(
     'calibration_alphas',
     None,
-    'Folder of their true alphas: layers that cost int8 too much stay in floating point.',
+    'Folder of their true alphas, whose errors then bound what int8 costs; with them the IR too '
+    'keeps in floating point what costs too much.',
 )
 _MAX_MAD_DROP = flags.DEFINE_float(
     'max_mad_drop',
-    0.0005,
-    'By how much int8 may raise the mean absolute difference from the true alphas.',
+    None,
+    'By how much int8 may raise the mean absolute difference from the true alphas. Default: '
+    '0.0005.',
 )
 _SCALING = flags.DEFINE_bool(
     'scaling',
@@ -68,7 +70,7 @@ _EMBED_PREPROCESSING = flags.DEFINE_enum(
     None,
     ['RGB', 'BGR'],
     'Also write model_uint8.xml, which takes uint8 frames of any size in this order of colours '
-    'and resizes them itself.',
+    'and resizes them itself; it computes in float32, whatever --precision says.',
 )
 _INPUT_NAME = flags.DEFINE_string('input_name', 'input', 'Name of the input node.')
 _OUTPUT_NAME = flags.DEFINE_string('output_name', 'output', 'Name of the output node.')

@@ -195,10 +195,10 @@ def create_predictor(
       path_or_name: A checkpoint directory, the name of weights that ship with the package, or an
         artefact of `exporters.export` (`.xml`, `.onnx`, `.pb` or `.tflite`); by default the best
         weights that ship.
-      runtime: What runs the network: 'onnxruntime' or 'openvino' for weights that ship, both and
-        'tensorflow' for artefacts, 'jax' for checkpoints. If None, ONNX Runtime wherever there is
-        an artefact that it reads (for several photos at once OpenVINO, if it is installed), and JAX
-        for a checkpoint without one.
+      runtime: What runs the network: 'onnxruntime' or 'openvino' for weights that ship, both,
+        'tensorflow' and 'litert' for artefacts, 'jax' for checkpoints. If None, ONNX Runtime
+        wherever there is an artefact that it reads (for several photos at once OpenVINO, if it is
+        installed), what reads it for other artefacts, and JAX for a checkpoint without one.
       input_size: The input size in pixels at which the network is used, a multiple of its stride;
         if None, its own. The function `network_size` tells what it means. An artefact that has a
         fixed size, or that resizes photos itself, takes no other.

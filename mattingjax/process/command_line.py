@@ -25,6 +25,7 @@ from mattingjax.process.flag_messages import (
     with_flags,
 )
 from mattingjax.process.interrupts import ending_at_once
+from mattingjax.process.machine import RUNTIME_PACKAGES
 
 _MAX_INTEGER = 2**31 - 1  # of any flag: beyond it, arrays and clocks overflow
 
@@ -71,7 +72,7 @@ def define_runtime() -> flags.FlagHolder[str | None]:
     return flags.DEFINE_enum(
         'runtime',
         None,
-        ['onnxruntime', 'openvino', 'jax', 'tensorflow', 'litert'],
+        [*RUNTIME_PACKAGES, 'jax'],
         'What runs the network: onnxruntime or openvino for weights that ship, they, '
         'tensorflow and litert for artefacts, jax for checkpoints. Default: onnxruntime where it '
         'can, else what suits; for videos openvino, if it is installed.',

@@ -1,10 +1,19 @@
 """The photos of eight bits, and what a form loses on them."""
 
+import hashlib
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from exporters.calibration import MAX_DIFFERENCE, Batches, Calibration, Loss, open_calibration
+from exporters.calibration import (
+    MAX_DIFFERENCE,
+    MAX_MAD_DROP,
+    Batches,
+    Calibration,
+    Loss,
+    open_calibration,
+)
 from mattingjax.errors import MattingError
 from mattingjax.images import resize
 from mattingjax.inference.signature import Signature
@@ -58,6 +67,12 @@ def test_without_alphas_the_difference_from_the_network_is_bounded(mmnet, folder
     records = open_calibration(folders / 'images', None)
     calibration = Calibration(mmnet, records, sign(mmnet.config), 0.1)
     assert calibration.limit == MAX_DIFFERENCE
+    description = calibration.describe()
+    digest = description.pop('digest')
+    assert description == {'photos': 5, 'alphas': False, 'max_difference': MAX_DIFFERENCE}
+    files = sorted((folders / 'images').iterdir())
+    listed = '\n'.join(f'{hashlib.sha256(f.read_bytes()).hexdigest()} {f.name}' for f in files)
+    assert digest == hashlib.sha256(listed.encode()).hexdigest()
 
     def run(images):
         return np.asarray(mmnet.apply(images)['alpha']) + 0.25
@@ -71,6 +86,10 @@ def test_with_alphas_the_rise_of_their_errors_is(mmnet, folders):
     records = open_calibration(folders / 'images', folders / 'alphas')
     calibration = Calibration(mmnet, records, sign(mmnet.config), 0.1)
     assert calibration.limit == 0.1
+    description = calibration.describe()
+    assert len(description.pop('digest')) == 64
+    assert description == {'photos': 5, 'alphas': True, 'max_mad_drop': 0.1}
+    assert Calibration(mmnet, records, sign(mmnet.config)).limit == MAX_MAD_DROP == 0.0005
     true = [resize(make_alpha(i) / np.float32(255), 32, 48) for i in range(5)]
     loss = calibration.measure(lambda images: np.full((2, 32, 48, 1), 0.5))
     assert loss.mad == pytest.approx(np.mean([np.abs(0.5 - a).mean() for a in true]), abs=1e-5)

@@ -52,6 +52,8 @@ def test_photos_to_calibrate_on_that_cannot_be_read_are_told(mmnet_path, tmp_pat
         ([*INT8, 'nowhere'], ['nowhere']),
         ([*INT8, 'configs'], ['configs', 'no picture']),
         ([*INT8, '.', '--max_mad_drop', '0'], ['--max_mad_drop:', '0']),
+        ([*INT8, '.', '--max_mad_drop', '0.001'], ['--max_mad_drop:', 'calibration_alphas']),
+        (['--max_mad_drop', '0.001'], ['--max_mad_drop:', 'calibration_alphas']),
         (['--calibration_alphas', '.'], ['--calibration_alphas:', 'calibration_images']),
         (['--batch_size', '0'], ['batch_size', '0']),
         (['--checkpoint', 'model.ckpt'], ['model.ckpt', 'not a checkpoint']),
@@ -83,6 +85,10 @@ def test_bad_input_is_one_line(mmnet_path, tmp_path, arguments, parts):
         (['--models', 'absent.onnx'], ['absent.onnx', 'no such file']),
         (['--models', 'a.onnx', '--size', '²x3'], ['--size', '²x3']),
         (['--models', 'README.md'], ['README.md']),
+        (
+            ['--models', 'a.tflite', '--runtimes', 'litert', '--precisions', 'f8'],
+            ['--precisions:', 'f32, bf16, f16', 'f8'],
+        ),
     ],
 )
 def test_benchmark_tells_bad_input(run_script, arguments, parts):

@@ -52,6 +52,14 @@ def test_all_of_it_is_written_and_described(modnet_export):
     assert manifest['network']['architecture']['conv_f'] == 4
 
 
+def test_artefacts_tell_their_precision(modnet_export):
+    for name, entry in modnet_export.manifest['artefacts'].items():
+        if name != 'model.pb':  # which has no metadata
+            metadata = json.loads(create_session(modnet_export.folder / name).metadata)
+            assert metadata['precision'] == entry['precision'], name
+    assert modnet_export.manifest['artefacts']['model_uint8.xml']['precision'] == 'fp32'
+
+
 @pytest.mark.parametrize(
     ('name', 'runtime'),
     [
@@ -212,7 +220,6 @@ def test_overwriting_spares_what_no_export_wrote(mmnet_export, mmnet_path, tmp_p
         export_checkpoint(mmnet_path, tmp_path, overwrite=True)
 
 
-@pytest.mark.slow
 def test_an_artefact_is_evaluated_as_its_checkpoint_is(modnet_export, modnet_path, tmp_path):
     from mattingjax.evaluation import EvaluationOptions, Folders, evaluate_folders
 

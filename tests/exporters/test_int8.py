@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mattingjax import create_predictor
+from mattingjax import create_predictor, save_checkpoint
 from mattingjax.images import load_image, resize
+from mattingjax.inference.sessions import create_session
 from tests.conftest import require_export_tools
 
 # What each file of an export in eight bits is measured in.
@@ -52,6 +53,12 @@ def make_options(calibration, **changes):
     )
 
 
+@pytest.fixture
+def toy_path(toy, tmp_path):
+    save_checkpoint(tmp_path / 'toy', toy)
+    return tmp_path / 'toy'
+
+
 @pytest.fixture(scope='module')
 def folder(mmnet_path, calibration, tmp_path_factory):
     require_export_tools()
@@ -65,15 +72,22 @@ def folder(mmnet_path, calibration, tmp_path_factory):
 def test_each_file_is_measured_by_all_that_read_it(folder):
     manifest = json.loads((folder / 'manifest.json').read_text())
     assert set(manifest['artefacts']) == set(RUNTIMES)
+    assert len(manifest['calibration'].pop('digest')) == 64
+    assert manifest['calibration'] == {'photos': 4, 'alphas': True, 'max_mad_drop': 0.05}
     for name, runtimes in RUNTIMES.items():
         entry = manifest['artefacts'][name]
         assert entry['precision'] == 'int8'
+        metadata = json.loads(create_session(folder / name).metadata)
+        assert metadata['precision'] == 'int8'
         assert set(entry['loss']) == runtimes
         for loss in entry['loss'].values():
             assert loss['photos'] == 4
             assert 0 < loss['difference'] < 0.01
             assert loss['mad'] - loss['network_mad'] <= 0.05
-        assert entry['in_floating_point']
+        assert entry['accuracy_control'] is False
+        floating = entry['in_floating_point']
+        assert any(kind.upper() in ('SIGMOID', 'LOGISTIC') for kind in floating)
+        assert all(names for names in floating.values())
     assert manifest['artefacts']['model_int8.onnx']['share_of_convolutions_in_int8'] > 0.9
 
 
@@ -111,66 +125,66 @@ def test_what_loses_too_much_is_refused_with_the_figures(mmnet_path, calibration
     assert not (tmp_path / 'out').exists()
 
 
-def test_a_quantised_map_is_read_by_all_in_eight_bits():
-    """Two convolutions that are joined and summed up: one step for both, no map in float32."""
+@pytest.mark.parametrize(
+    ('format', 'name'),
+    [('openvino', 'model_int8.xml in openvino'), ('litert', 'model_int8.tflite in litert')],
+)
+def test_without_alphas_what_differs_too_much_is_refused(
+    toy_path, calibration, tmp_path, monkeypatch, format, name
+):
     require_export_tools()
-    import onnx
+    from exporters.export import export_checkpoint
+    from exporters.verify import VerificationError
 
-    from exporters import openvino_int8
-    from exporters.openvino_ir import convert_onnx
-
-    rng = np.random.default_rng(0)
-
-    def weights(*shape):
-        return rng.standard_normal(shape).astype(np.float32)
-
-    constants = {
-        'a': weights(8, 3, 3, 3), 'b': 9 * weights(8, 3, 3, 3), 'c': weights(1, 16, 3, 3),
-    }  # fmt: skip
-    make = onnx.helper.make_node
-    nodes = [
-        make('Transpose', ['x'], ['photo'], perm=[0, 3, 1, 2]),
-        make('Conv', ['photo', 'a'], ['from_a'], pads=[1] * 4),
-        make('Conv', ['photo', 'b'], ['from_b'], pads=[1] * 4),
-        make('Concat', ['from_a', 'from_b'], ['joined'], axis=1),
-        make('Conv', ['joined', 'c'], ['last'], pads=[1] * 4),
-        make('Transpose', ['last'], ['y'], perm=[0, 2, 3, 1]),
-    ]
-    ends = [
-        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 32, 32, channels])
-        for name, channels in (('x', 3), ('y', 1))
-    ]
-    tensors = [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()]
-    graph = onnx.helper.make_graph(nodes, 'test', ends[:1], ends[1:], tensors)
-    opsets = [onnx.helper.make_opsetid('', 17)]
-    exact = convert_onnx(
-        onnx.helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString()
+    monkeypatch.setattr('exporters.calibration.MAX_DIFFERENCE', 1e-12)
+    options = make_options(
+        calibration, formats=(format,), calibration_alphas=None, max_mad_drop=None
     )
-    photos = [rng.integers(0, 256, (1, 32, 32, 3)).astype(np.float32) for _ in range(3)]
-    model = openvino_int8.quantize_ir(exact, photos)
-    assert openvino_int8.list_float_operations(model) == []
-    joined = [
-        value.get_node()
-        for node in model.get_ordered_ops()
-        if node.get_type_name() == 'Concat'
-        for value in node.input_values()
-    ]
-    assert {node.get_type_name() for node in joined} == {'FakeQuantize'}
-    bounds = {float(node.input_value(2).get_node().data.reshape(-1)[0]) for node in joined}
-    assert len(bounds) == 1
-    # Rounded anew: no kernel's sum is off by more than half a step.
-    kernels = {
-        node.get_friendly_name(): node.input_value(1).get_node()
-        for node in model.get_ordered_ops()
-        if node.get_type_name() == 'Convolution'
-    }
-    exact_kernels = {
-        node.get_friendly_name(): node.input_value(1).get_node().data
-        for node in exact.get_ordered_ops()
-        if node.get_type_name() == 'Convolution'
-    }
-    for name, scaled in kernels.items():
-        converted, step = (value.get_node() for value in scaled.input_values())
-        steps = converted.input_value(0).get_node().data.astype(np.float64)
-        sums = (exact_kernels[name] / step.data).sum(axis=(2, 3))
-        assert np.abs(steps.sum(axis=(2, 3)) - sums).max() < 0.501, name
+    message = (
+        f"{name}: .* a mean difference from the network's alpha of at most 0.00000, found "
+        r'(0\.0\d+) \(\1 from the network on 4 photos\)'
+    )
+    with pytest.raises(VerificationError, match=message):
+        export_checkpoint(toy_path, tmp_path / 'out', options)
+    assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize(('format', 'file'), [('openvino', 'xml'), ('litert', 'tflite')])
+def test_what_the_alphas_do_not_bear_stays_in_floating_point(
+    toy_path, calibration, tmp_path, caplog, format, file
+):
+    """Measured against the network's own alphas, of which eight bits cost more than allowed."""
+    require_export_tools()
+    from exporters.export import export_checkpoint
+
+    write_alphas(toy_path, calibration / 'images', tmp_path / 'alphas')
+    entries = []
+    for bound in (0.05, 5e-5):
+        options = make_options(
+            calibration,
+            formats=(format,),
+            calibration_alphas=tmp_path / 'alphas',
+            max_mad_drop=bound,
+        )
+        manifest = export_checkpoint(toy_path, tmp_path / str(bound), options)
+        entries.append(manifest['artefacts'][f'model_int8.{file}'])
+        (loss,) = entries[-1]['loss'].values()
+        assert loss['mad'] - loss['network_mad'] <= bound
+    assert [entry['accuracy_control'] for entry in entries] == [False, True]
+    few, more = (
+        sum(len(names) for names in entry['in_floating_point'].values()) for entry in entries
+    )
+    assert few < more
+    assert caplog.messages[0] == (
+        f'{calibration / "images"}: photos to calibrate on: expected 30 or more, of all kinds, '
+        'found 4'
+    )
+
+
+def write_alphas(checkpoint, images, folder):
+    """What a checkpoint makes of photos, of their names."""
+    folder.mkdir()
+    predictor = create_predictor(checkpoint, 'jax')
+    for path in images.iterdir():
+        pixels = np.round(255 * predictor(load_image(path))).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / path.name)

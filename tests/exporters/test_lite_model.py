@@ -100,12 +100,13 @@ def test_int8_computes_in_integers(converted):
         return float(np.mean([np.abs(session(x) - whole(x)).mean() for x in photos]))
 
     made = quantize_graph(graph, 'input', 'output', photos, measure, 0.02)
-    assert made.loss <= 0.02
+    assert measure(made.content) <= 0.02
+    assert made.kept == 0
     ops = list_ops(made.content)
     floats = made.float_operations
     assert floats == list_float_operations(made.content)
-    assert 'LOGISTIC: output' in floats
-    assert sum('CONV' in name for name in floats) <= 3
+    assert floats['LOGISTIC'] == ['output']
+    assert len(_convolutions_of(floats)) <= 3
     assert ops['CONV_2D'] == list_ops(content)['CONV_2D']
     if ops['CONV_2D'] > 3:  # of the toy's three the first and the last stay in float32
         assert ops['QUANTIZE'] >= 1
@@ -118,19 +119,28 @@ def test_int8_computes_in_integers(converted):
 
 def test_first_convolutions_are_kept_until_the_loss_is_small():
     from exporters.lite_quantization import list_float_operations, quantize_graph
+    from mattingjax.inference.screening import read_lite_model
 
     graph, content, _ = _convert('mmnet')
-    convolutions = [name for name in list_float_operations(content) if 'CONV' in name]
+    model = read_lite_model(content)
+    convolutions = [
+        model.tensors[operation.output].name.split(';')[0]
+        for operation in model.operations
+        if 'CONV' in operation.kind.name
+    ]
 
     def measure(candidate):
-        return float(convolutions[3] not in list_float_operations(candidate))
+        return float(convolutions[3] not in _convolutions_of(list_float_operations(candidate)))
 
     made = quantize_graph(graph, 'input', 'output', draw(64, 2), measure, 0.5)
-    kept = [name for name in made.float_operations if 'CONV' in name]
-    assert kept == convolutions[:6]
-    assert made.loss == 0
+    assert _convolutions_of(made.float_operations) == set(convolutions[:6])
+    assert made.kept == 6
     hopeless = quantize_graph(graph, 'input', 'output', draw(64, 2), lambda _: 1.0, 0.5)
-    assert hopeless.loss == 1
+    assert hopeless.kept == 24
+
+
+def _convolutions_of(operations):
+    return {name for kind, names in operations.items() if 'CONV' in kind for name in names}
 
 
 def test_ranges_are_means_over_the_photos():

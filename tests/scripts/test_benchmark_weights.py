@@ -105,7 +105,7 @@ def test_gradient_errors_are_drawn_against_times(mmnet_path, modnet_path, tmp_pa
 
 def test_what_cannot_be_timed_is_told_at_once(run_script, tmp_path):
     for given, message in (
-        (['--runtime=abacus'], '--runtime: expected one of openvino, onnxruntime, '),
+        (['--runtime=abacus'], '--runtime: expected one of onnxruntime, openvino, litert, '),
         (['--runtime=onnxruntime', '--precision=bf16'], '--precision: onnxruntime computes in f32'),
         (['--precision=f8'], '--precision: expected one of f32, bf16, f16'),
     ):

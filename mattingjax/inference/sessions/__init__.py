@@ -10,6 +10,7 @@ from mattingjax.errors import ArtefactError, missing_package
 from mattingjax.inference.sessions.litert_session import LiteRtSession, list_litert_devices
 from mattingjax.inference.sessions.onnx_session import OnnxSession, list_onnx_devices
 from mattingjax.inference.sessions.openvino_session import (
+    PRECISIONS,
     OpenVinoSession,
     can_compute,
     list_openvino_devices,
@@ -19,6 +20,7 @@ from mattingjax.inference.sessions.tensorflow_session import TensorFlowSession, 
 
 __all__ = [
     'METADATA_KEY',
+    'PRECISIONS',
     'READERS',
     'SESSIONS',
     'LiteRtSession',

@@ -35,6 +35,7 @@ _RECURRING = 48  # inputs of one size in a session, from which on it gets a form
 _MOST_FORMS = 4  # at once; the one that was used longest ago goes first
 _MOST_COUNTED = 1024  # sizes
 _CAPABILITIES = {'f32': 'FP32', 'bf16': 'BF16', 'f16': 'FP16'}
+PRECISIONS = tuple(_CAPABILITIES)  # those that `SessionOptions.precision` knows
 
 
 class OpenVinoSession:
@@ -192,9 +193,8 @@ def can_compute(precision: str, device: str = 'CPU') -> bool:
     Raises:
       MattingError: There is no such precision.
     """
-    if precision not in _CAPABILITIES:
-        known = ', '.join(_CAPABILITIES)
-        raise MattingError(f'precision: expected one of {known}, got {precision!r}')
+    if precision not in PRECISIONS:
+        raise MattingError(f'precision: expected one of {", ".join(PRECISIONS)}, got {precision!r}')
     if device == 'AUTO':
         device = 'CPU'
     found = _core().get_property(device, 'OPTIMIZATION_CAPABILITIES')
@@ -203,7 +203,7 @@ def can_compute(precision: str, device: str = 'CPU') -> bool:
 
 def _check_precision(precision: str, device: str) -> None:
     if not can_compute(precision, device):
-        able = [name for name in _CAPABILITIES if can_compute(name, device)]
+        able = [name for name in PRECISIONS if can_compute(name, device)]
         raise MattingError(
             f'precision: expected one of {", ".join(able)}, which {device} computes in here, got '
             f'{precision!r}'

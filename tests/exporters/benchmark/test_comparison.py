@@ -1,3 +1,4 @@
+import hashlib
 import io
 import json
 import shutil
@@ -82,9 +83,26 @@ def test_times_alone_need_no_photos(place, tmp_path):
         list_entries([str(place / 'theirs.onnx')], ['onnxruntime'], ['f32']),
         {}, size=(32, 32), rounds=1, output=tmp_path, tell=told.append,
     )  # fmt: skip
-    assert report['networks'][0]['time_ratio'] == 1
+    (row,) = report['networks']
+    assert row['time_ratio'] == 1
+    digest = hashlib.sha256((place / 'theirs.onnx').read_bytes()).hexdigest()
+    assert row['sha256'] == {'theirs.onnx': digest}
     assert [file.name for file in tmp_path.iterdir()] == ['benchmark.json']
     assert 'MAD' not in told[0]
+
+
+def test_eight_bits_are_told_whatever_the_file_is_called(place, tmp_path):
+    import onnx
+
+    model = onnx.load(place / 'ours.onnx')
+    (entry,) = (item for item in model.metadata_props if item.key == 'mattingjax')
+    entry.value = json.dumps({**json.loads(entry.value), 'precision': 'int8'})
+    onnx.save(model, tmp_path / 'model.onnx')
+    told: list[str] = []
+    entries = list_entries([str(tmp_path)], ['onnxruntime'], ['f32'])
+    report = compare_artefacts(entries, {}, size=(32, 32), rounds=1, tell=told.append)
+    assert (report['networks'][0]['form'], report['networks'][0]['precision']) == ('INT8', 'f32')
+    assert '| model.onnx | onnxruntime | int8, f32 | INT8 |' in told[0]
 
 
 def test_free_sizes_are_the_networks_own(place):

@@ -36,11 +36,29 @@ def test_each_artefact_in_each_runtime_and_precision(exports):
         'model_fp16.onnx, openvino, bf16',
         'model_fp16.onnx, onnxruntime',
     ]
-    assert [entry.form for entry in found] == [
+    assert [entry.form(None) for entry in found] == [
         'FP32', 'BF16', 'INT8', 'INT8', 'FP16', 'BF16', 'FP16'
     ]  # fmt: skip
     assert [file.name for file in found[0].files] == ['model.xml', 'model.bin']
     assert [file.name for file in found[2].files] == ['model_int8.xml']
+
+
+@pytest.mark.parametrize(
+    ('file', 'metadata', 'forms'),
+    [
+        ('a/model.xml', '{"precision": "int8"}', ['INT8', 'INT8']),  # renamed
+        ('a/model_int8.xml', '{"precision": "fp16"}', ['FP16', 'BF16']),
+        ('a/model_int8.xml', '{"signature": {}}', ['INT8', 'INT8']),  # of an earlier export
+        ('a/model_int8.xml', '{"precision": ["fp32"]}', ['INT8', 'INT8']),
+        ('a/model.xml', '[1]', ['FP32', 'BF16']),
+        ('a/model.xml', 'no JSON', ['FP32', 'BF16']),
+    ],
+)
+def test_what_an_artefact_tells_of_its_precision_counts_more_than_its_name(
+    exports, file, metadata, forms
+):
+    found = list_entries([str(exports / file)], ['openvino'], ['f32', 'bf16'])
+    assert [entry.form(metadata) for entry in found] == forms
 
 
 def test_names_are_as_long_as_they_must_be(exports):
@@ -73,6 +91,7 @@ def test_a_precision_that_is_not_here_is_left_out(exports, caplog):
         (['a/model.xml'], [], ['f32'], MattingError, 'runtimes: expected some of .* got none'),
         (['a/model.xml'], ['openvino'], ['f16'], MattingError, 'precisions: .* got f16'),
         (['a/model.xml'], ['openvino'], [], MattingError, 'precisions: .* got none'),
+        (['b/none.xml'], ALL, ['f32', 'f8'], MattingError, 'precisions: .* f16, got f32, f8'),
         (
             ['a/model.xml'], ['onnxruntime'], ['f32'], ArtefactError,
             'a/model.xml: expected the runtime openvino, got onnxruntime',
