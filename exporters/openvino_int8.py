@@ -11,7 +11,7 @@ import numpy as np
 
 from exporters.calibration import Calibration
 from exporters.openvino_float import CONVOLUTIONS, FLOAT_KINDS
-from exporters.rounding import LARGEST, round_keeping_sums
+from exporters.rounding import LARGEST, LARGEST_OF_PHOTO, round_keeping_sums
 from mattingjax.process.packages import import_nncf, import_openvino
 
 _NO_ARITHMETIC = ('Constant', 'Convert', 'Parameter', 'Reshape', 'Result', 'Transpose')
@@ -139,11 +139,7 @@ def _finish(model: Any, exact: Any, is_photo: bool) -> Any:
 
 
 def _round_weights(model: Any, exact: Any) -> None:
-    """Rounds the weights with `round_keeping_sums`, the steps as NNCF chose them.
-
-    Convolutions of the photo have half as many steps as others: without VNNI a processor adds up
-    two products in sixteen bits, and only bright photos are large enough to overflow these.
-    """
+    """Rounds the weights with `round_keeping_sums`, the steps as NNCF chose them."""
     opset = import_openvino().opset13
     kernels = {name: node.data for name, node in _kernels(exact)}
     for name, scaled in _kernels(model):
@@ -151,8 +147,9 @@ def _round_weights(model: Any, exact: Any) -> None:
             continue
         converted, step = (value.get_node() for value in scaled.input_values())
         rounded = converted.input_value(0).get_node().data
-        half = (LARGEST + 1) // 2
-        largest = half if np.abs(rounded.astype(np.int16)).max() <= half else LARGEST
+        # NNCF gives convolutions of the photo half as many steps as others.
+        halved = np.abs(rounded.astype(np.int16)).max() <= LARGEST_OF_PHOTO
+        largest = LARGEST_OF_PHOTO if halved else LARGEST
         values = round_keeping_sums(kernels[name] / step.data, largest)
         converted.input(0).replace_source_output(opset.constant(values).output(0))
 
