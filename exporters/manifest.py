@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from exporters.calibration import Loss
+from exporters.precision.calibration import Loss
 from mattingjax.checkpoints import Checkpoint, hash_checkpoint
 from mattingjax.config.schema import read_json
 from mattingjax.errors import OutputError

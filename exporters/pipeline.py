@@ -13,13 +13,13 @@ from absl import logging
 
 from exporters.artefacts import Artefact
 from exporters.ascend.kit import check_kit_size
-from exporters.calibration import FEW_PHOTOS, Calibration, open_calibration
 from exporters.cases import Case, Cases, create_cases, load_photos
-from exporters.folding import fold_batch_norm, fold_scaling, without_scaling
-from exporters.frozen_graph import check_tools, create_frozen_graph
 from exporters.manifest import create_manifest, describe_network, spare_other_files
 from exporters.onnx_graph.conversion import create_onnx
 from exporters.options import ExportOptions, check_pixels
+from exporters.precision.calibration import FEW_PHOTOS, Calibration, open_calibration
+from exporters.tensorflow_graph.folding import fold_batch_norm, fold_scaling, without_scaling
+from exporters.tensorflow_graph.freezing import check_tools, create_frozen_graph
 from exporters.verify import verify_artefacts
 from exporters.writers.frozen_graph_files import convert_with_atc, write_frozen_graph
 from exporters.writers.job import Job

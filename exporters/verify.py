@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from exporters.artefacts import TOLERANCES, Artefact
-from exporters.calibration import Calibration, Loss
 from exporters.cases import Case, Cases, describe_case
+from exporters.precision.calibration import Calibration, Loss
 from mattingjax import Checkpoint
 from mattingjax.errors import MattingError
 from mattingjax.images.compositing import to_uint8

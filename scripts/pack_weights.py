@@ -46,8 +46,8 @@ def main() -> None:
 
     check_target(_OUTPUT.value, overwrite=_OVERWRITE.value)
     if _ARTEFACT.value:
-        from exporters.frozen_graph import check_tools
         from exporters.shipping import create_artefact
+        from exporters.tensorflow_graph.freezing import check_tools
 
         check_tools()
     card = read_file(Path(_CARD.value))

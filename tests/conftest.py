@@ -209,7 +209,7 @@ def run_module(name: str, *arguments: object) -> subprocess.CompletedProcess:
 
 def require_export_tools() -> None:
     """Skips a test where JAX is too new for graph export, or a package is missing."""
-    from exporters.frozen_graph import ToolsError, check_tools
+    from exporters.tensorflow_graph.freezing import ToolsError, check_tools
 
     try:
         check_tools()

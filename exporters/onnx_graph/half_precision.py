@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from exporters.within_tolerance import share_of_largest
+from exporters.precision.within_tolerance import share_of_largest
 
 
 def compress_largest(model: Any, count: int) -> tuple[Any, float]:

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from exporters.calibration import MAX_PHOTOS
 from exporters.onnx_graph import normalisation, resizing, widening
 from exporters.onnx_graph.editor import OnnxEditor
 from exporters.onnx_graph.equalization import equalize_channels
 from exporters.onnx_graph.photo_passes import Levels, prepare_photo
 from exporters.onnx_graph.weights import list_photo_weights, round_weights
+from exporters.precision.calibration import MAX_PHOTOS
 from mattingjax.errors import MattingError
 from mattingjax.process.files import scratch_folder
 from mattingjax.process.packages import import_onnxruntime

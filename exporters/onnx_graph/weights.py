@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from exporters import rounding
-from exporters.rounding import LARGEST, LARGEST_OF_PHOTO
+from exporters.precision import rounding
+from exporters.precision.rounding import LARGEST, LARGEST_OF_PHOTO
 
 
 def round_weights(model: Any, of_photo: Collection[str] = ()) -> None:

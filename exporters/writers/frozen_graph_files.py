@@ -8,7 +8,7 @@ from typing import Any
 from exporters.artefacts import Artefact
 from exporters.ascend import kit
 from exporters.ascend.op_check import check_ops
-from exporters.frozen_graph import count_ops
+from exporters.tensorflow_graph.freezing import count_ops
 from mattingjax.errors import MattingError
 from mattingjax.inference.signature import Signature
 from mattingjax.process.files import hash_file

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from exporters import verify
-from exporters.calibration import Calibration
 from exporters.cases import Case
 from exporters.options import ExportOptions
+from exporters.precision.calibration import Calibration
 from mattingjax.inference.sessions import Session
 from mattingjax.inference.signature import Signature
 

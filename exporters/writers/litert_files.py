@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from exporters import lite_model, lite_quantization
 from exporters.artefacts import TOLERANCES, Artefact
-from exporters.within_tolerance import compress_within
+from exporters.lite_graph import model, quantization
+from exporters.precision.within_tolerance import compress_within
 from exporters.writers.job import Job
 from mattingjax.inference.sessions import LiteRtSession
 
@@ -20,7 +20,7 @@ def write_litert(job: Job) -> list[Artefact]:
 
     @functools.cache
     def whole() -> bytes:
-        return lite_model.convert_graph(job.graph, *ends)
+        return model.convert_graph(job.graph, *ends)
 
     artefacts = []
     for precision in job.options.precisions:
@@ -30,8 +30,8 @@ def write_litert(job: Job) -> list[Artefact]:
         elif precision == 'fp16':
             content, share = compress_within(
                 whole(),
-                lite_model.compress_largest,
-                lite_model.count_constants(whole()),
+                model.compress_largest,
+                model.count_constants(whole()),
                 lambda content: job.difference(LiteRtSession(content)),
                 TOLERANCES['fp16'] / 2,
             )
@@ -45,7 +45,7 @@ def write_litert(job: Job) -> list[Artefact]:
 def _quantize(job: Job) -> tuple[bytes, dict[str, Any]]:
     calibration = job.calibration
     assert calibration is not None, 'ExportOptions demands photos for int8'
-    quantised = lite_quantization.quantize_graph(
+    quantised = quantization.quantize_graph(
         job.graph,
         job.signature.input_name,
         job.signature.output_name,
@@ -61,11 +61,11 @@ def _quantize(job: Job) -> tuple[bytes, dict[str, Any]]:
 
 def _write(job: Job, content: bytes, precision: str, details: dict[str, Any]) -> Artefact:
     path = job.folder / _NAMES[precision]
-    path.write_bytes(lite_model.add_metadata(content, job.metadata(precision)))
-    operations = lite_model.list_ops(content)
+    path.write_bytes(model.add_metadata(content, job.metadata(precision)))
+    operations = model.list_ops(content)
     details = {
         **details,
         'operations': operations,
-        'operations_of_xnnpack': lite_model.count_delegated(content),
+        'operations_of_xnnpack': model.count_delegated(content),
     }
     return Artefact(path, 'LiteRT', precision, job.signature, ('litert',), details)

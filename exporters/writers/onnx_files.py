@@ -7,7 +7,7 @@ from typing import Any
 
 from exporters.artefacts import TOLERANCES, Artefact
 from exporters.onnx_graph import conversion, half_precision, quantization
-from exporters.within_tolerance import compress_within
+from exporters.precision.within_tolerance import compress_within
 from exporters.writers.job import Job
 from mattingjax.inference.sessions import METADATA_KEY, OnnxSession
 from mattingjax.inference.signature import Signature

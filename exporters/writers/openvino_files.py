@@ -7,14 +7,15 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from exporters import openvino_int8, openvino_ir
 from exporters.artefacts import TOLERANCES, Artefact
 from exporters.onnx_graph import conversion, normalisation
 from exporters.onnx_graph.photo_passes import prepare_photo
 from exporters.onnx_graph.resizing import shrink_by_convolution
 from exporters.onnx_graph.widening import widen_branches
-from exporters.openvino_float import list_float_operations
-from exporters.within_tolerance import compress_within
+from exporters.openvino_graph import conversion as openvino_conversion
+from exporters.openvino_graph import quantization
+from exporters.openvino_graph.floating_point import list_float_operations
+from exporters.precision.within_tolerance import compress_within
 from exporters.writers.job import Job
 from mattingjax.inference.sessions import OpenVinoSession
 from mattingjax.inference.signature import Signature
@@ -33,7 +34,9 @@ def write_openvino(job: Job, model: Any) -> list[Artefact]:
 
     @functools.cache
     def whole() -> Any:
-        return openvino_ir.convert_onnx(conversion.finish_onnx(conversion.fix_size(model), {}))
+        return openvino_conversion.convert_onnx(
+            conversion.finish_onnx(conversion.fix_size(model), {})
+        )
 
     artefacts = []
     for precision in job.options.precisions:
@@ -48,8 +51,8 @@ def write_openvino(job: Job, model: Any) -> list[Artefact]:
                 name = 'model_fp16.xml'
                 ir, share = compress_within(
                     whole(),
-                    openvino_ir.compress_largest,
-                    openvino_ir.count_constants(whole()),
+                    openvino_conversion.compress_largest,
+                    openvino_conversion.count_constants(whole()),
                     lambda model: job.difference(OpenVinoSession(model)),
                     TOLERANCES['fp16'] / 2,
                 )
@@ -74,15 +77,15 @@ def _quantize(job: Job, model: Any) -> tuple[Any, bool]:
     normalisation.compute_statistics_once(fixed)
     if job.signature.scaling_inside:
         prepare_photo(fixed, widen=False)
-    ir = openvino_ir.convert_onnx(conversion.finish_onnx(fixed, {}))
+    ir = openvino_conversion.convert_onnx(conversion.finish_onnx(fixed, {}))
     is_photo = job.signature.scaling_inside
-    quantized = openvino_int8.quantize_ir(ir, calibration.batches, is_photo=is_photo)
+    quantized = quantization.quantize_ir(ir, calibration.batches, is_photo=is_photo)
     controlled = (
         calibration.has_alphas
         and calibration.excess(OpenVinoSession(quantized)) > calibration.limit
     )
     if controlled:
-        quantized = openvino_int8.quantize_ir_with_control(ir, calibration, is_photo=is_photo)
+        quantized = quantization.quantize_ir_with_control(ir, calibration, is_photo=is_photo)
     return quantized, controlled
 
 
@@ -96,7 +99,9 @@ def write_openvino_uint8(job: Job, model: Any) -> Artefact:
     colour_order = job.options.embed_preprocessing
     assert colour_order is not None
     content = conversion.finish_onnx(conversion.fix_size(model), {})
-    ir = openvino_ir.embed_preprocessing(openvino_ir.convert_onnx(content), colour_order)
+    ir = openvino_conversion.embed_preprocessing(
+        openvino_conversion.convert_onnx(content), colour_order
+    )
     batch = job.signature.shape[0]
     frames = dataclasses.replace(
         job.signature,
@@ -119,7 +124,7 @@ def _write(
     signature: Signature | None = None,
 ) -> Artefact:
     signature = signature or job.signature
-    openvino_ir.write_openvino(ir, path, metadata=job.metadata(precision, signature))
+    openvino_conversion.write_openvino(ir, path, metadata=job.metadata(precision, signature))
     weights = path.with_suffix('.bin')
     details = details | {
         'weights': weights.name,

@@ -88,10 +88,10 @@ command_line.define_compilation_cache()
 
 def main() -> int:
     # Imported here, so that --help and wrong flags answer at once.
-    from exporters.frozen_graph import check_tools
     from exporters.manifest import format_manifest
     from exporters.options import ExportOptions
     from exporters.pipeline import export_checkpoint
+    from exporters.tensorflow_graph.freezing import check_tools
     from exporters.verify import VerificationError
 
     check_tools()

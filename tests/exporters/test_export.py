@@ -187,12 +187,12 @@ def test_the_onnx_is_clean(modnet_export, mmnet_export):
 
 
 def test_a_jax_that_is_too_new_is_told_before_any_work(monkeypatch):
-    from exporters import frozen_graph
+    from exporters.tensorflow_graph import freezing
 
     monkeypatch.setattr(jax, '__version_info__', (0, 8, 1))
     monkeypatch.setattr(jax, '__version__', '0.8.1')
     with pytest.raises(MattingError, match=r'expected JAX 0.7.1 or earlier, found 0.8.1.*XlaCall'):
-        frozen_graph.check_tools()
+        freezing.check_tools()
 
 
 def test_what_lies_there_is_spared(mmnet_path, tmp_path):

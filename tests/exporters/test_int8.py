@@ -136,7 +136,7 @@ def test_without_alphas_what_differs_too_much_is_refused(
     from exporters.export import export_checkpoint
     from exporters.verify import VerificationError
 
-    monkeypatch.setattr('exporters.calibration.MAX_DIFFERENCE', 1e-12)
+    monkeypatch.setattr('exporters.precision.calibration.MAX_DIFFERENCE', 1e-12)
     options = make_options(
         calibration, formats=(format,), calibration_alphas=None, max_mad_drop=None
     )

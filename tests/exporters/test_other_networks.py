@@ -21,8 +21,8 @@ FORBIDDEN = {
 def test_the_published_networks_have_few_and_plain_ops(network, size, limit):
     require_export_tools()
     from exporters.ascend.op_check import check_ops
-    from exporters.folding import fold_batch_norm, fold_scaling
-    from exporters.frozen_graph import count_ops, create_frozen_graph
+    from exporters.tensorflow_graph.folding import fold_batch_norm, fold_scaling
+    from exporters.tensorflow_graph.freezing import count_ops, create_frozen_graph
 
     config = create_model_config(network)
     variables = fold_batch_norm(config, init_variables(config, seed=0))

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from exporters.calibration import Loss
 from exporters.cases import Case
+from exporters.precision.calibration import Loss
 from exporters.verify import VerificationError, check_loss, worst_difference
 from mattingjax.inference.signature import Signature
 from mattingjax.networks import Preprocessing

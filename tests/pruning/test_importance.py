@@ -91,7 +91,7 @@ def test_factors_that_normalisation_undoes_change_nothing(mmnet):
 
 
 def test_restored_normalisation_says_what_the_folded_one_hid(toy):
-    from exporters.folding import fold_batch_norm
+    from exporters.tensorflow_graph.folding import fold_batch_norm
 
     batches = [photos(4)]
     with short_graphs():

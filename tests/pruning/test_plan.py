@@ -76,7 +76,7 @@ def test_meets_targets(modnet):
 
 
 def test_folded_normalisation_is_told(mmnet):
-    from exporters.folding import fold_batch_norm
+    from exporters.tensorflow_graph.folding import fold_batch_norm
 
     folded = Checkpoint(mmnet.config, fold_batch_norm(mmnet.config, mmnet.variables))
     (note,) = plan(folded, ratio=0.5).notes

@@ -4,7 +4,7 @@ import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 from PIL import Image
 
-from exporters.folding import fold_batch_norm
+from exporters.tensorflow_graph.folding import fold_batch_norm
 from mattingjax.errors import MattingError
 from mattingjax.pruning import load_batches, recalibrate, restore_batch_norm
 from mattingjax.pruning.recalibration import find_folded

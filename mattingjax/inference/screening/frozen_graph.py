@@ -18,7 +18,7 @@ from mattingjax.inference.screening.protobuf import GRAPH_DEF_DATA
 # What our exports and the original MMNet's frozen graphs are made of, and arithmetic of the same
 # kind. None of these touches anything but its inputs, and the size of what each gives follows from
 # the sizes of its inputs and from constants. A network that needs another op must add it here;
-# exporters.frozen_graph refuses to write it before that.
+# exporters.tensorflow_graph.freezing refuses to write it before that.
 ALLOWED_OPS = frozenset((
     'Const', 'Placeholder', 'Identity', 'Add', 'AddV2', 'BiasAdd', 'Sub', 'Mul', 'RealDiv', 'Neg',
     'Maximum', 'Minimum', 'Square', 'SquaredDifference', 'Sqrt', 'Rsqrt', 'Exp', 'Log', 'Sigmoid',

@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip('onnx')
 
 from exporters.onnx_graph.half_precision import compress_largest, count_constants
-from exporters.within_tolerance import compress_within
+from exporters.precision.within_tolerance import compress_within
 from tests.exporters.onnx_graph.models import make_model, named, onnx, random, reference
 
 SHAPE = (1, 8, 6, 6)

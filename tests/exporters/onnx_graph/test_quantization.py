@@ -8,10 +8,10 @@ import pytest
 pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 
-from exporters.calibration import MAX_PHOTOS
 from exporters.onnx_graph import conversion
 from exporters.onnx_graph.quantization import quantize_onnx
-from exporters.rounding import LARGEST, LARGEST_OF_PHOTO
+from exporters.precision.calibration import MAX_PHOTOS
+from exporters.precision.rounding import LARGEST, LARGEST_OF_PHOTO
 from mattingjax.errors import MattingError
 from mattingjax.images import load_srgb, resize
 from mattingjax.inference.sessions import create_session

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from exporters import tf_operations
+from exporters.tensorflow_graph import operations
 from mattingjax.errors import MattingError, missing_package
 from mattingjax.inference.screening.frozen_graph import ALLOWED_OPS
 from mattingjax.networks import ModelConfig, Variables, apply_model, create_model
@@ -72,7 +72,7 @@ def create_frozen_graph(
         with_gradient=False,
     )
     multiple = config.preprocessing.multiple_of
-    with replace_operations(tf_operations.create_replacements(input_shape[1], multiple)):
+    with replace_operations(operations.create_replacements(input_shape[1], multiple)):
         signature = tf.TensorSpec(input_shape, tf.float32, name=input_name)
         traced = tf.function(function, autograph=False).get_concrete_function(signature)
     raw = traced.graph.as_graph_def()

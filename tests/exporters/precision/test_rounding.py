@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from exporters.rounding import LARGEST, LARGEST_OF_PHOTO, round_keeping_sums, round_weights
+from exporters.precision.rounding import (
+    LARGEST,
+    LARGEST_OF_PHOTO,
+    round_keeping_sums,
+    round_weights,
+)
 
 
 def test_sums_are_rounded_to_the_nearest_and_weights_up_or_down():

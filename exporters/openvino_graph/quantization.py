@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from exporters.calibration import Calibration
-from exporters.openvino_float import CONVOLUTIONS, FLOAT_KINDS
-from exporters.rounding import LARGEST, LARGEST_OF_PHOTO, round_keeping_sums
+from exporters.openvino_graph.floating_point import CONVOLUTIONS, FLOAT_KINDS
+from exporters.precision.calibration import Calibration
+from exporters.precision.rounding import LARGEST, LARGEST_OF_PHOTO, round_keeping_sums
 from mattingjax.process.packages import import_nncf, import_openvino
 
 _NO_ARITHMETIC = ('Constant', 'Convert', 'Parameter', 'Reshape', 'Result', 'Transpose')

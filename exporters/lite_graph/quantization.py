@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from exporters.artefacts import group_by_kind
-from exporters.calibration import MAX_PHOTOS
-from exporters.lite_model import create_converter, quiet_converter, set_ranges
-from exporters.rounding import round_weights
+from exporters.lite_graph.model import create_converter, quiet_converter, set_ranges
+from exporters.precision.calibration import MAX_PHOTOS
+from exporters.precision.rounding import round_weights
 from mattingjax.errors import MattingError
 from mattingjax.inference.screening import read_lite_model
 from mattingjax.process.machine import count_cores
@@ -63,7 +63,7 @@ def quantize_graph(
     read.
 
     Args:
-      graph: A `tf.compat.v1.GraphDef`, as `frozen_graph.create_frozen_graph` returns it.
+      graph: A `tf.compat.v1.GraphDef`, as `freezing.create_frozen_graph` returns it.
       input_name: Name of its placeholder.
       output_name: Name of its last node.
       calibration: float32 [N, H, W, 3] as the graph takes them, `MAX_PHOTOS` at most,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from exporters.within_tolerance import share_of_largest
+from exporters.precision.within_tolerance import share_of_largest
 from mattingjax.inference.screening import read_lite_model
 from mattingjax.inference.sessions import METADATA_KEY
 from mattingjax.process.packages import import_tensorflow, quiet_stderr
@@ -24,7 +24,7 @@ def convert_graph(graph: Any, input_name: str, output_name: str) -> bytes:
     """Converts a frozen graph to a LiteRT model, float32, of built-in operations alone.
 
     Args:
-      graph: A `tf.compat.v1.GraphDef`, as `frozen_graph.create_frozen_graph` returns it.
+      graph: A `tf.compat.v1.GraphDef`, as `freezing.create_frozen_graph` returns it.
       input_name: Name of its placeholder.
       output_name: Name of its last node.
 

@@ -16,7 +16,7 @@ def make_ir(scale=9.0):
       scale: How much larger the values of the second convolution are, which the third makes up for.
     """
     require_export_tools()
-    from exporters.openvino_ir import convert_onnx
+    from exporters.openvino_graph.conversion import convert_onnx
 
     rng = np.random.default_rng(0)
 
@@ -56,10 +56,10 @@ def find_nodes(model, kind):
 def test_a_quantised_map_is_read_by_all_in_eight_bits():
     """What is joined has one step, and no map is in float32."""
     exact = make_ir()
-    from exporters import openvino_int8
-    from exporters.openvino_float import list_float_operations
+    from exporters.openvino_graph import quantization
+    from exporters.openvino_graph.floating_point import list_float_operations
 
-    model = openvino_int8.quantize_ir(exact, draw_photos(3))
+    model = quantization.quantize_ir(exact, draw_photos(3))
     assert list_float_operations(model) == {'Sigmoid': ['alpha']}
     (concat,) = find_nodes(model, 'Concat').values()
     joined = [value.get_node() for value in concat.input_values()]
@@ -70,9 +70,9 @@ def test_a_quantised_map_is_read_by_all_in_eight_bits():
 
 def test_no_sum_of_a_kernel_is_off_by_more_than_half_a_step():
     exact = make_ir()
-    from exporters import openvino_int8
+    from exporters.openvino_graph import quantization
 
-    model = openvino_int8.quantize_ir(exact, draw_photos(3))
+    model = quantization.quantize_ir(exact, draw_photos(3))
     kernels = find_nodes(exact, 'Convolution')
     for name, node in find_nodes(model, 'Convolution').items():
         converted, step = (
@@ -108,8 +108,8 @@ class Bound:
 )
 def test_what_costs_too_much_stays_in_floating_point(limit, floating):
     exact = make_ir(scale=100.0)
-    from exporters.openvino_float import list_float_operations
-    from exporters.openvino_int8 import quantize_ir_with_control
+    from exporters.openvino_graph.floating_point import list_float_operations
+    from exporters.openvino_graph.quantization import quantize_ir_with_control
     from mattingjax.inference.sessions import OpenVinoSession
 
     bound = Bound(exact, limit)

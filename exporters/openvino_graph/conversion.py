@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from exporters.within_tolerance import share_of_largest
+from exporters.precision.within_tolerance import share_of_largest
 from mattingjax.inference.sessions import METADATA_KEY
 from mattingjax.process.packages import import_openvino
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from exporters.calibration import (
+from exporters.precision.calibration import (
     MAX_DIFFERENCE,
     MAX_MAD_DROP,
     Batches,

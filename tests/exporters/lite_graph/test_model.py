@@ -24,9 +24,9 @@ def _convert(network):
 
     require_export_tools()
     pytest.importorskip('ai_edge_litert')
-    from exporters.folding import fold_batch_norm
-    from exporters.frozen_graph import create_frozen_graph
-    from exporters.lite_model import convert_graph
+    from exporters.lite_graph.model import convert_graph
+    from exporters.tensorflow_graph.folding import fold_batch_norm
+    from exporters.tensorflow_graph.freezing import create_frozen_graph
     from mattingjax.networks import apply_compiled
 
     config = create_model_config(network)
@@ -46,7 +46,7 @@ def draw(side, count=1, seed=0):
 
 
 def test_float32_is_the_network(converted):
-    from exporters.lite_model import count_delegated, list_ops
+    from exporters.lite_graph.model import count_delegated, list_ops
 
     _, content, apply = converted
     session = LiteRtSession(content)
@@ -60,8 +60,8 @@ def test_float32_is_the_network(converted):
 
 
 def test_float16_keeps_within_its_limit(converted):
-    from exporters.lite_model import compress_largest, count_constants
-    from exporters.within_tolerance import compress_within
+    from exporters.lite_graph.model import compress_largest, count_constants
+    from exporters.precision.within_tolerance import compress_within
 
     _, content, _ = converted
     whole = LiteRtSession(content)
@@ -88,8 +88,8 @@ def test_float16_keeps_within_its_limit(converted):
 
 
 def test_int8_computes_in_integers(converted):
-    from exporters.lite_model import list_ops
-    from exporters.lite_quantization import list_float_operations, quantize_graph
+    from exporters.lite_graph.model import list_ops
+    from exporters.lite_graph.quantization import list_float_operations, quantize_graph
 
     graph, content, _ = converted
     whole = LiteRtSession(content)
@@ -118,7 +118,7 @@ def test_int8_computes_in_integers(converted):
 
 
 def test_first_convolutions_are_kept_until_the_loss_is_small():
-    from exporters.lite_quantization import list_float_operations, quantize_graph
+    from exporters.lite_graph.quantization import list_float_operations, quantize_graph
     from mattingjax.inference.screening import read_lite_model
 
     graph, content, _ = _convert('mmnet')
@@ -144,7 +144,7 @@ def _convolutions_of(operations):
 
 
 def test_ranges_are_means_over_the_photos():
-    from exporters.lite_quantization import quantize_graph
+    from exporters.lite_graph.quantization import quantize_graph
     from mattingjax.inference.screening import read_lite_model
 
     graph, _, _ = _convert('mmnet')
@@ -166,7 +166,7 @@ def test_ranges_are_means_over_the_photos():
 @pytest.mark.parametrize('count', [0, 301])
 def test_a_calibration_of_a_wrong_length_is_told(count):
     pytest.importorskip('ai_edge_litert')
-    from exporters.lite_quantization import quantize_graph
+    from exporters.lite_graph.quantization import quantize_graph
 
     message = f'calibration: expected 1 to 300 inputs, got {count}'
     with pytest.raises(MattingError, match=message):
@@ -174,7 +174,7 @@ def test_a_calibration_of_a_wrong_length_is_told(count):
 
 
 def test_metadata_is_kept():
-    from exporters.lite_model import add_metadata, compress_largest
+    from exporters.lite_graph.model import add_metadata, compress_largest
 
     _, content, _ = _convert('toy')
     assert LiteRtSession(content).metadata is None
@@ -188,7 +188,7 @@ def test_metadata_is_kept():
 
 
 def test_weights_are_aligned_as_the_schema_asks():
-    from exporters.lite_model import add_metadata
+    from exporters.lite_graph.model import add_metadata
     from mattingjax.inference.screening import read_lite_model
 
     content = add_metadata(_convert('toy')[1], 'abc')
@@ -208,7 +208,7 @@ def _address(content):
 
 def test_what_no_session_takes_is_not_written():
     require_export_tools()
-    from exporters.lite_model import convert_graph
+    from exporters.lite_graph.model import convert_graph
     from mattingjax.process.packages import import_tensorflow
 
     tf = import_tensorflow()
@@ -222,7 +222,7 @@ def test_what_no_session_takes_is_not_written():
 def test_a_predictor_mattes_with_it(tmp_path):
     import json
 
-    from exporters.lite_model import add_metadata
+    from exporters.lite_graph.model import add_metadata
     from mattingjax.inference.signature import Signature
 
     _, content, apply = _convert('toy')

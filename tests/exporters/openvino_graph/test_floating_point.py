@@ -30,7 +30,7 @@ def convolve(opset, value, name):
 
 
 def list_of(*results, parameters):
-    from exporters.openvino_float import list_float_operations
+    from exporters.openvino_graph.floating_point import list_float_operations
     from mattingjax.process.packages import import_openvino
 
     return list_float_operations(import_openvino().Model(list(results), parameters))

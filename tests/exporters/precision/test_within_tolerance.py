@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from exporters.within_tolerance import compress_within, share_of_largest
+from exporters.precision.within_tolerance import compress_within, share_of_largest
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import jax
 import numpy as np
 import pytest
 
-from exporters.folding import fold_batch_norm, fold_scaling
+from exporters.tensorflow_graph.folding import fold_batch_norm, fold_scaling
 from mattingjax.networks import apply_compiled, variable_shapes
 
 

@@ -1,0 +1,1 @@
+"""OpenVINO IRs: from ONNX, in float32, float16 and int8."""

@@ -1,0 +1,1 @@
+"""What every format in fewer bits needs: photos to measure on, rounding, a bounded search."""

@@ -1,0 +1,1 @@
+"""Frozen TensorFlow graphs, from which every other format is made."""
