@@ -115,8 +115,8 @@ def _check_scales(kind: Kind, inputs: Inputs, output: Tensor) -> None:
             raise ValueError(f'{kernel.name}: expected scales along {axis}, found {kernel.axis}')
         channels, inputs = inputs[1:], inputs[:1]
     for tensor in channels or ():
-        if len(tensor.scales) not in (1, tensor.shape[min(tensor.axis, len(tensor.shape) - 1)]):
-            raise ValueError(f'{tensor.name}: {len(tensor.scales)} scales do not fit its shape')
+        if not len(tensor.scales):
+            raise ValueError(f'{tensor.name}: expected scales')
         if tensor.zero_points.any():
             raise ValueError(f'{tensor.name}: expected weights around 0')
     data = [tensor for tensor in (*inputs, output) if tensor.dtype == 'int8']

@@ -179,8 +179,9 @@ def reduce(inputs: Inputs, options: Options) -> Shape:
     """The shape of a mean over some sides."""
     image, axes = inputs
     rank = len(image.shape)
+    _require(0 < math.prod(axes.shape) <= rank, 'axes that it has, each once', *inputs)
     numbers = {axis % rank for axis in _integers(axes) if -rank <= axis < rank}
-    _require(len(numbers) == math.prod(axes.shape) > 0, 'axes that it has, each once', *inputs)
+    _require(len(numbers) == math.prod(axes.shape), 'axes that it has, each once', *inputs)
     keep = options.number(0, 'B')
     sides = [1 if axis in numbers else side for axis, side in enumerate(image.shape)]
     return tuple(side for i, side in enumerate(sides) if keep or i not in numbers)
