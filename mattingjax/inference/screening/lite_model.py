@@ -1,9 +1,9 @@
 """LiteRT models: one graph of known operations, fixed sizes, and nothing that lies elsewhere.
 
-LiteRT checks that the offsets of a file lead into it, but not what the file says: its kernels trust
-strides, axes and scales, and end the process where these are wrong. Here the file is read without it,
-every number that its kernels would trust is looked at, and the shape of each tensor is computed once
-more. Numbers are those of tensorflow/compiler/mlir/lite/schema/schema.fbs.
+LiteRT checks that the offsets of a file lead into it, but hardly what it says: kernels trust
+strides, axes and scales, and end the process where these are wrong. Here the file is read without
+it, every number that its kernels would trust is looked at, and the shape of each tensor is computed
+once more. Numbers are those of tensorflow/compiler/mlir/lite/schema/schema.fbs.
 """
 
 from __future__ import annotations
@@ -239,19 +239,29 @@ def _read_operations(
 
 
 def list_lite_steps(model: LiteModel) -> Iterator[Step]:
-    """The operations of a LiteRT model, and its constants before them."""
+    """The operations of a LiteRT model, and its constants before them.
+
+    Each convolution has its weights once more, in the order that its kernel takes them in.
+    """
     for i, tensor in enumerate(model.tensors):
         if tensor.data is not None:
             yield Step(tensor.name, [], {str(i): tensor.data.nbytes})
     for operation in model.operations:
         tensor = model.tensors[operation.output]
-        size = math.prod(tensor.shape) * np.dtype(tensor.dtype).itemsize
+        if operation.kind.name in CONVOLUTIONS:
+            packed = sum(_size(model.tensors[i]) for i in operation.inputs[1:])
+            yield Step(f'{tensor.name} (weights)', [], {f'{operation.output} packed': packed})
         yield Step(
             f'{tensor.name} ({operation.kind.name})',
             [str(i) for i in operation.inputs],
-            {str(operation.output): size},
+            {str(operation.output): _size(tensor)},
             _count_work(model, operation),
         )
+
+
+def _size(tensor: Tensor) -> int:
+    """Bytes of its elements."""
+    return math.prod(tensor.shape) * np.dtype(tensor.dtype).itemsize
 
 
 def _count_work(model: LiteModel, operation: Operation) -> int:
