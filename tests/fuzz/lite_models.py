@@ -20,8 +20,8 @@ def make_lite(rng: np.random.Generator, folder: Path, samples: Path) -> None:
     shutil.copytree(samples, folder, dirs_exist_ok=True)
     damage_manifest(rng, folder, 'model.tflite')
     path = folder / 'model.tflite'
-    samples_of = [lite_models.network, lite_models.integers, lite_models.brightness]
-    builder = samples_of[rng.choice(3, p=[0.5, 0.3, 0.2])]()
+    builders = [lite_models.network, lite_models.integers, lite_models.brightness]
+    builder = builders[rng.choice(len(builders), p=[0.5, 0.3, 0.2])]()
     if rng.integers(3):
         for _ in range(rng.integers(1, 3)):
             _CHANGES[rng.integers(len(_CHANGES))](rng, builder)

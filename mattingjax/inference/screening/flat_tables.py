@@ -1,8 +1,8 @@
 """The tables of a FlatBuffer, every offset of which is checked before it is followed.
 
-LiteRT checks offsets too when it loads a file, but it comes second: what is read here, nobody has
-looked at. Offsets that all lead to one place make a small file a large one. So lists have a most
-number of elements, and what is read in all is bounded by the file's size.
+LiteRT 2.3 verifies offsets too when it loads a file, but only after what is done here. That many
+offsets lead to one place is in order, and makes a small file a large one. So a list has at most so
+many elements, and what is read in all is bounded by the file's size.
 
 References:
   https://flatbuffers.dev/internals
@@ -34,13 +34,17 @@ class _File:
         if self._left < 0:
             raise ValueError('parts that lie on each other')
 
-    def number(self, code: str, place: int) -> int:
-        """A number of the type that `struct` names so."""
+    def claim_number(self, code: str, place: int) -> int:
+        """A number of the type that `struct` names so; claims its bytes."""
         self.claim(place, struct.calcsize(code))
+        return self.number(code, place)
+
+    def number(self, code: str, place: int) -> int:
+        """A number among what is claimed already."""
         return struct.unpack_from(code, self.content, place)[0]
 
     def follow(self, place: int) -> int:
-        """Where an offset leads to."""
+        """Where an offset leads to that is claimed already."""
         return place + self.number('<I', place)
 
 
@@ -57,8 +61,9 @@ class Table:
 
     def __init__(self, file: _File, position: int):
         self._file, self._position = file, position
-        start = position - file.number('<i', position)
-        length, self._end = file.number('<H', start), file.number('<H', start + 2)
+        start = position - file.claim_number('<i', position)
+        length = file.claim_number('<H', start)
+        self._end = file.claim_number('<H', start + 2)
         count, rest = divmod(length - _FIRST_SLOT, 2)
         if not 0 <= count <= _MOST_SLOTS or rest or self._end < 4:
             raise ValueError('a table of a wrong size')
@@ -96,7 +101,7 @@ class Table:
     def text(self, slot: int, most: int) -> str:
         """A text of at most so many bytes; empty where there is none."""
         place, count = self._vector(slot, 1, most)
-        if count and self._file.number('<B', place + count):
+        if count and self._file.claim_number('<B', place + count):
             raise ValueError('a text without an end')
         return self._file.content[place : place + count].decode()
 
@@ -126,7 +131,7 @@ class Table:
         if place is None:
             return 0, 0
         start = self._file.follow(place)
-        if (count := self._file.number('<I', start)) > most:
+        if (count := self._file.claim_number('<I', start)) > most:
             raise ValueError(f'a list of {count}, expected at most {most}')
         self._file.claim(start + 4, count * size)
         if (start + 4) % size:

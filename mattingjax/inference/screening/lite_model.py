@@ -88,8 +88,10 @@ def read_lite_model(source: Path | str | bytes) -> LiteModel:
         where, content = str(path), path.read_bytes()
     try:
         return _parse(content)
-    except (ValueError, IndexError, MemoryError) as error:
+    except (ValueError, IndexError) as error:
         raise ArtefactError(f'{where}: LiteRT cannot read it ({error})') from error
+    except MemoryError as error:
+        raise ArtefactError(f'{where}: it would need too much memory') from error
 
 
 def _parse(content: bytes) -> LiteModel:

@@ -73,6 +73,11 @@ def test_a_text_has_an_end_and_at_most_so_many_bytes():
         root_table(content[:-1] + b'd', _NAME).text(0, 3)
 
 
+def test_numbers_of_a_table_may_be_read_for_ever():
+    table = root_table(flat(5), _NAME)
+    assert {table.number(0) for _ in range(1000)} == {5}
+
+
 def test_what_is_read_again_and_again_is_refused():
     content = flat(4, after=struct.pack('<I', 4000) + bytes(4001))
     table = root_table(content, _NAME)

@@ -79,7 +79,7 @@ def test_a_lack_of_memory_is_told(monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr(lite_model, 'root_table', fail)
-    with pytest.raises(ArtefactError, match='a LiteRT model: LiteRT cannot read it'):
+    with pytest.raises(ArtefactError, match='a LiteRT model: it would need too much memory'):
         read_lite_model(brightness().pack())
 
 
