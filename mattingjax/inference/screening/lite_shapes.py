@@ -189,7 +189,8 @@ def reduce(inputs: Inputs, options: Options) -> Shape:
 
 def concatenate(inputs: Inputs, options: Options) -> Shape:
     """The shape of tensors that are joined along one side."""
-    options.check_activation(1)
+    if found := options.number(1, 'b'):
+        raise ValueError(f'expected no activation, found {found}')
     first, axis = inputs[0].shape, options.number(0)
     if not -len(first) <= axis < len(first):
         raise ValueError(f'expected an axis of {list(first)}, found {axis}')

@@ -80,6 +80,7 @@ def change_wiring(number, **values):
         (change_options(0, fusedActivationFunction=5), 'expected an activation'),
         (change_options(2, depthMultiplier=2), r'expected a kernel \[1, H, W, 8\]'),
         (change_options(4, filterWidth=99), 'expected a smaller window'),
+        (change_options(7, fusedActivationFunction=1), 'expected no activation, found 1'),
         (change_options(7, axis=4), r'expected an axis of \[1, 16, 16, 4\], found 4'),
         (change_wiring(0, builtinOptions=None), 'expected steps'),
         (change_wiring(0, builtinOptionsType=2), 'expected options of type 1, found 2'),

@@ -43,6 +43,34 @@ def test_no_such_scales(path, number, scales, zeros, message):
     refuse(path, builder, message)
 
 
+def find(builder, name):
+    names = [tensor.name.decode() for tensor in builder.graph.tensors]
+    (number,) = (i for i, found in enumerate(names) if found.startswith(name))
+    return number
+
+
+@pytest.mark.parametrize('kind', ['conv_2d', 'depthwise_conv_2d'])
+def test_sums_are_multiplied_by_less_than_256(path, kind):
+    """LiteRT prepares no others, and may end the process in place of saying so."""
+    builder = integers()
+    made = find(builder, kind)
+    (kernel,) = (item.inputs[1] for item in builder.graph.operators if made in item.outputs)
+    axis = builder.graph.tensors[kernel].quantization.quantizedDimension
+    builder.scale(kernel, [1, 1, 1, 255.9], axis=axis)
+    path.write_bytes(builder.pack())
+    assert create_session(path)(np.ones(SHAPE, np.float32)).shape == (*SHAPE[:3], 4)
+    builder.scale(kernel, [1, 1, 1, 256], axis=axis)
+    refuse(path, builder, f'{kind}.*: expected a factor below 256 for its sums, found 256')
+
+
+@pytest.mark.parametrize(('scale', 'zero'), [(SCALE * 2, 0), (SCALE, 1)])
+@pytest.mark.parametrize('name', ['resize_bilinear', 'concatenation'])
+def test_what_only_moves_numbers_does_not_scale_them(path, name, scale, zero):
+    builder = network()
+    builder.scale(find(builder, name), [scale], zero)
+    refuse(path, builder, f'{name}.*: expected one scale and zero for all that it reads and makes')
+
+
 @pytest.mark.parametrize('zero', [-128, 0, 127])
 def test_integers_run(path, zero):
     path.write_bytes(integers(zero=zero).pack())
