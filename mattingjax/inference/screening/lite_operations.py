@@ -149,4 +149,4 @@ CONVOLUTIONS = {'CONV_2D': 0, 'DEPTHWISE_CONV_2D': 3}
 # Operations that give what they read, or something between, so that nothing is scaled anew.
 _MOVING = frozenset(('CONCATENATION', 'MAX_POOL_2D', 'PAD', 'RESIZE_BILINEAR', 'SLICE'))
 _MAX_RATIO = 2**16  # kernels of additions end the process from 2¹⁹ on
-_MAX_FACTOR = 2**8  # XNNPACK refuses more, and LiteRT then frees memory twice
+_MAX_FACTOR = 2**7  # XNNPACK refuses 2⁸, and LiteRT then frees memory twice
