@@ -20,7 +20,8 @@ def make_lite(rng: np.random.Generator, folder: Path, samples: Path) -> None:
     shutil.copytree(samples, folder, dirs_exist_ok=True)
     damage_manifest(rng, folder, 'model.tflite')
     path = folder / 'model.tflite'
-    builder = lite_models.network() if rng.integers(4) else lite_models.brightness()
+    builders = [lite_models.network, lite_models.integers, lite_models.brightness]
+    builder = builders[rng.choice(len(builders), p=[0.5, 0.3, 0.2])]()
     if rng.integers(3):
         for _ in range(rng.integers(1, 3)):
             _CHANGES[rng.integers(len(_CHANGES))](rng, builder)
@@ -91,6 +92,21 @@ def _change_scales(rng: np.random.Generator, builder: Any) -> None:
     )
 
 
+def _change_all_scales(rng: np.random.Generator, builder: Any) -> None:
+    """All together, by one factor or each by one of its own, and all zero points of int8."""
+    quantised = [tensor for tensor in builder.graph.tensors if tensor.quantization]
+    around = float(rng.choice([-149, -126, -41, -40, -33, 0, 33, 40, 41, 100, 127]))
+    spread = float(rng.choice([0, 0, 8, 16, 40]))
+    zero = int(rng.choice([-(2**63), -129, -128, 0, 0, 0, 127, 128]))
+    for tensor in quantised:
+        scales = tensor.quantization
+        count = len(scales.scale)
+        powers = np.clip(around + rng.uniform(-spread, spread, count), -149, 127.9)
+        scales.scale = np.float32(2.0**powers)
+        if not tensor.buffer:  # weights are around 0
+            scales.zeroPoint = np.full(count, zero)
+
+
 def _change_numbers(rng: np.random.Generator, builder: Any) -> None:
     """The elements of a constant, such as pads, axes and sizes; or how many there are."""
     buffer = _pick(rng, builder.model.buffers[1:])
@@ -135,8 +151,8 @@ def _change_graphs(rng: np.random.Generator, builder: Any) -> None:
 
 
 _CHANGES = (
-    _change_options, _change_options, _change_tensor, _change_scales, _change_numbers,
-    _change_wiring, _change_kind, _change_order, _change_graphs,
+    _change_options, _change_options, _change_tensor, _change_scales, _change_all_scales,
+    _change_numbers, _change_wiring, _change_kind, _change_order, _change_graphs,
 )  # fmt: skip
 
 

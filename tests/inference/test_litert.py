@@ -9,7 +9,12 @@ import pytest
 
 from mattingjax import MattingError, create_predictor
 from mattingjax.errors import ArtefactError
-from mattingjax.inference.sessions import LiteRtSession, SessionOptions, list_devices
+from mattingjax.inference.sessions import (
+    LiteRtSession,
+    SessionOptions,
+    list_devices,
+    litert_session,
+)
 from mattingjax.inference.signature import Signature
 from mattingjax.networks import Preprocessing
 
@@ -68,6 +73,23 @@ def test_more_threads_than_interpreters_wait(save):
     with ThreadPoolExecutor(8) as pool:
         alphas = list(pool.map(session, images))
     np.testing.assert_allclose(alphas, images.mean(4, keepdims=True) / 255, rtol=1e-5)
+
+
+@pytest.mark.parametrize(('parallel', 'threads'), [(1, 6), (2, 3), (4, 1), (9, 1)])
+def test_interpreters_share_the_cores_that_the_process_may_use(monkeypatch, parallel, threads):
+    from ai_edge_litert import interpreter
+
+    made = []
+
+    class Counted(interpreter.Interpreter):
+        def __init__(self, num_threads, **options):
+            made.append(num_threads)
+            super().__init__(num_threads=1, **options)
+
+    monkeypatch.setattr(interpreter, 'Interpreter', Counted)
+    monkeypatch.setattr(litert_session, 'count_cores', lambda: 6)
+    LiteRtSession(brightness().pack(), SessionOptions(parallel=parallel))
+    assert made == [threads] * parallel
 
 
 def test_a_model_in_memory_runs():

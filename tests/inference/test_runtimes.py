@@ -12,7 +12,7 @@ from PIL import Image
 
 from mattingjax import MattingError, create_predictor
 from mattingjax.errors import ArtefactError
-from mattingjax.inference.sessions import create_session
+from mattingjax.inference.sessions import SessionOptions, create_session, onnx_session
 from mattingjax.inference.signature import Signature, read_signature
 from mattingjax.networks import Preprocessing
 from tests.conftest import assert_one_line_error
@@ -362,6 +362,15 @@ def test_threads_run_one_network_side_by_side(runtime):
         alphas = list(pool.map(together, photos))
     for photo, alpha in zip(photos, alphas, strict=True):
         np.testing.assert_allclose(alpha, alone(photo), atol=1e-5)
+
+
+@pytest.mark.parametrize(('parallel', 'threads'), [(2, 5), (4, 3), (9, 1)])
+def test_onnx_runtime_shares_the_cores_that_the_process_may_use(
+    red, monkeypatch, parallel, threads
+):
+    monkeypatch.setattr(onnx_session, 'count_cores', lambda: 6)
+    session = create_session(red(), options=SessionOptions(parallel=parallel))
+    assert session._session.get_session_options().intra_op_num_threads == threads
 
 
 def test_many_inputs_run_in_openvino_where_it_is_installed(monkeypatch):

@@ -1,8 +1,9 @@
 """LiteRT models: one graph of known operations, fixed sizes, and nothing that lies elsewhere.
 
-LiteRT checks little of what it reads, and ends the process where it is damaged. Here the file is
-read without it, every number that its kernels would trust is looked at, and the shape of each
-tensor is computed once more. Numbers are those of tensorflow/compiler/mlir/lite/schema/schema.fbs.
+LiteRT checks that the offsets of a file lead into it, but hardly what it says: kernels trust
+strides, axes and scales, and end the process where these are wrong. Here the file is read without
+it, every number that its kernels would trust is looked at, and the shape of each tensor is computed
+once more. Numbers are those of tensorflow/compiler/mlir/lite/schema/schema.fbs.
 """
 
 from __future__ import annotations
@@ -24,13 +25,18 @@ from mattingjax.inference.screening.lite_operations import (
     check_operation,
 )
 from mattingjax.inference.screening.lite_shapes import TYPES, Options, Tensor, pool_window
-from mattingjax.inference.screening.memory import MAX_MEMORY, Step
+from mattingjax.inference.screening.memory import MAX_MEMORY, Step, in_gigabytes
 from mattingjax.inference.screening.work import count_work
 
 _VERSION = 3
 _MOST_TABLES = 2**15  # of a list; MODNet has 446 tensors
 _MAX_RANK = 4
-_MAX_INPUTS = 2**6  # of an operation
+_MAX_ENDS = 2**6  # of an operation or of the graph
+_MAX_NAME = 2**12  # bytes; those of MODNet have 212
+_MAX_METADATA = 2**6  # entries; LiteRT copies the content of each
+# So that kernels can divide the product of two scales by a third: 2¹²⁰ is still a float32. A bias's
+# scale is such a product.
+_MAX_SCALE, _MAX_BIAS_SCALE = 2.0**40, 2.0**80
 
 
 class Operation(NamedTuple):
@@ -57,7 +63,7 @@ class LiteModel(NamedTuple):
       tensors: Its tensors.
       operations: Its operations, in an order in which they can be run.
       inputs, outputs: The numbers of the tensors that it takes and gives.
-      metadata: Name → content of what it says of itself.
+      metadata: Name → content of what it says of itself, uint8 [N].
     """
 
     content: bytes
@@ -65,7 +71,7 @@ class LiteModel(NamedTuple):
     operations: list[Operation]
     inputs: list[int]
     outputs: list[int]
-    metadata: dict[str, bytes]
+    metadata: dict[str, np.ndarray]
 
 
 def read_lite_model(source: Path | str | bytes) -> LiteModel:
@@ -84,41 +90,56 @@ def read_lite_model(source: Path | str | bytes) -> LiteModel:
         return _parse(content)
     except (ValueError, IndexError) as error:
         raise ArtefactError(f'{where}: LiteRT cannot read it ({error})') from error
+    except MemoryError as error:
+        raise ArtefactError(f'{where}: it would need too much memory') from error
 
 
 def _parse(content: bytes) -> LiteModel:
     model = root_table(content, b'TFL3')
     model.refuse_others(0, 1, 2, 3, 4, 5, 6, 7)
-    model.text(3)
-    model.numbers(5, '<i4')
+    model.text(3, _MAX_NAME)
+    model.numbers(5, '<i4', _MAX_METADATA)
     if (version := model.number(0, 'I')) != _VERSION:
         raise ValueError(f'expected version {_VERSION}, found {version}')
     graphs = model.tables(2, _MOST_TABLES)
     if len(graphs) != 1 or model.tables(7, _MOST_TABLES):
         raise ValueError(f'expected one graph and no signatures, found {len(graphs)} graphs')
-    buffers = [_read_buffer(table) for table in model.tables(4, _MOST_TABLES)]
+    buffers = _read_buffers(model)
     kinds = [_read_kind(table) for table in model.tables(1, _MOST_TABLES)]
     (graph,) = graphs
     graph.refuse_others(0, 1, 2, 3, 4, 5)
-    graph.text(4)
+    graph.text(4, _MAX_NAME)
     tensors = [_read_tensor(table, buffers) for table in graph.tables(0, _MOST_TABLES)]
-    inputs, outputs = (graph.numbers(slot, '<i4').tolist() for slot in (1, 2))
+    inputs, outputs = (graph.numbers(slot, '<i4', _MAX_ENDS).tolist() for slot in (1, 2))
     if any(not 0 <= i < len(tensors) or tensors[i].data is not None for i in inputs):
         raise ValueError(f'expected tensors without content as inputs, found {inputs[:9]}')
     operations = list(_read_operations(graph.tables(3, _MOST_TABLES), kinds, tensors, inputs))
     made = {operation.output for operation in operations}
     if not made.issuperset(outputs) or made.intersection(inputs):
         raise ValueError('an output that nothing makes')
-    metadata = {
-        table.text(0): buffers[table.number(1, 'I')].tobytes()
-        for table in model.tables(6, _MOST_TABLES)
-    }
+    metadata = _read_metadata(model, buffers)
     return LiteModel(content, tensors, operations, inputs, outputs, metadata)
 
 
-def _read_buffer(table: Table) -> np.ndarray:
-    table.refuse_others(0)
-    return table.numbers(0, 'u1')
+def _read_buffers(model: Table) -> list[np.ndarray]:
+    tables = model.tables(4, _MOST_TABLES)
+    for table in tables:
+        table.refuse_others(0)
+    buffers = [table.numbers(0, 'u1', MAX_MEMORY) for table in tables]
+    if buffers and len(buffers[0]):  # LiteRT takes what is in it for absent
+        raise ValueError(f'expected nothing in buffer 0, found {len(buffers[0])} bytes')
+    return buffers
+
+
+def _read_metadata(model: Table, buffers: list[np.ndarray]) -> dict[str, np.ndarray]:
+    entries = model.tables(6, _MAX_METADATA)
+    numbers = [table.number(1, 'I') for table in entries]
+    if len({*numbers}) != len(numbers):
+        raise ValueError('expected metadata with a buffer of its own for each entry')
+    return {
+        table.text(0, _MAX_NAME): buffers[number]
+        for table, number in zip(entries, numbers, strict=True)
+    }
 
 
 def _read_kind(table: Table) -> Kind:
@@ -130,47 +151,58 @@ def _read_kind(table: Table) -> Kind:
 
 
 def _read_tensor(table: Table, buffers: list[np.ndarray]) -> Tensor:
-    name = table.text(3)
+    name = table.text(3, _MAX_NAME)
     table.refuse_others(0, 1, 2, 3, 4, 7, 8)
-    shape = tuple(table.numbers(0, '<i4').tolist())
-    declared = tuple(table.numbers(7, '<i4').tolist())
-    if len(shape) > _MAX_RANK or min(shape, default=1) < 1 or declared not in ((), shape):
-        raise ValueError(
-            f'{name}: expected at most {_MAX_RANK} sides of a fixed size, found {list(shape)}'
-        )
+    try:
+        return _check_tensor(name, table, buffers[table.number(2, 'I')])
+    except ValueError as error:
+        raise ValueError(f'{name}: {error}') from error
+
+
+def _check_tensor(name: str, table: Table, content: np.ndarray) -> Tensor:
+    shape = tuple(table.numbers(0, '<i4', _MAX_RANK).tolist())
+    declared = tuple(table.numbers(7, '<i4', _MAX_RANK).tolist())
+    if min(shape, default=1) < 1 or declared not in ((), shape):
+        raise ValueError(f'expected sides of a fixed size, found {list(shape)}')
     if (number := table.number(1, 'b')) not in TYPES:
-        raise ValueError(
-            f'{name}: expected a tensor of {", ".join(TYPES.values())}, found type {number}'
-        )
+        raise ValueError(f'expected a tensor of {", ".join(TYPES.values())}, found type {number}')
     dtype = np.dtype(TYPES[number]).newbyteorder('<')
     size = math.prod(shape) * dtype.itemsize
     if size > MAX_MEMORY:
-        raise ValueError(f'{name}: {min(size, 2**60) / 2**30:.3g} GB of memory')
-    content = buffers[table.number(2, 'I')]
+        raise ValueError(in_gigabytes(size))
     data = None
     if len(content):
         if len(content) != size:
-            raise ValueError(
-                f'{name}: expected {size} bytes for {list(shape)}, found {len(content)}'
-            )
+            raise ValueError(f'expected {size} bytes for {list(shape)}, found {len(content)}')
         data = content.view(dtype)
-    return Tensor(name, shape, TYPES[number], data, *_read_scales(name, table.table(4), shape))
+    largest = _MAX_BIAS_SCALE if TYPES[number] == 'int32' else _MAX_SCALE
+    return Tensor(name, shape, TYPES[number], data, *_read_scales(table.table(4), shape, largest))
 
 
 def _read_scales(
-    name: str, table: Table | None, shape: tuple[int, ...]
+    table: Table | None, shape: tuple[int, ...], largest: float
 ) -> tuple[np.ndarray, np.ndarray, int]:
     if table is None:
         return np.zeros(0), np.zeros(0), 0
     table.refuse_others(0, 1, 2, 3, 6)
+    if (axis := table.number(6)) and not 0 <= axis < len(shape):
+        raise ValueError(f'expected scales along one of {len(shape)} sides, found {axis}')
+    channels = shape[axis] if shape else 1
     for slot in (0, 1):  # the smallest and largest values, which nobody reads
-        table.numbers(slot, '<f4')
-    scales, zeros, axis = table.numbers(2, '<f4'), table.numbers(3, '<i8'), table.number(6)
-    sane = np.isfinite(scales).all() and (scales > 0).all() and (abs(zeros) <= 128).all()
-    if len(scales) != len(zeros) or not sane:
-        raise ValueError(f'{name}: expected positive scales, and zeros of int8 for each')
-    if axis and not 0 <= axis < len(shape):
-        raise ValueError(f'{name}: expected scales along one of {len(shape)} sides, found {axis}')
+        table.numbers(slot, '<f4', channels)
+    scales, zeros = table.numbers(2, '<f4', channels), table.numbers(3, '<i8', channels)
+    if len(scales) != len(zeros) or len(scales) not in (0, 1, channels):
+        raise ValueError(
+            f'expected one scale and zero or {channels}, found {len(scales)} and {len(zeros)}'
+        )
+    fits = (scales >= 1 / largest) & (scales <= largest)  # false for what is no number
+    if not fits.all():
+        raise ValueError(
+            f'expected scales of {1 / largest:.3g} to {largest:.3g}, found {scales[~fits][0]:.3g}'
+        )
+    fits = (zeros >= -128) & (zeros <= 127)
+    if not fits.all():
+        raise ValueError(f'expected zeros of -128 to 127, found {zeros[~fits][0]}')
     return scales, zeros, axis
 
 
@@ -183,8 +215,8 @@ def _read_operations(
     for table in operators:
         table.refuse_others(0, 1, 2, 3, 4, 6, 13)
         kind = kinds[table.number(0, 'I')]
-        read, made = (table.numbers(slot, '<i4').tolist() for slot in (1, 2))
-        if len(read) > _MAX_INPUTS or len(made) != 1 or made[0] in there:
+        read, made = (table.numbers(slot, '<i4', _MAX_ENDS).tolist() for slot in (1, 2))
+        if len(made) != 1 or made[0] in there:
             raise ValueError(f'{kind.name}: expected one output of its own, found {made[:9]}')
         if not there.issuperset(read) or not 0 <= made[0] < len(tensors):
             raise ValueError(f'{kind.name}: it reads {read[:9]}, some of which is not there yet')
@@ -209,19 +241,29 @@ def _read_operations(
 
 
 def list_lite_steps(model: LiteModel) -> Iterator[Step]:
-    """The operations of a LiteRT model, and its constants before them."""
+    """The operations of a LiteRT model, and its constants before them.
+
+    Each convolution has its weights once more, in the order that its kernel takes them in.
+    """
     for i, tensor in enumerate(model.tensors):
         if tensor.data is not None:
             yield Step(tensor.name, [], {str(i): tensor.data.nbytes})
     for operation in model.operations:
         tensor = model.tensors[operation.output]
-        size = math.prod(tensor.shape) * np.dtype(tensor.dtype).itemsize
+        if operation.kind.name in CONVOLUTIONS:
+            packed = sum(_size(model.tensors[i]) for i in operation.inputs[1:])
+            yield Step(f'{tensor.name} (weights)', [], {f'{operation.output} packed': packed})
         yield Step(
             f'{tensor.name} ({operation.kind.name})',
             [str(i) for i in operation.inputs],
-            {str(operation.output): size},
+            {str(operation.output): _size(tensor)},
             _count_work(model, operation),
         )
+
+
+def _size(tensor: Tensor) -> int:
+    """Bytes of its elements."""
+    return math.prod(tensor.shape) * np.dtype(tensor.dtype).itemsize
 
 
 def _count_work(model: LiteModel, operation: Operation) -> int:

@@ -106,19 +106,10 @@ def _check_types(kind: Kind, inputs: Inputs, output: Tensor) -> None:
 
 
 def _check_scales(kind: Kind, inputs: Inputs, output: Tensor) -> None:
-    """Raises ValueError for scales that kernels would not survive."""
-    channels = None
+    """Raises ValueError for scales that kernels, or what prepares them, would not survive."""
+    weights: Inputs = ()
     if kind.name in CONVOLUTIONS:
-        axis = CONVOLUTIONS[kind.name]
-        kernel = inputs[1]
-        if len(kernel.scales) > 1 and kernel.axis != axis:
-            raise ValueError(f'{kernel.name}: expected scales along {axis}, found {kernel.axis}')
-        channels, inputs = inputs[1:], inputs[:1]
-    for tensor in channels or ():
-        if len(tensor.scales) not in (1, tensor.shape[min(tensor.axis, len(tensor.shape) - 1)]):
-            raise ValueError(f'{tensor.name}: {len(tensor.scales)} scales do not fit its shape')
-        if tensor.zero_points.any():
-            raise ValueError(f'{tensor.name}: expected weights around 0')
+        inputs, weights = inputs[:1], inputs[1:]
     data = [tensor for tensor in (*inputs, output) if tensor.dtype == 'int8']
     for tensor in data:
         if len(tensor.scales) != 1:
@@ -126,8 +117,36 @@ def _check_scales(kind: Kind, inputs: Inputs, output: Tensor) -> None:
     scales = [float(tensor.scales[0]) for tensor in data]
     if max(scales) > _MAX_RATIO * min(scales):
         raise ValueError(f'expected scales of one order, found {min(scales):g} to {max(scales):g}')
+    if weights:
+        _check_weights(kind, weights, scales[0] / scales[1])
+    meanings = {(scale, *tensor.zero_points) for scale, tensor in zip(scales, data, strict=True)}
+    if kind.name in _MOVING and len(meanings) > 1:
+        raise ValueError('expected one scale and zero for all that it reads and makes')
+
+
+def _check_weights(kind: Kind, weights: Inputs, ratio: float) -> None:
+    """Raises ValueError unless a convolution in int8 can be prepared.
+
+    Args:
+      kind: One of `CONVOLUTIONS`.
+      weights: Its kernel and its bias.
+      ratio: The scale of what it reads divided by that of what it makes.
+    """
+    for tensor in weights:
+        if not len(tensor.scales):
+            raise ValueError(f'{tensor.name}: expected scales')
+        if tensor.zero_points.any():
+            raise ValueError(f'{tensor.name}: expected weights around 0')
+    kernel, axis = weights[0], CONVOLUTIONS[kind.name]
+    if len(kernel.scales) > 1 and kernel.axis != axis:
+        raise ValueError(f'{kernel.name}: expected scales along {axis}, found {kernel.axis}')
+    if (factor := ratio * float(kernel.scales.max())) >= _MAX_FACTOR:
+        raise ValueError(f'expected a factor below {_MAX_FACTOR} for its sums, found {factor:g}')
 
 
 # The side of their weights that channels lie along.
 CONVOLUTIONS = {'CONV_2D': 0, 'DEPTHWISE_CONV_2D': 3}
+# Operations that give what they read, or something between, so that nothing is scaled anew.
+_MOVING = frozenset(('CONCATENATION', 'MAX_POOL_2D', 'PAD', 'RESIZE_BILINEAR', 'SLICE'))
 _MAX_RATIO = 2**16  # kernels of additions end the process from 2¹⁹ on
+_MAX_FACTOR = 2**7  # XNNPACK refuses 2⁸, and LiteRT then frees memory twice

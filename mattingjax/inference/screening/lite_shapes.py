@@ -179,8 +179,9 @@ def reduce(inputs: Inputs, options: Options) -> Shape:
     """The shape of a mean over some sides."""
     image, axes = inputs
     rank = len(image.shape)
+    _require(0 < math.prod(axes.shape) <= rank, 'axes that it has, each once', *inputs)
     numbers = {axis % rank for axis in _integers(axes) if -rank <= axis < rank}
-    _require(len(numbers) == math.prod(axes.shape) > 0, 'axes that it has, each once', *inputs)
+    _require(len(numbers) == math.prod(axes.shape), 'axes that it has, each once', *inputs)
     keep = options.number(0, 'B')
     sides = [1 if axis in numbers else side for axis, side in enumerate(image.shape)]
     return tuple(side for i, side in enumerate(sides) if keep or i not in numbers)
@@ -188,7 +189,8 @@ def reduce(inputs: Inputs, options: Options) -> Shape:
 
 def concatenate(inputs: Inputs, options: Options) -> Shape:
     """The shape of tensors that are joined along one side."""
-    options.check_activation(1)
+    if found := options.number(1, 'b'):
+        raise ValueError(f'expected no activation, found {found}')
     first, axis = inputs[0].shape, options.number(0)
     if not -len(first) <= axis < len(first):
         raise ValueError(f'expected an axis of {list(first)}, found {axis}')

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import queue
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from mattingjax.inference.sessions.session import (
     check_plain,
     loading,
 )
+from mattingjax.process.machine import count_cores
 from mattingjax.process.packages import quiet_stderr
 
 
@@ -59,7 +59,7 @@ class LiteRtSession:
             str(model.inputs[0]),
         )
         self.parallel = asked.parallel
-        threads = max(1, (os.cpu_count() or 1) // self.parallel)
+        threads = max(1, count_cores() // self.parallel)
         # An interpreter runs one input; each of the threads that call it takes one.
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         with loading(path, 'LiteRT'), quiet_stderr():  # its C++ code prints remarks
@@ -82,11 +82,11 @@ class LiteRtSession:
             self._idle.put(interpreter)
 
 
-def _read_metadata(path: Path | str, metadata: dict[str, bytes]) -> str | None:
+def _read_metadata(path: Path | str, metadata: dict[str, np.ndarray]) -> str | None:
     content = metadata.get(METADATA_KEY)
     try:
         # LiteRT's own writers fill entries with zeros up to a round length.
-        return None if content is None else content.rstrip(b'\0').decode()
+        return None if content is None else content.tobytes().rstrip(b'\0').decode()
     except UnicodeDecodeError as error:
         raise ArtefactError(f'{path}: its metadata: expected UTF-8') from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from mattingjax.inference.sessions.session import (
     guard_onnx,
     loading,
 )
+from mattingjax.process.machine import count_cores
 from mattingjax.process.packages import import_onnxruntime
 
 _SUFFIX = 'ExecutionProvider'
@@ -49,8 +49,7 @@ class OnnxSession:
         settings.add_session_config_entry('session.intra_op.allow_spinning', '0')
         self.parallel = asked.parallel
         if self.parallel > 1:  # the threads that call it compute too
-            cores = os.cpu_count() or 1
-            settings.intra_op_num_threads = max(1, cores - self.parallel + 1)
+            settings.intra_op_num_threads = max(1, count_cores() - self.parallel + 1)
         provider = f'{self.device}{_SUFFIX}'
         with loading(path, 'ONNX Runtime'):
             self._session = onnxruntime.InferenceSession(str(path), settings, providers=[provider])

@@ -1,9 +1,14 @@
 """Small LiteRT models, made of the objects of their schema without TensorFlow."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+
+from mattingjax.errors import ArtefactError
+from mattingjax.inference.sessions import create_session
 
 SHAPE = (1, 32, 32, 3)
 SCALE = 1 / 64  # of the int8 tensors
@@ -30,21 +35,27 @@ class Builder:
     def tensor(
         self, name: str, shape: Sequence[int], kind: str = 'FLOAT32', buffer: int = 0
     ) -> int:
-        scales = None
-        if kind == 'INT8':
-            scales = self.schema.QuantizationParametersT(
-                scale=np.float32([SCALE]), zeroPoint=np.int64([0])
-            )
         self.graph.tensors.append(
             self.schema.TensorT(
                 name=name.encode(),
                 shape=np.int32(shape),
                 type=getattr(self.schema.TensorType, kind),
                 buffer=buffer,
-                quantization=scales,
             )
         )
-        return len(self.graph.tensors) - 1
+        number = len(self.graph.tensors) - 1
+        if kind == 'INT8':
+            self.scale(number, [SCALE])
+        return number
+
+    def scale(
+        self, number: int, scales: Sequence[float], zeros: int | Sequence[int] = 0, axis: int = 0
+    ) -> None:
+        """Gives a tensor scales, and zero points or one for all."""
+        zeros = [zeros] * len(scales) if isinstance(zeros, int) else zeros
+        self.graph.tensors[number].quantization = self.schema.QuantizationParametersT(
+            scale=np.float32(scales), zeroPoint=np.int64(zeros), quantizedDimension=axis
+        )
 
     def constant(self, values: Any, kind: str = 'FLOAT32') -> int:
         values = np.asarray(values, kind.lower())
@@ -144,3 +155,38 @@ def network() -> Builder:
     x = builder.add('RESIZE_NEAREST_NEIGHBOR', [x, size], (*SHAPE[:3], 1), 'ResizeNearestNeighbor')
     builder.add('LOGISTIC', [x], (*SHAPE[:3], 1))
     return builder
+
+
+def integers(scale: float = SCALE, zero: int = 0) -> Builder:
+    """Two convolutions and a sum in int8, all with one scale and zero point but for the weights."""
+    builder = Builder()
+    shape = (*SHAPE[:3], 4)
+
+    def weights(*sides: int, axis: int) -> list[int]:
+        kernel = builder.constant(np.ones(sides), 'INT8')
+        builder.scale(kernel, [SCALE] * 4, axis=axis)
+        bias = builder.constant([64] * 4, 'INT32')
+        builder.scale(bias, [scale * SCALE] * 4)
+        return [kernel, bias]
+
+    step = {'strideW': 1, 'strideH': 1}
+    made = [builder.add('QUANTIZE', [0], SHAPE, 'Quantize')]
+    made.append(
+        builder.add('CONV_2D', [made[0], *weights(4, 1, 1, 3, axis=0)], shape, 'Conv2D', **step)
+    )
+    read = [made[1], *weights(1, 1, 1, 4, axis=3)]
+    options = {**step, 'depthMultiplier': 1}
+    made.append(builder.add('DEPTHWISE_CONV_2D', read, shape, 'DepthwiseConv2D', **options))
+    made.append(builder.add('ADD', made[1:], shape, 'Add'))
+    for number in made:
+        builder.scale(number, [scale], zero)
+    builder.add('DEQUANTIZE', made[-1:], shape, 'Dequantize')
+    return builder
+
+
+def refuse(path: Path, builder: Builder, message: str) -> None:
+    """Asserts that a session refuses a model, with a message of one line."""
+    path.write_bytes(builder.pack())
+    with pytest.raises(ArtefactError, match=rf'model\.tflite: .*{message}') as caught:
+        create_session(path)
+    assert '\n' not in str(caught.value)

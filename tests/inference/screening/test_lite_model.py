@@ -11,19 +11,12 @@ pytest.importorskip('flatbuffers')
 from mattingjax.errors import ArtefactError
 from mattingjax.inference.screening import list_lite_steps, read_lite_model
 from mattingjax.inference.sessions import create_session
-from tests.inference.screening.lite_models import SHAPE, brightness, network
+from tests.inference.screening.lite_models import SHAPE, brightness, network, refuse
 
 
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / 'model.tflite'
-
-
-def refuse(path, builder, message):
-    path.write_bytes(builder.pack())
-    with pytest.raises(ArtefactError, match=rf'model\.tflite: .*{message}') as caught:
-        create_session(path)
-    assert '\n' not in str(caught.value)
 
 
 def change_options(number, **values):
@@ -72,16 +65,6 @@ def change_wiring(number, **values):
     return change
 
 
-def set_scales(name, scales, zeros=(0,)):
-    def change(builder):
-        scale = builder.schema.QuantizationParametersT(
-            scale=np.float32(scales), zeroPoint=np.int64(zeros)
-        )
-        change_tensor(name, quantization=scale)(builder)
-
-    return change
-
-
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
@@ -97,6 +80,7 @@ def set_scales(name, scales, zeros=(0,)):
         (change_options(0, fusedActivationFunction=5), 'expected an activation'),
         (change_options(2, depthMultiplier=2), r'expected a kernel \[1, H, W, 8\]'),
         (change_options(4, filterWidth=99), 'expected a smaller window'),
+        (change_options(7, fusedActivationFunction=1), 'expected no activation, found 1'),
         (change_options(7, axis=4), r'expected an axis of \[1, 16, 16, 4\], found 4'),
         (change_wiring(0, builtinOptions=None), 'expected steps'),
         (change_wiring(0, builtinOptionsType=2), 'expected options of type 1, found 2'),
@@ -111,8 +95,8 @@ def set_scales(name, scales, zeros=(0,)):
         (change_wiring(0, outputs=[10**6]), 'some of which is not there yet'),
         (change_wiring(0, customOptions=[1, 2]), 'a field of number 5'),
         (change_tensor('input', shape=np.int32([1, 64, 32, 3])), 'expected an output of'),
-        (change_tensor('input', shape=np.int32([1, -1, 32, 3])), 'sides of a fixed size'),
-        (change_tensor('input', shape=np.int32([1] * 5)), 'at most 4 sides of a fixed size'),
+        (change_tensor('input', shape=np.int32([1, -1, 32, 3])), 'input: .* of a fixed size'),
+        (change_tensor('input', shape=np.int32([1] * 5)), 'input: a list of 5, expected'),
         (change_tensor('input', shape=np.int32([1, 2**31 - 1] * 2)), r'1\.07e.09 GB of memory'),
         (change_tensor('input', type=5), 'input: expected a tensor of float32, .*found type 5'),
         (change_tensor('input', buffer=1), 'input: expected 12288 bytes .*, found 432'),
@@ -121,14 +105,9 @@ def set_scales(name, scales, zeros=(0,)):
         (change_tensor('input', type=2), 'it does not compute with int32'),
         (change_constant(SHAPE[1:3], [-5, 32]), 'expected an output of'),
         (change_constant([1, 2], [1, 9]), 'expected axes that it has'),
+        (change_wiring(9, inputs=[15, 4]), r'expected axes .*16, 8. and .4, 2.'),
         (change_constant([0, 0, 0, 2], [0, 0, 0, 8]), 'expected a part of 8, found 1 from 8 on'),
         (change_constant([0, 0, 1, 1, 1, 1, 0, 0], [0, 0, 1, 1, 1, -1, 0, 0]), 'at least 0'),
-        (set_scales('quantize9', [0]), 'expected positive scales'),
-        (set_scales('quantize9', [np.nan]), 'expected positive scales'),
-        (set_scales('quantize9', [1], [2**40]), 'expected positive scales, and zeros of int8'),
-        (set_scales('quantize9', [1, 1]), 'expected positive scales, and zeros of int8 for each'),
-        (set_scales('quantize9', []), 'expected positive scales|expected one scale, found 0'),
-        (set_scales('quantize9', [1e-9]), 'expected scales of one order'),
     ],
 )  # fmt: skip
 def test_no_such_model(path, change, message):
@@ -170,6 +149,12 @@ def test_a_plain_model_runs(path, make):
         np.testing.assert_allclose(alpha, images.mean(3, keepdims=True) / 255, rtol=1e-5)
 
 
+def test_buffer_0_is_empty(path):
+    builder = brightness()
+    builder.model.buffers[0].data = np.uint8([1, 2, 3, 4])
+    refuse(path, builder, 'expected nothing in buffer 0, found 4 bytes')
+
+
 def test_cuts_and_changed_bytes_are_refused_or_harmless():
     """Reading it raises nothing but ArtefactError; running what passes is tried in tests/fuzz."""
     content = brightness().pack(metadata='{}')
@@ -196,22 +181,3 @@ def test_memory_and_work_are_counted(path):
     pool = steps['(AVERAGE_POOL_2D)']
     assert list(pool.outputs.values()) == [8 * 8 * 4]  # int8
     assert pool.work == 16 * 16 * 4 + 8 * 8 * 4 * (1 + 4)
-
-
-def test_what_would_take_too_much_is_refused(path):
-    builder = brightness()
-    size = builder.constant([30_000, 30_000], 'INT32')
-    builder.add('RESIZE_BILINEAR', [4, size], (1, 30_000, 30_000, 1), 'ResizeBilinear')
-    refuse(path, builder, r'resize_bilinear6: 3\.35 GB of memory')
-
-
-def test_endless_arithmetic(path):
-    builder = brightness()
-    pads = builder.constant([[0, 0], [500, 500], [500, 500], [0, 0]], 'INT32')
-    shape = (1, 1032, 1032, 1)
-    x = builder.add('PAD', [4, pads], shape, 'Pad')
-    kernel = builder.constant(np.zeros((1, 1000, 1000, 1), np.float32))
-    bias = builder.constant(np.zeros(1, np.float32))
-    one = {'strideW': 1, 'strideH': 1, 'depthMultiplier': 1}
-    builder.add('DEPTHWISE_CONV_2D', [x, kernel, bias], shape, 'DepthwiseConv2D', **one)
-    refuse(path, builder, r'G multiply-adds, most of them in .*DEPTHWISE_CONV_2D')
