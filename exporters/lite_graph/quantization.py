@@ -8,10 +8,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from exporters.artefacts import group_by_kind
-from exporters.lite_graph.model import create_converter, quiet_converter, set_ranges
-from exporters.precision.calibration import MAX_PHOTOS
+from exporters.lite_graph.conversion import (
+    CONVOLUTIONS,
+    convert_graph,
+    copy_float_weights,
+    create_converter,
+    quiet_converter,
+    set_ranges,
+)
+from exporters.precision.calibration import check_count
 from exporters.precision.rounding import round_weights
-from mattingjax.errors import MattingError
 from mattingjax.inference.screening import read_lite_model
 from mattingjax.process.machine import count_cores
 
@@ -25,7 +31,6 @@ _FLOAT_KINDS = frozenset(
         'SQUARED_DIFFERENCE', 'SUB',
     )
 )  # fmt: skip
-_CONVOLUTIONS = ('CONV_2D', 'DEPTHWISE_CONV_2D')
 # How the weights of TensorFlow's convolutions are turned so that what has one scale comes first.
 _BY_OUTPUT = {'Conv2D': (3, 2, 0, 1), 'DepthwiseConv2dNative': (2, 3, 0, 1)}
 _BETWEEN = ('QUANTIZE', 'DEQUANTIZE')
@@ -75,17 +80,15 @@ def quantize_graph(
     Raises:
       MattingError: The calibration has no inputs, or too many.
     """
-    if not 0 < len(calibration) <= MAX_PHOTOS:
-        raise MattingError(
-            f'calibration: expected 1 to {MAX_PHOTOS} inputs, got {len(calibration)}'
-        )
+    check_count(calibration)
+    exact = convert_graph(graph, input_name, output_name)
     calibrated = _calibrate(
         create_converter(_round_weights(graph), input_name, output_name), calibration
     )
-    convolutions = _names(calibrated, _CONVOLUTIONS)
+    convolutions = _names(calibrated, CONVOLUTIONS)
     for count in range(0, min(_MOST_FLOAT, len(convolutions)) + _BLOCK, _BLOCK):
         kept = convolutions[:count]
-        content = _quantize(calibrated, kept)
+        content = copy_float_weights(_quantize(calibrated, kept), exact)
         if measure(content) <= limit:
             break
     return Quantized(content, list_float_operations(content), len(kept))
@@ -187,7 +190,7 @@ def _list_head(content: bytes) -> list[str]:
         if operation.kind.name == 'CONCATENATION' or not photo.intersection(operation.inputs):
             continue
         names.append(model.tensors[operation.output].name)
-        if operation.kind.name not in _CONVOLUTIONS:
+        if operation.kind.name not in CONVOLUTIONS:
             photo.add(operation.output)
     return names
 
@@ -197,7 +200,7 @@ def _list_tail(content: bytes) -> list[str]:
     model = read_lite_model(content)
     names: list[str] = []
     for operation in reversed(model.operations):
-        if operation.kind.name in _CONVOLUTIONS:
+        if operation.kind.name in CONVOLUTIONS:
             break
         names.append(model.tensors[operation.output].name)
     return names

@@ -101,9 +101,9 @@ def compute_statistics_once(model: Any) -> None:
         both = [scaling.input[1], node.input[1]]
         shapes = {editor.shape(name) for name in both}
         makers = [editor.producer(name, shared=True) for name in both]
-        # A constant has no maker; what was joined, as for phases, is not fused anyway.
-        kinds = {maker and maker.op_type for maker in makers}
-        if not kinds.isdisjoint({None, 'Concat', 'Split'}) or len(shapes) > 1:
+        # What was joined, as for phases, is not fused anyway.
+        kinds = {maker.op_type for maker in makers if maker is not None}
+        if not kinds.isdisjoint(('Concat', 'Split')) or len(shapes) > 1:
             continue
         (shape,) = shapes
         if shape[2:] != (1, 1):
@@ -111,16 +111,39 @@ def compute_statistics_once(model: Any) -> None:
         name = f'{node.name}_statistics'
         parts = [f'{name}_{part}' for part in ('factor', 'offset')]
         sizes = editor.add_constant(f'{name}_sizes', np.array([shape[1]] * 2))
-        replacements[id(scaling)] = [
+        replacements[id(scaling)] = []
+        replacements[id(node)] = [
             helper.make_node('Concat', both, [name], name=name, axis=1),
             helper.make_node('Split', [name, sizes], parts, name=f'{name}_apart', axis=1),
             helper.make_node(
                 'Mul', [scaling.input[0], parts[0]], scaling.output, name=scaling.name
             ),
+            helper.make_node('Sub', [scaling.output[0], parts[1]], node.output, name=node.name),
         ]
-        replacements[id(node)] = [
-            helper.make_node('Sub', [scaling.output[0], parts[1]], node.output, name=node.name)
-        ]
+    editor.rewrite(replacements, {})
+
+
+def average_in_float(model: Any) -> None:
+    """Averages whole maps as pooling does, which OpenVINO computes in float32.
+
+    The mean of all blocks' means would be one of bytes otherwise, to which the means are rounded.
+
+    Args:
+      model: An `onnx.ModelProto` of a fixed size; changed in place.
+    """
+    from onnx import helper
+
+    editor = OnnxEditor(model)
+    replacements: dict[int, list[Any]] = {}
+    for node in editor.nodes:
+        sides = editor.shape(node.input[0])[2:] if node.op_type == 'GlobalAveragePool' else ()
+        if all(sides) and len(sides) == 2:
+            replacements[id(node)] = [
+                helper.make_node(
+                    'AveragePool', node.input, node.output, name=node.name,
+                    kernel_shape=sides, strides=sides,
+                )
+            ]  # fmt: skip
     editor.rewrite(replacements, {})
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import math
 import tempfile
@@ -12,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from exporters.artefacts import group_by_kind
 from exporters.onnx_graph import normalisation, resizing, widening
 from exporters.onnx_graph.editor import OnnxEditor
 from exporters.onnx_graph.equalization import equalize_channels
 from exporters.onnx_graph.photo_passes import Levels, prepare_photo
 from exporters.onnx_graph.weights import list_photo_weights, round_weights
-from exporters.precision.calibration import MAX_PHOTOS
+from exporters.precision.calibration import check_count
 from mattingjax.errors import MattingError
 from mattingjax.process.files import scratch_folder
 from mattingjax.process.packages import import_onnxruntime
@@ -59,7 +59,7 @@ def quantize_onnx(model: Any, calibration: Sequence[np.ndarray]) -> tuple[Any, d
     prepared = shape_inference.infer_shapes(prepared, strict_mode=True)
     excluded = _nodes_to_exclude(prepared)
     of_photo = list_photo_weights(prepared)
-    round_weights(prepared, of_photo)
+    round_weights(prepared, excluded, of_photo)
     quantised = _quantize(prepared, calibration, excluded, levels, of_photo)
     _shorten_names(quantised)
     return quantised, _describe(prepared, excluded)
@@ -68,10 +68,7 @@ def quantize_onnx(model: Any, calibration: Sequence[np.ndarray]) -> tuple[Any, d
 def _check_calibration(model: Any, calibration: Sequence[np.ndarray]) -> None:
     (source,) = model.graph.input
     shape = tuple(side.dim_value for side in source.type.tensor_type.shape.dim)
-    if not 0 < len(calibration) <= MAX_PHOTOS:
-        raise MattingError(
-            f'calibration: expected 1 to {MAX_PHOTOS} images, found {len(calibration)}'
-        )
+    check_count(calibration)
     for images in calibration:
         if images.shape != shape or images.dtype != np.float32:
             raise MattingError(
@@ -114,12 +111,12 @@ def _last_convolutions(editor: OnnxEditor) -> Iterator[Any]:
 
 def _describe(model: Any, excluded: list[str]) -> dict[str, Any]:
     editor = OnnxEditor(model)
-    floating: dict[str, list[str]] = collections.defaultdict(list)
+    floating = []
     work = {True: 0, False: 0}
     for node in editor.nodes:
         quantised = node.op_type in _QUANTISED and node.name not in excluded
         if not quantised:
-            floating[node.op_type].append(node.name)
+            floating.append((node.op_type, node.name))
         if node.op_type == 'Conv':
             taps = editor.constant(node.input[1])
             assert taps is not None
@@ -127,7 +124,7 @@ def _describe(model: Any, excluded: list[str]) -> dict[str, Any]:
     share = work[True] / max(1, sum(work.values()))
     return {
         'share_of_convolutions_in_int8': round(share, 4),
-        'in_floating_point': dict(sorted(floating.items())),
+        'in_floating_point': group_by_kind(floating),
     }
 
 

@@ -11,16 +11,23 @@ from exporters.precision import rounding
 from exporters.precision.rounding import LARGEST, LARGEST_OF_PHOTO
 
 
-def round_weights(model: Any, of_photo: Collection[str] = ()) -> None:
-    """Rounds the weights of all convolutions to eight bits with `rounding.round_weights`.
+def round_weights(
+    model: Any, in_float: Collection[str] = (), of_photo: Collection[str] = ()
+) -> None:
+    """Rounds the weights of convolutions to eight bits with `rounding.round_weights`.
 
     Args:
       model: An `onnx.ModelProto`; changed in place.
-      of_photo: The names of those that have `rounding.LARGEST_OF_PHOTO` steps.
+      in_float: The names of convolutions whose weights stay as they are.
+      of_photo: The names of weights that have `rounding.LARGEST_OF_PHOTO` steps.
     """
     from onnx import numpy_helper
 
-    kernels = {node.input[1] for node in model.graph.node if node.op_type == 'Conv'}
+    kernels = {
+        node.input[1]
+        for node in model.graph.node
+        if node.op_type == 'Conv' and node.name not in in_float
+    }
     for tensor in model.graph.initializer:
         if tensor.name in kernels:
             largest = LARGEST_OF_PHOTO if tensor.name in of_photo else LARGEST

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from exporters.openvino_graph.floating_point import CONVOLUTIONS, FLOAT_KINDS
-from exporters.precision.calibration import Calibration
+from exporters.precision.calibration import Calibration, check_count
 from exporters.precision.rounding import LARGEST, LARGEST_OF_PHOTO, round_keeping_sums
 from mattingjax.process.packages import import_nncf, import_openvino
 
@@ -33,7 +33,11 @@ def quantize_ir(model: Any, images: Sequence[np.ndarray], *, is_photo: bool = Tr
 
     Returns:
       The quantised copy.
+
+    Raises:
+      MattingError: There are no photos, or too many.
     """
+    check_count(images)
     nncf = import_nncf()
     with _quietly():
         quantized = nncf.quantize(

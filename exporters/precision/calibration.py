@@ -14,6 +14,7 @@ from mattingjax import Checkpoint
 from mattingjax.data.datasets import create_manifest
 from mattingjax.data.folders import FileDataset, open_images, open_pairs
 from mattingjax.data.records import choose_evenly
+from mattingjax.errors import MattingError
 from mattingjax.images import resize
 from mattingjax.images.preprocessing import resize_photo
 from mattingjax.inference.signature import Signature
@@ -196,6 +197,12 @@ def _distance(alpha: np.ndarray, other: np.ndarray) -> float:
 
 def _mean_distance(alphas: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> float:
     return float(np.mean([_distance(a, b) for a, b in zip(alphas, others, strict=True)]))
+
+
+def check_count(photos: Sequence[np.ndarray]) -> None:
+    """Raises MattingError unless there are photos, and no more than `MAX_PHOTOS`."""
+    if not 0 < len(photos) <= MAX_PHOTOS:
+        raise MattingError(f'calibration: expected 1 to {MAX_PHOTOS} photos, found {len(photos)}')
 
 
 def open_calibration(images: Path, alphas: Path | None) -> FileDataset:

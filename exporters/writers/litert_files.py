@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 from exporters.artefacts import TOLERANCES, Artefact
-from exporters.lite_graph import model, quantization
+from exporters.lite_graph import conversion, quantization
 from exporters.precision.within_tolerance import compress_within
 from exporters.writers.job import Job
 from mattingjax.inference.sessions import LiteRtSession
@@ -20,7 +20,7 @@ def write_litert(job: Job) -> list[Artefact]:
 
     @functools.cache
     def whole() -> bytes:
-        return model.convert_graph(job.graph, *ends)
+        return conversion.convert_graph(job.graph, *ends)
 
     artefacts = []
     for precision in job.options.precisions:
@@ -30,8 +30,8 @@ def write_litert(job: Job) -> list[Artefact]:
         elif precision == 'fp16':
             content, share = compress_within(
                 whole(),
-                model.compress_largest,
-                model.count_constants(whole()),
+                conversion.compress_largest,
+                conversion.count_constants(whole()),
                 lambda content: job.difference(LiteRtSession(content)),
                 TOLERANCES['fp16'] / 2,
             )
@@ -61,11 +61,11 @@ def _quantize(job: Job) -> tuple[bytes, dict[str, Any]]:
 
 def _write(job: Job, content: bytes, precision: str, details: dict[str, Any]) -> Artefact:
     path = job.folder / _NAMES[precision]
-    path.write_bytes(model.add_metadata(content, job.metadata(precision)))
-    operations = model.list_ops(content)
+    path.write_bytes(conversion.add_metadata(content, job.metadata(precision)))
+    operations = conversion.list_ops(content)
     details = {
         **details,
         'operations': operations,
-        'operations_of_xnnpack': model.count_delegated(content),
+        'operations_of_xnnpack': conversion.count_delegated(content),
     }
     return Artefact(path, 'LiteRT', precision, job.signature, ('litert',), details)

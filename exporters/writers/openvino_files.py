@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from exporters.artefacts import TOLERANCES, Artefact
-from exporters.onnx_graph import conversion, normalisation
-from exporters.onnx_graph.photo_passes import prepare_photo
-from exporters.onnx_graph.resizing import shrink_by_convolution
-from exporters.onnx_graph.widening import widen_branches
+from exporters.onnx_graph import conversion
 from exporters.openvino_graph import conversion as openvino_conversion
 from exporters.openvino_graph import quantization
 from exporters.openvino_graph.floating_point import list_float_operations
+from exporters.openvino_graph.preparation import prepare_onnx
 from exporters.precision.within_tolerance import compress_within
 from exporters.writers.job import Job
 from mattingjax.inference.sessions import OpenVinoSession
@@ -69,16 +67,9 @@ def _quantize(job: Job, model: Any) -> tuple[Any, bool]:
     """
     calibration = job.calibration
     assert calibration is not None, 'ExportOptions demands photos for int8'
-    prepared = type(model).FromString(model.SerializeToString())
-    normalisation.normalise_in_one_pass(prepared)
-    fixed = conversion.fix_size(prepared)
-    shrink_by_convolution(fixed)
-    widen_branches(fixed)
-    normalisation.compute_statistics_once(fixed)
-    if job.signature.scaling_inside:
-        prepare_photo(fixed, widen=False)
-    ir = openvino_conversion.convert_onnx(conversion.finish_onnx(fixed, {}))
     is_photo = job.signature.scaling_inside
+    prepared = prepare_onnx(model, is_photo=is_photo)
+    ir = openvino_conversion.convert_onnx(conversion.finish_onnx(prepared, {}))
     quantized = quantization.quantize_ir(ir, calibration.batches, is_photo=is_photo)
     controlled = (
         calibration.has_alphas

@@ -8,6 +8,7 @@ pytest.importorskip('onnx')
 from exporters.onnx_graph import normalisation
 from tests.exporters.onnx_graph.models import check_pass, make_model, named, onnx, random
 
+MASKED_SHAPE = (2, 6, 8, 8)
 CONSTANTS = {
     'mask': np.float32([0, 1, 1]).reshape(1, 3, 1, 1),
     'offset': np.float32([1, 1e-5, 1e-5]).reshape(1, 3, 1, 1),
@@ -63,8 +64,28 @@ def test_statistics_are_kept_apart_from_what_is_done_for_every_pixel():
     assert (ops['Concat'], ops['Split']) == (1, 1)
     makers = {name: node.op_type for node in model.graph.node for name in node.output}
     (subtraction,) = (node for node in model.graph.node if node.output[0] == 'scaled')
-    assert makers[subtraction.input[1]] == 'Split'
+    (product,) = (node for node in model.graph.node if node.output[0] == subtraction.input[0])
+    assert makers[subtraction.input[1]] == makers[product.input[1]] == 'Split'
     assert check_pass(normalisation.compute_statistics_once, model, (2, 3, 4, 6)) == ops
+
+
+def test_an_offset_may_be_computed_after_the_product():
+    nodes = [
+        named('GlobalAveragePool', ['x'], 'mean'),
+        named('Sigmoid', ['mean'], 'factor'),
+        named('Mul', ['x', 'factor'], 'product'),
+        named('Tanh', ['mean'], 'offset'),
+        named('Sub', ['product', 'offset'], 'y'),
+    ]
+    model = make_model(nodes, {'x': MASKED_SHAPE, 'y': MASKED_SHAPE}, {})
+    ops = check_pass(normalisation.compute_statistics_once, model, MASKED_SHAPE)
+    assert (ops['Concat'], ops['Split']) == (1, 1)
+
+
+def test_whole_maps_are_pooled():
+    model = make()
+    ops = check_pass(normalisation.average_in_float, model, (2, 3, 4, 6))
+    assert (ops['AveragePool'], ops['GlobalAveragePool']) == (4, 0)
 
 
 def test_other_differences_stay():
@@ -81,9 +102,6 @@ def test_channels_that_do_not_vary_have_no_negative_variance():
     reference = pytest.importorskip('onnx.reference')
     (y,) = reference.ReferenceEvaluator(model).run(None, {'x': x})
     assert np.isfinite(y).all()
-
-
-MASKED_SHAPE = (2, 6, 8, 8)
 
 
 def masked_norm(first, *, squares=True):

@@ -96,6 +96,21 @@ def test_what_stays_in_floating_point_is_told(modnet_int8):
     assert set(kernels) == {onnx.TensorProto.INT8}
 
 
+def test_what_stays_in_float_keeps_its_weights(modnet_int8):
+    def kernels(path):
+        model = onnx.load(path)
+        constants = {tensor.name: tensor for tensor in model.graph.initializer}
+        return {
+            node.name: onnx.numpy_helper.to_array(constants[node.input[1]])
+            for node in model.graph.node
+            if node.op_type == 'Conv' and node.input[1] in constants
+        }
+
+    path, description, exact, _ = modnet_int8
+    (name,) = description['in_floating_point']['Conv']
+    np.testing.assert_array_equal(kernels(path)[name], kernels(exact)[name])
+
+
 def test_convolutions_of_the_photo_have_half_of_the_steps(modnet_int8):
     """Two products of a bright photo's pixels then fit into sixteen bits."""
     model = onnx.load(modnet_int8[0])
@@ -141,20 +156,27 @@ def test_ranges_are_means_over_the_photos():
     np.testing.assert_allclose(steps(dark, 3 * dark), 2 * np.array(steps(dark)), rtol=1e-5)
 
 
-def test_batches_and_other_names(mmnet_export, photo_path):
+def test_batches_and_other_names(mmnet_export, photo_path, tmp_path):
     """Of two images at once, scaled by whoever feeds it."""
     shape = (2, 48, 80)
     model = fixed(mmnet_export.folder / 'model_dynamic.onnx', shape)
     images = [photo / 255 for photo in photos(photo_path, shape, 3)]
     quantised, _ = quantize_onnx(model, images)
-    content = conversion.finish_onnx(quantised, {})
-    assert [value.name for value in onnx.ModelProto.FromString(content).graph.input] == ['input_x']
+    alphas = []
+    for name, made in (('exact', model), ('int8', quantised)):
+        path = tmp_path / f'{name}.onnx'
+        path.write_bytes(conversion.finish_onnx(made, {}))
+        session = create_session(path, 'onnxruntime')
+        assert session.input_name == 'input_x'
+        alphas.append(session(images[0]))
+    assert alphas[1].shape == (2, 48, 80, 1)
+    assert 0 < np.abs(alphas[0] - alphas[1]).mean() < 0.02
 
 
 @pytest.mark.parametrize(
     ('images', 'message'),
     [
-        ([], f'expected 1 to {MAX_PHOTOS} images, found 0'),
+        ([], f'expected 1 to {MAX_PHOTOS} photos, found 0'),
         ([np.zeros((1, 48, 80, 3), np.float32)] * 301, 'found 301'),
         ([np.zeros((1, 48, 64, 3), np.float32)], r'expected float32 \[1, 48, 80, 3\], found'),
         ([np.zeros((1, 48, 80, 3), np.uint8)], r'found uint8 \[1, 48, 80, 3\]'),

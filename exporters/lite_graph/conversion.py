@@ -17,6 +17,7 @@ from mattingjax.inference.screening import read_lite_model
 from mattingjax.inference.sessions import METADATA_KEY
 from mattingjax.process.packages import import_tensorflow, quiet_stderr
 
+CONVOLUTIONS = ('CONV_2D', 'DEPTHWISE_CONV_2D')
 _ALIGNMENT = 16  # bytes, of weights; the schema asks for it
 
 
@@ -147,6 +148,32 @@ def set_ranges(content: bytes, ranges: dict[int, tuple[float, float]]) -> bytes:
         known = graph.tensors[number].quantization
         if known is not None and known.min is not None:
             known.min, known.max = [low], [high]
+    return _pack(model)
+
+
+def copy_float_weights(content: bytes, exact: bytes) -> bytes:
+    """Gives convolutions that compute in float32 the weights that they have in another model.
+
+    Args:
+      content: The content of a `.tflite` file.
+      exact: That of a float32 model of the same network; convolutions are found by the names of
+        what they make.
+    """
+    source = read_lite_model(exact)
+    weights = {
+        source.tensors[operation.output].name: source.tensors[operation.inputs[1]].data
+        for operation in source.operations
+        if operation.kind.name in CONVOLUTIONS
+    }
+    model, target = _unpack(content), read_lite_model(content)
+    (graph,) = model.subgraphs
+    for operation in target.operations:
+        number = operation.inputs[1] if operation.kind.name in CONVOLUTIONS else None
+        if number is None or target.tensors[number].dtype != 'float32':
+            continue
+        data = weights[target.tensors[operation.output].name]
+        assert data is not None, 'convert_graph makes weights constants'
+        model.buffers[graph.tensors[number].buffer].data = data.view(np.uint8)
     return _pack(model)
 
 

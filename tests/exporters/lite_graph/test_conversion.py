@@ -24,7 +24,7 @@ def _convert(network):
 
     require_export_tools()
     pytest.importorskip('ai_edge_litert')
-    from exporters.lite_graph.model import convert_graph
+    from exporters.lite_graph.conversion import convert_graph
     from exporters.tensorflow_graph.folding import fold_batch_norm
     from exporters.tensorflow_graph.freezing import create_frozen_graph
     from mattingjax.networks import apply_compiled
@@ -46,7 +46,7 @@ def draw(side, count=1, seed=0):
 
 
 def test_float32_is_the_network(converted):
-    from exporters.lite_graph.model import count_delegated, list_ops
+    from exporters.lite_graph.conversion import count_delegated, list_ops
 
     _, content, apply = converted
     session = LiteRtSession(content)
@@ -60,7 +60,7 @@ def test_float32_is_the_network(converted):
 
 
 def test_float16_keeps_within_its_limit(converted):
-    from exporters.lite_graph.model import compress_largest, count_constants
+    from exporters.lite_graph.conversion import compress_largest, count_constants
     from exporters.precision.within_tolerance import compress_within
 
     _, content, _ = converted
@@ -88,7 +88,7 @@ def test_float16_keeps_within_its_limit(converted):
 
 
 def test_int8_computes_in_integers(converted):
-    from exporters.lite_graph.model import list_ops
+    from exporters.lite_graph.conversion import list_ops
     from exporters.lite_graph.quantization import list_float_operations, quantize_graph
 
     graph, content, _ = converted
@@ -143,6 +143,28 @@ def _convolutions_of(operations):
     return {name for kind, names in operations.items() if 'CONV' in kind for name in names}
 
 
+def test_what_stays_in_float_keeps_its_weights():
+    from exporters.lite_graph.quantization import quantize_graph
+    from mattingjax.inference.screening import read_lite_model
+
+    graph, content, _ = _convert('toy')
+
+    def kernels(content):
+        model = read_lite_model(content)
+        return {
+            model.tensors[operation.output].name: model.tensors[operation.inputs[1]]
+            for operation in model.operations
+            if 'CONV' in operation.kind.name
+        }
+
+    made = quantize_graph(graph, 'input', 'output', draw(32, 2), lambda _: 1.0, 0.5)
+    exact, kept = kernels(content), kernels(made.content)
+    assert set(exact) == set(kept)
+    for name, kernel in kept.items():
+        assert kernel.dtype == 'float32'  # as the loss is hopeless
+        np.testing.assert_array_equal(kernel.data, exact[name].data)
+
+
 def test_ranges_are_means_over_the_photos():
     from exporters.lite_graph.quantization import quantize_graph
     from mattingjax.inference.screening import read_lite_model
@@ -168,13 +190,13 @@ def test_a_calibration_of_a_wrong_length_is_told(count):
     pytest.importorskip('ai_edge_litert')
     from exporters.lite_graph.quantization import quantize_graph
 
-    message = f'calibration: expected 1 to 300 inputs, got {count}'
+    message = f'calibration: expected 1 to 300 photos, found {count}'
     with pytest.raises(MattingError, match=message):
         quantize_graph(None, 'input', 'output', [np.zeros((1, 8, 8, 3))] * count, None, 0.1)
 
 
 def test_metadata_is_kept():
-    from exporters.lite_graph.model import add_metadata, compress_largest
+    from exporters.lite_graph.conversion import add_metadata, compress_largest
 
     _, content, _ = _convert('toy')
     assert LiteRtSession(content).metadata is None
@@ -188,7 +210,7 @@ def test_metadata_is_kept():
 
 
 def test_weights_are_aligned_as_the_schema_asks():
-    from exporters.lite_graph.model import add_metadata
+    from exporters.lite_graph.conversion import add_metadata
     from mattingjax.inference.screening import read_lite_model
 
     content = add_metadata(_convert('toy')[1], 'abc')
@@ -208,7 +230,7 @@ def _address(content):
 
 def test_what_no_session_takes_is_not_written():
     require_export_tools()
-    from exporters.lite_graph.model import convert_graph
+    from exporters.lite_graph.conversion import convert_graph
     from mattingjax.process.packages import import_tensorflow
 
     tf = import_tensorflow()
@@ -222,7 +244,7 @@ def test_what_no_session_takes_is_not_written():
 def test_a_predictor_mattes_with_it(tmp_path):
     import json
 
-    from exporters.lite_graph.model import add_metadata
+    from exporters.lite_graph.conversion import add_metadata
     from mattingjax.inference.signature import Signature
 
     _, content, apply = _convert('toy')
