@@ -8,103 +8,10 @@ pytest.importorskip('onnx')
 from exporters.onnx_graph import normalisation
 from tests.exporters.onnx_graph.models import check_pass, make_model, named, onnx, random
 
-MASKED_SHAPE = (2, 6, 8, 8)
-CONSTANTS = {
-    'mask': np.float32([0, 1, 1]).reshape(1, 3, 1, 1),
-    'offset': np.float32([1, 1e-5, 1e-5]).reshape(1, 3, 1, 1),
-}
+SHAPE = (2, 6, 8, 8)
 
 
-def normalise(*, squared='Mul'):
-    """What the exporter writes for a masked instance normalisation of x, in small."""
-
-    pool = {'kernel_shape': [2, 2], 'strides': [2, 2]}
-    return [
-        named('AveragePool', ['x'], 'pooled', **pool),
-        named('GlobalAveragePool', ['pooled'], 'mean'),
-        named('Mul', ['mean', 'mask'], 'masked'),
-        named('Sub', ['x', 'masked'], 'centred'),
-        named(squared, ['centred', 'centred'], 'square'),
-        named('AveragePool', ['square'], 'pooled_square', **pool),
-        named('GlobalAveragePool', ['pooled_square'], 'variance'),
-        named('Mul', ['variance', 'mask'], 'masked_variance'),
-        named('Add', ['masked_variance', 'offset'], 'positive'),
-        named('Sqrt', ['positive'], 'root'),
-        named('Reciprocal', ['root'], 'factor'),
-        named('Mul', ['centred', 'factor'], 'scaled'),
-        named('Relu', ['scaled'], 'y'),
-    ]
-
-
-def make(**options):
-    shapes = {'x': [2, 3, 4, 6], 'y': [2, 3, 4, 6]}
-    return make_model(normalise(**options), shapes, CONSTANTS)
-
-
-def test_nothing_large_is_centred():
-    model = make()
-    check_pass(normalisation.normalise_in_one_pass, model, (2, 3, 4, 6))
-    inferred = onnx.shape_inference.infer_shapes(model).graph
-    shapes = {
-        value.name: [side.dim_value for side in value.type.tensor_type.shape.dim]
-        for value in (*inferred.value_info, *inferred.input)
-    }
-    (subtraction,) = (
-        node
-        for node in model.graph.node
-        if node.op_type == 'Sub' and shapes[node.input[0]][2:] == [4, 6]
-    )
-    assert subtraction.output[0] == 'scaled'  # x · factor − mean · factor: in one go
-
-
-def test_statistics_are_kept_apart_from_what_is_done_for_every_pixel():
-    model = make()
-    normalisation.normalise_in_one_pass(model)
-    ops = check_pass(normalisation.compute_statistics_once, model, (2, 3, 4, 6))
-    assert (ops['Concat'], ops['Split']) == (1, 1)
-    makers = {name: node.op_type for node in model.graph.node for name in node.output}
-    (subtraction,) = (node for node in model.graph.node if node.output[0] == 'scaled')
-    (product,) = (node for node in model.graph.node if node.output[0] == subtraction.input[0])
-    assert makers[subtraction.input[1]] == makers[product.input[1]] == 'Split'
-    assert check_pass(normalisation.compute_statistics_once, model, (2, 3, 4, 6)) == ops
-
-
-def test_an_offset_may_be_computed_after_the_product():
-    nodes = [
-        named('GlobalAveragePool', ['x'], 'mean'),
-        named('Sigmoid', ['mean'], 'factor'),
-        named('Mul', ['x', 'factor'], 'product'),
-        named('Tanh', ['mean'], 'offset'),
-        named('Sub', ['product', 'offset'], 'y'),
-    ]
-    model = make_model(nodes, {'x': MASKED_SHAPE, 'y': MASKED_SHAPE}, {})
-    ops = check_pass(normalisation.compute_statistics_once, model, MASKED_SHAPE)
-    assert (ops['Concat'], ops['Split']) == (1, 1)
-
-
-def test_whole_maps_are_pooled():
-    model = make()
-    ops = check_pass(normalisation.average_in_float, model, (2, 3, 4, 6))
-    assert (ops['AveragePool'], ops['GlobalAveragePool']) == (4, 0)
-
-
-def test_other_differences_stay():
-    model = make(squared='Add')
-    before = list(model.graph.node)
-    normalisation.normalise_in_one_pass(model)
-    assert list(model.graph.node) == before
-
-
-def test_channels_that_do_not_vary_have_no_negative_variance():
-    model = make()
-    normalisation.normalise_in_one_pass(model)
-    x = np.full((2, 3, 4, 6), 1000 / 3, np.float32) + random(2, 3, 4, 6) * 1e-6
-    reference = pytest.importorskip('onnx.reference')
-    (y,) = reference.ReferenceEvaluator(model).run(None, {'x': x})
-    assert np.isfinite(y).all()
-
-
-def masked_norm(first, *, squares=True):
+def masked_norm(first=3, *, squares=True, squared='Mul'):
     """Instance normalisation of the channels from `first` on, as the exporter writes it."""
     mask = (np.arange(6) >= first).astype(np.float32).reshape(1, -1, 1, 1)
     constants = {'mask': mask, 'rest': np.where(mask > 0, np.float32(1e-3), np.float32(1))}
@@ -120,7 +27,7 @@ def masked_norm(first, *, squares=True):
     average('x', 'mean')
     nodes.append(named('Mul', ['mean', 'mask'], 'masked_mean'))
     nodes.append(named('Sub', ['x', 'masked_mean'], 'centred'))
-    nodes.append(named('Mul', ['centred', 'centred'], 'square'))
+    nodes.append(named(squared, ['centred', 'centred'], 'square'))
     average('square', 'variance')
     nodes += [
         named('Mul', ['variance', 'mask'], 'masked_variance'),
@@ -132,12 +39,79 @@ def masked_norm(first, *, squares=True):
     return nodes, constants
 
 
+def make(**options):
+    nodes, constants = masked_norm(**options)
+    return make_model(nodes, {'x': SHAPE, 'y': SHAPE}, constants)
+
+
+def test_nothing_large_is_centred():
+    model = make()
+    check_pass(normalisation.normalise_in_one_pass, model, SHAPE)
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    shapes = {
+        value.name: [side.dim_value for side in value.type.tensor_type.shape.dim]
+        for value in (*inferred.value_info, *inferred.input)
+    }
+    (subtraction,) = (
+        node
+        for node in model.graph.node
+        if node.op_type == 'Sub' and shapes[node.input[0]][2:] == [8, 8]
+    )
+    assert subtraction.output[0] == 'y'  # x · factor − mean · factor: in one go
+
+
+def test_statistics_are_kept_apart_from_what_is_done_for_every_pixel():
+    model = make()
+    normalisation.normalise_in_one_pass(model)
+    ops = check_pass(normalisation.compute_statistics_once, model, SHAPE)
+    assert (ops['Concat'], ops['Split']) == (1, 1)
+    makers = {name: node.op_type for node in model.graph.node for name in node.output}
+    (subtraction,) = (node for node in model.graph.node if node.output[0] == 'y')
+    (product,) = (node for node in model.graph.node if node.output[0] == subtraction.input[0])
+    assert makers[subtraction.input[1]] == makers[product.input[1]] == 'Split'
+    assert check_pass(normalisation.compute_statistics_once, model, SHAPE) == ops
+
+
+def test_an_offset_may_be_computed_after_the_product():
+    nodes = [
+        named('GlobalAveragePool', ['x'], 'mean'),
+        named('Sigmoid', ['mean'], 'factor'),
+        named('Mul', ['x', 'factor'], 'product'),
+        named('Tanh', ['mean'], 'offset'),
+        named('Sub', ['product', 'offset'], 'y'),
+    ]
+    model = make_model(nodes, {'x': SHAPE, 'y': SHAPE}, {})
+    ops = check_pass(normalisation.compute_statistics_once, model, SHAPE)
+    assert (ops['Concat'], ops['Split']) == (1, 1)
+
+
+def test_whole_maps_are_pooled():
+    model = make()
+    ops = check_pass(normalisation.average_in_float, model, SHAPE)
+    assert (ops['AveragePool'], ops['GlobalAveragePool']) == (4, 0)
+
+
+def test_other_differences_stay():
+    model = make(squared='Add')
+    before = list(model.graph.node)
+    normalisation.normalise_in_one_pass(model)
+    assert list(model.graph.node) == before
+
+
+def test_channels_that_do_not_vary_have_no_negative_variance():
+    model = make()
+    normalisation.normalise_in_one_pass(model)
+    x = np.full(SHAPE, 1000 / 3, np.float32) + randomSHAPE * 1e-6
+    reference = pytest.importorskip('onnx.reference')
+    (y,) = reference.ReferenceEvaluator(model).run(None, {'x': x})
+    assert np.isfinite(y).all()
+
+
 @pytest.mark.parametrize('squares', [True, False])
 @pytest.mark.parametrize('first', [0, 3, 5])
 def test_only_what_is_normalised_is_read_for_it(first, squares):
-    nodes, constants = masked_norm(first, squares=squares)
-    model = make_model(nodes, {'x': MASKED_SHAPE, 'y': MASKED_SHAPE}, constants)
-    ops = check_pass(normalisation.split_norms, model, MASKED_SHAPE)
+    model = make(first=first, squares=squares)
+    ops = check_pass(normalisation.split_norms, model, SHAPE)
     assert ops == {
         'Reshape': 2, 'Slice': 1 + (first > 0), 'InstanceNormalization': 1, 'Concat': 1
     }  # fmt: skip
@@ -145,8 +119,8 @@ def test_only_what_is_normalised_is_read_for_it(first, squares):
 
 @pytest.mark.parametrize('odd', ['mask', 'rest'])
 def test_other_arithmetic_stays(odd):
-    nodes, constants = masked_norm(3)
+    nodes, constants = masked_norm()
     constants[odd] = constants[odd] + np.float32([[[[0.5]], [[0]], [[0]], [[0]], [[0]], [[0]]]])
-    model = make_model(nodes, {'x': MASKED_SHAPE, 'y': MASKED_SHAPE}, constants)
-    ops = check_pass(normalisation.split_norms, model, MASKED_SHAPE)
+    model = make_model(nodes, {'x': SHAPE, 'y': SHAPE}, constants)
+    ops = check_pass(normalisation.split_norms, model, SHAPE)
     assert ops['InstanceNormalization'] == 0
