@@ -101,7 +101,7 @@ def test_other_differences_stay():
 def test_channels_that_do_not_vary_have_no_negative_variance():
     model = make()
     normalisation.normalise_in_one_pass(model)
-    x = np.full(SHAPE, 1000 / 3, np.float32) + randomSHAPE * 1e-6
+    x = np.full(SHAPE, 1000 / 3, np.float32) + random(*SHAPE) * 1e-6
     reference = pytest.importorskip('onnx.reference')
     (y,) = reference.ReferenceEvaluator(model).run(None, {'x': x})
     assert np.isfinite(y).all()
