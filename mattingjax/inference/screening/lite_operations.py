@@ -147,6 +147,11 @@ def _check_weights(kind: Kind, weights: Inputs, ratio: float) -> None:
 # The side of their weights that channels lie along.
 CONVOLUTIONS = {'CONV_2D': 0, 'DEPTHWISE_CONV_2D': 3}
 # Operations that give what they read, or something between, so that nothing is scaled anew.
-_MOVING = frozenset(('CONCATENATION', 'MAX_POOL_2D', 'PAD', 'RESIZE_BILINEAR', 'SLICE'))
+_MOVING = frozenset(
+    (
+        'AVERAGE_POOL_2D', 'CONCATENATION', 'MAX_POOL_2D', 'PAD', 'RESIZE_BILINEAR',
+        'RESIZE_NEAREST_NEIGHBOR', 'SLICE', 'STRIDED_SLICE',
+    )
+)  # fmt: skip
 _MAX_RATIO = 2**16  # kernels of additions end the process from 2¹⁹ on
 _MAX_FACTOR = 2**7  # XNNPACK refuses 2⁸, and LiteRT then frees memory twice

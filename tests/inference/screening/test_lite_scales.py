@@ -8,7 +8,14 @@ pytest.importorskip('flatbuffers')
 
 from mattingjax.inference.screening import read_lite_model
 from mattingjax.inference.sessions import create_session
-from tests.inference.screening.lite_models import SCALE, SHAPE, integers, network, refuse
+from tests.inference.screening.lite_models import (
+    SCALE,
+    SHAPE,
+    Builder,
+    integers,
+    network,
+    refuse,
+)
 
 
 @pytest.fixture
@@ -63,12 +70,56 @@ def test_sums_are_multiplied_by_little(path, kind):
     refuse(path, builder, f'{kind}.*: expected a factor below 128 for its sums, found 128')
 
 
+def moving(kind):
+    """A model whose one operation between floating point and back only moves numbers.
+
+    Returns:
+      The builder, and the number of what the operation makes.
+    """
+    builder = Builder()
+    sides = {'AVERAGE_POOL_2D': 16, 'MAX_POOL_2D': 16, 'SLICE': 16, 'STRIDED_SLICE': 16, 'PAD': 34}
+    side = sides.get(kind, 32)
+    made = (1, side, side, 6 if kind == 'CONCATENATION' else 3)
+    halves = {'strideW': 2, 'strideH': 2, 'filterWidth': 2, 'filterHeight': 2}
+    constants, options = {
+        'AVERAGE_POOL_2D': ([], {'options': 'Pool2D', **halves}),
+        'CONCATENATION': ([], {'options': 'Concatenation', 'axis': 3}),
+        'MAX_POOL_2D': ([], {'options': 'Pool2D', **halves}),
+        'PAD': ([[[0, 0], [1, 1], [1, 1], [0, 0]]], {'options': 'Pad'}),
+        'RESIZE_BILINEAR': ([[32, 32]], {'options': 'ResizeBilinear'}),
+        'RESIZE_NEAREST_NEIGHBOR': ([[32, 32]], {'options': 'ResizeNearestNeighbor'}),
+        'SLICE': ([[0, 8, 8, 0], made], {'options': 'Slice'}),
+        'STRIDED_SLICE': ([[0] * 4, SHAPE, [1, 2, 2, 1]], {'options': 'StridedSlice'}),
+    }[kind]
+    read = [builder.add('QUANTIZE', [0], SHAPE, 'Quantize')] * (1 + (kind == 'CONCATENATION'))
+    read += [builder.constant(values, 'INT32') for values in constants]
+    number = builder.add(kind, read, made, **options)
+    builder.add('DEQUANTIZE', [number], made, 'Dequantize')
+    return builder, number
+
+
+MOVING = (
+    'AVERAGE_POOL_2D', 'CONCATENATION', 'MAX_POOL_2D', 'PAD', 'RESIZE_BILINEAR',
+    'RESIZE_NEAREST_NEIGHBOR', 'SLICE', 'STRIDED_SLICE',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize('kind', MOVING)
+def test_what_only_moves_numbers_keeps_them(path, kind):
+    builder, number = moving(kind)
+    path.write_bytes(builder.pack())
+    found = create_session(path)(np.full(SHAPE, 1.5, np.float32))
+    assert found.shape == tuple(builder.graph.tensors[number].shape)
+    assert set(np.unique(found)) == ({0, 1.5} if kind == 'PAD' else {1.5})
+
+
 @pytest.mark.parametrize(('scale', 'zero'), [(SCALE * 2, 0), (SCALE, 1)])
-@pytest.mark.parametrize('name', ['resize_bilinear', 'concatenation'])
-def test_what_only_moves_numbers_does_not_scale_them(path, name, scale, zero):
-    builder = network()
-    builder.scale(find(builder, name), [scale], zero)
-    refuse(path, builder, f'{name}.*: expected one scale and zero for all that it reads and makes')
+@pytest.mark.parametrize('kind', MOVING)
+def test_what_only_moves_numbers_does_not_scale_them(path, kind, scale, zero):
+    builder, number = moving(kind)
+    builder.scale(number, [scale], zero)
+    message = f'{kind.lower()}.*: expected one scale and zero for all that it reads and makes'
+    refuse(path, builder, message)
 
 
 @pytest.mark.parametrize('zero', [-128, 0, 127])
