@@ -13,15 +13,15 @@ FLOAT_KINDS = (
     'Interpolate', 'MatMul',
 )  # fmt: skip
 CONVOLUTIONS = ('Convolution', 'GroupConvolution')
-_COPIES = ('Slice', 'StridedSlice', 'Transpose', 'Reshape')
 
 
 def list_float_operations(model: Any) -> dict[str, list[str]]:
     """What computes maps, or reads them, in float32.
 
-    These are the kinds that NNCF is told to leave, and the convolutions that read what is not
-    quantised. What is done to each value that a convolution gives, as activations are, is not
-    listed: it goes with the convolution.
+    These are the kinds that NNCF is told to leave, and the convolutions whose weights are not in
+    eight bits: NNCF quantises weights where it quantises the map too, and nowhere else. What is
+    done to each value that a convolution gives, as activations are, is not listed: it goes with
+    the convolution.
 
     Args:
       model: An `openvino.Model` in eight bits.
@@ -35,7 +35,7 @@ def list_float_operations(model: Any) -> dict[str, list[str]]:
         if any(_is_map(value) for value in node.input_values())
         and (
             node.get_type_name() in FLOAT_KINDS
-            or (node.get_type_name() in CONVOLUTIONS and not _is_quantized(node.input_value(0)))
+            or (node.get_type_name() in CONVOLUTIONS and not _has_integer_weights(node))
         )
     )
 
@@ -50,12 +50,8 @@ def _is_map(value: Any) -> bool:
     )
 
 
-def _is_quantized(value: Any) -> bool:
-    """Whether all of a map comes quantised, copied at most in between."""
-    source = value.get_node()
-    kind = source.get_type_name()
-    if kind == 'Concat':
-        return all(map(_is_quantized, source.input_values()))
-    if kind in _COPIES:
-        return _is_quantized(source.input_value(0))
-    return kind == 'FakeQuantize'
+def _has_integer_weights(convolution: Any) -> bool:
+    source = convolution.input_value(1).get_node()
+    while source.get_type_name() in ('Multiply', 'Convert', 'Reshape'):  # by their step
+        source = source.input_value(0).get_node()
+    return source.get_element_type().get_type_name() == 'i8'
