@@ -91,6 +91,27 @@ def test_each_file_is_measured_by_all_that_read_it(folder):
     assert manifest['artefacts']['model_int8.onnx']['share_of_convolutions_in_int8'] > 0.9
 
 
+@pytest.mark.parametrize('changes', [{'batch_size': 2}, {'scaling_inside': False}], ids=str)
+def test_batches_and_photos_that_are_scaled_before(toy, toy_path, calibration, tmp_path, changes):
+    require_export_tools()
+    from exporters.export import export_checkpoint
+
+    options = make_options(calibration, calibration_alphas=None, max_mad_drop=None, **changes)
+    artefacts = export_checkpoint(toy_path, tmp_path / 'out', options)['artefacts']
+    photos = [load_image(calibration / 'images' / f'{i}.png') for i in range(options.batch_size)]
+    images = np.stack([resize(photo.astype(np.float32), 64, 64) for photo in photos])
+    fed = images if options.scaling_inside else images / 255
+    expected = np.asarray(toy.apply(images)['alpha'])
+    assert set(artefacts) == set(RUNTIMES)
+    for name, runtimes in RUNTIMES.items():
+        for runtime in runtimes:
+            assert 0 < artefacts[name]['loss'][runtime]['difference'] < 0.002
+            alpha = create_session(tmp_path / 'out' / name, runtime)(fed)
+            assert alpha.shape == (options.batch_size, 64, 64, 1)
+            np.testing.assert_allclose(alpha, expected, atol=0.02)
+            assert np.abs(alpha - expected).mean((1, 2, 3)).max() < 0.002
+
+
 @pytest.mark.parametrize('name', RUNTIMES)
 def test_predictors_run_them(folder, mmnet_path, calibration, name):
     photo = load_image(calibration / 'images' / '2.png')

@@ -101,6 +101,24 @@ def test_with_alphas_the_rise_of_their_errors_is(mmnet, folders):
     assert errors == pytest.approx([true[1].mean(), true[4].mean()], abs=1e-5)
 
 
+@pytest.mark.parametrize('kind', ['images', 'alphas'])
+def test_the_digest_is_of_the_content_of_all_files(mmnet, folders, kind):
+    def digest():
+        records = open_calibration(folders / 'images', folders / 'alphas')
+        return Calibration(mmnet, records, sign(mmnet.config)).describe()['digest']
+
+    before = digest()
+    assert digest() == before
+    path = folders / kind / '3.png'
+    content = path.read_bytes()
+    pixels = np.array(Image.open(path))
+    pixels[40, 50] ^= 1
+    Image.fromarray(pixels).save(path)
+    assert digest() != before
+    path.write_bytes(content)
+    assert digest() == before
+
+
 def test_a_loss_tells_its_figures():
     assert str(Loss(3, 0.002)) == '0.00200 from the network on 3 photos'
     text = str(Loss(3, 0.002, 0.0131, 0.0125))
