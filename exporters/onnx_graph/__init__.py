@@ -1,1 +1,1 @@
-"""Frozen TensorFlow graphs as ONNX: the conversion, and passes that clean up the result."""
+"""Frozen TensorFlow graphs as ONNX: conversion, clean-up, half precision and eight bits."""
