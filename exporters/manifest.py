@@ -36,10 +36,10 @@ def create_manifest(
     """
     return {
         'format': FORMAT,
-        'network': describe_network(checkpoint),
         'artefacts': artefacts,
         **notes,
         'versions': installed_versions(_TOOLS),
+        'network': describe_network(checkpoint),  # last, as its provenance is long
     }
 
 
@@ -68,18 +68,19 @@ def spare_other_files(output: Path) -> None:
 def format_manifest(manifest: dict[str, Any]) -> str:
     """A manifest as a table for people: file, size, largest difference to the JAX network."""
     notes = []
-    lines = [f'{"":24}{"size":>10}{"largest difference to JAX":>30}']
+    lines = [f'{"":24}{"size":>10}{"difference to JAX":>20}']
     for name, entry in manifest['artefacts'].items():
         size = entry['bytes'] + entry.get('weights_bytes', 0)
         parity = entry['parity']
         if isinstance(parity, dict):
             measured = [case for cases in parity.values() for case in cases.values()]
-            parity = f'{max(case["max"] for case in measured):.1e}'
+            parity = f'{max(case["max"] for case in measured):.1e} at most'
             if losses := entry.get('loss'):
                 found = [Loss(**loss) for loss in losses.values()]
                 worst = max(found, key=lambda loss: loss.excess)
-                parity = f'mean {worst.difference:.1e}'
-                notes.append(f'{name}: {worst}')
+                parity = f'{worst.difference:.1e} in mean'
+                kept = '; some of it stays in floating point' if entry['accuracy_control'] else ''
+                notes.append(f'{name}: {worst}{kept}')
             if loose := [case for case in measured if 'from_float64' in case]:
                 theirs, ours = (
                     max(case[key] for case in loose) for key in ('jax_from_float64', 'from_float64')
@@ -88,6 +89,6 @@ def format_manifest(manifest: dict[str, Any]) -> str:
                     f'{name}: float32 does not determine this network to 1e-4 '
                     f'(JAX is {theirs:.1e} from float64, this {ours:.1e})'
                 )
-        lines.append(f'{name:24}{size / 2**20:7.2f} MB{parity:>30}')
+        lines.append(f'{name:24}{size / 1e6:7.2f} MB{parity:>20}')
         lines += [f'  outside ATC: {problem}' for problem in entry.get('outside_atc_op_list', ())]
     return '\n'.join(lines + notes)

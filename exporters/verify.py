@@ -20,6 +20,9 @@ from mattingjax.inference.sessions import Session, create_session
 from mattingjax.inference.signature import Signature
 from mattingjax.networks import apply_compiled
 
+# By how much a picture of differences enlarges them: what is usual shows, and nothing saturates.
+_ENLARGED = {'fp32': 1000, 'fp16': 1000, 'int8': 10}
+
 
 class VerificationError(MattingError):
     """An artefact that differs from the JAX network by more than it may."""
@@ -163,7 +166,7 @@ def check_loss(name: str, session: Session, calibration: Calibration) -> Loss:
         bound = "a mean difference from the network's alpha"
     raise VerificationError(
         f'{name}: eight bits cost this network too much: expected {bound} of at most '
-        f'{calibration.limit:.5f}, found {loss.excess:.5f} ({loss})'
+        f'{calibration.limit:.2g}, found {loss.excess:.2g} ({loss}); other formats may lose less'
     )
 
 
@@ -194,7 +197,7 @@ def verify_artefacts(
     verifier = Verifier(checkpoint, at_all)
     measured: Parities = {}
     losses: Losses = {}
-    pictures = {}
+    pictures: dict[str, dict[str, np.ndarray]] = {}
     for artefact in artefacts:
         name, signature = artefact.path.name, artefact.signature
         any_size = not signature.shape[1] and not signature.resize_inside
@@ -205,7 +208,7 @@ def verify_artefacts(
             for case in at_all if any_size else at_size:
                 alpha = run_artefact(session, case, signature)
                 if case is at_size[0]:
-                    pictures[name] = alpha[0, :, :, 0]
+                    pictures.setdefault(artefact.precision, {})[name] = alpha[0, :, :, 0]
                 parities[describe_case(case)] = verifier.check(
                     f'{name} in {runtime}', artefact.precision, alpha, case
                 )
@@ -215,18 +218,20 @@ def verify_artefacts(
     return measured, losses, make_verification_sheet(at_size[0], pictures)
 
 
-def make_verification_sheet(case: Case, alphas: dict[str, np.ndarray]) -> np.ndarray:
-    """Photo, the network's alpha, and each artefact's difference from it ×1000; for a person.
+def make_verification_sheet(case: Case, alphas: dict[str, dict[str, np.ndarray]]) -> np.ndarray:
+    """Photo, the network's alpha, and each artefact's difference from it, enlarged; for a person.
 
     Args:
       case: The photo to show.
-      alphas: Name of an artefact → its alpha of the case's first image, [H, W].
+      alphas: Precision → name of an artefact → its alpha of the case's first image, [H, W].
 
     Returns:
-      uint8 [h, w, 3]; differences are mid-grey where there are none.
+      uint8 [h, w, 3], a row for each precision; differences are mid-grey where there are none.
     """
     alpha = case.alpha[0, :, :, 0]
-    row = [case.images[0].astype(np.uint8), to_uint8(alpha)]
-    titles = ['photo', 'alpha by JAX', *(f'{name}: difference x1000' for name in alphas)]
-    row += [to_uint8(0.5 + 1000 * (values - alpha)) for values in alphas.values()]
-    return make_sheet([[shrink(picture, 256) for picture in row]], titles)
+    rows, captions = [[case.images[0].astype(np.uint8), to_uint8(alpha)]], [['photo, alpha by JAX']]
+    for precision, found in alphas.items():
+        factor = _ENLARGED[precision]
+        rows.append([to_uint8(0.5 + factor * (values - alpha)) for values in found.values()])
+        captions.append([f'difference x{factor} of {", ".join(found)}'])
+    return make_sheet([[shrink(picture, 256) for picture in row] for row in rows], (), captions)

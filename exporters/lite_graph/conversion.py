@@ -119,11 +119,14 @@ def count_delegated(content: bytes) -> int:
 
 
 def add_metadata(content: bytes, text: str) -> bytes:
-    """Adds to a LiteRT model what a session reads as its metadata.
+    """Adds to a LiteRT model what a session reads as its metadata, and a signature.
+
+    The signature, `serving_default` as of TensorFlow's saved models, is how programs on phones name
+    the input and the output.
 
     Args:
       content: The content of a `.tflite` file.
-      text: JSON with the signature; it takes the place of an earlier one.
+      text: JSON with the signature of the export; it takes the place of an earlier one.
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -132,6 +135,14 @@ def add_metadata(content: bytes, text: str) -> bytes:
     model.metadata = [entry for entry in model.metadata or [] if entry.name != key]
     model.metadata.append(schema.MetadataT(name=key, buffer=len(model.buffers)))
     model.buffers.append(schema.BufferT(data=np.frombuffer(text.encode(), np.uint8)))
+    (graph,) = model.subgraphs
+    inputs, outputs = (
+        [schema.TensorMapT(name=graph.tensors[i].name, tensorIndex=i) for i in numbers]
+        for numbers in (graph.inputs, graph.outputs)
+    )
+    model.signatureDefs = [
+        schema.SignatureDefT(inputs=inputs, outputs=outputs, signatureKey=b'serving_default')
+    ]
     return _pack(model)
 
 

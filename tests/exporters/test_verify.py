@@ -48,13 +48,13 @@ def make_calibration(loss, limit):
     [
         (
             Loss(3, 0.0061), 0.005,
-            "a mean difference from the network's alpha of at most 0.00500, found 0.00610 "
+            "a mean difference from the network's alpha of at most 0.005, found 0.0061 "
             '(0.00610 from the network on 3 photos)',
         ),
         (
             Loss(3, 0.0061, 0.0131, 0.0125), 0.0005,
-            'a rise of the mean absolute difference from the true alphas of at most 0.00050, found '
-            '0.00060 (MAD 0.01310, the network 0.01250 on 3 photos)',
+            'a rise of the mean absolute difference from the true alphas of at most 0.0005, found '
+            '0.0006 (MAD 0.01310, the network 0.01250 on 3 photos)',
         ),
         (Loss(3, math.nan), 0.005, 'found nan'),
     ],

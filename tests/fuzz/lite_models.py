@@ -150,9 +150,16 @@ def _change_graphs(rng: np.random.Generator, builder: Any) -> None:
     builder.model.subgraphs = [builder.graph] * int(rng.choice([0, 2, 1000]))
 
 
+def _change_signatures(rng: np.random.Generator, builder: Any) -> None:
+    for _ in range(rng.integers(1, 4)):
+        ends = [[_number(rng) % 2**32 for _ in range(rng.integers(4))] for _ in range(2)]
+        builder.sign(*ends, int(rng.choice([0, 0, 1, 2**32 - 1])))
+
+
 _CHANGES = (
     _change_options, _change_options, _change_tensor, _change_scales, _change_all_scales,
     _change_numbers, _change_wiring, _change_kind, _change_order, _change_graphs,
+    _change_signatures,
 )  # fmt: skip
 
 

@@ -33,6 +33,7 @@ _MOST_TABLES = 2**15  # of a list; MODNet has 446 tensors
 _MAX_RANK = 4
 _MAX_ENDS = 2**6  # of an operation or of the graph
 _MAX_NAME = 2**12  # bytes; those of MODNet have 212
+_MAX_SIGNATURES = 2**3
 _MAX_METADATA = 2**6  # entries; LiteRT copies the content of each
 # So that kernels can divide the product of two scales by a third: 2¹²⁰ is still a float32. A bias's
 # scale is such a product.
@@ -102,8 +103,8 @@ def _parse(content: bytes) -> LiteModel:
     if (version := model.number(0, 'I')) != _VERSION:
         raise ValueError(f'expected version {_VERSION}, found {version}')
     graphs = model.tables(2, _MOST_TABLES)
-    if len(graphs) != 1 or model.tables(7, _MOST_TABLES):
-        raise ValueError(f'expected one graph and no signatures, found {len(graphs)} graphs')
+    if len(graphs) != 1:
+        raise ValueError(f'expected one graph, found {len(graphs)}')
     buffers = _read_buffers(model)
     kinds = [_read_kind(table) for table in model.tables(1, _MOST_TABLES)]
     (graph,) = graphs
@@ -117,6 +118,8 @@ def _parse(content: bytes) -> LiteModel:
     made = {operation.output for operation in operations}
     if not made.issuperset(outputs) or made.intersection(inputs):
         raise ValueError('an output that nothing makes')
+    for table in model.tables(7, _MAX_SIGNATURES):
+        _check_signature(table, inputs, outputs)
     metadata = _read_metadata(model, buffers)
     return LiteModel(content, tensors, operations, inputs, outputs, metadata)
 
@@ -140,6 +143,21 @@ def _read_metadata(model: Table, buffers: list[np.ndarray]) -> dict[str, np.ndar
         table.text(0, _MAX_NAME): buffers[number]
         for table, number in zip(entries, numbers, strict=True)
     }
+
+
+def _check_signature(table: Table, inputs: list[int], outputs: list[int]) -> None:
+    """Raises ValueError unless a signature names the tensors that the graph takes and gives."""
+    table.refuse_others(0, 1, 2, 4)
+    table.text(2, _MAX_NAME)
+    for slot, numbers in ((0, inputs), (1, outputs)):
+        ends = table.tables(slot, _MAX_ENDS)
+        for end in ends:
+            end.refuse_others(0, 1)
+            end.text(0, _MAX_NAME)
+        if sorted(end.number(1, 'I') for end in ends) != sorted(numbers):
+            raise ValueError(f'a signature of other tensors than the graph, {numbers[:9]}')
+    if graph := table.number(4, 'I'):
+        raise ValueError(f'a signature of graph {graph}, which is not there')
 
 
 def _read_kind(table: Table) -> Kind:

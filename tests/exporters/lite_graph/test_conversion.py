@@ -195,6 +195,21 @@ def test_a_calibration_of_a_wrong_length_is_told(count):
         quantize_graph(None, 'input', 'output', [np.zeros((1, 8, 8, 3))] * count, None, 0.1)
 
 
+def test_the_signature_names_the_ends():
+    from ai_edge_litert.interpreter import Interpreter
+
+    from exporters.lite_graph.conversion import add_metadata
+
+    content = add_metadata(_convert('toy')[1], '{}')
+    interpreter = Interpreter(model_content=content)
+    assert interpreter.get_signature_list() == {
+        'serving_default': {'inputs': ['input'], 'outputs': ['output']}
+    }
+    (images,) = draw(32)
+    alpha = interpreter.get_signature_runner()(input=images)['output']
+    np.testing.assert_allclose(alpha, LiteRtSession(content)(images), atol=1e-6)
+
+
 def test_metadata_is_kept():
     from exporters.lite_graph.conversion import add_metadata, compress_largest
 

@@ -57,6 +57,15 @@ class Builder:
             scale=np.float32(scales), zeroPoint=np.int64(zeros), quantizedDimension=axis
         )
 
+    def sign(self, inputs: Sequence[int], outputs: Sequence[int], graph: int = 0) -> None:
+        """Adds a signature that names these tensors."""
+        maps = [
+            [self.schema.TensorMapT(name=b'end', tensorIndex=number) for number in numbers]
+            for numbers in (inputs, outputs)
+        ]
+        signature = self.schema.SignatureDefT(*maps, b'serving_default', graph)
+        self.model.signatureDefs = [*(self.model.signatureDefs or []), signature]
+
     def constant(self, values: Any, kind: str = 'FLOAT32') -> int:
         values = np.asarray(values, kind.lower())
         content = np.frombuffer(values.tobytes(), np.uint8)
