@@ -116,7 +116,7 @@ def test_an_unreadable_folder_is_one_line(predict, tmp_path):
         (['--input=/dev/null', '--output=out'], 'neither a file nor a folder (streams: -)'),
         (
             ['--input=.', '--output=out', '--runtime=abacus'],
-            'one of onnxruntime, openvino, jax',
+            'one of onnxruntime, openvino, litert, tensorflow, jax',
         ),
         (
             ['--input=.github/astronaut.jpg', '--output=out', '--checkpoint=nosuch'],
