@@ -124,9 +124,9 @@ def compute_statistics_once(model: Any) -> None:
 
 
 def average_in_float(model: Any) -> None:
-    """Averages whole maps as pooling does, which OpenVINO computes in float32.
+    """Averages whole maps by pooling, which OpenVINO computes in float32.
 
-    The mean of all blocks' means would be one of bytes otherwise, to which the means are rounded.
+    A reduction it would compute in eight bits, to which it rounds the blocks' means before.
 
     Args:
       model: An `onnx.ModelProto` of a fixed size; changed in place.
