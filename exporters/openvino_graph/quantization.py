@@ -12,6 +12,8 @@ import numpy as np
 from exporters.openvino_graph.floating_point import CONVOLUTIONS, FLOAT_KINDS
 from exporters.precision.calibration import Calibration, check_count
 from exporters.precision.rounding import LARGEST, LARGEST_OF_PHOTO, round_keeping_sums
+from mattingjax.inference.sessions.openvino_session import openvino_core
+from mattingjax.process.interrupts import keeping_signal_stack
 from mattingjax.process.packages import import_nncf, import_openvino
 
 _NO_ARITHMETIC = ('Constant', 'Convert', 'Parameter', 'Reshape', 'Result', 'Transpose')
@@ -90,7 +92,7 @@ def quantize_ir_with_control(model: Any, calibration: Calibration, *, is_photo: 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
     """Within it, NNCF's bars and remarks are dropped; the command has a bar of its own."""
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()), keeping_signal_stack():
         yield
 
 
@@ -239,7 +241,7 @@ def _quantize_photo(model: Any) -> None:
         for value in (0.0, _LEVELS):
             shape = model.inputs[0].get_partial_shape().to_shape()
             photo = np.full(shape, value, np.float32)
-            ends.append(ov.compile_model(part, 'CPU')(photo)[0])
+            ends.append(openvino_core().compile_model(part, 'CPU')(photo)[0])
         for i, value in zip(_BOUNDS, [ends[0].min(), ends[1].max()] * 2, strict=True):
             constant = ov.opset13.constant(np.full([1] * len(shape), value, np.float32))
             quantizer.input(i).replace_source_output(constant.output(0))

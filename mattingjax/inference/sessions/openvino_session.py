@@ -99,7 +99,7 @@ class OpenVinoSession:
             if shape != self.input_shape:
                 model = model.clone()
                 model.reshape([-1 if side is None else side for side in shape])
-            return _Compiled(_core().compile_model(model, self._device, self._settings))
+            return _Compiled(openvino_core().compile_model(model, self._device, self._settings))
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         self._guard.check(images.shape)
@@ -172,8 +172,9 @@ class _Forms:
 
 
 @functools.cache
-def _core() -> Any:
-    return import_openvino().Core()  # it looks for devices, once is enough
+def openvino_core() -> Any:
+    """OpenVINO's core, one for the whole process, as it looks for devices."""
+    return import_openvino().Core()
 
 
 def list_openvino_devices() -> list[str]:
@@ -182,7 +183,7 @@ def list_openvino_devices() -> list[str]:
     Raises:
       ImportError: OpenVINO is not installed.
     """
-    there = _core().available_devices
+    there = openvino_core().available_devices
     classes = [name.split('.')[0] for name in there]  # several cards are GPU.0, GPU.1
     return list(dict.fromkeys([*classes, *there, 'AUTO']))
 
@@ -197,7 +198,7 @@ def can_compute(precision: str, device: str = 'CPU') -> bool:
         raise MattingError(f'precision: expected one of {", ".join(PRECISIONS)}, got {precision!r}')
     if device == 'AUTO':
         device = 'CPU'
-    found = _core().get_property(device, 'OPTIMIZATION_CAPABILITIES')
+    found = openvino_core().get_property(device, 'OPTIMIZATION_CAPABILITIES')
     return _CAPABILITIES[precision] in found
 
 
@@ -228,7 +229,7 @@ def _load_openvino_model(path: Path | str, *, trusted: bool) -> tuple[Any, scree
     elif guard is None:
         screening.check_ir(path)
     with loading(path, 'OpenVINO'):
-        model = _core().read_model(str(path))
+        model = openvino_core().read_model(str(path))
         check_ends(path, len(model.inputs), len(model.outputs))
         if guard is None:
             guard = screening.InputGuard(
