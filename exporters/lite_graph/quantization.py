@@ -10,7 +10,6 @@ import numpy as np
 from exporters.artefacts import group_by_kind
 from exporters.lite_graph.conversion import (
     CONVOLUTIONS,
-    convert_graph,
     copy_float_weights,
     create_converter,
     quiet_converter,
@@ -52,8 +51,7 @@ class Quantized(NamedTuple):
 
 def quantize_graph(
     graph: Any,
-    input_name: str,
-    output_name: str,
+    exact: bytes,
     calibration: Sequence[np.ndarray],
     measure: Callable[[bytes], float],
     limit: float,
@@ -69,8 +67,7 @@ def quantize_graph(
 
     Args:
       graph: A `tf.compat.v1.GraphDef`, as `freezing.create_frozen_graph` returns it.
-      input_name: Name of its placeholder.
-      output_name: Name of its last node.
+      exact: What `conversion.convert_graph` makes of it.
       calibration: float32 [N, H, W, 3] as the graph takes them, `MAX_PHOTOS` at most,
         of as many kinds as the network will see.
       measure: Function of a `.tflite` file's content that gives its loss, such as by how much the
@@ -81,10 +78,9 @@ def quantize_graph(
       MattingError: The calibration has no inputs, or too many.
     """
     check_count(calibration)
-    exact = convert_graph(graph, input_name, output_name)
-    calibrated = _calibrate(
-        create_converter(_round_weights(graph), input_name, output_name), calibration
-    )
+    whole = read_lite_model(exact)
+    ends = (whole.tensors[number].name for number in (*whole.inputs, *whole.outputs))
+    calibrated = _calibrate(create_converter(_round_weights(graph), *ends), calibration)
     convolutions = _names(calibrated, CONVOLUTIONS)
     for count in range(0, min(_MOST_FLOAT, len(convolutions)) + _BLOCK, _BLOCK):
         kept = convolutions[:count]

@@ -41,7 +41,7 @@ def quantize_ir(model: Any, images: Sequence[np.ndarray], *, is_photo: bool = Tr
     """
     check_count(images)
     nncf = import_nncf()
-    with _quietly():
+    with _around_nncf():
         quantized = nncf.quantize(
             model.clone(),
             nncf.Dataset(images),
@@ -73,7 +73,7 @@ def quantize_ir_with_control(model: Any, calibration: Calibration, *, is_photo: 
         values = [1 - error for error in errors]
         return float(np.mean(values)), values
 
-    with _quietly():
+    with _around_nncf():
         quantized = nncf.quantize_with_accuracy_control(
             model.clone(),
             nncf.Dataset(images),
@@ -90,8 +90,8 @@ def quantize_ir_with_control(model: Any, calibration: Calibration, *, is_photo: 
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """Within it, NNCF's bars and remarks are dropped; the command has a bar of its own."""
+def _around_nncf() -> Iterator[None]:
+    """Drops NNCF's bars and remarks, as the command has its own, and puts signals back in order."""
     with contextlib.redirect_stdout(io.StringIO()), keeping_signal_stack():
         yield
 
@@ -237,11 +237,10 @@ def _quantize_photo(model: Any) -> None:
         if not _is_photo(source.get_node()):
             continue
         part = ov.Model([source], model.get_parameters(), 'photo')
-        ends = []
-        for value in (0.0, _LEVELS):
-            shape = model.inputs[0].get_partial_shape().to_shape()
-            photo = np.full(shape, value, np.float32)
-            ends.append(openvino_core().compile_model(part, 'CPU')(photo)[0])
+        scale = openvino_core().compile_model(part, 'CPU')
+        shape = model.inputs[0].get_partial_shape().to_shape()
+        # Copied: the next run writes into the same memory.
+        ends = [scale(np.full(shape, value, np.float32))[0].copy() for value in (0.0, _LEVELS)]
         for i, value in zip(_BOUNDS, [ends[0].min(), ends[1].max()] * 2, strict=True):
             constant = ov.opset13.constant(np.full([1] * len(shape), value, np.float32))
             quantizer.input(i).replace_source_output(constant.output(0))

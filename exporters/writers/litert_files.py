@@ -26,7 +26,7 @@ def write_litert(job: Job) -> list[Artefact]:
     for precision in job.options.precisions:
         details: dict[str, Any] = {}
         if precision == 'int8':
-            content, details = _quantize(job)
+            content, details = _quantize(job, whole())
         elif precision == 'fp16':
             content, share = compress_within(
                 whole(),
@@ -42,13 +42,12 @@ def write_litert(job: Job) -> list[Artefact]:
     return artefacts
 
 
-def _quantize(job: Job) -> tuple[bytes, dict[str, Any]]:
+def _quantize(job: Job, exact: bytes) -> tuple[bytes, dict[str, Any]]:
     calibration = job.calibration
     assert calibration is not None, 'ExportOptions demands photos for int8'
     quantised = quantization.quantize_graph(
         job.graph,
-        job.signature.input_name,
-        job.signature.output_name,
+        exact,
         calibration.batches,
         lambda content: calibration.excess(LiteRtSession(content)),
         calibration.limit,

@@ -99,7 +99,7 @@ def test_int8_computes_in_integers(converted):
         session = LiteRtSession(other)
         return float(np.mean([np.abs(session(x) - whole(x)).mean() for x in photos]))
 
-    made = quantize_graph(graph, 'input', 'output', photos, measure, 0.02)
+    made = quantize_graph(graph, content, photos, measure, 0.02)
     assert measure(made.content) <= 0.02
     assert made.kept == 0
     ops = list_ops(made.content)
@@ -132,10 +132,10 @@ def test_first_convolutions_are_kept_until_the_loss_is_small():
     def measure(candidate):
         return float(convolutions[3] not in _convolutions_of(list_float_operations(candidate)))
 
-    made = quantize_graph(graph, 'input', 'output', draw(64, 2), measure, 0.5)
+    made = quantize_graph(graph, content, draw(64, 2), measure, 0.5)
     assert _convolutions_of(made.float_operations) == set(convolutions[:6])
     assert made.kept == 6
-    hopeless = quantize_graph(graph, 'input', 'output', draw(64, 2), lambda _: 1.0, 0.5)
+    hopeless = quantize_graph(graph, content, draw(64, 2), lambda _: 1.0, 0.5)
     assert hopeless.kept == 24
 
 
@@ -157,7 +157,7 @@ def test_what_stays_in_float_keeps_its_weights():
             if 'CONV' in operation.kind.name
         }
 
-    made = quantize_graph(graph, 'input', 'output', draw(32, 2), lambda _: 1.0, 0.5)
+    made = quantize_graph(graph, content, draw(32, 2), lambda _: 1.0, 0.5)
     exact, kept = kernels(content), kernels(made.content)
     assert set(exact) == set(kept)
     for name, kernel in kept.items():
@@ -169,12 +169,12 @@ def test_ranges_are_means_over_the_photos():
     from exporters.lite_graph.quantization import quantize_graph
     from mattingjax.inference.screening import read_lite_model
 
-    graph, _, _ = _convert('mmnet')
+    graph, content, _ = _convert('mmnet')
     (photo,) = draw(64)
 
     def measure(*photos):
         """The steps of the first maps, which hardly depend on how others are rounded."""
-        made = quantize_graph(graph, 'input', 'output', photos, lambda _: 0.0, 1.0)
+        made = quantize_graph(graph, content, photos, lambda _: 0.0, 1.0)
         model = read_lite_model(made.content)
         maps = [model.tensors[operation.output] for operation in model.operations]
         return [tensor.scales[0] for tensor in maps if tensor.dtype == 'int8'][:8]
@@ -192,7 +192,7 @@ def test_a_calibration_of_a_wrong_length_is_told(count):
 
     message = f'calibration: expected 1 to 300 photos, found {count}'
     with pytest.raises(MattingError, match=message):
-        quantize_graph(None, 'input', 'output', [np.zeros((1, 8, 8, 3))] * count, None, 0.1)
+        quantize_graph(None, b'', [np.zeros((1, 8, 8, 3))] * count, None, 0.1)
 
 
 def test_the_signature_names_the_ends():
