@@ -26,6 +26,14 @@ class ImageError(MattingError):
     """A photo that cannot be read, or of which no matte can be made."""
 
 
+class UnknownFormatError(ImageError):
+    """What was given as a photo is no picture in a known format."""
+
+
+class TooLargeError(ImageError):
+    """A photo with more pixels than are decoded."""
+
+
 class VideoError(MattingError):
     """A video or a camera that cannot be read, or not in the way that was asked for."""
 

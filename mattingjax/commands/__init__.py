@@ -16,6 +16,7 @@ from mattingjax.commands.dispatch import dispatch, show
 COMMANDS = {
     'predict': 'mattes photos: alphas, cut-outs, composites',
     'video': 'mattes videos and cameras, with their sound',
+    'serve': 'mattes photos and clips on a page, and over HTTP',
     'evaluate': 'compares mattes with the true alphas',
     'train': 'trains a network, or goes on with a training',
     'prune': 'removes channels from a network',

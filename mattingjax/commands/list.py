@@ -12,14 +12,8 @@ import importlib
 import importlib.metadata
 from collections.abc import Iterator
 
-from mattingjax.config.schema import read_json
 from mattingjax.inference.sessions import list_devices
-from mattingjax.weights import (
-    CONFIG_FILE,
-    find_checkpoint,
-    list_checkpoint_files,
-    list_weights,
-)
+from mattingjax.weights import describe_weights, list_checkpoint_files, list_weights
 
 # JAX and TensorFlow are not imported, which take long: what is told of them stands in files.
 _RUNTIMES = {  # the package of each, and what installs it
@@ -41,12 +35,11 @@ def main() -> None:
 def _describe_weights() -> Iterator[str]:
     """A line for each of the weights."""
     for name in list_weights():
-        config = read_json(find_checkpoint(name) / CONFIG_FILE)
-        about = config['provenance']['shipped']
-        side = config['input_size']
+        about = describe_weights(name)
+        side = about['input_size']
         size = sum(path.stat().st_size for path in list_checkpoint_files(name))
         yield (
-            f'  {name:10} {config["network"]:7} {about["parameters"]:>9,} parameters  '
+            f'  {name:10} {about["network"]:7} {about["parameters"]:>9,} parameters  '
             f'{side}×{side}  {size / 1e6:.2f} MB  {about["use"]}'
         )
 

@@ -40,16 +40,22 @@ class Network:
         )
         self._input_size = command_line.define_input_size()
 
-    def load(self, parallel: int = 1) -> Predictor:
+    @property
+    def name(self) -> str:
+        """The network that the flags name."""
+        return self._checkpoint.value
+
+    def load(self, parallel: int = 1, name: str | None = None) -> Predictor:
         """Loads the network that the flags name.
 
         Args:
           parallel: How many photos it computes at once.
+          name: Another network, for which the other flags hold.
         """
         from mattingjax.inference import create_predictor
 
         return create_predictor(
-            self._checkpoint.value,
+            self.name if name is None else name,
             self._runtime.value,
             input_size=self._input_size.value,
             device=self._device.value,
@@ -60,4 +66,15 @@ class Network:
 
     def describe(self, predictor: Predictor) -> str:
         """What made the mattes: 'by modnet_p with onnxruntime on CPU'."""
-        return f'by {self._checkpoint.value} with {predictor.describe_runtime()}'
+        return f'by {self.name} with {predictor.describe_runtime()}'
+
+    def flags(self) -> list[str]:
+        """The flags other than --checkpoint as another command takes them."""
+        rest = (
+            self._runtime,
+            self._device,
+            self._precision,
+            self._openvino_cache,
+            self._input_size,
+        )
+        return [f'--{flag.name}={flag.value}' for flag in rest if flag.value is not None]

@@ -87,8 +87,8 @@ class Background:
     It is in sRGB: a picture with a colour profile is converted.
 
     Args:
-      colour_or_image: A colour as CSS writes it ('white', '#00b140', 'rgb(0, 177, 64)'), the path
-        of a picture, or anything else that `load_image` takes.
+      colour_or_image: A colour, as `parse_colour` reads it, the path of a picture, or anything else
+        that `load_image` takes.
 
     Raises:
       ImageError: The argument is neither a colour nor a picture.
@@ -97,20 +97,16 @@ class Background:
     def __init__(self, colour_or_image: Source):
         self._image: np.ndarray | None = None
         if isinstance(colour_or_image, str):
-            try:
-                colour = ImageColor.getrgb(colour_or_image)
-            except ValueError as error:
-                if not os.path.isfile(colour_or_image):
-                    found = 'a folder' if os.path.isdir(colour_or_image) else 'no such file'
-                    raise ImageError(
-                        f'{colour_or_image or "an empty word"}: neither a colour (white, #00b140, '
-                        f'rgb(0, 177, 64)) nor a picture ({found})'
-                    ) from error
-            else:
-                if colour[3:] not in ((), (255,)):
-                    raise ImageError(f'{colour_or_image}: expected an opaque colour')
-                self._colour = colour[:3]
+            colour = parse_colour(colour_or_image)
+            if colour is not None:
+                self._colour = colour
                 return
+            if not os.path.isfile(colour_or_image):
+                found = 'a folder' if os.path.isdir(colour_or_image) else 'no such file'
+                raise ImageError(
+                    f'{colour_or_image or "an empty word"}: neither a colour (white, #00b140, '
+                    f'rgb(0, 177, 64)) nor a picture ({found})'
+                )
         photo = load_photo(colour_or_image, 'background')
         self._image = to_srgb(*photo)
 
@@ -127,6 +123,28 @@ class Background:
         if self._image is None:
             return np.broadcast_to(np.array(self._colour, np.uint8), (height, width, 3))
         return cover(self._image, height, width)
+
+
+def parse_colour(text: str) -> tuple[int, int, int] | None:
+    """Reads a colour as CSS writes it: 'white', '#00b140', 'rgb(0, 177, 64)'.
+
+    Args:
+      text: The colour.
+
+    Returns:
+      Red, green and blue in [0, 255]; None if the text is no colour.
+
+    Raises:
+      ImageError: The colour is not opaque.
+    """
+    try:
+        colour = ImageColor.getrgb(text)
+    except ValueError:
+        return None
+    if colour[3:] not in ((), (255,)):
+        raise ImageError(f'{text}: expected an opaque colour')
+    red, green, blue = colour[:3]
+    return red, green, blue
 
 
 def cover(image: np.ndarray, height: int, width: int) -> np.ndarray:

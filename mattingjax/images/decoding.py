@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 import numpy as np
 from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
-from mattingjax.errors import ImageError
+from mattingjax.errors import ImageError, TooLargeError, UnknownFormatError
 from mattingjax.images.heic import is_heic, open_heic, read_profile
 from mattingjax.images.pixels import check_image
 
@@ -90,8 +90,9 @@ def load_photo(source: Source, name: str = '') -> Photo:
       name: The name of the argument, for error messages about a photo without a path.
 
     Raises:
-      ImageError: The source is missing, damaged, too large or no picture, or an array of another
-        type or shape.
+      UnknownFormatError: The source is no picture.
+      TooLargeError: It has more pixels than are decoded.
+      ImageError: It is missing or damaged, or an array of another type or shape.
     """
     if hasattr(source, '__array__') and not isinstance(source, Image.Image):
         return Photo(_array_to_rgb(source, name or 'array'))
@@ -190,16 +191,19 @@ def _apply_transparent_colour(image: Image.Image, raw_mode: str) -> Image.Image:
     return image
 
 
-def read_size(path: Path | str) -> tuple[int, int]:
+def read_size(source: Path | str | bytes, name: str = '') -> tuple[int, int]:
     """Reads the height and width, in pixels, that a photo will have when decoded, from its header.
 
     Args:
-      path: A picture file.
+      source: The path of a picture file, or its bytes.
+      name: The name of the argument, for error messages about bytes.
 
     Raises:
-      ImageError: The file is missing, damaged or no picture.
+      UnknownFormatError: It is no picture.
+      TooLargeError: It has more pixels than are ever decoded.
+      ImageError: The file is missing or damaged.
     """
-    file, where = _describe(path, '')
+    file, where = _describe(source, name)
     with _decoding_errors(where), _open(file, where) as image:
         width, height = image.size
         with _ignoring_broken_exif():
@@ -234,9 +238,9 @@ def _decoding_errors(where: str) -> Iterator[None]:
         raise
     except UnidentifiedImageError as error:
         hint = '; mattingjax video takes videos' if where.lower().endswith(_VIDEOS) else ''
-        raise ImageError(f'{where}: not a picture in a known format{hint}') from error
+        raise UnknownFormatError(f'{where}: not a picture in a known format{hint}') from error
     except Image.DecompressionBombError as error:
-        raise ImageError(f'{where}: too large to decode ({error})') from error
+        raise TooLargeError(f'{where}: too large to decode ({error})') from error
     except FileNotFoundError as error:
         raise ImageError(f'{where}: no such file') from error
     except OSError as error:

@@ -58,14 +58,16 @@ def removed_afterwards(make: Callable[[], str]) -> Iterator[Path]:
             _scratch.discard(scratch)
 
 
-def run_program(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Runs another program; it and all that it starts end when this process does.
+@contextlib.contextmanager
+def running(command: Sequence[str], folder: Path | None = None) -> Iterator[subprocess.Popen[str]]:
+    """Runs another program, which ends with the block or this process, and all that it starts.
 
     Args:
       command: The program and its arguments.
+      folder: Where it runs; if None where this process does.
 
-    Returns:
-      Its exit status, and its output on both streams together as `stdout`.
+    Yields:
+      The program, whose output on both streams is `stdout`.
     """
     with _writing:
         process = subprocess.Popen(
@@ -74,17 +76,31 @@ def run_program(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
             stderr=subprocess.STDOUT,
             text=True,
             errors='replace',
+            cwd=folder,
             start_new_session=True,  # so that what it starts can be ended with it
         )
         _programs.add(process)
     try:
-        said, _ = process.communicate()
-    except BaseException:
-        _kill(process)
-        raise
+        yield process
     finally:
+        if process.poll() is None:
+            _kill(process)
+            process.wait()
         with _writing:
             _programs.discard(process)
+
+
+def run_program(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Runs another program to its end; it ends earlier when this process does.
+
+    Args:
+      command: The program and its arguments.
+
+    Returns:
+      Its exit status, and its output on both streams together as `stdout`.
+    """
+    with running(command) as process:
+        said, _ = process.communicate()
     return subprocess.CompletedProcess(command, process.returncode, said)
 
 

@@ -27,6 +27,27 @@ def list_weights() -> list[str]:
     return sorted(path.parent.name for path in _SHIPPED.glob(f'*/{CONFIG_FILE}'))
 
 
+def describe_weights(name: str) -> dict[str, Any]:
+    """What is told of weights that ship, as JSON types.
+
+    Args:
+      name: One of `list_weights()`.
+
+    Returns:
+      `name`; `network`, such as 'modnet'; `parameters`, their number; `input_size` in pixels; and
+      `use`, what they are for, in words.
+    """
+    config = read_json(find_checkpoint(name) / CONFIG_FILE)
+    about = config['provenance']['shipped']
+    return {
+        'name': name,
+        'network': config['network'],
+        'parameters': about['parameters'],
+        'input_size': config['input_size'],
+        'use': about['use'],
+    }
+
+
 def find_checkpoint(path_or_name: Path | str) -> Path:
     """The directory that a path or shipped name means; raises CheckpointError if there is none."""
     path = Path(path_or_name)

@@ -1,0 +1,98 @@
+"""Serves a page on which photos and clips are matted, and the same over HTTP.
+
+  mattingjax serve
+  mattingjax serve --host 0.0.0.0 --port 80 --networks modnet_p,mmnet,my/checkpoint
+  curl --data-binary @photo.jpg 'http://127.0.0.1:8000/matte?kind=alpha' --output alpha.png
+  curl -F image=@photo.jpg -F background=@beach.jpg http://127.0.0.1:8000/matte --output beach.png
+
+POST /matte gives the cut-out of a photo, its alpha or a composite, POST /video that of a clip,
+/networks lists the networks, /docs all of it; /health and /metrics (Prometheus) are for whoever
+watches the server. Nothing but the bodies of requests is read: no path and no address from outside.
+Ctrl-C ends the server once the requests in progress are answered.
+"""
+
+from __future__ import annotations
+
+from absl import flags
+
+from mattingjax.commands.network import Network
+from mattingjax.errors import missing_package
+from mattingjax.process import command_line
+from mattingjax.process.machine import count_cores
+
+_NETWORK = Network()
+_NETWORKS = flags.DEFINE_list(
+    'networks',
+    None,
+    'Further networks that are offered: names of weights that ship, checkpoint directories, '
+    'artefacts. Default: all that ship.',
+)
+_HOST = flags.DEFINE_string(
+    'host', '127.0.0.1', 'Address to listen on; 0.0.0.0 lets other machines in, and :: by IPv6.'
+)
+_PORT = flags.DEFINE_integer('port', 8000, 'Port to listen on; 0 takes a free one.')
+_WORKERS = flags.DEFINE_integer(
+    'workers', None, 'How many photos are in work at once. Default: one for each core.'
+)
+_QUEUE = flags.DEFINE_integer(
+    'queue', 32, 'How many photos wait for a worker; more are refused with status 429.'
+)
+_TIMEOUT = flags.DEFINE_float(
+    'timeout', 30.0, 'Seconds after which a request ends with status 503, waiting included.'
+)
+_MAX_MEGABYTES = flags.DEFINE_float(
+    'max_megabytes', 32.0, 'The largest file of a photo, in millions of bytes.'
+)
+_MAX_MEGAPIXELS = flags.DEFINE_float(
+    'max_megapixels', 50.0, 'The largest photo, in millions of pixels.'
+)
+_MAX_CLIP_SECONDS = flags.DEFINE_float(
+    'max_clip_seconds', 30.0, 'The longest clip, in seconds; 0 takes none.'
+)
+_MAX_CLIP_MEGABYTES = flags.DEFINE_float(
+    'max_clip_megabytes', 100.0, 'The largest file of a clip, in millions of bytes.'
+)
+_CLIP_TIMEOUT = flags.DEFINE_float(
+    'clip_timeout', 300.0, 'As --timeout, for clips, which are matted one at a time.'
+)
+_ALLOW_ORIGINS = flags.DEFINE_list(
+    'allow_origins',
+    [],
+    'Origins, such as https://example.org, whose pages may call this server; * for all.',
+)
+command_line.define_compilation_cache(may_spare_jax=True)
+
+
+def main() -> int:
+    # Imported here, so that --help and wrong flags answer at once.
+    try:
+        from mattingjax.inference.serving import server
+        from mattingjax.inference.serving.service import Service
+    except ImportError as error:
+        package = (error.name or '').split('.')[0]
+        if package in ('', 'mattingjax'):
+            raise
+        raise missing_package('serve', package, 'serve') from error
+    from mattingjax.inference.serving.limits import Limits
+    from mattingjax.process.memory import keep_freed_memory
+    from mattingjax.process.progress import say
+    from mattingjax.weights import list_weights
+
+    keep_freed_memory()
+    limits = Limits(
+        max_megabytes=_MAX_MEGABYTES.value,
+        max_megapixels=_MAX_MEGAPIXELS.value,
+        timeout=_TIMEOUT.value,
+        queue=_QUEUE.value,
+        workers=count_cores() if _WORKERS.value is None else _WORKERS.value,
+        max_clip_megabytes=_MAX_CLIP_MEGABYTES.value,
+        max_clip_seconds=_MAX_CLIP_SECONDS.value,
+        clip_timeout=_CLIP_TIMEOUT.value,
+    )
+    offered = list_weights() if _NETWORKS.value is None else _NETWORKS.value
+    with server.bind(_HOST.value, _PORT.value) as listener:
+        names = [_NETWORK.name, *offered]
+        service = Service(names, lambda name: _NETWORK.load(name=name), limits, _NETWORK.flags())
+        say(f'serving {", ".join(service.networks)} (Ctrl-C ends it)')
+        server.run(service, listener, tuple(_ALLOW_ORIGINS.value))
+    return 0

@@ -1,0 +1,1 @@
+"""Mattes over HTTP: `mattingjax serve`, and the page that it shows."""

@@ -1,0 +1,59 @@
+"""The application: routes, the page, errors as one line."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Sequence
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.middleware.cors import CORSMiddleware
+
+from mattingjax.errors import one_line
+from mattingjax.inference.serving.journal import Journal
+from mattingjax.inference.serving.routes import router
+from mattingjax.inference.serving.service import PAGE, Service
+
+
+def create_app(service: Service, allow_origins: Sequence[str] = ()) -> Journal:
+    """Makes the ASGI application of a server.
+
+    Args:
+      service: What it offers.
+      allow_origins: Origins such as 'https://example.org' whose pages may call it from browsers;
+        '*' allows all of them.
+    """
+    app: FastAPI = FastAPIOffline(
+        title='mattingjax',
+        description='Photos and clips in, alphas, cut-outs and composites out.',
+        redoc_url=None,
+    )
+    app.state.service = service
+    app.include_router(router)
+    app.add_exception_handler(StarletteHTTPException, _refuse)  # type: ignore[arg-type]
+    app.add_exception_handler(RequestValidationError, _refuse_query)  # type: ignore[arg-type]
+    if allow_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=list(allow_origins), expose_headers=['Server-Timing']
+        )
+    # Systems differ in what they take it for, and browsers run no module of another type.
+    mimetypes.add_type('text/javascript', '.js')
+    app.mount('/', StaticFiles(directory=PAGE, html=True, check_dir=False))
+    return Journal(app, service.metrics)
+
+
+async def _refuse(request: Request, error: HTTPException) -> JSONResponse:
+    detail = one_line(str(error.detail))
+    request.state.note = detail
+    return JSONResponse({'detail': detail}, error.status_code, error.headers)
+
+
+async def _refuse_query(request: Request, error: RequestValidationError) -> JSONResponse:
+    first = error.errors()[0]
+    name, said = first['loc'][-1], first['msg'][:1].lower() + first['msg'][1:]
+    found = '' if first['type'] == 'extra_forbidden' else f', got {first["input"]!r}'
+    return await _refuse(request, HTTPException(422, f'{name}: {said}{found}'))

@@ -1,0 +1,109 @@
+"""Mattes the clip of one request, by `mattingjax video` in a process that can be ended."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from fastapi import HTTPException
+
+from mattingjax.errors import VideoError
+from mattingjax.inference.serving.limits import Limits
+from mattingjax.inference.serving.workers import Abandoned
+from mattingjax.inference.video.sources import open_source
+from mattingjax.process.files import scratch_folder
+from mattingjax.process.interrupts import running
+
+CLIP_TYPES = {'mp4': 'video/mp4', 'webm': 'video/webm'}
+_GLANCE = 0.2  # seconds between two looks whether anybody waits
+_STREAM = 'the stream: '  # what messages about an open file begin with
+
+
+class Clip(NamedTuple):
+    """A clip to matte.
+
+    Attributes:
+      content: The bytes of its file.
+      kind: 'alpha', 'cutout' or 'composite'.
+      background: A colour or 'blur', the bytes of a picture's file, or None.
+      format: A key of `CLIP_TYPES`.
+      source: The checkpoint or artefact, as `create_predictor` takes it.
+      flags: Further flags of `mattingjax video`.
+    """
+
+    content: bytes
+    kind: str
+    background: str | bytes | None
+    format: str
+    source: str
+    flags: Sequence[str]
+
+
+def matte_clip(clip: Clip, limits: Limits, abandoned: threading.Event) -> bytes:
+    """Mattes a clip.
+
+    Args:
+      clip: The clip, and what is made of it.
+      limits: How long it may be.
+      abandoned: Is looked at now and then.
+
+    Returns:
+      The bytes of the result's file.
+
+    Raises:
+      HTTPException: It is no video (415), too long (413), or cannot be matted (422).
+      Abandoned: Nobody waits for the result any longer.
+    """
+    _check_length(clip.content, limits.max_clip_seconds)
+    with scratch_folder() as folder:
+        (folder / 'video').write_bytes(clip.content)
+        result = f'result.{clip.format}'
+        command = [sys.executable, '-m', 'mattingjax', 'video', 'video', f'--output={result}']
+        command += [f'--kind={clip.kind}', f'--checkpoint={_locate(clip.source)}']
+        # A file may be longer than it says.
+        command += [f'--duration={limits.max_clip_seconds:g}', *clip.flags]
+        if isinstance(clip.background, bytes):
+            (folder / 'background').write_bytes(clip.background)
+            command.append('--background=background')
+        elif clip.background is not None:
+            command.append(f'--background={clip.background}')
+        with running(command, folder) as process:
+            said = _wait(process, abandoned)
+        with contextlib.suppress(FileNotFoundError):  # what a damaged clip still has is a result
+            return (folder / result).read_bytes()
+    lines = [line for line in said.splitlines() if line.startswith('error: ')]
+    raise HTTPException(422, lines[-1].removeprefix('error: ') if lines else 'video: damaged')
+
+
+def _locate(source: str) -> str:
+    """The source as another folder sees it: names of weights that ship are no paths."""
+    return str(Path(source).absolute()) if Path(source).exists() else source
+
+
+def _check_length(content: bytes, most: float) -> None:
+    """Raises HTTPException unless the clip is a video of that many seconds at most."""
+    try:
+        with open_source(io.BytesIO(content), sound=False) as video:
+            seconds = None if video.count is None else float(video.count / video.rate)
+    except VideoError as error:
+        raise HTTPException(415, f'video: {str(error).removeprefix(_STREAM)}') from error
+    if seconds is not None and seconds > most:
+        raise HTTPException(
+            413, f'video: expected at most {most:g} seconds, got {seconds:.1f} seconds'
+        )
+
+
+def _wait(process: subprocess.Popen[str], abandoned: threading.Event) -> str:
+    """Returns what a program said once it has ended."""
+    while True:
+        try:
+            return process.communicate(timeout=_GLANCE)[0]
+        except subprocess.TimeoutExpired:
+            if abandoned.is_set():
+                raise Abandoned from None

@@ -1,0 +1,116 @@
+"""Mattes the photo of one request."""
+
+from __future__ import annotations
+
+import threading
+from typing import NamedTuple
+
+from fastapi import HTTPException
+
+from mattingjax.errors import ImageError, TooLargeError, UnknownFormatError
+from mattingjax.images import encode_image, load_photo, read_size
+from mattingjax.images.compositing import Background
+from mattingjax.inference.outputs import Outputs, finish
+from mattingjax.inference.predictor import Predictor
+from mattingjax.inference.serving.workers import Abandoned
+from mattingjax.process.timing import Stages
+
+STAGES = ('decode', 'network', 'finish', 'encode')
+MEDIA_TYPES = {'png': 'image/png', 'webp': 'image/webp', 'jpg': 'image/jpeg'}
+
+
+class Picture(NamedTuple):
+    """The answer to a request.
+
+    Attributes:
+      content: The bytes of the picture's file.
+      media_type: Such as 'image/png'.
+      size: Height and width in pixels.
+      stages: The seconds that each of `STAGES` took.
+    """
+
+    content: bytes
+    media_type: str
+    size: tuple[int, int]
+    stages: Stages
+
+
+def matte_photo(
+    content: bytes,
+    predictor: Predictor,
+    outputs: Outputs,
+    max_pixels: float,
+    abandoned: threading.Event,
+) -> Picture:
+    """Mattes one photo.
+
+    Args:
+      content: The bytes of its file.
+      predictor: What computes the alpha.
+      outputs: The one picture that is made of it.
+      max_pixels: The most pixels that it may have.
+      abandoned: Is looked at between the stages.
+
+    Raises:
+      HTTPException: It is no picture (415), too large (413), or no matte can be made of it (422).
+      Abandoned: Nobody waits for the matte any longer.
+    """
+    stages = Stages(*STAGES)
+
+    def go_on() -> None:
+        if abandoned.is_set():
+            raise Abandoned
+
+    try:
+        with stages.timed('decode'):
+            check_size(content, 'image', max_pixels)
+            photo = load_photo(content, 'image')
+        go_on()
+        with stages.timed('network'):
+            alpha = predictor(photo)
+        go_on()
+        with stages.timed('finish'):
+            if outputs.refine:
+                alpha = predictor.refine(photo, alpha)
+            ((kind, picture),) = finish(photo, alpha, outputs)
+        go_on()
+        with stages.timed('encode'):
+            extension = outputs.extensions()[kind]
+            encoded = encode_image(picture.pixels, extension, picture.icc_profile)
+    except ImageError as error:
+        raise as_answer(error, 'image') from error
+    height, width = alpha.shape
+    return Picture(encoded, MEDIA_TYPES[extension], (height, width), stages)
+
+
+def load_background(content: bytes, max_pixels: float) -> Background:
+    """Decodes the picture that a composite is put on.
+
+    Raises:
+      HTTPException: It is no picture (415), too large (413) or damaged (422).
+    """
+    try:
+        check_size(content, 'background', max_pixels)
+        return Background(content)
+    except ImageError as error:
+        raise as_answer(error, 'background') from error
+
+
+def check_size(content: bytes, name: str, max_pixels: float) -> None:
+    """Raises ImageError unless the file is a picture, and TooLargeError if it is too large."""
+    height, width = read_size(content, name)
+    if height * width > max_pixels:
+        raise TooLargeError(
+            f'{name}: expected at most {max_pixels / 1e6:g} megapixels, got {width}x{height}'
+        )
+
+
+def as_answer(error: ImageError, name: str) -> HTTPException:
+    """What a client gets told of a bad picture, which its part of the request is named for."""
+    status = 422
+    if isinstance(error, UnknownFormatError):
+        status = 415
+    elif isinstance(error, TooLargeError):
+        status = 413
+    text = str(error)
+    return HTTPException(status, text if text.startswith(f'{name}: ') else f'{name}: {text}')

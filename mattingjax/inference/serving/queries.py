@@ -1,0 +1,149 @@
+"""The queries of requests, and what they ask for."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fastapi import HTTPException
+from pydantic import BaseModel, ConfigDict, Field
+
+from mattingjax.errors import ImageError, MattingError, one_line
+from mattingjax.images.compositing import Background, parse_colour
+from mattingjax.inference.outputs import Outputs
+from mattingjax.inference.serving.networks import Networks
+
+_COLOUR = 'A colour as CSS writes it: white, 00b140, rgb(0,177,64)'
+
+
+class MatteQuery(BaseModel):
+    """The query of POST /matte."""
+
+    model_config = ConfigDict(extra='forbid')  # a name with a typing error would do nothing
+
+    kind: Literal['alpha', 'cutout', 'composite'] | None = Field(
+        None, description='Default: composite where there is a background, else cutout.'
+    )
+    background: str | None = Field(None, description=f'{_COLOUR}. Makes a composite.')
+    format: Literal['png', 'webp', 'jpg'] = Field(
+        'png', description='Of cut-outs (png, webp) and composites; alphas are PNG.'
+    )
+    network: str | None = Field(None, description='One of /networks. Default: the first of them.')
+    foreground: bool = Field(
+        True, description='Estimate foreground colours, so that hair carries no old background.'
+    )
+    refine: bool = Field(False, description="Draw edges anew at the photo's own resolution.")
+
+    def outputs(self, picture: Background | None) -> Outputs:
+        """The picture that is asked for.
+
+        Args:
+          picture: The background, where it came as a picture.
+
+        Raises:
+          HTTPException: The query contradicts itself.
+        """
+        background = picture
+        if self.background is not None:
+            if picture is not None:
+                raise HTTPException(422, 'background: expected a colour or a picture, got both')
+            background = Background(read_colour(self.background))
+        kind = self.kind or ('cutout' if background is None else 'composite')
+        _check_background(kind, background is not None)
+        try:
+            return Outputs(
+                (kind,),
+                background,
+                foreground=self.foreground,
+                refine=self.refine,
+                format=self.format,
+            )
+        except MattingError as error:
+            raise HTTPException(422, str(error)) from error
+
+
+class VideoQuery(BaseModel):
+    """The query of POST /video."""
+
+    model_config = ConfigDict(extra='forbid')
+
+    kind: Literal['alpha', 'cutout', 'composite'] | None = Field(
+        None, description='Default: composite where there is a background, else cutout.'
+    )
+    background: str | None = Field(
+        None, description=f"{_COLOUR}; or blur, for the clip's own, blurred. Makes a composite."
+    )
+    format: Literal['mp4', 'webm'] | None = Field(
+        None, description='Default: webm for cut-outs, which mp4 cannot hold, else mp4.'
+    )
+    network: str | None = Field(None, description='One of /networks. Default: the first of them.')
+
+    def check(self) -> None:
+        """Raises HTTPException if the query contradicts itself, whatever comes with it."""
+        if self.kind != 'composite':  # whose background may come with the body
+            self.choose(None)
+
+    def choose(self, picture: bytes | None) -> tuple[str, str | bytes | None, str]:
+        """What is asked for.
+
+        Args:
+          picture: The background, where it came as a picture.
+
+        Returns:
+          The kind; the background, a colour, 'blur', a picture or None; and the format.
+
+        Raises:
+          HTTPException: The query contradicts itself.
+        """
+        background: str | bytes | None = picture
+        if self.background is not None:
+            if picture is not None:
+                raise HTTPException(422, 'background: expected a colour or a picture, got both')
+            is_blur = self.background == 'blur'
+            background = 'blur' if is_blur else read_colour(self.background)
+        kind = self.kind or ('cutout' if background is None else 'composite')
+        _check_background(kind, background is not None)
+        form = self.format or ('webm' if kind == 'cutout' else 'mp4')
+        if (kind, form) == ('cutout', 'mp4'):
+            raise HTTPException(422, 'format: mp4 holds no cut-outs; expected webm, got mp4')
+        return kind, background, form
+
+
+def _check_background(kind: str, is_given: bool) -> None:
+    if is_given and kind != 'composite':
+        raise HTTPException(422, f'background: expected the kind composite, got {kind}')
+    if kind == 'composite' and not is_given:
+        raise HTTPException(422, 'background: a composite needs one, got none')
+
+
+def read_colour(text: str) -> str:
+    """The colour that a query names, as `Background` takes it: never a path.
+
+    Args:
+      text: A colour; '#', which begins a fragment in addresses, may be left out.
+
+    Raises:
+      HTTPException: It is no colour.
+    """
+    try:
+        for colour in (text, f'#{text}'):
+            if parse_colour(colour) is not None:
+                return colour
+    except ImageError as error:
+        raise HTTPException(422, f'background: {error}') from error
+    raise HTTPException(
+        422, f'background: expected a colour such as white, 00b140 or rgb(0,177,64), got {text!r}'
+    )
+
+
+def find_network(name: str | None, networks: Networks) -> str:
+    """The name of the network that a query asks for.
+
+    Raises:
+      HTTPException: There is none of that name.
+    """
+    if name is None:
+        return networks.default
+    if name not in networks:
+        known = ', '.join(networks)
+        raise HTTPException(422, one_line(f'network: expected one of {known}, got {name!r}'))
+    return name
