@@ -91,8 +91,13 @@ def main() -> int:
     )
     offered = list_weights() if _NETWORKS.value is None else _NETWORKS.value
     with server.bind(_HOST.value, _PORT.value) as listener:
-        names = [_NETWORK.name, *offered]
-        service = Service(names, lambda name: _NETWORK.load(name=name), limits, _NETWORK.flags())
+        service = Service(
+            [_NETWORK.name, *offered],
+            # A photo that comes alone gets two cores.
+            lambda name: _NETWORK.load(max(1, limits.workers // 2), name),
+            limits,
+            _NETWORK.flags(),
+        )
         say(f'serving {", ".join(service.networks)} (Ctrl-C ends it)')
         server.run(service, listener, tuple(_ALLOW_ORIGINS.value))
     return 0
