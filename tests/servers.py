@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +33,13 @@ class Server:
     def lines(self) -> list[str]:
         """What it has written to standard error so far."""
         return self._said.read_text().splitlines()
+
+    def wait_for_lines(self, earlier: int) -> list[str]:
+        """The lines after so many earlier ones; a line is written once its answer is."""
+        deadline = time.monotonic() + _LONGEST
+        while len(self.lines()) <= earlier and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return self.lines()[earlier:]
 
     def memory(self) -> int:
         """Its resident memory in bytes."""

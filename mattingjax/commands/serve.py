@@ -40,6 +40,11 @@ _QUEUE = flags.DEFINE_integer(
 _TIMEOUT = flags.DEFINE_float(
     'timeout', 30.0, 'Seconds after which a request ends with status 503, waiting included.'
 )
+_PATIENCE = flags.DEFINE_float(
+    'patience',
+    10.0,
+    'Seconds that a client may let the server wait for a request, or for taking an answer.',
+)
 _MAX_MEGABYTES = flags.DEFINE_float(
     'max_megabytes', 32.0, 'The largest file of a photo, in millions of bytes.'
 )
@@ -83,6 +88,7 @@ def main() -> int:
         max_megabytes=_MAX_MEGABYTES.value,
         max_megapixels=_MAX_MEGAPIXELS.value,
         timeout=_TIMEOUT.value,
+        patience=_PATIENCE.value,
         queue=_QUEUE.value,
         workers=count_cores() if _WORKERS.value is None else _WORKERS.value,
         max_clip_megabytes=_MAX_CLIP_MEGABYTES.value,

@@ -11,8 +11,8 @@ from fastapi import HTTPException, Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-_PATIENCE = 10.0  # seconds that a body may take in any case
-_SLOWEST = 16_000  # bytes per second that it must have on average after that
+from mattingjax.inference.serving.limits import SLOWEST
+
 FORM = 'multipart/form-data'
 
 
@@ -21,10 +21,11 @@ class BodyReader:
 
     Args:
       held: The most bytes of all bodies together.
+      patience: Seconds that a body may take in any case; after that it must have had `SLOWEST`.
     """
 
-    def __init__(self, held: int):
-        self._most_held, self._held = held, 0
+    def __init__(self, held: int, patience: float):
+        self._most_held, self._held, self._patience = held, 0, patience
 
     @contextlib.asynccontextmanager
     async def reading(self, request: Request, most: int) -> AsyncIterator[bytes]:
@@ -41,11 +42,11 @@ class BodyReader:
         """
         _check_headers(request, most)
         body = bytearray()
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + self._patience
         stream = aiter(request.stream())
         try:
             while True:
-                left = deadline + len(body) / _SLOWEST - time.monotonic()
+                left = deadline + len(body) / SLOWEST - time.monotonic()
                 try:
                     chunk = await asyncio.wait_for(anext(stream), max(left, 0))
                 except StopAsyncIteration:
@@ -53,7 +54,7 @@ class BodyReader:
                 except TimeoutError as error:
                     raise HTTPException(
                         408,
-                        f'expected the body within {_PATIENCE:g} s or at {_SLOWEST / 1000:g} '
+                        f'expected the body within {self._patience:g} s or at {SLOWEST / 1000:g} '
                         f'kB/s, got {len(body)} bytes',
                     ) from error
                 if len(body) + len(chunk) > most:

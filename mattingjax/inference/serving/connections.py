@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-PATIENCE = 10.0  # seconds for all headers; for the rest of a body that nobody reads any longer
-STALLED = 30.0  # seconds in which a client takes nothing of an answer
+from mattingjax.inference.serving.limits import SLOWEST
+
 MAX_HEADERS = 65_536  # bytes
 
 
@@ -15,59 +17,80 @@ class Connection(HttpToolsProtocol):
     """uvicorn's protocol, with a clock for headers, for bodies that were refused, and for answers.
 
     The bodies of requests that are being answered have a clock of their own, in `BodyReader`.
+
+    Args:
+      patience: Seconds for all headers of a request and for what nobody reads of its body, and in
+        which a client takes the bytes of an answer at the rate `SLOWEST`.
+      arguments: What uvicorn gives to its protocols.
     """
+
+    def __init__(self, *, patience: float, **arguments: Any):
+        super().__init__(**arguments)
+        self._patience = patience
+        self._clock: asyncio.TimerHandle | None = None
+        self._header_bytes: int | None = 0  # None while the parser is beyond the headers
+        self._unsent = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._clock: asyncio.TimerHandle | None = None
-        self._header_bytes: int | None = 0  # None while the parser is beyond the headers
-        self._set_clock(PATIENCE)
+        self._after_a_while(self._cut)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._set_clock(None)
+        self._after_a_while(None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._header_bytes is not None:
             self._header_bytes += len(data)
         super().data_received(data)
-        if self._header_bytes is not None and self._header_bytes > MAX_HEADERS:
-            self.logger.warning(f'more than {MAX_HEADERS} bytes of headers')
+        too_many = self._header_bytes is not None and self._header_bytes > MAX_HEADERS
+        if too_many and not self.transport.is_closing():
+            self.logger.warning(f'expected at most {MAX_HEADERS} bytes of headers')
             self.send_400_response('The headers are too long.')
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._header_bytes = 0
-        self._set_clock(PATIENCE)
+        self._after_a_while(self._cut)
 
     def on_headers_complete(self) -> None:
         self._header_bytes = None
-        self._set_clock(None)
+        self._after_a_while(None)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
+        self._header_bytes = 0
         super().on_message_complete()
         if self.cycle.response_complete:
-            self._set_clock(None)
+            self._after_a_while(None)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.cycle.more_body and not self.transport.is_closing():
-            self._set_clock(PATIENCE)
+            self._after_a_while(self._cut)
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._set_clock(STALLED)
+        self._unsent = self.transport.get_write_buffer_size()
+        self._after_a_while(self._look_at_answer)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._set_clock(None)
+        self._after_a_while(None)
 
-    def _set_clock(self, seconds: float | None) -> None:
-        """Has the connection cut after some seconds; None stops the clock."""
+    def _look_at_answer(self) -> None:
+        unsent = self.transport.get_write_buffer_size()
+        if self._unsent - unsent < SLOWEST * self._patience:
+            self._cut()
+        else:
+            self._unsent = unsent
+            self._after_a_while(self._look_at_answer)
+
+    def _after_a_while(self, action: Callable[[], None] | None) -> None:
+        """Has a function called once the patience is at its end; None has none called."""
         if self._clock is not None:
             self._clock.cancel()
-        self._clock = None if seconds is None else self.loop.call_later(seconds, self._cut)
+        self._clock = None if action is None else self.loop.call_later(self._patience, action)
 
     def _cut(self) -> None:
         if not self.transport.is_closing():

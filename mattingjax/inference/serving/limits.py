@@ -7,6 +7,7 @@ import math
 
 from mattingjax.errors import MattingError
 
+SLOWEST = 16_000  # bytes per second that bodies and answers must have on average
 _MOST = 1e6  # of anything: beyond it, clocks and counters overflow
 
 
@@ -18,6 +19,8 @@ class Limits:
       max_megabytes: The largest body with a photo, in millions of bytes.
       max_megapixels: The largest photo, and the largest background, in millions of pixels.
       timeout: Seconds after which a request for a matte ends, waiting included.
+      patience: Seconds that a client may let the server wait: for headers, for the beginning of a
+        body, for taking an answer.
       queue: How many photos wait for a worker; what comes then is refused.
       workers: How many photos are matted at once.
       max_clip_megabytes: The largest body with a clip, in millions of bytes.
@@ -28,6 +31,7 @@ class Limits:
     max_megabytes: float = 32.0
     max_megapixels: float = 50.0
     timeout: float = 30.0
+    patience: float = 10.0
     queue: int = 32
     workers: int = 2
     max_clip_megabytes: float = 100.0

@@ -129,6 +129,13 @@ async def video(request: Request, query: Annotated[VideoQuery, Query()]) -> Resp
     return Response(content, media_type=CLIP_TYPES[form], headers=headers)
 
 
+@router.get('/matte', include_in_schema=False)
+@router.get('/video', include_in_schema=False)
+async def refuse_get() -> None:
+    """Answers before the page does, which has no such file."""
+    raise HTTPException(405, 'expected POST with a file as the body, got GET', {'Allow': 'POST'})
+
+
 @router.get('/networks')
 async def networks(request: Request) -> dict[str, Any]:
     """Lists the networks that can be asked for, and what the server takes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import socket
@@ -64,7 +65,7 @@ def run(service: Service, listener: socket.socket, allow_origins: tuple[str, ...
     """
     config = uvicorn.Config(
         create_app(service, allow_origins),
-        http=Connection,
+        http=functools.partial(Connection, patience=service.limits.patience),  # type: ignore[arg-type]
         ws='none',
         lifespan='off',
         log_config=None,

@@ -41,10 +41,12 @@ class Service:
         self.limits = limits
         self.networks = Networks(networks, load)
         self.workers = Workers(limits.workers, limits.queue, limits.timeout)
-        self.bodies = BodyReader(round(_HELD * limits.max_megabytes * 1e6))
+        self.bodies = BodyReader(round(_HELD * limits.max_megabytes * 1e6), limits.patience)
         # Of clips one at a time: it takes all the cores that photos leave.
         self.clip_worker = Workers(1, _WAITING_CLIPS, limits.clip_timeout)
-        self.clip_bodies = BodyReader(round((1 + _WAITING_CLIPS) * limits.max_clip_megabytes * 1e6))
+        self.clip_bodies = BodyReader(
+            round((1 + _WAITING_CLIPS) * limits.max_clip_megabytes * 1e6), limits.patience
+        )
         self.video_flags = video_flags
         self.metrics = Metrics(lambda: self.workers.waiting, lambda: self.workers.working)
 

@@ -1,0 +1,187 @@
+"""Clients that are slow, leave, send too much or too many: the server answers the others."""
+
+import contextlib
+import re
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import numpy as np
+import pytest
+
+from mattingjax.images import encode_png
+from tests.servers import serving
+
+PATIENCE = 1.0
+HEAD = b'POST /matte HTTP/1.1\r\nHost: here\r\n'
+
+
+@pytest.fixture(scope='module')
+def server():
+    flags = f'--patience={PATIENCE}', '--max_megabytes=2', '--queue=2', '--workers=1'
+    with serving('--networks=', '--input_size=64', *flags) as running:
+        yield running
+
+
+@pytest.fixture(scope='module')
+def photo():
+    noise = np.random.default_rng(0).integers(0, 256, (300, 200, 3), np.uint8)
+    return encode_png(noise)
+
+
+@contextlib.contextmanager
+def connected(server):
+    host, _, port = server.url.removeprefix('http://').rstrip('/').partition(':')
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        yield connection
+
+
+def read_all(connection: socket.socket) -> bytes:
+    """What the server sends until it closes the connection."""
+    parts = []
+    with contextlib.suppress(ConnectionResetError):
+        while part := connection.recv(65536):
+            parts.append(part)
+    return b''.join(parts)
+
+
+def assert_up(server):
+    assert httpx.get(f'{server.url}health', timeout=60).status_code == 200
+
+
+def test_a_body_that_is_too_large(server):
+    before = len(server.lines())
+    answer = httpx.post(f'{server.url}matte', content=bytes(200_000_000), timeout=60)
+    assert answer.status_code == 413
+    assert answer.json()['detail'] == 'expected a body of at most 2 MB, got 200000000 bytes'
+    (line,) = server.wait_for_lines(before)
+    assert 'POST /matte 413 ' in line
+    assert_up(server)
+
+
+def test_a_body_that_is_too_large_and_does_not_say_so(server):
+    def parts():
+        for _ in range(200):
+            yield bytes(1_000_000)
+
+    before = server.memory()
+    answer = httpx.post(f'{server.url}matte', content=parts(), timeout=60)
+    assert (answer.status_code, answer.json()['detail'][:30]) == (
+        413, 'expected a body of at most 2 M'
+    )  # fmt: skip
+    assert server.memory() - before < 20e6
+    assert_up(server)
+
+
+def test_headers_that_never_end(server):
+    with connected(server) as connection:
+        start = time.monotonic()
+        connection.sendall(HEAD)
+        for _ in range(6):
+            time.sleep(PATIENCE / 3)
+            with contextlib.suppress(OSError):
+                connection.sendall(b'X: y\r\n')
+        assert read_all(connection) == b''
+        assert time.monotonic() - start < 10 * PATIENCE
+    assert_up(server)
+
+
+def test_a_connection_that_says_nothing(server):
+    with connected(server) as connection:
+        assert read_all(connection) == b''
+    assert_up(server)
+
+
+def test_headers_that_are_too_long(server):
+    with connected(server) as connection:
+        with contextlib.suppress(OSError):
+            connection.sendall(HEAD + b'X: ' + bytes([120]) * 10_000_000)
+        assert read_all(connection).startswith(b'HTTP/1.1 400 ')
+    assert_up(server)
+
+
+def test_what_is_no_http(server):
+    before = len(server.lines())
+    with connected(server) as connection:
+        connection.sendall(b'\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 hello\r\n\r\n')
+        assert read_all(connection).startswith(b'HTTP/1.1 400 ')
+    (line,) = server.wait_for_lines(before)
+    assert 'Invalid HTTP request' in line
+    assert_up(server)
+
+
+def test_bodies_that_come_slowly_keep_nobody_waiting(server, photo):
+    before = len(server.lines())
+    with contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(connected(server)) for _ in range(20)]
+        for connection in slow:
+            connection.sendall(HEAD + b'Content-Length: 90000\r\n\r\n12')
+        assert httpx.post(f'{server.url}matte', content=photo, timeout=60).status_code == 200
+        for connection in slow:
+            connection.settimeout(60)
+            answer = connection.recv(65536)
+            assert answer.startswith(b'HTTP/1.1 408 ')
+            assert read_all(connection) is not None
+    lines = server.lines()[before:]
+    assert sum('POST /matte 408 expected the body within 1 s' in line for line in lines) == 20
+
+
+def test_clients_that_leave(server, photo):
+    before = len(server.lines())
+    for body in (b'12', photo[:5000], photo):
+        with connected(server) as connection:
+            connection.sendall(HEAD + f'Content-Length: {len(photo)}\r\n\r\n'.encode() + body)
+    deadline = time.monotonic() + 30
+    while len(server.lines()) < before + 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    lines = server.lines()[before:]
+    assert len(lines) == 3
+    assert sum('POST /matte 499 the client has left' in line for line in lines) >= 2
+    assert_up(server)
+
+
+def test_clients_that_take_nothing_of_their_answer(server, photo):
+    with connected(server) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        request = HEAD + f'Content-Length: {len(photo)}\r\n\r\n'.encode() + photo
+        # Answers of more bytes than systems keep for a connection: the server cuts it.
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            for _ in range(400):
+                connection.sendall(request)
+    assert_up(server)
+
+
+def test_more_photos_than_wait(server, photo):
+    def ask(_):
+        return httpx.post(f'{server.url}matte', content=photo, params={'refine': True}, timeout=60)
+
+    with ThreadPoolExecutor(24) as pool:
+        answers = list(pool.map(ask, range(48)))
+    statuses = {answer.status_code for answer in answers}
+    assert statuses == {200, 429}
+    for answer in answers:
+        if answer.status_code == 429:
+            assert int(answer.headers['retry-after']) >= 1
+            assert re.match('the server (is busy|holds)', answer.json()['detail'])
+    assert_up(server)
+    metrics = httpx.get(f'{server.url}metrics').text
+    assert re.search(r'^mattingjax_waiting 0\.0$', metrics, re.M)
+
+
+def test_what_takes_too_long(photo):
+    with serving('--networks=', '--timeout=0.001') as server:
+        answer = httpx.post(f'{server.url}matte', content=photo, timeout=60)
+        assert answer.status_code == 503
+        assert answer.json()['detail'] == 'the matte took more than 0.001 s'
+        assert int(answer.headers['retry-after']) >= 1
+        assert_up(server)
+
+
+def test_pages_of_others_may_ask_where_they_are_allowed_to(server, photo):
+    origin = {'Origin': 'https://example.org'}
+    answer = httpx.post(f'{server.url}matte', content=photo, headers=origin, timeout=60)
+    assert 'access-control-allow-origin' not in answer.headers
+    with serving('--networks=', '--allow_origins=https://example.org') as other:
+        answer = httpx.post(f'{other.url}matte', content=photo, headers=origin, timeout=60)
+        assert answer.headers['access-control-allow-origin'] == 'https://example.org'
