@@ -27,16 +27,18 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *, patience: float, **arguments: Any):
         super().__init__(**arguments)
         self._patience = patience
-        self._clock: asyncio.TimerHandle | None = None
+        self._reading = _Clock(self.loop, patience)
+        self._writing = _Clock(self.loop, patience)
         self._header_bytes: int | None = 0  # None while the parser is beyond the headers
         self._unsent = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._after_a_while(self._cut)
+        self._reading.start(self._cut)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._after_a_while(None)
+        self._reading.stop()
+        self._writing.stop()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -51,32 +53,32 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._header_bytes = 0
-        self._after_a_while(self._cut)
+        self._reading.start(self._cut)
 
     def on_headers_complete(self) -> None:
         self._header_bytes = None
-        self._after_a_while(None)
+        self._reading.stop()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self._header_bytes = 0
         super().on_message_complete()
         if self.cycle.response_complete:
-            self._after_a_while(None)
+            self._reading.stop()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.cycle.more_body and not self.transport.is_closing():
-            self._after_a_while(self._cut)
+            self._reading.start(self._cut)
 
     def pause_writing(self) -> None:
         super().pause_writing()
         self._unsent = self.transport.get_write_buffer_size()
-        self._after_a_while(self._look_at_answer)
+        self._writing.start(self._look_at_answer)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._after_a_while(None)
+        self._writing.stop()
 
     def _look_at_answer(self) -> None:
         unsent = self.transport.get_write_buffer_size()
@@ -84,14 +86,29 @@ class Connection(HttpToolsProtocol):
             self._cut()
         else:
             self._unsent = unsent
-            self._after_a_while(self._look_at_answer)
-
-    def _after_a_while(self, action: Callable[[], None] | None) -> None:
-        """Has a function called once the patience is at its end; None has none called."""
-        if self._clock is not None:
-            self._clock.cancel()
-        self._clock = None if action is None else self.loop.call_later(self._patience, action)
+            self._writing.start(self._look_at_answer)
 
     def _cut(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.abort()
+        self.transport.abort()
+
+
+class _Clock:
+    """Calls a function after some seconds, unless it is stopped or started anew before.
+
+    Args:
+      loop: The loop that calls it.
+      seconds: After how many seconds.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float):
+        self._loop, self._seconds = loop, seconds
+        self._handle: asyncio.TimerHandle | None = None
+
+    def start(self, action: Callable[[], None]) -> None:
+        self.stop()
+        self._handle = self._loop.call_later(self._seconds, action)
+
+    def stop(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
