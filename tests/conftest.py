@@ -87,17 +87,18 @@ def depends_on_jax(path: Path, fixtures: Iterable[str] = ()) -> bool:
     """Whether a test could fail on another version of JAX.
 
     Its folder is about networks, its file imports JAX, Flax, Optax or Orbax, or it is given a
-    network. Datasets, images, files of strangers and messages about paths are left to the tested
+    network. The server, datasets, images, files of strangers and messages about paths are left to the tested
     versions.
 
     Args:
       path: The file of the test.
       fixtures: The names of its fixtures.
     """
-    if path.stem in _ABOUT_PATHS:
+    folders = path.relative_to(ROOT / 'tests').parts
+    if path.stem in _ABOUT_PATHS or folders[:2] == ('inference', 'serving'):
         return False
     return (
-        path.relative_to(ROOT / 'tests').parts[0] in _ABOUT_NETWORKS
+        folders[0] in _ABOUT_NETWORKS
         or not _NETWORKS.isdisjoint(fixtures)
         or _IMPORTS_JAX.search(path.read_text()) is not None
     )
