@@ -87,8 +87,8 @@ def depends_on_jax(path: Path, fixtures: Iterable[str] = ()) -> bool:
     """Whether a test could fail on another version of JAX.
 
     Its folder is about networks, its file imports JAX, Flax, Optax or Orbax, or it is given a
-    network. The server, datasets, images, files of strangers and messages about paths are left to the tested
-    versions.
+    network. The server, datasets, images, files of strangers and messages about paths are left to
+    the tested versions.
 
     Args:
       path: The file of the test.
