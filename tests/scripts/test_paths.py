@@ -120,6 +120,7 @@ INPUTS = {  # script: what it needs, and those of its flags that name something 
         ' --backgrounds=photos',
         'foregrounds backgrounds',
     ),
+    'mattingjax serve': ('--port=0 --checkpoint=CKPT', 'checkpoint networks'),
 }
 OUTPUTS = {  # script: what it needs, and its flags that name something to write
     'scripts/predict.py': (
