@@ -1,0 +1,114 @@
+// The engine of a server: photos and clips go to it, by addresses relative to the page's.
+//
+// A page of another origin, or without any server, has another file of this name with the same
+// functions. Errors have a message that a person understands; a cancelled job ends by AbortError.
+// onProgress is called with a line and, where it is known, the share in [0, 1] that is done.
+
+const RETRIES = 2;
+const LONGEST_WAIT = 30; // seconds
+let most = {}; // megabytes of a photo and of a clip
+
+/** What the engine has. Rejects with an Error where it cannot be used. */
+export async function open() {
+  const answer = await ask('networks', {});
+  const { default: defaultNetwork, networks, limits: found, videos } = await answer.json();
+  most = { photo: found.megabytes, clip: found.clip_megabytes };
+  return {
+    networks: networks.map(({ name, use }) => ({
+      name,
+      title: name,
+      note: use.split(';')[0], // the rest is about commands
+    })),
+    defaultNetwork,
+    live: false,
+    clips: videos ? 'file' : 'none',
+    limits: {
+      megabytes: found.megabytes,
+      megapixels: found.megapixels,
+      clipSeconds: found.clip_seconds,
+    },
+    where: 'Computed on this server',
+  };
+}
+
+/** Cuts the people out of a photo: a Blob of any format → a Blob, RGBA PNG of the photo's size. */
+export async function cutOut(photo, { network, refine, signal, onProgress }) {
+  const query = new URLSearchParams({ kind: 'cutout', format: 'png', network, refine: Boolean(refine) });
+  checkSize(photo, most.photo);
+  const answer = await ask(`matte?${query}`, { body: photo, signal, onProgress });
+  return answer.blob();
+}
+
+/**
+ * Mattes a clip: a Blob → a Blob of video.
+ * kind is cutout, alpha or composite; background a CSS colour or 'blur', or null where
+ * backgroundPicture, a Blob, is given.
+ */
+export async function cutOutClip(
+  clip,
+  { network, kind, background, backgroundPicture, signal, onProgress },
+) {
+  checkSize(clip, most.clip);
+  const query = new URLSearchParams({ network, kind, format: kind === 'cutout' ? 'webm' : 'mp4' });
+  let body = clip;
+  if (backgroundPicture) {
+    body = new FormData();
+    body.append('video', clip);
+    body.append('background', backgroundPicture);
+  } else if (background) {
+    query.set('background', background);
+  }
+  const answer = await ask(`video?${query}`, { body, signal, onProgress });
+  return answer.blob();
+}
+
+/** Frames are not sent: `live` is false. */
+export async function cutOutFrame() {
+  throw new Error('This engine mattes no live frames.');
+}
+
+/** Saves an upload that would only be refused. */
+function checkSize(file, megabytes) {
+  if (file.size > megabytes * 1e6) {
+    const found = (file.size / 1e6).toFixed(1);
+    throw new Error(`The file is too large: it has ${found} MB, and ${megabytes} MB are taken.`);
+  }
+}
+
+/** Posts a body, or gets an answer where there is none; waits and tries again while it is busy. */
+async function ask(path, { body, signal, onProgress }) {
+  for (let attempt = 0; ; attempt++) {
+    const answer = await send(path, body, signal);
+    if (answer.ok) return answer;
+    if (answer.status !== 429 || attempt === RETRIES) throw new Error(await describe(answer));
+    const asked = Number(answer.headers.get('Retry-After')) || 2;
+    const seconds = Math.ceil(Math.min(asked, LONGEST_WAIT));
+    onProgress?.(`The server is busy; trying again in ${seconds} s…`);
+    await wait(seconds, signal);
+  }
+}
+
+async function send(path, body, signal) {
+  try {
+    return await fetch(path, body ? { method: 'POST', body, signal } : { signal });
+  } catch (error) {
+    if (error.name === 'AbortError') throw error;
+    throw new Error('The server cannot be reached. Is it still running?');
+  }
+}
+
+async function describe(answer) {
+  if (answer.status === 429) return 'The server is busy: try again later.';
+  if (answer.status === 415) return 'This file is no picture or clip that the server can read.';
+  const detail = await answer.json().then((found) => found.detail, () => null);
+  if (typeof detail === 'string') return `The server says: ${detail}`;
+  if (answer.status === 413) return 'The file is too large for the server.';
+  return `The server failed (${answer.status} ${answer.statusText}).`;
+}
+
+function wait(seconds, signal) {
+  return new Promise((resolve, reject) => {
+    setTimeout(resolve, 1000 * seconds);
+    signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+}

@@ -1,0 +1,140 @@
+"""The camera and clips on the page, with the server and with an engine that is in the page."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.inference.serving.page.pages import (
+    ASTRONAUT,
+    cutout_of,
+    download,
+    give,
+    opened,
+    pixels_of,
+    wait_for,
+)
+
+# A fake engine that computes in the page: the left half of what it gets is the person.
+LIVE_ENGINE = """
+export const open = async () => ({
+  networks: [{ name: 'half', title: 'Half', note: '' }], defaultNetwork: 'half',
+  live: true, clips: 'live', limits: null, where: 'here',
+});
+export async function cutOutFrame(frame) {
+  const canvas = new OffscreenCanvas(frame.width, frame.height);
+  const context = canvas.getContext('2d');
+  context.drawImage(frame, 0, 0);
+  context.clearRect(frame.width / 2, 0, frame.width, frame.height);
+  frame.close();
+  return context.getImageData(0, 0, canvas.width, canvas.height);
+}
+export async function cutOut(photo) {
+  const result = await cutOutFrame(await createImageBitmap(photo));
+  const canvas = new OffscreenCanvas(result.width, result.height);
+  canvas.getContext('2d').putImageData(result, 0, 0);
+  return canvas.convertToBlob();
+}
+"""
+
+
+def test_the_camera_takes_a_photo(page):
+    page.click('#camera')
+    wait_for(page, 'live')
+    assert page.evaluate("document.getElementById('sight').videoWidth") > 400
+    page.keyboard.press('Escape')
+    wait_for(page, 'empty')
+    assert page.evaluate("document.getElementById('sight').srcObject.active") is False
+    page.click('#camera')
+    wait_for(page, 'live')
+    page.click('#shoot')
+    wait_for(page, 'done')
+    height, width = cutout_of(page).shape[:2]
+    assert width > height > 400
+    assert download(page)[0] == 'camera_cutout.png'
+
+
+def test_live_matting(browser, address):
+    with opened(browser, address, LIVE_ENGINE) as page:
+        page.click('#camera')
+        wait_for(page, 'live')
+        page.check('input[value="#3f7fd6"]')
+        page.click('#show-composite')
+        page.wait_for_selector('#speed:text-matches("([2-9]|..) frames/s")')
+        page.click('#stop')
+        wait_for(page, 'empty')
+        frame = pixels_of(page, 'window.matting.frame')
+        result = pixels_of(page, 'window.matting.result')
+        half = frame.shape[1] // 2
+        assert (frame[:, :half] == result[:, :half]).all()
+        assert (result[:, half:] == 0).all()
+        shown = pixels_of(page)
+        assert (shown[:, :half] == frame[:, :half]).all()
+        assert (shown[:, half:, :3] == [0x3F, 0x7F, 0xD6]).all()
+
+
+def test_a_live_engine_that_fails(browser, address):
+    engine = LIVE_ENGINE.replace('frame.close();', "throw new Error('No memory is left.');")
+    with opened(browser, address, engine) as page:
+        page.click('#camera')
+        wait_for(page, 'error')
+        assert page.text_content('#status') == 'No memory is left.'
+        assert page.evaluate("document.getElementById('sight').srcObject.active") is False
+        assert page.locator('#drop').is_visible()
+
+
+def test_a_photo_of_the_live_camera(browser, address):
+    with opened(browser, address, LIVE_ENGINE) as page:
+        page.click('#camera')
+        wait_for(page, 'live')
+        page.click('#shoot')
+        wait_for(page, 'done')
+        assert cutout_of(page)[..., 3].mean() == pytest.approx(127.5, abs=1)
+
+
+@pytest.fixture(scope='module')
+def clip(tmp_path_factory):
+    """A second of the astronaut, WebM: Debian's Chromium and others play it."""
+    av = pytest.importorskip('av', reason='PyAV is not installed')
+    path = tmp_path_factory.mktemp('clip') / 'clip.webm'
+    photo = np.asarray(Image.open(ASTRONAUT).resize((128, 128)))
+    with av.open(path, 'w') as container:
+        stream = container.add_stream('vp9', rate=8)
+        stream.width, stream.height, stream.pix_fmt = 128, 128, 'yuv420p'
+        for _ in range(8):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(photo)))
+        container.mux(stream.encode())
+    return path
+
+
+def test_a_clip_is_matted(page, clip):
+    give(page, clip)
+    width = page.evaluate(
+        """() => new Promise((resolve) => {
+          const clip = document.getElementById('clip');
+          if (clip.readyState) resolve(clip.videoWidth);
+          else clip.onloadedmetadata = () => resolve(clip.videoWidth);
+        })"""
+    )
+    assert width == 128
+    with page.expect_download() as saved:
+        page.click('#download')
+    assert saved.value.suggested_filename == 'clip_cutout.webm'
+    assert page.locator('#start').is_hidden()
+    page.check('input[value="#00b140"]')
+    page.click('#start')  # a clip takes long: it is matted again when somebody says so
+    wait_for(page, 'done')
+    with page.expect_download() as saved:
+        page.click('#download')
+    assert saved.value.suggested_filename == 'clip_composite.mp4'
+    with pytest.importorskip('av').open(saved.value.path()) as result:
+        corner = next(result.decode(video=0)).to_ndarray(format='rgb24')[4, 4]
+    assert np.abs(corner.astype(int) - [0x00, 0xB1, 0x40]).max() < 12
+
+
+def test_a_live_clip(browser, address, clip):
+    with opened(browser, address, LIVE_ENGINE) as page:
+        page.set_input_files('#file', clip)
+        wait_for(page, 'live')
+        assert pixels_of(page).shape == (128, 128, 4)
+        page.click('#stop')
+        wait_for(page, 'empty')
