@@ -108,7 +108,10 @@ def test_help_that_cannot_be_written():
     [
         (
             [],
-            ['expected predict, video, evaluate, ', ' or list as the first argument, got nothing'],
+            [
+                'expected predict, video, serve, evaluate, ',
+                ' or list as the first argument, got nothing',
+            ],
         ),
         (['predcit'], ["got 'predcit' (did you mean predict? see mattingjax --help)"]),
         (['import_weights'], ['did you mean import-weights?']),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import Sequence
+from typing import Any
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
@@ -42,8 +43,18 @@ def create_app(service: Service, allow_origins: Sequence[str] = ()) -> Journal:
         )
     # Systems differ in what they take it for, and browsers run no module of another type.
     mimetypes.add_type('text/javascript', '.js')
-    app.mount('/', StaticFiles(directory=PAGE, html=True, check_dir=False))
+    app.mount('/', _Page(directory=PAGE, html=True))
     return Journal(app, service.metrics)
+
+
+class _Page(StaticFiles):
+    """The files of the page, of which browsers ask each time whether they are new."""
+
+    def file_response(self, *arguments: Any, **settings: Any) -> Response:
+        response = super().file_response(*arguments, **settings)
+        # Or modules of two versions would meet.
+        response.headers['Cache-Control'] = 'no-cache'
+        return response
 
 
 async def _refuse(request: Request, error: HTTPException) -> JSONResponse:

@@ -242,7 +242,16 @@ def test_nothing_else_is_served(client, path):
 
 
 def test_other_methods_are_refused(client):
-    assert client.get('matte').status_code == 405
+    answer = client.get('matte')
+    assert (answer.status_code, answer.headers['allow']) == (405, 'POST')
+
+
+def test_browsers_ask_for_the_page_anew(client):
+    answer = client.get('page.js')
+    assert answer.headers['cache-control'] == 'no-cache'
+    assert answer.headers['content-type'].startswith('text/javascript')
+    again = client.get('page.js', headers={'If-None-Match': answer.headers['etag']})
+    assert again.status_code == 304
 
 
 def test_a_clip(client, tmp_path):
