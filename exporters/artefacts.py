@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mattingjax.inference.signature import Signature
@@ -25,6 +25,7 @@ class Artefact:
       signature: How to feed it.
       runtimes: The runtimes in which it is verified.
       details: Further entries of the manifest, JSON types.
+      subfolder: Where in the export's folder it lies; '' for the folder itself.
     """
 
     path: Path
@@ -33,6 +34,12 @@ class Artefact:
     signature: Signature
     runtimes: tuple[str, ...]
     details: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
+    subfolder: str = ''
+
+    @property
+    def name(self) -> str:
+        """Its path in the export's folder."""
+        return str(PurePosixPath(self.subfolder, self.path.name))
 
     def describe(
         self, parities: dict[str, dict[str, Any]] | None, losses: dict[str, Any] | None = None

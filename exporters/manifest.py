@@ -44,12 +44,13 @@ def create_manifest(
 
 
 def list_files(manifest: Any) -> set[str]:
-    """Names of the files that an export wrote; none if the manifest is another program's."""
+    """Paths of the files that an export wrote; none if the manifest is another program's."""
     if not isinstance(manifest, dict) or not isinstance(manifest.get('artefacts'), dict):
         return set()
     files = {MANIFEST_FILE, 'verification.png', *manifest['artefacts']}
     for entry in manifest['artefacts'].values():
         files.add(entry.get('weights', MANIFEST_FILE))
+    files.update(f'web/{name}' for name in manifest.get('web', {}).get('files', ()))
     ascend = manifest.get('ascend', {})
     om = ascend.get('om')
     return files | set(ascend.get('files', [])) | ({om['file']} if isinstance(om, dict) else set())
@@ -59,9 +60,10 @@ def spare_other_files(output: Path) -> None:
     """Raises OutputError if the folder holds a file that no export wrote and that would be lost."""
     if not (output / MANIFEST_FILE).is_file():
         return
-    written = list_files(read_json(output / MANIFEST_FILE))
-    for path in sorted(output.iterdir()):
-        if path.name not in written:
+    files = {output / name for name in list_files(read_json(output / MANIFEST_FILE))}
+    written = files.union(*(path.parents for path in files))
+    for path in sorted(output.rglob('*')):
+        if path not in written:
             raise OutputError(f'{path}: no file of an export; move it, or export to another folder')
 
 
@@ -91,4 +93,7 @@ def format_manifest(manifest: dict[str, Any]) -> str:
                 )
         lines.append(f'{name:24}{size / 1e6:7.2f} MB{parity:>20}')
         lines += [f'  outside ATC: {problem}' for problem in entry.get('outside_atc_op_list', ())]
+    if web := manifest.get('web'):
+        total = sum(file['bytes'] for file in web['files'].values())
+        notes.append(f'web: {len(web["files"])} files, {total / 1e6:.2f} MB, for any static host')
     return '\n'.join(lines + notes)

@@ -11,7 +11,8 @@ from mattingjax.inference.screening import MAX_PIXELS
 from mattingjax.inference.signature import COLOUR_ORDERS
 
 _NAME = re.compile('[A-Za-z][A-Za-z0-9_]*')
-FORMATS = ('pb', 'onnx', 'openvino', 'litert')
+DEFAULT_FORMATS = ('pb', 'onnx', 'openvino', 'litert')
+FORMATS = (*DEFAULT_FORMATS, 'web')  # which needs npm
 PRECISIONS = ('fp32', 'fp16', 'int8')
 
 
@@ -20,12 +21,13 @@ class ExportOptions:
     """What is exported, and how.
 
     Attributes:
-      formats: Some of 'pb', 'onnx', 'openvino', 'litert'.
+      formats: Some of 'pb', 'onnx', 'openvino', 'litert', and 'web', a page that computes in the
+        browser alone.
       height, width: Size of the input in pixels; the network's input size if None.
       batch_size: The number of images that an artefact takes at once.
       precisions: Some of 'fp32' (model.onnx, model.xml, model.tflite), 'fp16' (model_fp16 of each:
         half of the weights' bytes) and 'int8' (model_int8 of each: computed in eight bits). The
-        frozen graph is float32.
+        frozen graph and the page's model are float32.
       scaling_inside: Whether the graph takes [0, 255] and scales itself; else its input must be
         normalised before (by Ascend's AIPP, say).
       embed_preprocessing: With 'RGB' or 'BGR', model_uint8.xml is written too, which takes uint8
@@ -39,9 +41,10 @@ class ExportOptions:
       max_mad_drop: By how much 'int8' may raise the mean absolute difference from true alphas; if
         None `calibration.MAX_MAD_DROP`.
       soc_version: The Ascend chip to convert for, if ATC is on PATH; None does not run ATC.
+      onnxruntime_web: The npm package that 'web' needs, a .tgz file; if None, npm fetches it.
     """
 
-    formats: tuple[str, ...] = FORMATS
+    formats: tuple[str, ...] = DEFAULT_FORMATS
     height: int | None = None
     width: int | None = None
     batch_size: int = 1
@@ -56,6 +59,7 @@ class ExportOptions:
     calibration_alphas: Path | None = None
     max_mad_drop: float | None = None
     soc_version: str | None = None
+    onnxruntime_web: Path | None = None
 
     def __post_init__(self) -> None:
         for name, known in (('formats', FORMATS), ('precisions', PRECISIONS)):
@@ -88,6 +92,8 @@ class ExportOptions:
                 f'soc_version: expected a chip as Ascend310P3, and pb among the formats, got '
                 f'{self.soc_version!r}'
             )
+        if self.onnxruntime_web is not None and 'web' not in self.formats:
+            raise MattingError('onnxruntime_web: expected web among the formats')
         if self.embed_preprocessing not in (None, *COLOUR_ORDERS):
             raise MattingError(
                 f'embed_preprocessing: expected one of {", ".join(COLOUR_ORDERS)}, got '
@@ -102,10 +108,10 @@ class ExportOptions:
 
     def _check_precisions(self) -> None:
         reduced = [name for name in self.precisions if name != 'fp32']
-        if reduced and self.formats == ('pb',):
+        if reduced and {'pb', 'web'}.issuperset(self.formats):
             raise MattingError(
-                f'precisions: {reduced[0]} is not for frozen graphs; expected onnx, openvino or '
-                'litert among the formats, got pb'
+                f'precisions: {reduced[0]} is not for frozen graphs and pages; expected onnx, '
+                f'openvino or litert among the formats, got {",".join(self.formats)}'
             )
         if reduced and not self.verify:
             raise MattingError(

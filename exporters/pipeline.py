@@ -21,11 +21,13 @@ from exporters.precision.calibration import FEW_PHOTOS, Calibration, open_calibr
 from exporters.tensorflow_graph.folding import fold_batch_norm, fold_scaling, without_scaling
 from exporters.tensorflow_graph.freezing import check_tools, create_frozen_graph
 from exporters.verify import verify_artefacts
+from exporters.web.runtime import load_runtime
 from exporters.writers.frozen_graph_files import convert_with_atc, write_frozen_graph
 from exporters.writers.job import Job
 from exporters.writers.litert_files import write_litert
 from exporters.writers.onnx_files import write_onnx
 from exporters.writers.openvino_files import write_openvino, write_openvino_uint8
+from exporters.writers.web_files import write_web
 from mattingjax import Checkpoint, load_checkpoint
 from mattingjax.images import encode_png
 from mattingjax.inference.signature import MANIFEST_FILE, Signature
@@ -56,6 +58,7 @@ def export_checkpoint(
 
     Raises:
       ToolsError: JAX is too new for graph export, or a package is missing.
+      MattingError: ONNX Runtime Web cannot be had.
       CheckpointError: There is no such checkpoint, or it is damaged.
       ConfigError: Height or width is no multiple of the network's stride.
       RecordError: A photo to calibrate on, or its alpha, cannot be read.
@@ -69,6 +72,7 @@ def export_checkpoint(
     checkpoint = load_checkpoint(path_or_name)
     signature = _sign(checkpoint.config, options)
     photos = load_photos(options.photos)
+    runtime = load_runtime(options.onnxruntime_web) if 'web' in options.formats else None
     calibration = _load_calibration(checkpoint, signature, options)
     with (
         new_folder(Path(output), *_KIND, overwrite=overwrite) as folder,
@@ -84,7 +88,7 @@ def export_checkpoint(
             # XLA compiles the network for comparison while TensorFlow traces it.
             cases = _start(create_cases, checkpoint, photos, signature.shape[:3])
         artefacts, notes = _write_artefacts(
-            folder, checkpoint, signature, options, cases, calibration, step
+            folder, checkpoint, signature, options, cases, calibration, runtime, step
         )
         entries = _verify(folder, checkpoint, artefacts, cases, calibration, step)
         if calibration is not None:
@@ -105,14 +109,12 @@ def _verify(
 ) -> dict[str, Any]:
     """Compares the artefacts with the network, if there are cases; returns their entries."""
     if cases is None:
-        return {artefact.path.name: artefact.describe(None) for artefact in artefacts}
+        return {artefact.name: artefact.describe(None) for artefact in artefacts}
     step('comparing with the network')
     parities, losses, sheet = verify_artefacts(checkpoint, artefacts, cases.result(), calibration)
     (folder / 'verification.png').write_bytes(encode_png(sheet))
     return {
-        artefact.path.name: artefact.describe(
-            parities[artefact.path.name], losses.get(artefact.path.name)
-        )
+        artefact.name: artefact.describe(parities[artefact.name], losses.get(artefact.name))
         for artefact in artefacts
     }
 
@@ -148,7 +150,7 @@ def _load_calibration(
 
 
 def _needs_onnx(options: ExportOptions) -> bool:
-    return not {'onnx', 'openvino'}.isdisjoint(options.formats)
+    return not {'onnx', 'openvino', 'web'}.isdisjoint(options.formats)
 
 
 def _count_steps(options: ExportOptions) -> int:
@@ -178,20 +180,17 @@ def _write_artefacts(
     options: ExportOptions,
     cases: concurrent.futures.Future[Cases] | None,
     calibration: Calibration | None,
+    runtime: dict[str, bytes] | None,
     step: Callable[[str], None],
 ) -> tuple[list[Artefact], dict[str, Any]]:
     """Writes all files that are asked for; returns them, and notes for the manifest."""
-    config, shape = checkpoint.config, signature.shape
+    shape = signature.shape
     ends = options.input_name, options.output_name
     artefacts: list[Artefact] = []
     notes = {}
 
     step('folding constants')
-    variables = fold_batch_norm(config, checkpoint.variables)
-    if options.scaling_inside:
-        folded, variables = fold_scaling(config, variables)
-    else:
-        folded = without_scaling(config)
+    folded, variables = _fold(checkpoint, options)
 
     step('tracing to TensorFlow')
     graph = create_frozen_graph(folded, variables, shape, *ends)
@@ -220,7 +219,19 @@ def _write_artefacts(
     if 'litert' in options.formats:
         step('converting to LiteRT')
         artefacts += write_litert(job)
+    if runtime is not None:
+        artefact, notes['web'] = write_web(job, model, runtime)
+        artefacts.append(artefact)
     return artefacts, notes
+
+
+def _fold(checkpoint: Checkpoint, options: ExportOptions) -> tuple[ModelConfig, Any]:
+    """The network and its variables with constants folded into the convolutions."""
+    config = checkpoint.config
+    variables = fold_batch_norm(config, checkpoint.variables)
+    if options.scaling_inside:
+        return fold_scaling(config, variables)
+    return without_scaling(config), variables
 
 
 def _sign(config: ModelConfig, options: ExportOptions) -> Signature:

@@ -199,7 +199,7 @@ def verify_artefacts(
     losses: Losses = {}
     pictures: dict[str, dict[str, np.ndarray]] = {}
     for artefact in artefacts:
-        name, signature = artefact.path.name, artefact.signature
+        name, signature = artefact.name, artefact.signature
         any_size = not signature.shape[1] and not signature.resize_inside
         measured[name] = {}
         for runtime in artefact.runtimes:

@@ -1,13 +1,15 @@
-"""Exports a checkpoint: frozen TensorFlow graph, ONNX, OpenVINO IR, LiteRT, and Ascend's kit.
+"""Exports a checkpoint: frozen TensorFlow graph, ONNX, OpenVINO IR, LiteRT, a page, Ascend's kit.
 
   mattingjax export --checkpoint CKPT --output DIR
   mattingjax export --checkpoint CKPT --output DIR --formats openvino --precision fp32,fp16
   mattingjax export --checkpoint CKPT --output DIR --precision fp32,int8 --calibration_images PHOTOS
   mattingjax export --checkpoint CKPT --output DIR --height 288 --width 512
+  mattingjax export --checkpoint CKPT --output DIR --formats web
 
 DIR gets model.pb with the files for Ascend beside it, model.onnx (of the size given) and
 model_dynamic.onnx (of any size), model.xml and model.bin, model.tflite, manifest.json, and
-verification.png; with --precision fp16 or int8 also model_fp16 and model_int8 of each.
+verification.png; with --precision fp16 or int8 also model_fp16 and model_int8 of each. The format
+web is DIR/web, a page for any static host, in which browsers matte photos, clips and the camera.
 Artefacts take RGB photos, float32 [N, H, W, 3] in [0, 255], unless flags say otherwise, and give
 alpha [N, H, W, 1] in [0, 1]. Each is compared with the JAX network; if one differs by more than
 1e-4 (with FP16 weights 5e-3), nothing is written and the exit status is 3. verify.Verifier.check
@@ -30,7 +32,9 @@ _CHECKPOINT = flags.DEFINE_string(
 _OUTPUT = flags.DEFINE_string('output', None, 'Folder to make.', required=True)
 _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace an export that lies there already.')
 _FORMATS = flags.DEFINE_list(
-    'formats', ['pb', 'onnx', 'openvino', 'litert'], 'Some of pb, onnx, openvino, litert.'
+    'formats',
+    ['pb', 'onnx', 'openvino', 'litert'],
+    'Some of pb, onnx, openvino, litert, web; web needs npm, which fetches ONNX Runtime Web.',
 )
 _HEIGHT = flags.DEFINE_integer('height', None, "Pixels; default: the network's input size.")
 _WIDTH = flags.DEFINE_integer('width', None, "Pixels; default: the network's input size.")
@@ -83,6 +87,9 @@ _PHOTOS = flags.DEFINE_string(
 _SOC_VERSION = flags.DEFINE_string(
     'soc_version', None, 'Ascend chip, such as Ascend310: ATC converts for it.'
 )
+_ONNXRUNTIME_WEB = flags.DEFINE_string(
+    'onnxruntime_web', None, 'The npm package for web, a .tgz file, where npm cannot fetch it.'
+)
 command_line.define_compilation_cache()
 
 
@@ -111,6 +118,7 @@ def main() -> int:
         calibration_alphas=_to_path(_CALIBRATION_ALPHAS.value),
         max_mad_drop=_MAX_MAD_DROP.value,
         soc_version=_SOC_VERSION.value,
+        onnxruntime_web=_to_path(_ONNXRUNTIME_WEB.value),
     )
     try:
         manifest = export_checkpoint(

@@ -66,6 +66,7 @@ def test_photos_to_calibrate_on_that_cannot_be_read_are_told(mmnet_path, tmp_pat
         (['--output', 'a' * 300], ['File name too long']),
         (['--soc_version', 'Ascend 310;'], ['soc_version', 'Ascend 310;']),
         (['--formats', 'pb', '--embed_preprocessing', 'RGB'], ['embed_preprocessing', 'openvino']),
+        (['--formats', 'onnx,web', '--onnxruntime_web', 'README.md'], ['README.md', 'sha512-']),
         (['--wdith', '64'], ['wdith']),
     ],
 )

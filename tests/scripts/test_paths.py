@@ -92,6 +92,7 @@ INPUTS = {  # script: what it needs, and those of its flags that name something 
         '--images=photos --rounds=1 --checkpoint=mmnet_0.5',
         'images checkpoint',
     ),
+    'scripts/benchmark_web.py': ('--page=. --photo=photos/a.png --rounds=1', 'page photo'),
     'scripts/benchmark_pruning.py': (
         '--checkpoint=CKPT --output=out --images=photos --alphas=alphas --foregrounds=photos'
         ' --backgrounds=photos --train_images=photos --train_alphas=alphas',
@@ -102,6 +103,7 @@ INPUTS = {  # script: what it needs, and those of its flags that name something 
         'networks images alphas foregrounds backgrounds',
     ),
     'exporters.export': ('--checkpoint=CKPT --output=out', 'checkpoint photos'),
+    'exporters.export#web': ('--checkpoint=CKPT --output=out --formats=web', 'onnxruntime_web'),
     'exporters.bins prepare': (
         '--artefact=model.onnx --images=photos --alphas=alphas --output=out',
         'artefact images alphas',

@@ -1,0 +1,77 @@
+// What computes for the page, in the browser alone; page.js asks this module for everything.
+
+let worker = null;
+let last = Promise.resolve(); // of the tasks, which are done one after the other
+let count = 0;
+
+/** Loads the network; returns what the page shows of it. */
+export async function open() {
+  const { name, title, note, threads } = await ask('open', {});
+  keepForOffline();
+  return {
+    networks: [{ name, title, note }],
+    defaultNetwork: name,
+    live: true,
+    clips: 'live',
+    limits: null,
+    where: `Computed in this browser on ${threads === 1 ? 'one thread' : `${threads} threads`}`,
+  };
+}
+
+/** A photo, a Blob, becomes a cut-out: an RGBA PNG of its size, colours not premultiplied. */
+export async function cutOut(photo, { refine = false, signal } = {}) {
+  return ask('photo', { photo, refined: refine }, [], signal);
+}
+
+/** A frame, an ImageBitmap that is closed afterwards, becomes a cut-out: ImageData of its size. */
+export async function cutOutFrame(frame) {
+  const { pixels, size } = await ask('frame', { frame }, [frame]);
+  return new ImageData(pixels, size[1], size[0]);
+}
+
+/** Has the worker do a task after those before it; one that was aborted by then is left out. */
+function ask(task, content, transfer = [], signal = undefined) {
+  const answer = last.then(() => {
+    signal?.throwIfAborted();
+    return post({ task, ...content }, transfer);
+  });
+  last = answer.catch(() => {});
+  if (!signal) return answer;
+  const aborted = new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+  return Promise.race([answer, aborted]);
+}
+
+function post(message, transfer) {
+  const id = ++count;
+  worker ??= new Worker(new URL('engine/worker.js', import.meta.url), { type: 'module' });
+  return new Promise((resolve, reject) => {
+    const ended = new AbortController();
+    const listen = (name, hear) => worker.addEventListener(name, hear, { signal: ended.signal });
+    listen('message', ({ data }) => {
+      if (data.id !== id) return;
+      ended.abort();
+      if ('error' in data) reject(new Error(data.error));
+      else resolve(data.answer);
+    });
+    listen('error', (event) => {
+      ended.abort();
+      worker.terminate();
+      worker = null; // another may do better
+      reject(new Error(`This browser cannot run the network (${event.message || 'no worker'}).`));
+    });
+    worker.postMessage({ id, ...message }, transfer);
+  });
+}
+
+/**
+ * From the second visit on the page works without network, and with threads: offline.js. Browsers
+ * that refuse it, or plain http, lose nothing else.
+ */
+function keepForOffline() {
+  if (!window.isSecureContext) return;
+  navigator.serviceWorker
+    ?.register(new URL('offline.js', import.meta.url), { updateViaCache: 'none' })
+    .catch(() => {});
+}
