@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -40,6 +41,11 @@ class Server:
         while len(self.lines()) <= earlier and time.monotonic() < deadline:
             time.sleep(0.01)
         return self.lines()[earlier:]
+
+    def connect(self) -> socket.socket:
+        """A connection to it."""
+        host, _, port = self.url.removeprefix('http://').rstrip('/').rpartition(':')
+        return socket.create_connection((host, int(port)), timeout=_LONGEST)
 
     def memory(self) -> int:
         """Its resident memory in bytes."""

@@ -144,7 +144,8 @@ def parse_colour(text: str) -> tuple[int, int, int] | None:
     if colour[3:] not in ((), (255,)):
         raise ImageError(f'{text}: expected an opaque colour')
     red, green, blue = colour[:3]
-    return red, green, blue
+    is_one = min(red, green, blue) >= 0 and max(red, green, blue) <= 255  # not rgb(999, 0, 0)
+    return (red, green, blue) if is_one else None
 
 
 def cover(image: np.ndarray, height: int, width: int) -> np.ndarray:

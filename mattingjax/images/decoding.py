@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
 from mattingjax.errors import ImageError, TooLargeError, UnknownFormatError
+from mattingjax.images.bombs import disarmed
 from mattingjax.images.heic import is_heic, open_heic, read_profile
 from mattingjax.images.pixels import check_image
 
@@ -159,11 +160,12 @@ def _open(file: Any, where: str) -> ImageFile.ImageFile:
         except (AttributeError, io.UnsupportedOperation):  # a pipe can be read only once
             file = io.BytesIO(file.read())
     try:
-        return Image.open(file, formats=_formats())
+        image = Image.open(file, formats=_formats())
     except UnidentifiedImageError:
         if not is_heic(file):
             raise
         return open_heic(file, where)
+    return disarmed(image, where)
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -52,8 +52,9 @@ def show_progress(
 
 
 def say(text: str) -> None:
-    """Writes a line to standard error, above the bar if there is one."""
-    tqdm.tqdm.write(text, file=sys.stderr)
+    """Writes a line to standard error, if anybody reads it, above the bar if there is one."""
+    with contextlib.suppress(BrokenPipeError):
+        tqdm.tqdm.write(text, file=sys.stderr)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Pictures in files, whole and damaged."""
 
 import io
+import struct
 import zlib
 
 from PIL import Image
@@ -16,6 +17,24 @@ def truncated_jpeg(picture) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(picture).resize((600, 400)).save(buffer, 'JPEG')
     return buffer.getvalue()[:2000]
+
+
+def huge_tile() -> bytes:
+    """The header of a TIFF file of 8x8 grey pixels in one tile of 40000x40000."""
+    values = {
+        256: 8,
+        257: 8,
+        258: 8,
+        259: 8,
+        262: 1,
+        277: 1,
+        322: 40000,
+        323: 40000,
+        324: 8,
+        325: 1,
+    }
+    entries = b''.join(struct.pack('<HHII', tag, 4, 1, value) for tag, value in values.items())
+    return b'II*\0' + struct.pack('<IH', 8, len(values)) + entries + bytes(4)
 
 
 def bomb() -> bytes:

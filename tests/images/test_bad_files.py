@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from mattingjax import MattingError, images, load_image
-from tests.images.pictures import bomb, save, truncated_jpeg
+from tests.images.pictures import bomb, huge_tile, save, truncated_jpeg
 
 
 def test_broken_exif_leaves_the_size(tmp_path, picture):
@@ -35,6 +35,7 @@ def test_broken_exif_costs_the_orientation_only(tmp_path, picture):
         (lambda _: b'', 'not a picture in a known format'),
         (lambda _: b'Dear all, this is no picture.', 'not a picture in a known format'),
         (lambda _: bomb(), 'too large to decode'),
+        (lambda _: huge_tile(), 'too large to decode .a tile of 40000x40000 pixels'),
     ],
 )
 def test_bad_files_are_named(tmp_path, picture, make, message):

@@ -84,6 +84,9 @@ def test_background_that_is_neither(tmp_path):
     for colour in ('#00000000', '#0008', 'rgba(0, 0, 0, 254)'):
         with pytest.raises(MattingError, match='expected an opaque colour'):
             Background(colour)
+    for colour in ('rgb(999, 0, 0)', 'hsl(0, 100%, 900%)', 'hsv(0, 500%, 100%)'):
+        with pytest.raises(MattingError, match='neither a colour'):
+            Background(colour)
 
 
 @pytest.mark.parametrize('sigma', [1.5, 6, 20])

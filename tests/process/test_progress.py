@@ -1,4 +1,5 @@
 import io
+import os
 import sys
 
 import pytest
@@ -93,3 +94,11 @@ def test_how_long_it_took(monkeypatch):
         assert log.getvalue() == 'compiling ...\n'
         clock.now += 97.2
     assert log.getvalue() == 'compiling ...\ncompiled in 97 s\n'
+
+
+def test_what_nobody_reads_any_longer_is_no_error(monkeypatch):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with io.TextIOWrapper(io.FileIO(writer, 'w'), write_through=True) as stream:
+        monkeypatch.setattr(sys, 'stderr', stream)
+        say('hello')

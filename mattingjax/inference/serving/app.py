@@ -39,11 +39,16 @@ def create_app(service: Service, allow_origins: Sequence[str] = ()) -> Journal:
     app.add_exception_handler(RequestValidationError, _refuse_query)  # type: ignore[arg-type]
     if allow_origins:
         app.add_middleware(
-            CORSMiddleware, allow_origins=list(allow_origins), expose_headers=['Server-Timing']
+            CORSMiddleware,
+            allow_origins=list(allow_origins),
+            allow_methods=['GET', 'POST'],
+            expose_headers=['Retry-After', 'Server-Timing'],
         )
     # Systems differ in what they take it for, and browsers run no module of another type.
     mimetypes.add_type('text/javascript', '.js')
-    app.mount('/', _Page(directory=PAGE, html=True))
+    # What no route answers, so that wrong methods of the routes are refused.
+    app.router.default = _Page(directory=PAGE, html=True)
+    app.router.redirect_slashes = False
     return Journal(app, service.metrics)
 
 

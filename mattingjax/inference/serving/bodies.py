@@ -14,6 +14,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from mattingjax.inference.serving.limits import SLOWEST
 
 FORM = 'multipart/form-data'
+BACKGROUND = 'background'  # the name of a part
 
 
 class BodyReader:
@@ -28,48 +29,65 @@ class BodyReader:
         self._most_held, self._held, self._patience = held, 0, patience
 
     @contextlib.asynccontextmanager
-    async def reading(self, request: Request, most: int) -> AsyncIterator[bytes]:
-        """Yields the body of a request, whose bytes count until the block ends.
+    async def reading(
+        self, request: Request, most: int, name: str
+    ) -> AsyncIterator[dict[str, bytes]]:
+        """Yields the parts of a request's body, whose bytes count until the block ends.
 
         Args:
           request: The request, of whose body nothing has been read.
           most: The most bytes that it may have.
+          name: What the one part is called that it has to have; another may be `BACKGROUND`.
 
         Raises:
-          HTTPException: The body is empty, compressed, larger than `most` or comes too slowly, or
-            the server holds too many already.
+          HTTPException: The body is empty, compressed, larger than `most`, comes too slowly or is a
+            damaged form, or the server holds too many already.
           starlette.requests.ClientDisconnect: The client has left.
         """
         _check_headers(request, most)
-        body = bytearray()
-        deadline = time.monotonic() + self._patience
-        stream = aiter(request.stream())
+        body, length = bytearray(), 0
         try:
-            while True:
-                left = deadline + len(body) / SLOWEST - time.monotonic()
-                try:
-                    chunk = await asyncio.wait_for(anext(stream), max(left, 0))
-                except StopAsyncIteration:
-                    break
-                except TimeoutError as error:
-                    raise HTTPException(
-                        408,
-                        f'expected the body within {self._patience:g} s or at {SLOWEST / 1000:g} '
-                        f'kB/s, got {len(body)} bytes',
-                    ) from error
-                if len(body) + len(chunk) > most:
-                    raise _too_large(most, f'more than {len(body)} bytes')
+            async for chunk in self._read_chunks(request):
+                if length + len(chunk) > most:
+                    raise _too_large(most, f'more than {length} bytes')
                 if self._held + len(chunk) > self._most_held:
                     raise HTTPException(
                         429, 'the server holds too many photos', {'Retry-After': '1'}
                     )
                 self._held += len(chunk)
+                length += len(chunk)
                 body += chunk
             if not body:
                 raise HTTPException(400, 'expected a file as the body, got none')
-            yield bytes(body)
+            whole = bytes(body)
+            body.clear()  # held once, not twice
+            parts = await _split_form(whole, request, name) if _is_form(request) else {name: whole}
+            del whole
+            yield parts
         finally:
-            self._held -= len(body)
+            self._held -= length
+
+    async def _read_chunks(self, request: Request) -> AsyncIterator[bytes]:
+        """Yields what comes of a body; raises HTTPException, 408, if it comes too slowly."""
+        length = 0
+        stream = aiter(request.stream())
+        deadline = time.monotonic() + self._patience
+        while True:
+            try:
+                chunk = await asyncio.wait_for(anext(stream), max(deadline - time.monotonic(), 0))
+            except StopAsyncIteration:
+                return
+            except TimeoutError as error:
+                raise HTTPException(
+                    408,
+                    f'expected the body within {self._patience:g} s or at {SLOWEST / 1000:g} '
+                    f'kB/s, got {length} bytes',
+                ) from error
+            length += len(chunk)
+            # Bytes that came fast let nobody stop for longer.
+            latest = time.monotonic() + self._patience
+            deadline = min(deadline + len(chunk) / SLOWEST, latest)
+            yield chunk
 
 
 def _check_headers(request: Request, most: int) -> None:
@@ -88,19 +106,12 @@ def _too_large(most: int, found: str) -> HTTPException:
     return HTTPException(413, f'expected a body of at most {most / 1e6:g} MB, got {found}')
 
 
-async def split_form(body: bytes, request: Request) -> dict[str, bytes]:
-    """Splits the body of a form.
-
-    Args:
-      body: The body, multipart/form-data.
-      request: Whose body it is.
-
-    Returns:
-      Name of each part → its content.
+async def _split_form(body: bytes, request: Request, name: str) -> dict[str, bytes]:
+    """Name of each part of a form → its content.
 
     Raises:
-      HTTPException: It is no such form, has parts of one name or more than two, or fields that are
-        no files.
+      HTTPException: It is no such form, has other parts than those that are expected, or fields
+        that are no files.
     """
 
     async def whole() -> AsyncIterator[bytes]:
@@ -115,24 +126,30 @@ async def split_form(body: bytes, request: Request) -> dict[str, bytes]:
     parser.spool_max_size = len(body) + 1  # in memory, where the body is too
     try:
         form = await parser.parse()
-    except MultiPartException as error:
-        raise HTTPException(400, f'a damaged form: {error.message}') from error
+    except (MultiPartException, UnicodeError) as error:  # the latter of a strange charset
+        raise HTTPException(400, f'a damaged form: {error}') from error
     parts: dict[str, bytes] = {}
     try:
-        for name, part in form.multi_items():
+        for found, part in form.multi_items():
             if not isinstance(part, UploadFile):
                 raise HTTPException(
-                    422, f'{name}: expected a file, got a field; other values go into the query'
+                    422, f'{found}: expected a file, got a field; other values go into the query'
                 )
-            if name in parts:
-                raise HTTPException(422, f'{name}: expected one file, got several')
-            parts[name] = await part.read()
+            if found in parts:
+                raise HTTPException(422, f'{found}: expected one file, got several')
+            parts[found] = await part.read()
     finally:
         await form.close()
+    if name not in parts or set(parts) - {name, BACKGROUND}:
+        raise HTTPException(
+            422,
+            f'expected the parts {name} and, if at all, {BACKGROUND}, got '
+            f'{", ".join(parts) or "none"}',
+        )
     return parts
 
 
-def is_form(request: Request) -> bool:
+def _is_form(request: Request) -> bool:
     """Whether the body of a request is a form with files."""
     kind = request.headers.get('content-type', '')
     return kind.partition(';')[0].strip().lower() == FORM

@@ -15,6 +15,7 @@ from fastapi import HTTPException
 
 from mattingjax.errors import VideoError
 from mattingjax.inference.serving.limits import Limits
+from mattingjax.inference.serving.matting import load_background
 from mattingjax.inference.serving.workers import Abandoned
 from mattingjax.inference.video.sources import open_source
 from mattingjax.process.files import scratch_folder
@@ -50,17 +51,20 @@ def matte_clip(clip: Clip, limits: Limits, abandoned: threading.Event) -> bytes:
 
     Args:
       clip: The clip, and what is made of it.
-      limits: How long it may be.
+      limits: How long and how large it may be.
       abandoned: Is looked at now and then.
 
     Returns:
       The bytes of the result's file.
 
     Raises:
-      HTTPException: It is no video (415), too long (413), or cannot be matted (422).
+      HTTPException: It is no video (415), too long or too large (413), or cannot be matted (422);
+        or so is its background.
       Abandoned: Nobody waits for the result any longer.
     """
-    _check_length(clip.content, limits.max_clip_seconds)
+    _check_clip(clip.content, limits)
+    if isinstance(clip.background, bytes):
+        load_background(clip.background, limits.max_megapixels * 1e6)
     with scratch_folder() as folder:
         (folder / 'video').write_bytes(clip.content)
         result = f'result.{clip.format}'
@@ -86,16 +90,24 @@ def _locate(source: str) -> str:
     return str(Path(source).absolute()) if Path(source).exists() else source
 
 
-def _check_length(content: bytes, most: float) -> None:
-    """Raises HTTPException unless the clip is a video of that many seconds at most."""
+def _check_clip(content: bytes, limits: Limits) -> None:
+    """Raises HTTPException unless the clip is a video that is neither too long nor too large."""
     try:
         with open_source(io.BytesIO(content), sound=False) as video:
             seconds = None if video.count is None else float(video.count / video.rate)
+            height, width = video.shape
     except VideoError as error:
         raise HTTPException(415, f'video: {str(error).removeprefix(_STREAM)}') from error
-    if seconds is not None and seconds > most:
+    if seconds is not None and seconds > limits.max_clip_seconds:
         raise HTTPException(
-            413, f'video: expected at most {most:g} seconds, got {seconds:.1f} seconds'
+            413,
+            f'video: expected at most {limits.max_clip_seconds:g} seconds, got {seconds:.1f} '
+            'seconds',
+        )
+    if height * width > limits.max_megapixels * 1e6:
+        raise HTTPException(
+            413,
+            f'video: expected at most {limits.max_megapixels:g} megapixels, got {width}x{height}',
         )
 
 

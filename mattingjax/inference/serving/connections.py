@@ -10,7 +10,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mattingjax.inference.serving.limits import SLOWEST
 
-MAX_HEADERS = 65_536  # bytes
+MAX_HEADERS = 65_536  # bytes, and of whatever else is neither headers nor a body
+MAX_PIPELINED = 32  # requests that are sent before the answer to an earlier one
 
 
 class Connection(HttpToolsProtocol):
@@ -29,7 +30,7 @@ class Connection(HttpToolsProtocol):
         self._patience = patience
         self._reading = _Clock(self.loop, patience)
         self._writing = _Clock(self.loop, patience)
-        self._header_bytes: int | None = 0  # None while the parser is beyond the headers
+        self._overhead = 0  # bytes since headers ended or something of a body came
         self._unsent = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -42,51 +43,71 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._header_bytes is not None:
-            self._header_bytes += len(data)
+        self._overhead += len(data)
         super().data_received(data)
-        too_many = self._header_bytes is not None and self._header_bytes > MAX_HEADERS
-        if too_many and not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if self._overhead > MAX_HEADERS:
             self.logger.warning(f'expected at most {MAX_HEADERS} bytes of headers')
             self.send_400_response('The headers are too long.')
+        elif self._is_idle() and not self._reading.is_running:  # empty lines between requests
+            self._reading.start(self._cut)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._header_bytes = 0
+        self._overhead = 0
         self._reading.start(self._cut)
 
     def on_headers_complete(self) -> None:
-        self._header_bytes = None
+        self._overhead = 0
         self._reading.stop()
         super().on_headers_complete()
+        if len(self.pipeline) > MAX_PIPELINED and not self.transport.is_closing():
+            self.logger.warning(f'expected at most {MAX_PIPELINED} requests before their answers')
+            self._cut()
+
+    def on_body(self, body: bytes) -> None:
+        self._overhead = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._header_bytes = 0
+        self._overhead = 0
         super().on_message_complete()
         if self.cycle.response_complete:
             self._reading.stop()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.cycle.more_body and not self.transport.is_closing():
+        self._watch_answer()
+        # The cycle is that of the latest request, which may be read still.
+        if self._is_idle() and self.cycle.more_body and not self.transport.is_closing():
             self._reading.start(self._cut)
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._unsent = self.transport.get_write_buffer_size()
-        self._writing.start(self._look_at_answer)
+        self._watch_answer()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._writing.stop()
+        self._watch_answer()
+
+    def _is_idle(self) -> bool:
+        """Whether all requests whose headers came have their answer."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _watch_answer(self) -> None:
+        self._unsent = self.transport.get_write_buffer_size()
+        if self._unsent:
+            self._writing.start(self._look_at_answer)
+        else:
+            self._writing.stop()
 
     def _look_at_answer(self) -> None:
-        unsent = self.transport.get_write_buffer_size()
-        if self._unsent - unsent < SLOWEST * self._patience:
+        taken = self._unsent - self.transport.get_write_buffer_size()
+        if taken < min(self._unsent, SLOWEST * self._patience):
             self._cut()
         else:
-            self._unsent = unsent
-            self._writing.start(self._look_at_answer)
+            self._watch_answer()
 
     def _cut(self) -> None:
         self.transport.abort()
@@ -103,6 +124,10 @@ class _Clock:
     def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float):
         self._loop, self._seconds = loop, seconds
         self._handle: asyncio.TimerHandle | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self._handle is not None
 
     def start(self, action: Callable[[], None]) -> None:
         self.stop()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import traceback
 
 from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mattingjax.errors import one_line
@@ -13,7 +15,8 @@ from mattingjax.inference.serving.metrics import Metrics
 from mattingjax.inference.serving.workers import Abandoned
 from mattingjax.process.progress import say
 
-_CLIENT_LEFT, _FAILED = 499, 500  # 499 is nginx's: no client sees it
+_CLIENT_LEFT, _FAILED, _BUSY = 499, 500, 503  # 499 is nginx's: no client sees it
+_ENDS = 'the server ends'
 _QUIET = ('/health', '/metrics')  # are asked for every few seconds
 _HEADERS = [(b'x-content-type-options', b'nosniff'), (b'referrer-policy', b'no-referrer')]
 _POLICY = (
@@ -56,6 +59,10 @@ class Journal:
             await self._app(scope, receive, note)
         except (Abandoned, ClientDisconnect):
             status, scope['state']['note'] = _CLIENT_LEFT, 'the client has left'
+        except asyncio.CancelledError:  # the server ends, and has waited for long enough
+            if not status:
+                await JSONResponse({'detail': _ENDS}, _BUSY)(scope, receive, note)
+            scope['state']['note'] = _ENDS
         except Exception as error:  # a fault of ours, which ends no other request
             status, failure = _FAILED, traceback.format_exc()
             scope['state']['note'] = f'{type(error).__name__}: {error}'

@@ -17,7 +17,7 @@ class Limits:
 
     Attributes:
       max_megabytes: The largest body with a photo, in millions of bytes.
-      max_megapixels: The largest photo, and the largest background, in millions of pixels.
+      max_megapixels: The largest photo, background and frame of a clip, in millions of pixels.
       timeout: Seconds after which a request for a matte ends, waiting included.
       patience: Seconds that a client may let the server wait: for headers, for the beginning of a
         body, for taking an answer.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import threading
+from collections.abc import Callable
 from typing import NamedTuple
 
 from fastapi import HTTPException
@@ -17,6 +19,26 @@ from mattingjax.process.timing import Stages
 
 STAGES = ('decode', 'network', 'finish', 'encode')
 MEDIA_TYPES = {'png': 'image/png', 'webp': 'image/webp', 'jpg': 'image/jpeg'}
+
+
+class _Watched(io.BytesIO):
+    """A file that calls a function whenever some of it is read.
+
+    The decoders of JPEG and PNG read little at a time, and a file may keep them busy for an hour: a
+    JPEG may have a million scans.
+
+    Args:
+      content: The bytes of the file.
+      look: The function, which raises an error where reading should end.
+    """
+
+    def __init__(self, content: bytes, look: Callable[[], None]):
+        super().__init__(content)
+        self._look = look
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._look()
+        return super().read(size)
 
 
 class Picture(NamedTuple):
@@ -49,7 +71,7 @@ def matte_photo(
       predictor: What computes the alpha.
       outputs: The one picture that is made of it.
       max_pixels: The most pixels that it may have.
-      abandoned: Is looked at between the stages.
+      abandoned: Is looked at between the stages, and while the photo is decoded.
 
     Raises:
       HTTPException: It is no picture (415), too large (413), or no matte can be made of it (422).
@@ -64,7 +86,7 @@ def matte_photo(
     try:
         with stages.timed('decode'):
             check_size(content, 'image', max_pixels)
-            photo = load_photo(content, 'image')
+            photo = load_photo(_Watched(content, go_on), 'image')
         go_on()
         with stages.timed('network'):
             alpha = predictor(photo)

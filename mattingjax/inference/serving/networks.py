@@ -56,6 +56,8 @@ class Networks:
         Raises:
           MattingError: It cannot be loaded.
         """
+        if name in self._predictors:  # which does not wait until another one is loaded
+            return self._predictors[name]
         with self._lock:
             if name not in self._predictors:
                 self._predictors[name] = self._load(self._sources[name])

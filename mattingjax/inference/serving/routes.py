@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
-from mattingjax.errors import one_line
-from mattingjax.inference.serving.bodies import FORM, is_form, split_form
+from mattingjax.inference.serving.bodies import BACKGROUND, FORM
 from mattingjax.inference.serving.clips import CLIP_TYPES, Clip, matte_clip
 from mattingjax.inference.serving.matting import MEDIA_TYPES, Picture, load_background, matte_photo
 from mattingjax.inference.serving.metrics import CONTENT_TYPE
@@ -38,7 +36,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 def _body(name: str) -> dict[str, Any]:
     """What OpenAPI says of a body: a file itself, or a form with it and a background."""
-    properties = {name: _BINARY, 'background': _BINARY}
+    properties = {name: _BINARY, BACKGROUND: _BINARY}
     form = {'type': 'object', 'properties': properties, 'required': [name]}
     return {
         'requestBody': {
@@ -71,11 +69,11 @@ async def matte(request: Request, query: Annotated[MatteQuery, Query()]) -> Resp
     if query.kind != 'composite':  # whose background may come with the body
         query.outputs(None)
     service.workers.check_room()
-    async with service.bodies.reading(request, round(service.limits.max_megabytes * 1e6)) as body:
-        parts = await _split(body, request, 'image')
+    size = round(service.limits.max_megabytes * 1e6)
+    async with service.bodies.reading(request, size, 'image') as parts:
 
         def work(abandoned: threading.Event) -> Picture:
-            given = parts.get('background')
+            given = parts.get(BACKGROUND)
             outputs = query.outputs(None if given is None else load_background(given, most))
             predictor = service.networks.get(network)
             return matte_photo(parts['image'], predictor, outputs, most, abandoned)
@@ -113,27 +111,17 @@ async def video(request: Request, query: Annotated[VideoQuery, Query()]) -> Resp
     network = find_network(query.network, service.networks)
     query.check()
     service.clip_worker.check_room()
-    most = round(limits.max_clip_megabytes * 1e6)
-    async with service.clip_bodies.reading(request, most) as body:
-        parts = await _split(body, request, 'video')
-        kind, background, form = query.choose(parts.get('background'))
+    size = round(limits.max_clip_megabytes * 1e6)
+    async with service.clip_bodies.reading(request, size, 'video') as parts:
+        kind, background, form = query.choose(parts.get(BACKGROUND))
         source = service.networks.source(network)
         clip = Clip(parts['video'], kind, background, form, source, service.video_flags)
-        if isinstance(background, bytes):
-            await asyncio.to_thread(load_background, background, limits.max_megapixels * 1e6)
         content = await service.clip_worker.run(
             lambda abandoned: matte_clip(clip, limits, abandoned), request
         )
     request.state.note = f'{kind} {network}'
     headers = {'Cache-Control': 'no-store'}
     return Response(content, media_type=CLIP_TYPES[form], headers=headers)
-
-
-@router.get('/matte', include_in_schema=False)
-@router.get('/video', include_in_schema=False)
-async def refuse_get() -> None:
-    """Answers before the page does, which has no such file."""
-    raise HTTPException(405, 'expected POST with a file as the body, got GET', {'Allow': 'POST'})
 
 
 @router.get('/networks')
@@ -164,16 +152,3 @@ async def health(request: Request) -> dict[str, str]:
 async def metrics(request: Request) -> Response:
     """What the server has counted, as Prometheus reads it."""
     return Response(request.app.state.service.metrics.format(), media_type=CONTENT_TYPE)
-
-
-async def _split(body: bytes, request: Request, name: str) -> dict[str, bytes]:
-    """The parts of a body, which is a file itself or a form."""
-    if not is_form(request):
-        return {name: body}
-    parts = await split_form(body, request)
-    if name not in parts or set(parts) - {name, 'background'}:
-        found = ', '.join(parts) or 'none'
-        raise HTTPException(
-            422, one_line(f'expected the parts {name} and, if at all, background, got {found}')
-        )
-    return parts

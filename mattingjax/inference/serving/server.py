@@ -66,6 +66,7 @@ def run(service: Service, listener: socket.socket, allow_origins: tuple[str, ...
     config = uvicorn.Config(
         create_app(service, allow_origins),
         http=functools.partial(Connection, patience=service.limits.patience),  # type: ignore[arg-type]
+        loop='asyncio',  # uvloop takes the signals from the thread of `Stop` that hears them
         ws='none',
         lifespan='off',
         log_config=None,
@@ -76,6 +77,8 @@ def run(service: Service, listener: socket.socket, allow_origins: tuple[str, ...
         timeout_graceful_shutdown=_GRACE,
     )
     logging.getLogger('uvicorn').setLevel(logging.WARNING)
+    # What it finds in a form is said once, by the line of the request.
+    logging.getLogger('python_multipart').setLevel(logging.ERROR)
     stop = Stop('requests in progress are answered', own_process=True)
     with stop.watching():
         stop.has_done_something()

@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from fastapi import HTTPException, Request
@@ -74,10 +74,11 @@ class Workers:
           Abandoned: The client has left.
         """
         self.check_room()
-        self._inside += 1
-        abandoned, loop = threading.Event(), asyncio.get_running_loop()
+        with self._lock:
+            self._inside += 1
+        abandoned = threading.Event()
         future = self._pool.submit(self._count, work, abandoned)
-        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave))
+        future.add_done_callback(self._leave)  # in its thread: the loop may have ended before it
         result = asyncio.wrap_future(future)
         result.add_done_callback(lambda done: done.cancelled() or done.exception())
         left = asyncio.ensure_future(_wait_until_left(request))
@@ -109,8 +110,9 @@ class Workers:
                 self.working -= 1
                 self._usual += 0.1 * (time.monotonic() - start - self._usual)
 
-    def _leave(self) -> None:
-        self._inside -= 1
+    def _leave(self, _: Future) -> None:
+        with self._lock:
+            self._inside -= 1
 
     def close(self) -> None:
         """Ends the threads; what waits is not begun any more."""

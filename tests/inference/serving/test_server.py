@@ -196,9 +196,10 @@ def test_wrong_forms(client, files, status, said):
 def test_forms_without_files(client):
     answer = client.post('matte', files={'image': (None, 'C:\\photo.jpg')})
     assert answer.json()['detail'].startswith('image: expected a file, got a field')
-    headers = {'Content-Type': 'multipart/form-data'}
-    answer = client.post('matte', content=b'--', headers=headers)
-    assert (answer.status_code, answer.json()['detail'][:14]) == (400, 'a damaged form')
+    part = b'--x\r\nContent-Disposition: form-data; name="image"\r\n\r\n\r\n--x--'
+    for kind in ('multipart/form-data', 'multipart/form-data; boundary=x; charset=undefined'):
+        answer = client.post('matte', content=part, headers={'Content-Type': kind})
+        assert (answer.status_code, answer.json()['detail'][:14]) == (400, 'a damaged form')
 
 
 def test_networks_are_listed(client):
@@ -241,8 +242,10 @@ def test_nothing_else_is_served(client, path):
     assert client.get(path).status_code == 404
 
 
-def test_other_methods_are_refused(client):
-    answer = client.get('matte')
+@pytest.mark.parametrize('path', ['matte', 'video'])
+@pytest.mark.parametrize('method', ['GET', 'PUT', 'OPTIONS', 'HEAD'])
+def test_other_methods_are_refused(client, method, path):
+    answer = client.request(method, path)
     assert (answer.status_code, answer.headers['allow']) == (405, 'POST')
 
 
@@ -300,6 +303,19 @@ def test_long_clips_are_refused(client, tmp_path):
     assert answer.json()['detail'] == 'video: expected at most 2 seconds, got 3.0 seconds'
 
 
+def test_large_clips_are_refused(client, tmp_path):
+    folder = tmp_path / 'frames'
+    folder.mkdir()
+    Image.fromarray(np.zeros((1400, 1500, 3), np.uint8)).save(folder / '0.png')
+    clip = tmp_path / 'clip.mp4'
+    mattingjax.matte_video(folder, clip, background='white')
+    answer = client.post('video', content=clip.read_bytes())
+    assert answer.status_code == 413
+    assert answer.json()['detail'] == 'video: expected at most 2 megapixels, got 1500x1400'
+    files = {'video': clip.read_bytes(), 'background': b'x'}
+    assert client.post('video', files=files).status_code == 413
+
+
 def test_requests_in_progress_are_answered_at_the_end(photo):
     with serving('--networks=') as server, ThreadPoolExecutor(4) as pool:
         answers = [
@@ -320,6 +336,20 @@ def test_requests_in_progress_are_answered_at_the_end(photo):
 def test_signals_end_it(number):
     with serving('--networks=') as server:
         assert server.stop(number) == 0
+
+
+def test_a_second_signal_ends_it_at_once():
+    with serving('--networks=') as server, server.connect() as client:
+        client.sendall(b'POST /matte HTTP/1.1\r\nHost: here\r\nContent-Length: 9\r\n\r\n12')
+        client.settimeout(0.5)
+        with pytest.raises(TimeoutError):  # it waits for the rest
+            client.recv(1)
+        earlier = len(server.lines())
+        server.process.send_signal(signal.SIGTERM)
+        assert server.wait_for_lines(earlier)[0].startswith('stopping: requests in progress')
+        start = time.monotonic()
+        assert server.stop() == 128 + signal.SIGTERM
+        assert time.monotonic() - start < 5  # of the ten seconds that the client has
 
 
 def run(*flags: str) -> subprocess.CompletedProcess:
