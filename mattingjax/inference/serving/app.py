@@ -37,6 +37,7 @@ def create_app(service: Service, allow_origins: Sequence[str] = ()) -> Journal:
     app.include_router(router)
     app.add_exception_handler(StarletteHTTPException, _refuse)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, _refuse_query)  # type: ignore[arg-type]
+    app.add_exception_handler(Exception, _fail)
     if allow_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -66,6 +67,11 @@ async def _refuse(request: Request, error: HTTPException) -> JSONResponse:
     detail = one_line(str(error.detail))
     request.state.note = detail
     return JSONResponse({'detail': detail}, error.status_code, error.headers)
+
+
+async def _fail(request: Request, error: Exception) -> JSONResponse:
+    # The log has the rest, which is not for strangers.
+    return JSONResponse({'detail': 'the server failed; its log says why'}, 500)
 
 
 async def _refuse_query(request: Request, error: RequestValidationError) -> JSONResponse:
