@@ -51,7 +51,7 @@ class Workers:
             seconds = max(1, math.ceil(self._usual * self._inside / self._threads))
             raise HTTPException(
                 429,
-                f'the server is busy: {self._inside} photos are in work or wait; try again in '
+                f'the server is busy: {self._inside} requests are in work or wait; try again in '
                 f'{seconds} s',
                 {'Retry-After': str(seconds)},
             )
