@@ -1,7 +1,8 @@
 // What computes for the page, in the browser alone; page.js asks this module for everything.
 
-let worker = null;
-let last = Promise.resolve(); // of the tasks, which are done one after the other
+const toNetwork = useWorker('engine/worker.js');
+const toFinishing = useWorker('engine/finishing.js');
+let last = Promise.resolve(); // of the network's tasks, which are done one after the other
 let count = 0;
 
 /** Loads the network; returns what the page shows of it. */
@@ -23,9 +24,14 @@ export async function cutOut(photo, { refine = false, signal } = {}) {
   return ask('photo', { photo, refined: refine }, [], signal);
 }
 
-/** A frame, an ImageBitmap that is closed afterwards, becomes a cut-out: ImageData of its size. */
-export async function cutOutFrame(frame) {
-  const { pixels, size } = await ask('frame', { frame }, [frame]);
+/**
+ * A frame, an ImageBitmap that is closed afterwards, becomes a cut-out: ImageData of its size.
+ * `onFree` is called when the network may have the next one.
+ */
+export async function cutOutFrame(frame, { onFree } = {}) {
+  const matted = await ask('frame', { frame }, [frame]);
+  onFree?.();
+  const { pixels, size } = await toFinishing(matted, [matted.pixels.buffer, matted.alpha.buffer]);
   return new ImageData(pixels, size[1], size[0]);
 }
 
@@ -33,7 +39,7 @@ export async function cutOutFrame(frame) {
 function ask(task, content, transfer = [], signal = undefined) {
   const answer = last.then(() => {
     signal?.throwIfAborted();
-    return post({ task, ...content }, transfer);
+    return toNetwork({ task, ...content }, transfer);
   });
   last = answer.catch(() => {});
   if (!signal) return answer;
@@ -43,10 +49,12 @@ function ask(task, content, transfer = [], signal = undefined) {
   return Promise.race([answer, aborted]);
 }
 
-function post(message, transfer) {
-  const id = ++count;
-  worker ??= new Worker(new URL('engine/worker.js', import.meta.url), { type: 'module' });
-  return new Promise((resolve, reject) => {
+/** A function that posts a message to the worker of that path, and gives its answer. */
+function useWorker(path) {
+  let worker = null;
+  return (message, transfer) => new Promise((resolve, reject) => {
+    const id = ++count;
+    worker ??= new Worker(new URL(path, import.meta.url), { type: 'module' });
     const ended = new AbortController();
     const listen = (name, hear) => worker.addEventListener(name, hear, { signal: ended.signal });
     listen('message', ({ data }) => {
@@ -57,7 +65,7 @@ function post(message, transfer) {
     });
     listen('error', (event) => {
       ended.abort();
-      worker.terminate();
+      worker?.terminate(); // all that it was asked for fails
       worker = null; // another may do better
       reject(new Error(`This browser cannot run the network (${event.message || 'no worker'}).`));
     });

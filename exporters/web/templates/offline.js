@@ -38,7 +38,7 @@ async function answer(request) {
     response = await fetch(request, { cache: 'no-cache' }); // files of two exports never mix
   } catch (error) {
     const cache = await caches.open(NAME);
-    response = await cache.match(request, { ignoreSearch: true });
+    response = await cache.match(request, { ignoreSearch: true, ignoreVary: true });
     if (!response) throw error;
   }
   if (!response.status) return response; // a redirection, for the browser to follow

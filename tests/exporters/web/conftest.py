@@ -28,6 +28,7 @@ POLICY = (
 class _Handler(http.server.SimpleHTTPRequestHandler):
     def end_headers(self):
         self.send_header('Content-Security-Policy', POLICY)
+        self.send_header('Vary', 'Accept, Origin, Sec-Fetch-Dest')
         super().end_headers()
 
     def log_message(self, *_):

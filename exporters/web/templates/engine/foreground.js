@@ -12,13 +12,14 @@ const LEAST_WEIGHT = 1e-3; // a window without foreground keeps the colour of th
 const MOSAIC = 128; // squares along the longer side of what is transparent
 
 /**
- * Writes a cut-out over the photo, `pixels`, RGBA [height, width]: colours that are not
+ * Writes a cut-out over the photo, `pixels`, opaque RGBA [height, width]: colours that are not
  * premultiplied, and `alpha`, [height, width] in [0, 1]. Colours are estimated at a longer side of
  * `finest` pixels at most, and corrected at the photo's own size.
  */
 export function cutOut(pixels, alpha, size, finest) {
   const { foreground, background, coarse } = estimate(pixels, alpha, size, finest);
   const square = makeMosaic(foreground, coarse, size);
+  const words = new Uint32Array(pixels.buffer, pixels.byteOffset, pixels.length / 4);
   const sides = { rows: linear(coarse[0], size[0]), columns: linear(coarse[1], size[1]) };
   const front = new Float32Array(3);
   const back = new Float32Array(3);
@@ -26,20 +27,20 @@ export function cutOut(pixels, alpha, size, finest) {
   for (let y = 0, at = 0; y < height; y++) {
     for (let x = 0; x < width; x++, at++) {
       const a = alpha[at];
-      const pixel = 4 * at;
-      pixels[pixel + 3] = 255 * a;
-      if (a > OPAQUE) continue;
+      if (a > OPAQUE) continue; // as the photo is
       if (a < TRANSPARENT) {
-        square(y, x, pixels, pixel);
+        words[at] = square(y, x);
         continue;
       }
+      const pixel = 4 * at;
+      pixels[pixel + 3] = 255 * a; // clamped and rounded
       sample(foreground, 3, coarse[1], sides, y, x, front);
       sample(background, 3, coarse[1], sides, y, x, back);
       const rest = 1 - a;
       const share = a / (a * a + rest * rest);
       for (let c = 0; c < 3; c++) {
         const missing = pixels[pixel + c] - a * front[c] - rest * back[c];
-        pixels[pixel + c] = front[c] + share * missing; // clamped and rounded
+        pixels[pixel + c] = front[c] + share * missing;
       }
     }
   }
@@ -49,7 +50,8 @@ export function cutOut(pixels, alpha, size, finest) {
 function estimate(pixels, alpha, size, finest) {
   const scale = Math.min(1, finest / Math.max(...size));
   let shape = size.map((side) => Math.max(1, Math.round(scale * side)));
-  const photo = resize(pixels, size, shape, cubic, 3, 4).map(Math.round);
+  const photo = resize(pixels, size, shape, cubic, 3, 4);
+  for (let i = 0; i < photo.length; i++) photo[i] = Math.round(photo[i]);
   const levels = [{ photo, alpha: resize(alpha, size, shape, cubic, 1), shape }];
   while (Math.max(...shape) > COARSEST) {
     const { photo, alpha, shape: before } = levels.at(-1);
@@ -60,7 +62,6 @@ function estimate(pixels, alpha, size, finest) {
       shape,
     });
   }
-  const inverse = (values) => values.map((value) => 1 - value);
   let foreground = mean(photo, levels[0].alpha);
   let background = mean(photo, inverse(levels[0].alpha));
   let before = [1, 1];
@@ -77,6 +78,13 @@ function estimate(pixels, alpha, size, finest) {
     before = level.shape;
   }
   return { foreground, background, coarse: before };
+}
+
+/** A loop takes a quarter of the time that map takes. */
+function inverse(values) {
+  const result = new Float32Array(values.length);
+  for (let i = 0; i < result.length; i++) result[i] = 1 - values[i];
+  return result;
 }
 
 /** The mean colour, weighted by the square. */
@@ -146,16 +154,16 @@ function mirrored(place, length) {
   return last ? last - Math.abs(last - Math.abs(place)) : 0;
 }
 
-/** Squares of one colour: a function that writes the colour of the place (y, x). */
+/** Squares of one colour: a function that gives the pixel, RGBA in a word, of the place (y, x). */
 function makeMosaic(foreground, coarse, size) {
   const scale = Math.min(1, MOSAIC / Math.max(...coarse));
   const shape = coarse.map((side) => Math.max(1, Math.round(scale * side)));
   const squares = resize(foreground, coarse, shape, linear, 3);
+  const pixels = new Uint8ClampedArray(4 * shape[0] * shape[1]); // transparent
+  squares.forEach((value, i) => { pixels[4 * Math.floor(i / 3) + (i % 3)] = value; });
+  const words = new Uint32Array(pixels.buffer);
   const [rows, columns] = shape.map((count, axis) =>
     Int32Array.from({ length: size[axis] }, (_, at) => Math.floor((at * count) / size[axis])),
   );
-  return (y, x, pixels, pixel) => {
-    const from = 3 * (rows[y] * shape[1] + columns[x]);
-    for (let c = 0; c < 3; c++) pixels[pixel + c] = squares[from + c];
-  };
+  return (y, x) => words[rows[y] * shape[1] + columns[x]];
 }

@@ -3,7 +3,7 @@
 
 /**
  * A side's weights: entry i of the result is the sum of weights[k] * values[places[k]] for k from
- * starts[i] to starts[i + 1].
+ * starts[i] to starts[i + 1], an even number of times: loops take two at a time, which is faster.
  */
 function collect(to, taps) {
   const starts = new Int32Array(to + 1);
@@ -14,6 +14,10 @@ function collect(to, taps) {
       places.push(place);
       weights.push(weight);
     });
+    if (places.length % 2) {
+      places.push(places.at(-1));
+      weights.push(0);
+    }
     starts[at + 1] = places.length;
   }
   return { starts, places: Int32Array.from(places), weights: Float32Array.from(weights) };
@@ -82,47 +86,70 @@ export function cubic(from, to) {
 }
 
 /**
- * Resizes `pixels`, [height, width, stride] of any type, of which the first `channels` are read.
- * Returns a Float32Array, [newHeight, newWidth, channels].
+ * Resizes `pixels`, [height, width, stride] of any type, of which the first `channels`, 1 or 3, are
+ * read. Returns a Float32Array, [newHeight, newWidth, channels].
  */
 export function resize(pixels, [height, width], [newHeight, newWidth], enlarge, channels, stride) {
   stride ??= channels;
+  if (newHeight > height && newWidth !== width) {
+    // The fewer rows, the less there is to be done for each.
+    const rows = resize(pixels, [height, width], [height, newWidth], enlarge, channels, stride);
+    return resize(rows, [height, newWidth], [newHeight, newWidth], enlarge, channels);
+  }
   const weigh = (from, to) => (to <= from ? byArea : enlarge)(from, to);
-  const rows = resizeRows(pixels, height, width, weigh(width, newWidth), channels, stride);
-  return height === newHeight ? rows : mixRows(rows, newWidth * channels, weigh(height, newHeight));
-}
-
-function resizeRows(pixels, height, width, sides, channels, stride) {
-  const count = sides.starts.length - 1;
-  const result = new Float32Array(height * count * channels);
-  for (let y = 0; y < height; y++) {
-    const row = y * width * stride;
-    const to = y * count * channels;
-    if (channels === 3) mixColours(pixels, row, stride, sides, result, to);
-    else mixValues(pixels, row, stride, sides, result, to);
+  const [down, across] = [weigh(height, newHeight), weigh(width, newWidth)];
+  const finished = newWidth === width && stride === channels;
+  const row = new Float32Array(width * stride);
+  const result = new Float32Array(newHeight * newWidth * channels);
+  for (let y = 0; y < newHeight; y++) {
+    const to = result.subarray(y * newWidth * channels, (y + 1) * newWidth * channels);
+    mixRows(pixels, down, y, finished ? to : row);
+    if (finished) continue;
+    if (channels === 3) mixColours(row, stride, across, to);
+    else mixValues(row, stride, across, to);
   }
   return result;
 }
 
-/** One row of one channel, and one of three: written out, as this is where the time goes. */
-function mixValues(pixels, row, stride, { starts, places, weights }, result, to) {
-  for (let at = 0; at < starts.length - 1; at++) {
-    let sum = 0;
-    for (let k = starts[at]; k < starts[at + 1]; k++) {
-      sum += weights[k] * pixels[row + places[k] * stride];
+/** The rows that make the new row `y`. */
+function mixRows(pixels, { starts, places, weights }, y, result) {
+  const { length } = result;
+  result.fill(0);
+  for (let k = starts[y]; k < starts[y + 1]; k += 2) {
+    const first = places[k] * length;
+    const second = places[k + 1] * length;
+    const weight = weights[k];
+    const other = weights[k + 1];
+    for (let i = 0; i < length; i++) {
+      result[i] += weight * pixels[first + i] + other * pixels[second + i];
     }
-    result[to + at] = sum;
   }
 }
 
-function mixColours(pixels, row, stride, { starts, places, weights }, result, to) {
-  for (let at = 0; at < starts.length - 1; at++, to += 3) {
-    let [red, green, blue] = [0, 0, 0];
-    for (let k = starts[at]; k < starts[at + 1]; k++) {
-      const from = row + places[k] * stride;
-      red += weights[k] * pixels[from];
-      green += weights[k] * pixels[from + 1];
-      blue += weights[k] * pixels[from + 2];
+/** The columns of a row: of one channel, and of three. */
+function mixValues(row, stride, { starts, places, weights }, result) {
+  for (let at = 0; at < result.length; at++) {
+    let sum = 0;
+    for (let k = starts[at]; k < starts[at + 1]; k += 2) {
+      sum += weights[k] * row[places[k] * stride] + weights[k + 1] * row[places[k + 1] * stride];
+    }
+    result[at] = sum;
+  }
+}
+
+function mixColours(row, stride, { starts, places, weights }, result) {
+  for (let at = 0, to = 0; to < result.length; at++, to += 3) {
+    let red = 0;
+    let green = 0;
+    let blue = 0;
+    for (let k = starts[at]; k < starts[at + 1]; k += 2) {
+      const first = places[k] * stride;
+      const second = places[k + 1] * stride;
+      const weight = weights[k];
+      const other = weights[k + 1];
+      red += weight * row[first] + other * row[second];
+      green += weight * row[first + 1] + other * row[second + 1];
+      blue += weight * row[first + 2] + other * row[second + 2];
     }
     result[to] = red;
     result[to + 1] = green;
@@ -130,26 +157,12 @@ function mixColours(pixels, row, stride, { starts, places, weights }, result, to
   }
 }
 
-function mixRows(rows, length, { starts, places, weights }) {
-  const count = starts.length - 1;
-  const result = new Float32Array(count * length);
-  for (let at = 0; at < count; at++) {
-    const to = at * length;
-    for (let k = starts[at]; k < starts[at + 1]; k++) {
-      const from = places[k] * length;
-      const weight = weights[k];
-      for (let i = 0; i < length; i++) result[to + i] += weight * rows[from + i];
-    }
-  }
-  return result;
-}
-
 /**
  * The values of one place of the new size, by the weights of both sides, to `result`: what `resize`
  * gives there. `values` is [height, width, channels].
  */
 export function sample(values, channels, width, { rows, columns }, y, x, result) {
-  result.fill(0);
+  for (let c = 0; c < channels; c++) result[c] = 0;
   for (let i = rows.starts[y]; i < rows.starts[y + 1]; i++) {
     for (let j = columns.starts[x]; j < columns.starts[x + 1]; j++) {
       const weight = rows.weights[i] * columns.weights[j];

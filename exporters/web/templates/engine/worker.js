@@ -1,5 +1,6 @@
-// Computes cut-outs beside the page, which never waits: answers every message {id, task, ...} with
-// {id, answer} or {id, error}. engine.js asks for one thing after the other.
+// Computes cut-outs of photos and alphas of frames beside the page, which never waits: answers every
+// message {id, task, ...} with {id, answer} or {id, error}. engine.js asks for one thing after the
+// other.
 
 import { cutOut } from './foreground.js';
 import { Network } from './network.js';
@@ -7,8 +8,8 @@ import { encodePng } from './png.js';
 import { refine } from './refining.js';
 
 const FINEST = 1536; // pixels of the longer side at which a photo's foreground is estimated
-const FINEST_LIVE = 256; // and a frame's
 const MEGAPIXELS = 64; // of a photo, at most
+const BAND = 2 ** 22; // pixels of the canvas, at most: iPhones allow it four times as many
 
 const opened = Network.open(new URL('../', import.meta.url));
 const canvas = new OffscreenCanvas(1, 1);
@@ -37,8 +38,7 @@ const tasks = {
 
   async frame({ frame }) {
     const { pixels, size } = read(frame);
-    cutOut(pixels, await (await opened).matte(pixels, size), size, FINEST_LIVE);
-    return { pixels, size };
+    return { pixels, alpha: await (await opened).matte(pixels, size), size };
   },
 };
 
@@ -49,20 +49,27 @@ function read(bitmap) {
     bitmap.close();
     throw new Error(`The photo is too large: ${width}x${height}, more than ${MEGAPIXELS} megapixels.`);
   }
+  const most = Math.min(height, Math.max(1, Math.floor(BAND / width)));
   if (canvas.width !== width) canvas.width = width;
-  if (canvas.height !== height) canvas.height = height;
+  if (canvas.height !== most) canvas.height = most;
   const context = canvas.getContext('2d', { willReadFrequently: true });
   context.fillStyle = 'white';
-  context.fillRect(0, 0, width, height);
-  context.drawImage(bitmap, 0, 0);
+  const pixels = new Uint8ClampedArray(4 * width * height);
+  for (let top = 0; top < height; top += most) {
+    context.fillRect(0, 0, width, most);
+    context.drawImage(bitmap, 0, -top);
+    const { data } = context.getImageData(0, 0, width, Math.min(most, height - top));
+    pixels.set(data, 4 * width * top);
+  }
   bitmap.close();
-  return { pixels: context.getImageData(0, 0, width, height).data, size: [height, width] };
+  return { pixels, size: [height, width] };
 }
 
 self.onmessage = async ({ data: { id, task, ...rest } }) => {
   try {
     const answer = await tasks[task](rest);
-    self.postMessage({ id, answer }, answer.pixels ? [answer.pixels.buffer] : []);
+    const arrays = Object.values(answer).filter(ArrayBuffer.isView);
+    self.postMessage({ id, answer }, arrays.map(({ buffer }) => buffer));
   } catch (error) {
     self.postMessage({ id, error: error.message });
   }

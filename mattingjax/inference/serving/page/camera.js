@@ -10,19 +10,25 @@ const PROBLEMS = {
 let stream = null;
 let facing = 'user';
 
-/** Shows the camera in a video; rejects with an Error that says what is missing. */
-export async function openCamera(video) {
-  closeCamera();
+/**
+ * Shows the camera in a video; rejects with an Error that says what is missing. A camera that is
+ * allowed after the signal has aborted is off again at once. `onLost` is called if it is pulled out.
+ */
+export async function openCamera(video, signal, onLost) {
   if (!navigator.mediaDevices) {
     throw new Error('Browsers give the camera to pages of https and of localhost only.');
   }
+  let opened;
   try {
-    stream = await navigator.mediaDevices.getUserMedia({
+    opened = await navigator.mediaDevices.getUserMedia({
       video: { facingMode: facing, width: { ideal: 1920 }, height: { ideal: 1080 } },
     });
   } catch (error) {
     throw new Error(PROBLEMS[error.name] ?? `The camera does not start: ${error.message}`);
   }
+  if (signal.aborted) return end(opened);
+  stream = opened;
+  stream.getVideoTracks()[0].onended = onLost;
   video.srcObject = stream;
   // One sees oneself as in a mirror; photos are as others see one.
   video.classList.toggle('mirrored', facing === 'user');
@@ -30,9 +36,11 @@ export async function openCamera(video) {
 }
 
 export function closeCamera() {
-  stream?.getTracks().forEach((track) => track.stop());
+  end(stream);
   stream = null;
 }
+
+const end = (opened) => opened?.getTracks().forEach((track) => track.stop());
 
 /** Phones have a second camera. */
 export async function hasSeveralCameras() {

@@ -62,7 +62,11 @@ export async function cutOutClip(
   return answer.blob();
 }
 
-/** Frames are not sent: `live` is false. */
+/**
+ * Cuts the people out of a frame: an ImageBitmap, which is closed → ImageData of its size. It is
+ * asked for { network, onFree }, and may call onFree when it can take another frame meanwhile.
+ * Frames are not sent to a server: `live` is false.
+ */
 export async function cutOutFrame() {
   throw new Error('This engine mattes no live frames.');
 }

@@ -1,25 +1,41 @@
-// Live matting: frames of a playing video, each given to the engine when it has done the last one.
+// Live matting: frames of a playing video, each given to the engine when it may have one.
 
 import { newCanvas } from './pictures.js';
 
 const LONGEST = 1280; // pixels of a frame's long side
 
 /**
- * Mattes frames until the signal aborts.
- * `onPair` gets the layers, two canvases that stay as they are until its next call, and the cut-out's pixels.
+ * Mattes frames until the signal aborts. `cutOutFrame` gets a frame, and a function that it may call
+ * as soon as it can take another; two are computed at a time at most.
+ * `onPair` gets the layers, two canvases that stay as they are until its next call, and the
+ * cut-out's pixels.
  */
 export async function matteLive(video, cutOutFrame, onPair, signal) {
-  const photos = [newCanvas(1, 1), newCanvas(1, 1)]; // the one shown, and the one that is matted
+  const photos = [0, 1, 2].map(() => newCanvas(1, 1)); // the one shown, and those that are matted
   const cutout = newCanvas(1, 1);
-  while (!signal.aborted) {
-    await nextFrame(video, signal);
-    const photo = photos.reverse()[0];
-    grab(video, photo);
-    const result = await cutOutFrame(await createImageBitmap(photo));
+  const show = (photo, result) => {
     if (signal.aborted) return;
     setSize(cutout, result.width, result.height);
     cutout.getContext('2d').putImageData(result, 0, 0);
     onPair({ photo, cutout }, result);
+  };
+  let shown = null; // once the last frame is
+  let coming = nextFrame(video, signal);
+  for (;;) {
+    await coming;
+    if (signal.aborted) return;
+    if (video.error) throw new Error('This browser cannot play this clip.');
+    const photo = photos.shift();
+    photos.push(photo);
+    grab(video, photo);
+    coming = nextFrame(video, signal); // one that comes while this is matted is not waited for
+    const bitmap = await createImageBitmap(photo);
+    const before = shown;
+    await new Promise((resolve, reject) => {
+      shown = cutOutFrame(bitmap, resolve).then((result) => show(photo, result));
+      shown.then(resolve, reject);
+    });
+    await before;
   }
 }
 
@@ -38,15 +54,21 @@ function setSize(canvas, width, height) {
   if (canvas.height !== height) canvas.height = height;
 }
 
-/** Waits for a new frame; a paused video and a hidden page have none, and cost nothing. */
+/**
+ * Waits for a new frame, or for what says that there will be none. A paused video and a hidden page
+ * have none, and cost nothing.
+ */
 function nextFrame(video, signal) {
   return new Promise((resolve) => {
     const end = () => {
       signal.removeEventListener('abort', end); // or they gather, one a frame
+      video.removeEventListener('error', end);
       resolve();
     };
     signal.addEventListener('abort', end);
-    if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(end);
+    video.addEventListener('error', end);
+    if (video.error) end();
+    else if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(end);
     else requestAnimationFrame(end);
   });
 }

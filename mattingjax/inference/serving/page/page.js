@@ -68,12 +68,15 @@ async function attempt(signal, work) {
     await opening;
     await work();
   } catch (error) {
-    if (signal.aborted) return;
-    begin(); // a camera may be on
-    restore();
-    setState('error');
-    say(error.message, true);
+    if (!signal.aborted) fail(error.message);
   }
+}
+
+function fail(message) {
+  begin(); // a camera may be on
+  restore();
+  setState('error');
+  say(message, true);
 }
 
 /** Shows the last result again, or nothing. */
@@ -93,7 +96,10 @@ function showPhoto() {
   stage.show(shown);
 }
 
-const take = (file) => (isClip(file) ? takeClip(file) : takePhoto(file));
+function take(file) {
+  scrollTo(0, 0); // on phones one chooses far below what is looked at
+  return isClip(file) ? takeClip(file) : takePhoto(file);
+}
 
 function takePhoto(source) {
   const reading = readPicture(source, PREVIEW).then(({ canvas }) => canvas, () => null);
@@ -161,13 +167,15 @@ async function computeClip(source, signal) {
 }
 
 async function startCamera() {
+  scrollTo(0, 0);
   const signal = begin();
   const video = find('sight');
   liveVideo = video;
   await attempt(signal, async () => {
-    await openCamera(video);
-    find('turn').hidden = !(await hasSeveralCameras());
-    if (signal.aborted) return closeCamera();
+    await openCamera(video, signal, () => fail('The camera has stopped.'));
+    const several = await hasSeveralCameras();
+    signal.throwIfAborted();
+    find('turn').hidden = !several;
     subject = null;
     if (has.live) return runLive(video, signal);
     setMode('viewfinder');
@@ -182,17 +190,19 @@ async function runLive(video, signal) {
   const count = createCounter();
   allowBlur(true);
   say('Starting…');
-  await matteLive(video, (frame) => engine.cutOutFrame(frame, { network: find('network').value }),
-    (layers, result) => {
-      pair = { ...layers, result };
-      if (mode !== 'live') {
-        setMode('live');
-        setState('live');
-        say('Live.');
-      }
-      stage.show(layers);
-      find('speed').textContent = `${count()} frames/s`;
-    }, signal);
+  const cutOut = (frame, onFree) =>
+    engine.cutOutFrame(frame, { network: find('network').value, onFree });
+  await matteLive(video, cutOut, (layers, result) => {
+    pair = { ...layers, result };
+    if (mode !== 'live') {
+      setMode('live');
+      setState('live');
+      say('Live.');
+      find('shoot').focus({ preventScroll: true }); // what was pressed is gone
+    }
+    stage.show(layers);
+    find('speed').textContent = `${count()} frames/s`;
+  }, signal);
 }
 
 /** Ends what is live or computed; the last result is shown again. */
@@ -256,9 +266,7 @@ async function start() {
   try {
     has = await opening;
   } catch (error) {
-    setState('error');
-    say(error.message, true);
-    return;
+    return fail(error.message);
   }
   find('network').replaceChildren(...has.networks.map(({ name, title }) => new Option(title, name)));
   find('network').value = has.defaultNetwork;
@@ -279,9 +287,7 @@ find('network').addEventListener('change', computeAgain);
 find('refine').addEventListener('change', computeAgain);
 find('camera').addEventListener('click', startCamera);
 find('turn').addEventListener('click', () => { turnCamera(); startCamera(); });
-find('shoot').addEventListener('click', async () => {
-  take(await shoot(liveVideo));
-});
+find('shoot').addEventListener('click', async () => take(await shoot(liveVideo)));
 find('stop').addEventListener('click', stop);
 find('start').addEventListener('click', () => takeClip(shown.source));
 find('download').addEventListener('click', saveShown);

@@ -80,26 +80,40 @@ def test_every_control_has_a_name(page):
     assert nameless == []
 
 
-@pytest.mark.parametrize('scheme', ['light', 'dark'])
-def test_a_phone_has_no_overflow(browser, address, scheme):
-    size = {'width': 360, 'height': 740}
+@pytest.mark.parametrize(('scheme', 'width'), [('light', 320), ('dark', 360)])
+def test_a_phone_has_no_overflow(browser, address, scheme, width):
+    size = {'width': width, 'height': 740}
     with opened(
         browser, address, viewport=size, color_scheme=scheme, is_mobile=True, has_touch=True
     ) as page:
         widths = 'document.documentElement.scrollWidth'
-        assert page.evaluate(widths) == 360
+        assert page.evaluate(widths) == width
+        page.evaluate('scrollTo(0, 1000)')
         give(page, ADMIRAL)
-        assert page.evaluate(widths) == 360
+        assert page.evaluate(widths) == width
         box = page.locator('#view').bounding_box()
         assert box['x'] >= 0
-        assert box['x'] + box['width'] <= 360
+        assert box['x'] + box['width'] <= width
         assert 0 < box['y'] < box['y'] + box['height'] < 740
+        outside = page.evaluate(
+            """() => {
+              const edge = document.getElementById('controls').getBoundingClientRect().right - 16;
+              return [...document.querySelectorAll('#controls :is(button, label, select, span)')]
+                .filter((found) => found.offsetParent && !found.matches('#zoom, .hidden')
+                  && found.getBoundingClientRect().right > edge + 1)
+                .map((found) => found.outerHTML);
+            }"""
+        )
+        assert outside == []
         small = page.evaluate(
             """() => [...document.querySelectorAll('button, select, label')].filter(
               (found) => found.offsetParent && found.offsetHeight < 40
                 && !found.matches('[for]')).map((found) => found.outerHTML)"""
         )
         assert small == []
+        page.evaluate('scrollTo(0, 1000)')
+        give(page, ASTRONAUT)
+        assert page.evaluate('scrollY') == 0, 'what is chosen below is seen above'
 
 
 def test_the_page_asks_nobody_else():

@@ -72,6 +72,50 @@ def test_live_matting(browser, address):
         assert (shown[:, half:, :3] == [0x3F, 0x7F, 0xD6]).all()
 
 
+def test_a_camera_that_is_asked_for_twice_is_opened_once(browser, address):
+    with opened(browser, address, LIVE_ENGINE) as page:
+        page.evaluate(
+            """() => {
+              window.streams = [];
+              const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+              let wait = 600; // the first answer comes last
+              navigator.mediaDevices.getUserMedia = async (wanted) => {
+                const stream = await ask(wanted);
+                const later = wait;
+                wait = 0;
+                await new Promise((resolve) => setTimeout(resolve, later));
+                streams.push(stream);
+                return stream;
+              };
+            }"""
+        )
+        page.dblclick('#camera')
+        wait_for(page, 'live')
+        assert page.evaluate('document.activeElement.id') == 'shoot', 'the button is gone'
+        page.evaluate(
+            """async () => {
+              while (streams.length < 2) await new Promise((resolve) => setTimeout(resolve, 20));
+            }"""
+        )
+        assert page.evaluate('streams.map(({ active }) => active)') == [True, False]
+        page.click('#stop')
+        assert page.evaluate('streams.map(({ active }) => active)') == [False, False]
+
+
+def test_a_camera_that_is_pulled_out_is_told(browser, address):
+    with opened(browser, address, LIVE_ENGINE) as page:
+        page.click('#camera')
+        wait_for(page, 'live')
+        page.evaluate(
+            """() => {
+              const [track] = document.getElementById('sight').srcObject.getTracks();
+              track.dispatchEvent(new Event('ended'));
+            }"""
+        )
+        wait_for(page, 'error')
+        assert page.text_content('#status') == 'The camera has stopped.'
+
+
 def test_a_live_engine_that_fails(browser, address):
     engine = LIVE_ENGINE.replace('frame.close();', "throw new Error('No memory is left.');")
     with opened(browser, address, engine) as page:
@@ -129,6 +173,58 @@ def test_a_clip_is_matted(page, clip):
     with pytest.importorskip('av').open(saved.value.path()) as result:
         corner = next(result.decode(video=0)).to_ndarray(format='rgb24')[4, 4]
     assert np.abs(corner.astype(int) - [0x00, 0xB1, 0x40]).max() < 12
+
+
+def test_a_live_clip_that_the_browser_cannot_play(browser, address, tmp_path):
+    (tmp_path / 'clip.mp4').write_bytes(b'no clip')
+    with opened(browser, address, LIVE_ENGINE) as page:
+        give(page, tmp_path / 'clip.mp4', 'error')
+        assert page.text_content('#status') == 'This browser cannot play this clip.'
+
+
+def test_a_frame_that_came_meanwhile_is_taken_at_once(page):
+    counts = page.evaluate(
+        """async () => {
+          const { matteLive } = await import(new URL('live.js', document.baseURI));
+          const video = document.createElement('canvas'); // whose frames come when they are told to
+          let come;
+          video.videoWidth = video.videoHeight = 8;
+          video.requestVideoFrameCallback = (callback) => { come = callback; };
+          const [answers, frees] = [[], []];
+          const cutOut = (_, onFree) => {
+            frees.push(onFree);
+            return new Promise((resolve) => answers.push(resolve));
+          };
+          const stop = new AbortController();
+          matteLive(video, cutOut, () => {}, stop.signal);
+          const counts = [];
+          const count = async () => {
+            await new Promise((resolve) => setTimeout(resolve, 100));
+            counts.push(answers.length);
+          };
+          come();
+          await count();
+          come(); // while the first is matted
+          await count();
+          answers[0](new ImageData(8, 8));
+          await count();
+          answers[1](new ImageData(8, 8));
+          await count(); // no third has come
+          come();
+          await count();
+          come();
+          frees[2](); // it takes another before it has done this one
+          await count();
+          come();
+          frees[3](); // but no third
+          await count();
+          answers[2](new ImageData(8, 8));
+          await count();
+          stop.abort();
+          return counts;
+        }"""
+    )
+    assert counts == [1, 1, 2, 2, 3, 4, 4, 5]
 
 
 def test_a_live_clip(browser, address, clip):
