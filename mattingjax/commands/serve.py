@@ -3,7 +3,7 @@
   mattingjax serve
   mattingjax serve --host 0.0.0.0 --port 80 --networks modnet_p,mmnet,my/checkpoint
   curl --data-binary @photo.jpg 'http://127.0.0.1:8000/matte?kind=alpha' --output alpha.png
-  curl -F image=@photo.jpg -F background=@beach.jpg http://127.0.0.1:8000/matte --output beach.png
+  curl -F image=@photo.jpg -F background=@beach.jpg http://127.0.0.1:8000/matte --output on_beach.png
 
 POST /matte gives the cut-out of a photo, its alpha or a composite, POST /video that of a clip,
 /networks lists the networks, /docs all of it; /health and /metrics (Prometheus) are for whoever
@@ -13,10 +13,12 @@ Ctrl-C ends the server once the requests in progress are answered.
 
 from __future__ import annotations
 
+import re
+
 from absl import flags
 
 from mattingjax.commands.network import Network
-from mattingjax.errors import missing_package
+from mattingjax.errors import MattingError, missing_package
 from mattingjax.process import command_line
 from mattingjax.process.machine import count_cores
 
@@ -81,7 +83,6 @@ def main() -> int:
     from mattingjax.inference.serving.limits import Limits
     from mattingjax.process.memory import keep_freed_memory
     from mattingjax.process.progress import say
-    from mattingjax.weights import list_weights
 
     keep_freed_memory()
     limits = Limits(
@@ -95,15 +96,37 @@ def main() -> int:
         max_clip_seconds=_MAX_CLIP_SECONDS.value,
         clip_timeout=_CLIP_TIMEOUT.value,
     )
-    offered = list_weights() if _NETWORKS.value is None else _NETWORKS.value
+    origins = _read_origins()
     with server.bind(_HOST.value, _PORT.value) as listener:
         service = Service(
-            [_NETWORK.name, *offered],
+            _list_networks(),
             # A photo that comes alone gets two cores.
             lambda name: _NETWORK.load(max(1, limits.workers // 2), name),
             limits,
             _NETWORK.flags(),
         )
         say(f'serving {", ".join(service.networks)} (Ctrl-C ends it)')
-        server.run(service, listener, tuple(_ALLOW_ORIGINS.value))
+        if limits.max_clip_seconds and not service.mattes_clips():
+            say("no clips are taken: they need the package av: pip install 'mattingjax[video]'")
+        server.run(service, listener, origins)
     return 0
+
+
+def _list_networks() -> list[str]:
+    """The networks that are offered: the default, and by their size those that ship."""
+    from mattingjax.weights import describe_weights, list_weights
+
+    others = _NETWORKS.value
+    if others is None:
+        others = sorted(list_weights(), key=lambda name: -describe_weights(name)['parameters'])
+    return [_NETWORK.name, *others]
+
+
+def _read_origins() -> tuple[str, ...]:
+    origins = tuple(_ALLOW_ORIGINS.value)
+    for origin in origins:
+        if origin != '*' and not re.fullmatch(r'https?://[^/?#\s]+', origin):
+            raise MattingError(
+                f'allow_origins: expected origins such as https://example.org, or *, got {origin}'
+            )
+    return origins

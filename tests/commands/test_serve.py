@@ -70,7 +70,8 @@ def test_a_port_that_is_taken():
     [
         ('--port=70000', '--port: expected 0 to 65535, got 70000'),
         ('--host=no.such.host.invalid', '--host'),
-        ('--workers=0', '--workers'),
+        ('--workers=0', '--workers: expected 1 to 1e+06, got 0'),
+        ('--allow_origins=example.org', '--allow_origins: expected origins such as'),
         ('--max_megapixels=-1', '--max_megapixels'),
         ('--networks=nothing', 'nothing: not a checkpoint'),
         ('--networks=modnet_p,./modnet_p', '--networks'),

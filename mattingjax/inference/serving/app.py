@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import mimetypes
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from mattingjax.errors import one_line
 from mattingjax.inference.serving.journal import Journal
-from mattingjax.inference.serving.routes import router
+from mattingjax.inference.serving.routes import QUERIES, router
 from mattingjax.inference.serving.service import PAGE, Service
 
 
@@ -65,6 +66,11 @@ class _Page(StaticFiles):
 
 async def _refuse(request: Request, error: HTTPException) -> JSONResponse:
     detail = one_line(str(error.detail))
+    if error.status_code == 404:
+        detail = one_line(f'expected / or a path of /docs, got {request.url.path}')
+    elif error.status_code == 405:
+        allowed = (error.headers or {}).get('Allow', 'GET')
+        detail = f'expected {allowed}, got {request.method}'
     request.state.note = detail
     return JSONResponse({'detail': detail}, error.status_code, error.headers)
 
@@ -76,6 +82,15 @@ async def _fail(request: Request, error: Exception) -> JSONResponse:
 
 async def _refuse_query(request: Request, error: RequestValidationError) -> JSONResponse:
     first = error.errors()[0]
-    name, said = first['loc'][-1], first['msg'][:1].lower() + first['msg'][1:]
-    found = '' if first['type'] == 'extra_forbidden' else f', got {first["input"]!r}'
-    return await _refuse(request, HTTPException(422, f'{name}: {said}{found}'))
+    name, kind = str(first['loc'][-1]), first['type']
+    if kind == 'extra_forbidden':
+        known = list(QUERIES[request.url.path].model_fields)
+        close = difflib.get_close_matches(name, known, 1)
+        hint = f' (did you mean {close[0]}?)' if close else ''
+        return await _refuse(
+            request, HTTPException(422, f'expected some of {", ".join(known)}, got {name}{hint}')
+        )
+    expected = first.get('ctx', {}).get('expected', 'true or false')
+    return await _refuse(
+        request, HTTPException(422, f'{name}: expected {expected}, got {first["input"]!r}')
+    )

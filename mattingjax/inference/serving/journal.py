@@ -69,7 +69,9 @@ class Journal:
         seconds = time.monotonic() - start
         route = getattr(scope.get('route'), 'path', 'page')
         self._metrics.count_request(route or 'page', status, seconds)
-        if route not in _QUIET or status >= 400:
+        # One line for a page, not for each of its files.
+        is_quiet = route in _QUIET or (route == 'page' and scope['path'] != '/')
+        if not is_quiet or status >= 400:
             say(_describe(scope, status, length, seconds) + (f'\n{failure}' if failure else ''))
 
 

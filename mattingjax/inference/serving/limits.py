@@ -40,11 +40,10 @@ class Limits:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            value, least = getattr(self, field.name), 0 if field.name in _MAY_BE_ZERO else 1e-3
+            value = getattr(self, field.name)
+            least = 0 if field.name in _MAY_BE_ZERO else 1 if isinstance(value, int) else 1e-3
             if not (math.isfinite(value) and least <= value <= _MOST):
                 raise MattingError(f'{field.name}: expected {least:g} to {_MOST:g}, got {value!r}')
-        if self.workers < 1:
-            raise MattingError(f'workers: expected at least 1, got {self.workers}')
 
 
 _MAY_BE_ZERO = ('queue', 'max_clip_seconds')

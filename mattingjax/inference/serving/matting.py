@@ -129,6 +129,8 @@ def check_size(content: bytes, name: str, max_pixels: float) -> None:
 
 def as_answer(error: ImageError, name: str) -> HTTPException:
     """What a client gets told of a bad picture, which its part of the request is named for."""
+    if isinstance(error.__cause__, ImportError):  # how to install it is not for strangers
+        return HTTPException(415, f'{name}: this server reads no HEIC')
     status = 422
     if isinstance(error, UnknownFormatError):
         status = 415

@@ -7,12 +7,16 @@ from typing import Literal
 from fastapi import HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 
-from mattingjax.errors import ImageError, MattingError, one_line
+from mattingjax.errors import ImageError, one_line
 from mattingjax.images.compositing import Background, parse_colour
 from mattingjax.inference.outputs import Outputs
 from mattingjax.inference.serving.networks import Networks
 
 _COLOUR = 'A colour as CSS writes it: white, 00b140, rgb(0,177,64)'
+
+
+# Of each kind; alphas would be changed by the others.
+_FORMATS = {'alpha': ('png',), 'cutout': ('png', 'webp'), 'composite': ('png', 'webp', 'jpg')}
 
 
 class MatteQuery(BaseModel):
@@ -25,7 +29,7 @@ class MatteQuery(BaseModel):
     )
     background: str | None = Field(None, description=f'{_COLOUR}. Makes a composite.')
     format: Literal['png', 'webp', 'jpg'] = Field(
-        'png', description='Of cut-outs (png, webp) and composites; alphas are PNG.'
+        'png', description='Alphas are png, cut-outs png or webp, composites any.'
     )
     network: str | None = Field(None, description='One of /networks. Default: the first of them.')
     foreground: bool = Field(
@@ -49,16 +53,19 @@ class MatteQuery(BaseModel):
             background = Background(read_colour(self.background))
         kind = self.kind or ('cutout' if background is None else 'composite')
         _check_background(kind, background is not None)
-        try:
-            return Outputs(
-                (kind,),
-                background,
-                foreground=self.foreground,
-                refine=self.refine,
-                format=self.format,
+        if self.format not in _FORMATS[kind]:
+            expected = ' or '.join(_FORMATS[kind])
+            raise HTTPException(
+                422, f'format: expected {expected} for the kind {kind}, got {self.format}'
             )
-        except MattingError as error:
-            raise HTTPException(422, str(error)) from error
+        return Outputs(
+            (kind,), background, foreground=self.foreground, refine=self.refine, format=self.format
+        )
+
+    def check(self) -> None:
+        """Raises HTTPException if the query contradicts itself, whatever comes with it."""
+        if not _may_get_picture(self.kind, self.background):
+            self.outputs(None)
 
 
 class VideoQuery(BaseModel):
@@ -78,8 +85,8 @@ class VideoQuery(BaseModel):
     network: str | None = Field(None, description='One of /networks. Default: the first of them.')
 
     def check(self) -> None:
-        """Raises HTTPException if the query contradicts itself, whatever comes with it."""
-        if self.kind != 'composite':  # whose background may come with the body
+        """As that of `MatteQuery`."""
+        if not _may_get_picture(self.kind, self.background):
             self.choose(None)
 
     def choose(self, picture: bytes | None) -> tuple[str, str | bytes | None, str]:
@@ -104,8 +111,13 @@ class VideoQuery(BaseModel):
         _check_background(kind, background is not None)
         form = self.format or ('webm' if kind == 'cutout' else 'mp4')
         if (kind, form) == ('cutout', 'mp4'):
-            raise HTTPException(422, 'format: mp4 holds no cut-outs; expected webm, got mp4')
+            raise HTTPException(422, 'format: expected webm for the kind cutout, got mp4')
         return kind, background, form
+
+
+def _may_get_picture(kind: str | None, background: str | None) -> bool:
+    """Whether the background may come with the body, as a picture."""
+    return background is None and kind in (None, 'composite')
 
 
 def _check_background(kind: str, is_given: bool) -> None:

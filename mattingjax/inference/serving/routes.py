@@ -6,6 +6,7 @@ import threading
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
+from pydantic import BaseModel
 
 from mattingjax.inference.serving.bodies import BACKGROUND, FORM
 from mattingjax.inference.serving.clips import CLIP_TYPES, Clip, matte_clip
@@ -15,6 +16,7 @@ from mattingjax.inference.serving.queries import MatteQuery, VideoQuery, find_ne
 from mattingjax.inference.serving.service import Service
 
 router = APIRouter()
+QUERIES: dict[str, type[BaseModel]] = {'/matte': MatteQuery, '/video': VideoQuery}
 _BINARY = {'type': 'string', 'format': 'binary'}
 _PROBLEM = {
     'content': {
@@ -53,6 +55,7 @@ def _answers(*media_types: str) -> dict[int | str, dict[str, Any]]:
 
 @router.post(
     '/matte',
+    tags=['mattes'],
     response_class=Response,
     responses=_answers(*MEDIA_TYPES.values()),
     openapi_extra=_body('image'),
@@ -66,8 +69,7 @@ async def matte(request: Request, query: Annotated[MatteQuery, Query()]) -> Resp
     service: Service = request.app.state.service
     most = service.limits.max_megapixels * 1e6
     network = find_network(query.network, service.networks)
-    if query.kind != 'composite':  # whose background may come with the body
-        query.outputs(None)
+    query.check()
     service.workers.check_room()
     size = round(service.limits.max_megabytes * 1e6)
     async with service.bodies.reading(request, size, 'image') as parts:
@@ -91,6 +93,7 @@ async def matte(request: Request, query: Annotated[MatteQuery, Query()]) -> Resp
 
 @router.post(
     '/video',
+    tags=['mattes'],
     response_class=Response,
     responses={
         **_answers(*CLIP_TYPES.values()),
@@ -107,7 +110,7 @@ async def video(request: Request, query: Annotated[VideoQuery, Query()]) -> Resp
     service: Service = request.app.state.service
     limits = service.limits
     if not service.mattes_clips():
-        raise HTTPException(501, 'expected a photo for /matte: this server mattes no clips')
+        raise HTTPException(501, 'this server mattes no clips, only photos: POST /matte')
     network = find_network(query.network, service.networks)
     query.check()
     service.clip_worker.check_room()
@@ -124,7 +127,7 @@ async def video(request: Request, query: Annotated[VideoQuery, Query()]) -> Resp
     return Response(content, media_type=CLIP_TYPES[form], headers=headers)
 
 
-@router.get('/networks')
+@router.get('/networks', tags=['server'])
 async def networks(request: Request) -> dict[str, Any]:
     """Lists the networks that can be asked for, and what the server takes."""
     service: Service = request.app.state.service
@@ -142,13 +145,18 @@ async def networks(request: Request) -> dict[str, Any]:
     }
 
 
-@router.get('/health')
+@router.get('/health', tags=['server'])
 async def health(request: Request) -> dict[str, str]:
     """Says that the server is up, and which network is loaded."""
     return {'status': 'ok', 'network': request.app.state.service.networks.default}
 
 
-@router.get('/metrics', response_class=Response, responses={200: {'content': {'text/plain': {}}}})
+@router.get(
+    '/metrics',
+    tags=['server'],
+    response_class=Response,
+    responses={200: {'content': {'text/plain': {}}}},
+)
 async def metrics(request: Request) -> Response:
     """What the server has counted, as Prometheus reads it."""
     return Response(request.app.state.service.metrics.format(), media_type=CONTENT_TYPE)

@@ -33,7 +33,7 @@ def test_a_clip(client, tmp_path):
     [
         ({}, b'no video', 415, 'video: not a video that FFmpeg can read'),
         ({}, b'#EXTM3U\nfile:///etc/hostname\n', 415, 'video: '),
-        ({'format': 'mp4'}, b'x', 422, 'format: mp4 holds no cut-outs'),
+        ({'format': 'mp4'}, b'x', 422, 'format: expected webm for the kind cutout, got mp4'),
         ({'background': 'camera:0'}, b'x', 422, 'background: expected a colour'),
         ({'kind': 'composite'}, b'x', 422, 'background: a composite needs one'),
     ],

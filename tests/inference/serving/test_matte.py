@@ -45,6 +45,8 @@ def test_forms_have_the_photo_and_its_background(client, photo, pixels, alpha):
     found = decode(client.post('matte', files=files))
     person = mattingjax.estimate_foreground(pixels, alpha)
     np.testing.assert_array_equal(found, mattingjax.composite(person, alpha, beach))
+    answer = client.post('matte', params={'format': 'jpg'}, files=files)
+    assert (answer.status_code, answer.headers['content-type']) == (200, 'image/jpeg')
 
 
 @pytest.mark.parametrize('colour', ['rgb(10,200,30)', '0ac81e', '#0ac81e'])
@@ -82,18 +84,23 @@ def test_stages_are_told(client, photo):
 @pytest.mark.parametrize(
     ('query', 'said'),
     [
-        ({'knid': 'alpha'}, 'knid: '),
-        ({'kind': 'panel'}, "kind: input should be 'alpha', 'cutout' or 'composite', got 'panel'"),
+        ({'knid': 'alpha'}, 'refine, got knid (did you mean kind?)'),
+        ({'kind': 'panel'}, "kind: expected 'alpha', 'cutout' or 'composite', got 'panel'"),
         ({'background': '/etc/hostname'}, 'expected a colour'),
         ({'background': 'README.md'}, 'expected a colour'),
         ({'background': 'rgba(0,0,0,0.5)'}, 'expected a colour'),
         ({'background': '00000080'}, 'expected an opaque colour'),
         ({'background': 'white', 'kind': 'alpha'}, 'expected the kind composite, got alpha'),
         ({'kind': 'composite'}, 'background: a composite needs one'),
-        ({'format': 'jpg'}, 'jpg'),
+        (
+            {'format': 'jpg', 'kind': 'cutout'},
+            'format: expected png or webp for the kind cutout, got jpg',
+        ),
+        ({'format': 'webp', 'kind': 'alpha'}, 'format: expected png for the kind alpha, got webp'),
+        ({'format': 'jpg'}, 'format: expected png or webp for the kind cutout, got jpg'),
         ({'network': '../mmnet'}, "expected one of modnet_p, mmnet_0.5, got '../mmnet'"),
         ({'network': 'mmnet'}, "expected one of modnet_p, mmnet_0.5, got 'mmnet'"),
-        ({'refine': 'perhaps'}, 'refine: '),
+        ({'refine': 'perhaps'}, "refine: expected true or false, got 'perhaps'"),
     ],
 )
 def test_wrong_queries_get_one_line(client, photo, query, said):
@@ -170,3 +177,10 @@ def test_forms_without_files(client):
     for kind in ('multipart/form-data', 'multipart/form-data; boundary=x; charset=undefined'):
         answer = client.post('matte', content=part, headers={'Content-Type': kind})
         assert (answer.status_code, answer.json()['detail'][:14]) == (400, 'a damaged form')
+
+
+def test_heic_is_read_or_refused_without_advice_for_strangers(client):
+    header = b'\0\0\0\x18ftypheic\0\0\0\0mif1heic'
+    answer = client.post('matte', content=header)
+    assert answer.status_code in (415, 422)
+    assert 'pip' not in answer.json()['detail']
