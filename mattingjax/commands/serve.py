@@ -3,7 +3,7 @@
   mattingjax serve
   mattingjax serve --host 0.0.0.0 --port 80 --networks modnet_p,mmnet,my/checkpoint
   curl --data-binary @photo.jpg 'http://127.0.0.1:8000/matte?kind=alpha' --output alpha.png
-  curl -F image=@photo.jpg -F background=@beach.jpg http://127.0.0.1:8000/matte --output on_beach.png
+  curl -F image=@photo.jpg -F background=@beach.jpg http://127.0.0.1:8000/matte --output out.png
 
 POST /matte gives the cut-out of a photo, its alpha or a composite, POST /video that of a clip,
 /networks lists the networks, /docs all of it; /health and /metrics (Prometheus) are for whoever
