@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -70,6 +71,7 @@ def export_checkpoint(
     check_new_folder(Path(output), *_KIND, overwrite=overwrite)
     spare_other_files(Path(output))
     checkpoint = load_checkpoint(path_or_name)
+    name = Path(os.path.abspath(path_or_name)).name
     signature = _sign(checkpoint.config, options)
     photos = load_photos(options.photos)
     runtime = load_runtime(options.onnxruntime_web) if 'web' in options.formats else None
@@ -88,7 +90,7 @@ def export_checkpoint(
             # XLA compiles the network for comparison while TensorFlow traces it.
             cases = _start(create_cases, checkpoint, photos, signature.shape[:3])
         artefacts, notes = _write_artefacts(
-            folder, checkpoint, signature, options, cases, calibration, runtime, step
+            folder, name, checkpoint, signature, options, cases, calibration, runtime, step
         )
         entries = _verify(folder, checkpoint, artefacts, cases, calibration, step)
         if calibration is not None:
@@ -175,6 +177,7 @@ def _start(function: Callable[..., Any], *arguments: Any) -> concurrent.futures.
 
 def _write_artefacts(
     folder: Path,
+    name: str,
     checkpoint: Checkpoint,
     signature: Signature,
     options: ExportOptions,
@@ -208,7 +211,7 @@ def _write_artefacts(
         return cases.result()[shape[:3]]
 
     network = describe_network(checkpoint)
-    job = Job(folder, graph, signature, network, options, at_size, calibration)
+    job = Job(folder, graph, signature, network, options, name, at_size, calibration)
     if 'onnx' in options.formats:
         artefacts += write_onnx(job, model)
     if 'openvino' in options.formats:

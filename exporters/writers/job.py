@@ -26,6 +26,7 @@ class Job:
       signature: How it is fed.
       network: What the metadata say of the network, JSON types.
       options: What is written.
+      name: The checkpoint's: of weights that ship, or its folder's.
       cases: Waits for images and the JAX network's alphas at the size of the export.
       calibration: The photos for eight bits; None where nothing is in eight bits.
     """
@@ -35,6 +36,7 @@ class Job:
     signature: Signature
     network: dict[str, Any]
     options: ExportOptions
+    name: str
     cases: Callable[[], Sequence[Case]]
     calibration: Calibration | None = None
 

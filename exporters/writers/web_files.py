@@ -40,7 +40,8 @@ def write_web(job: Job, model: Any, runtime: dict[str, bytes]) -> tuple[Artefact
     metadata = {METADATA_KEY: job.metadata('fp32', signature)}
     content = conversion.finish_onnx(conversion.free_size(model), metadata)
     folder = job.folder / FOLDER
-    files = write_page(folder, content, signature, job.network['network'], runtime)
+    shipped = job.network['provenance'].get('shipped', {})
+    files = write_page(folder, content, signature, job.name, shipped.get('use', ''), runtime)
     artefact = Artefact(
         folder / MODEL_FILE,
         'ONNX, any size, for ONNX Runtime Web',
@@ -54,7 +55,12 @@ def write_web(job: Job, model: Any, runtime: dict[str, bytes]) -> tuple[Artefact
 
 
 def write_page(
-    folder: Path, model: bytes, signature: Signature, network: str, runtime: dict[str, bytes]
+    folder: Path,
+    model: bytes,
+    signature: Signature,
+    name: str,
+    use: str,
+    runtime: dict[str, bytes],
 ) -> dict[str, dict[str, Any]]:
     """Writes a folder that any static host can serve.
 
@@ -62,17 +68,18 @@ def write_page(
       folder: The folder to make.
       model: The ONNX model, of any size.
       signature: How it is fed.
-      network: What the page calls it.
+      name: What the page calls it.
+      use: What it is for, in words; what follows a semicolon is not told. Empty if nobody knows.
       runtime: The files of ONNX Runtime Web.
 
     Returns:
       Path of each file in the folder → its bytes and SHA-256.
     """
-    size = signature.input_size
+    size = f'{len(model) / 1e6:.1f} MB'
     description = {
-        'name': network,
-        'title': f'{network}, {size} pixels',
-        'note': f'{len(model) / 1e6:.1f} MB, computed in the browser',
+        'name': name,
+        'title': name,
+        'note': f'{use.split(";")[0]}; {size}' if use else size,
         'signature': signature.to_dict(),
     }
     contents = {

@@ -24,7 +24,7 @@ def test_the_browser_is_timed_against_the_library(run_script, tmp_path, photo):
     process = run_script('benchmark_web', *options)
     assert process.returncode == 0, process.stderr.decode()
     first, *rows = process.stdout.decode().splitlines()
-    assert re.fullmatch(r'Computed in this browser on (one thread|\d threads)', first)
+    assert re.fullmatch(r'In this browser, (1 thread|\d threads)', first)
     pattern = r'  (\w+) +([\d.]+) ms in the browser +([\d.]+) ms by the library +([\d.]+)'
     found = [re.fullmatch(pattern, row) for row in rows]
     assert [match[1] for match in found] == ['alpha', 'frame', 'cutout']

@@ -15,7 +15,7 @@ export async function open() {
     live: true,
     clips: 'live',
     limits: null,
-    where: `Computed in this browser on ${threads === 1 ? 'one thread' : `${threads} threads`}`,
+    where: `In this browser, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
   };
 }
 

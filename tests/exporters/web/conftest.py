@@ -16,6 +16,7 @@ from exporters.writers.web_files import write_page
 from mattingjax.errors import MattingError
 from mattingjax.inference.sessions import METADATA_KEY
 from mattingjax.inference.signature import read_signature
+from mattingjax.weights import describe_weights
 
 NETWORKS = ('modnet_p', 'mmnet_0.5')
 # As strict as a host may be: WebAssembly is compiled, and nothing comes from elsewhere.
@@ -68,7 +69,8 @@ def write_shipped(folder: Path, name: str, files: dict[str, bytes]) -> None:
     path = Path(mattingjax.__file__).parent / 'weights' / name / 'model_dynamic.onnx'
     metadata = onnxruntime.InferenceSession(path).get_modelmeta().custom_metadata_map
     signature = read_signature(path, metadata[METADATA_KEY])
-    write_page(folder, path.read_bytes(), signature, name, files)
+    use = describe_weights(name)['use']
+    write_page(folder, path.read_bytes(), signature, name, use, files)
 
 
 @pytest.fixture(scope='session')

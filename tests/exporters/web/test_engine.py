@@ -187,11 +187,11 @@ def test_pngs_are_exact(page):
 def test_the_page_is_told_what_there_is(page):
     opened = page.evaluate('opened.modnet_p')
     (network,) = opened['networks']
-    assert (network['name'], network['title']) == ('modnet_p', 'modnet_p, 384 pixels')
-    assert network['note'] == '5.3 MB, computed in the browser'
+    assert (network['name'], network['title']) == ('modnet_p', 'modnet_p')
+    assert network['note'] == 'the best mattes; 5.3 MB'
     assert opened['defaultNetwork'] == 'modnet_p'
     assert (opened['live'], opened['clips'], opened['limits']) == (True, 'live', None)
-    assert opened['where'] == 'Computed in this browser on one thread'
+    assert opened['where'] == 'In this browser, 1 thread'
 
 
 @pytest.mark.parametrize(

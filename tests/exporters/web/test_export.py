@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -24,6 +25,8 @@ def export(mmnet_path, photo_path, onnxruntime_web, tmp_path_factory):
     from exporters.export import ExportOptions, export_checkpoint
 
     folder = tmp_path_factory.mktemp('exports') / 'mmnet'
+    named = tmp_path_factory.mktemp('checkpoints') / 'people'
+    shutil.copytree(mmnet_path, named)
     options = ExportOptions(
         formats=('web',),
         scaling_inside=False,
@@ -31,7 +34,7 @@ def export(mmnet_path, photo_path, onnxruntime_web, tmp_path_factory):
         output_name='alpha',
         photos=(photo_path,),
     )
-    return folder, export_checkpoint(mmnet_path, folder, options), options
+    return folder, export_checkpoint(named, folder, options), options
 
 
 def test_all_of_it_is_written_and_described(export):
@@ -50,7 +53,7 @@ def test_all_of_it_is_written_and_described(export):
         assert file == {'bytes': len(content), 'sha256': hashlib.sha256(content).hexdigest()}
     description = json.loads((folder / 'web' / 'model.json').read_text())
     assert description['signature'] == entry['signature']
-    assert description['name'] == 'mmnet'
+    assert description['name'] == description['title'] == 'people'
 
 
 def test_the_browser_computes_what_was_exported(export, photo_path):

@@ -61,7 +61,11 @@ def test_photos(page, pages):
     file = {'name': 'photo.png', 'mimeType': 'image/png', 'buffer': save(ASTRONAUT)}
     page.set_input_files('#file', file)
     page.wait_for_selector('body[data-state=done]')
-    assert page.inner_text('#where').startswith('Computed in this browser')
+    assert page.inner_text('#where').startswith('In this browser, ')
+    assert page.locator('#network').is_hidden(), 'there is no choice'
+    assert page.inner_text('#network-name') == NAME == page.input_value('#network')
+    note = 'the smallest devices: the fastest, the weakest mattes; 0.4 MB'
+    assert page.inner_text('#network-note') == note
     content = from_text(page.evaluate('() => textOf(matting.cutout)'))
     alpha = create_predictor(pages / NAME / 'model.onnx')(ASTRONAUT)
     result = np.asarray(Image.open(io.BytesIO(content)))

@@ -43,7 +43,9 @@ function choose(background) {
 function mark(control) {
   for (const radio of radios) radio.checked = radio === control;
   for (const input of [colour, pictureInput]) {
-    input.parentElement.classList.toggle('chosen', input === control);
+    // These cannot be checked as a radio button can.
+    if (input === control) input.setAttribute('aria-current', 'true');
+    else input.removeAttribute('aria-current');
   }
 }
 

@@ -1,5 +1,6 @@
 // The camera: its picture in a <video>, and photos of it.
 
+import { stem } from './dom.js';
 import { newCanvas, toFile } from './pictures.js';
 
 const PROBLEMS = {
@@ -52,9 +53,10 @@ export function turnCamera() {
   facing = facing === 'user' ? 'environment' : 'user';
 }
 
-/** The frame that a video shows, as a photo. */
-export async function shoot(video) {
+/** The frame that a video shows, as a photo; it is named for the file of a clip. */
+export async function shoot({ video, file }) {
   const canvas = newCanvas(video.videoWidth, video.videoHeight);
   canvas.getContext('2d').drawImage(video, 0, 0);
-  return new File([await toFile(canvas, 'image/jpeg', 0.95)], 'camera.jpg', { type: 'image/jpeg' });
+  const name = `${file ? stem(file.name) : 'camera'}.jpg`;
+  return new File([await toFile(canvas, 'image/jpeg', 0.95)], name, { type: 'image/jpeg' });
 }

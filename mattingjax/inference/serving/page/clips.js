@@ -1,6 +1,7 @@
 // Clips: playing them, and having the engine make a video of one.
 
 import { find, showProgress } from './dom.js';
+import { chosenNetwork } from './networks.js';
 import { setShape, shownBackground, shownKind } from './stage.js';
 
 const clip = find('clip');
@@ -11,6 +12,7 @@ export function play(file) {
   stopClip();
   address = URL.createObjectURL(file);
   clip.src = address;
+  clip.loop = true;
   clip.onloadedmetadata = () => setShape(clip.videoWidth || 16, clip.videoHeight || 9);
   clip.play().catch(() => {}); // a browser that does not let it play leaves the controls
 }
@@ -23,18 +25,27 @@ export function stopClip() {
   address = null;
 }
 
-/** The video that shows a clip as the view and the background say. */
-export async function matteClip(engine, file, { network, limits, signal }) {
-  await checkLength(file, limits?.clipSeconds);
-  signal.throwIfAborted();
-  showProgress('Matting the clip. This takes longer than the clip itself…');
+/** How a clip is to look, as the network, the view and the background say. */
+export function chooseLook() {
   const kind = shownKind();
   const background = kind === 'composite' ? shownBackground() : { kind: 'none' };
-  return engine.cutOutClip(file, {
-    network,
+  return {
+    network: chosenNetwork(),
     kind,
     background: background.kind === 'blur' ? 'blur' : background.colour ?? null,
     backgroundPicture: background.file ?? null,
+  };
+}
+
+export const sameLook = (a, b) => Object.keys(a).every((name) => a[name] === b[name]);
+
+/** The video that shows a clip with that look. */
+export async function matteClip(engine, file, look, { limits, signal }) {
+  await checkLength(file, limits?.clipSeconds);
+  signal.throwIfAborted();
+  showProgress('Matting the clip. This takes longer than the clip itself…');
+  return engine.cutOutClip(file, {
+    ...look,
     signal,
     onProgress: (text, share) => signal.aborted || showProgress(text, share),
   });

@@ -6,13 +6,18 @@
 
 const RETRIES = 2;
 const LONGEST_WAIT = 30; // seconds
-let most = {}; // megabytes of a photo and of a clip
+let most = {}; // megabytes of a photo and of a clip, megapixels of both, seconds of a clip
 
 /** What the engine has. Rejects with an Error where it cannot be used. */
 export async function open() {
   const answer = await ask('networks', {});
   const { default: defaultNetwork, networks, limits: found, videos } = await answer.json();
-  most = { photo: found.megabytes, clip: found.clip_megabytes };
+  most = {
+    photo: found.megabytes,
+    clip: found.clip_megabytes,
+    megapixels: found.megapixels,
+    seconds: found.clip_seconds,
+  };
   return {
     networks: networks.map(({ name, use }) => ({
       name,
@@ -84,7 +89,7 @@ async function ask(path, { body, signal, onProgress }) {
   for (let attempt = 0; ; attempt++) {
     const answer = await send(path, body, signal);
     if (answer.ok) return answer;
-    if (answer.status !== 429 || attempt === RETRIES) throw new Error(await describe(answer));
+    if (answer.status !== 429 || attempt === RETRIES) throw await describe(answer);
     const asked = Number(answer.headers.get('Retry-After')) || 2;
     const seconds = Math.ceil(Math.min(asked, LONGEST_WAIT));
     onProgress?.(`The server is busy; trying again in ${seconds} s…`);
@@ -101,13 +106,36 @@ async function send(path, body, signal) {
   }
 }
 
+/** The Error of an answer: first what it means, and the server's own words as its `detail`. */
 async function describe(answer) {
-  if (answer.status === 429) return 'The server is busy: try again later.';
-  if (answer.status === 415) return 'This file is no picture or clip that the server can read.';
-  const detail = await answer.json().then((found) => found.detail, () => null);
-  if (typeof detail === 'string') return `The server says: ${detail}`;
-  if (answer.status === 413) return 'The file is too large for the server.';
-  return `The server failed (${answer.status} ${answer.statusText}).`;
+  const { status, statusText } = answer;
+  if (status === 429) return new Error('The server is busy: try again later.');
+  const said = await answer.json().then(({ detail }) => detail, () => null);
+  const meaning = explain(status, String(said ?? ''));
+  const error = new Error(meaning ?? `The server failed (${status} ${statusText}).`);
+  if (typeof said === 'string') error.detail = `The server says: ${said}`;
+  return error;
+}
+
+/** What a refusal means to somebody who only chose a file; null of any other status. */
+function explain(status, said) {
+  const what = said.startsWith('video') ? 'clip' : 'photo';
+  const [, width, height] = said.match(/got (\d+)x(\d+)/) ?? [];
+  const size = width ? `: ${width} × ${height} pixels` : '';
+  if (said.startsWith('background')) return 'This background cannot be used.';
+  if (status === 400) return 'The file did not arrive whole: try again.';
+  if (status === 413 && size) {
+    return `This ${what} is too large${size}, and up to ${most.megapixels} megapixels are taken.`;
+  }
+  if (status === 413 && / seconds?,/.test(said)) {
+    return `This clip is too long: up to ${most.seconds} s are taken.`;
+  }
+  if (status === 413) return 'The file is too large for the server.';
+  if (status === 415) return 'This file is no picture or clip that the server can read.';
+  if (status !== 422) return null;
+  if (size) return `This ${what} is too small or too thin${size}.`;
+  if (/cannot be read|damaged/.test(said)) return `This ${what} is damaged.`;
+  return 'The server cannot do this.';
 }
 
 function wait(seconds, signal) {

@@ -7,17 +7,17 @@ const LONGEST = 1280; // pixels of a frame's long side
 /**
  * Mattes frames until the signal aborts. `cutOutFrame` gets a frame, and a function that it may call
  * as soon as it can take another; two are computed at a time at most.
- * `onPair` gets the layers, two canvases that stay as they are until its next call, and the
- * cut-out's pixels.
+ * `onPair` gets the layers, two canvases that stay as they are until its next call, the cut-out's
+ * pixels, and the video's time in seconds.
  */
 export async function matteLive(video, cutOutFrame, onPair, signal) {
   const photos = [0, 1, 2].map(() => newCanvas(1, 1)); // the one shown, and those that are matted
   const cutout = newCanvas(1, 1);
-  const show = (photo, result) => {
+  const show = (photo, result, time) => {
     if (signal.aborted) return;
     setSize(cutout, result.width, result.height);
     cutout.getContext('2d').putImageData(result, 0, 0);
-    onPair({ photo, cutout }, result);
+    onPair({ photo, cutout }, result, time);
   };
   let shown = null; // once the last frame is
   let coming = nextFrame(video, signal);
@@ -27,12 +27,13 @@ export async function matteLive(video, cutOutFrame, onPair, signal) {
     if (video.error) throw new Error('This browser cannot play this clip.');
     const photo = photos.shift();
     photos.push(photo);
+    const time = video.currentTime;
     grab(video, photo);
     coming = nextFrame(video, signal); // one that comes while this is matted is not waited for
     const bitmap = await createImageBitmap(photo);
     const before = shown;
     await new Promise((resolve, reject) => {
-      shown = cutOutFrame(bitmap, resolve).then((result) => show(photo, result));
+      shown = cutOutFrame(bitmap, resolve).then((result) => show(photo, result, time));
       shown.then(resolve, reject);
     });
     await before;

@@ -3,31 +3,24 @@
 import * as engine from './engine.js';
 import { allowBlur, chooseLast, onBackground } from './backgrounds.js';
 import { closeCamera, hasSeveralCameras, openCamera, shoot, turnCamera } from './camera.js';
-import { matteClip, play, stopClip } from './clips.js';
-import { find, say, setState, showProgress } from './dom.js';
+import { chooseLook, matteClip, play, sameLook, stopClip } from './clips.js';
+import { clearProblem, find, say, sayError, setState, showProgress, state } from './dom.js';
 import { createCounter, matteLive } from './live.js';
+import { chosenNetwork, offerNetworks, onNetwork } from './networks.js';
+import { nameShots, showParts } from './parts.js';
 import { PREVIEW, pixelsOf, readPicture } from './pictures.js';
-import { copy, download, save } from './saving.js';
+import { addFrame, canRecord, record, RECORDING, recordedKind } from './recording.js';
+import { copy, download, offerFormats } from './saving.js';
 import { isClip, onFile } from './sources.js';
 import * as stage from './stage.js';
-
-// What is on screen beside the sources of photos, by what is worked at.
-const PARTS = {
-  nothing: ['camera'],
-  photo: ['result', 'frame', 'controls', 'saving', 'zoom', 'show-compare', 'format', 'copy', 'refining', 'camera'],
-  clip: ['result', 'clip', 'controls', 'saving', 'camera'],
-  viewfinder: ['viewfinder', 'shots'],
-  live: ['result', 'frame', 'controls', 'zoom', 'show-compare', 'shots', 'speed'],
-};
-const ALL_PARTS = new Set(Object.values(PARTS).flat());
 
 const opening = engine.open();
 let has = null; // what the engine has, once it is known
 let mode = 'nothing';
 let job = new AbortController(); // what is computed or shown live; a newer one ends it
 let subject = null; // the photo that is computed or shown: {source, reading}
-let shown = null; // the last result: {source, file}, and {reading, photo, cutout} of a photo
-let liveVideo = null; // what photos are taken of: the camera, or a clip that plays
+let shown = null; // the last result: {source, file}, {reading, photo, cutout} or {kind, look}
+let live = {}; // what photos are taken of: {video} of the camera, {video, file} of a clip
 let pair = {}; // the last live frame and its cut-out
 
 // Data for tests. Photos larger than the screen's pictures are as large as those.
@@ -40,17 +33,10 @@ window.matting = {
 
 function setMode(newMode) {
   mode = newMode;
-  document.body.dataset.mode = mode; // for the style sheet
-  for (const id of ALL_PARTS) find(id).hidden = !PARTS[mode].includes(id);
-  find('copy').hidden ||= !navigator.clipboard?.write;
-  find('start').hidden = true;
+  showParts(mode);
   if (mode === 'clip' && stage.shownView() === 'compare') stage.setKind(stage.shownKind());
-  updateFormat();
-}
-
-/** Only what is opaque can be a JPEG. */
-function updateFormat() {
-  find('format').hidden = mode !== 'photo' || stage.shownKind() === 'cutout';
+  offerFormats(mode);
+  offerClip();
 }
 
 /** Ends the older job, the camera and a clip; gives the signal of the new one. */
@@ -68,15 +54,15 @@ async function attempt(signal, work) {
     await opening;
     await work();
   } catch (error) {
-    if (!signal.aborted) fail(error.message);
+    if (!signal.aborted) fail(error);
   }
 }
 
-function fail(message) {
+function fail(error) {
   begin(); // a camera may be on
-  restore();
   setState('error');
-  say(message, true);
+  restore();
+  sayError(error);
 }
 
 /** Shows the last result again, or nothing. */
@@ -98,6 +84,7 @@ function showPhoto() {
 
 function take(file) {
   scrollTo(0, 0); // on phones one chooses far below what is looked at
+  if (file.size === 0) return fail(new Error(`${file.name} is empty.`));
   return isClip(file) ? takeClip(file) : takePhoto(file);
 }
 
@@ -107,7 +94,7 @@ function takePhoto(source) {
   const computing = computeSubject();
   const { signal } = job;
   reading.then((photo) => {
-    if (!photo || signal.aborted || document.body.dataset.state !== 'working') return;
+    if (!photo || signal.aborted || state() !== 'working') return;
     setMode('photo');
     stage.show({ photo, cutout: null });
   });
@@ -124,7 +111,7 @@ function computeSubject() {
 async function computePhoto({ source, reading }, signal) {
   const started = performance.now();
   const file = await engine.cutOut(source, {
-    network: find('network').value,
+    network: chosenNetwork(),
     refine: find('refine').checked,
     signal,
     onProgress: (text, share) => signal.aborted || showProgress(text, share),
@@ -135,8 +122,8 @@ async function computePhoto({ source, reading }, signal) {
   ]);
   signal.throwIfAborted();
   shown = { source, reading, file, photo, cutout };
-  showPhoto();
   setState('done');
+  showPhoto();
   say(`Done in ${seconds.toFixed(1)} s, ${width} × ${height} pixels.`);
 }
 
@@ -150,34 +137,37 @@ async function takeClip(file) {
   play(file);
   await attempt(signal, () => {
     if (has.clips === 'none') throw new Error('Clips cannot be matted here, only photos.');
-    return has.clips === 'live' ? runLive(find('clip'), signal) : computeClip(file, signal);
+    return has.clips === 'live' ? runLive(find('clip'), signal, file) : computeClip(file, signal);
   });
 }
 
 async function computeClip(source, signal) {
-  const file = await matteClip(engine, source, {
-    network: find('network').value, limits: has.limits, signal,
-  });
+  const look = chooseLook();
+  const file = await matteClip(engine, source, look, { limits: has.limits, signal });
   signal.throwIfAborted();
-  shown = { source, file, kind: stage.shownKind() };
-  setMode('clip');
-  play(file);
+  showClip({ source, file, kind: look.kind, look });
+}
+
+function showClip(made) {
+  shown = made;
   setState('done');
   say('Done: the clip plays.');
+  setMode('clip');
+  play(shown.file);
 }
 
 async function startCamera() {
   scrollTo(0, 0);
   const signal = begin();
   const video = find('sight');
-  liveVideo = video;
   await attempt(signal, async () => {
-    await openCamera(video, signal, () => fail('The camera has stopped.'));
+    await openCamera(video, signal, () => fail(new Error('The camera has stopped.')));
     const several = await hasSeveralCameras();
     signal.throwIfAborted();
     find('turn').hidden = !several;
     subject = null;
     if (has.live) return runLive(video, signal);
+    setLive(video);
     setMode('viewfinder');
     setState('live');
     say('The camera is on.');
@@ -185,58 +175,76 @@ async function startCamera() {
   });
 }
 
-async function runLive(video, signal) {
-  liveVideo = video;
+/** Photos are taken of the camera, or of the clip of that file. */
+function setLive(video, file = null) {
+  live = { video, file };
+  nameShots(Boolean(file), canRecord);
+}
+
+async function runLive(video, signal, file) {
+  setLive(video, file);
   const count = createCounter();
   allowBlur(true);
   say('Starting…');
   const cutOut = (frame, onFree) =>
-    engine.cutOutFrame(frame, { network: find('network').value, onFree });
-  await matteLive(video, cutOut, (layers, result) => {
+    engine.cutOutFrame(frame, { network: chosenNetwork(), onFree });
+  await matteLive(video, cutOut, (layers, result, time) => {
     pair = { ...layers, result };
     if (mode !== 'live') {
       setMode('live');
       setState('live');
-      say('Live.');
-      find('shoot').focus({ preventScroll: true }); // what was pressed is gone
+      say(file ? `Live. ${RECORDING}` : 'Live.');
+      const next = find(file && canRecord ? 'record' : 'shoot');
+      next.focus({ preventScroll: true }); // what was pressed is gone
     }
     stage.show(layers);
+    addFrame(layers, time);
     find('speed').textContent = `${count()} frames/s`;
   }, signal);
+}
+
+async function recordLive() {
+  const { signal } = job;
+  setState('recording');
+  find('stop').focus({ preventScroll: true, focusVisible: false }); // the others are gone
+  showProgress('Recording while the clip plays once: keep this page in front.', 0);
+  await attempt(signal, async () => {
+    const file = await record(live.video, signal, (share) => { find('progress').value = share; });
+    begin();
+    showClip({ source: live.file, file, kind: recordedKind(), look: chooseLook() });
+  });
 }
 
 /** Ends what is live or computed; the last result is shown again. */
 function stop() {
   begin();
-  restore();
   setState(shown ? 'done' : 'empty');
   say('');
+  restore();
   find('camera').focus({ focusVisible: false }); // the button that was pressed is gone
 }
 
 /** The network or a setting is another: a photo is matted by it, also one that is being matted. */
 function computeAgain() {
-  showNote();
   offerClip();
   if (subject) computeSubject();
 }
 
-/** A clip takes long: it is matted again when somebody says so. */
+/** A clip takes long: where it should look otherwise, it is matted again when somebody says so. */
 function offerClip() {
-  if (mode !== 'clip' || document.body.dataset.state === 'working') return;
-  find('start').hidden = false;
-  say('Press “Matte again” to see the change.');
-}
-
-function showNote() {
-  const chosen = has?.networks.find(({ name }) => name === find('network').value);
-  find('network-note').textContent = chosen?.note ?? '';
+  const done = mode === 'clip' && state() !== 'working' && shown?.look;
+  const old = Boolean(done) && !sameLook(shown.look, chooseLook());
+  const told = !find('start').hidden;
+  find('start').hidden = !old;
+  find('download').textContent = old ? 'Download as it was' : 'Download';
+  if (old) say('The clip has the look that was chosen before.');
+  else if (told) say('');
 }
 
 function chooseView(view) {
   stage.setKind(view);
   if (view === 'composite' && stage.shownBackground().kind === 'none') chooseLast();
-  updateFormat();
+  offerFormats(mode);
   offerClip();
 }
 
@@ -249,33 +257,22 @@ function changeBackground(background) {
   } else if (view === 'alpha' || view === 'cutout') {
     stage.setKind('composite');
   }
-  updateFormat();
+  offerFormats(mode);
   offerClip();
-}
-
-async function saveShown() {
-  try {
-    if (shown.cutout) await download(shown);
-    else save(shown.file, shown.source.name, shown.kind);
-  } catch (error) {
-    say(error.message, true);
-  }
 }
 
 async function start() {
   try {
     has = await opening;
   } catch (error) {
-    return fail(error.message);
+    return fail(error);
   }
-  find('network').replaceChildren(...has.networks.map(({ name, title }) => new Option(title, name)));
-  find('network').value = has.defaultNetwork;
+  offerNetworks(has.networks, has.defaultNetwork);
   find('where').textContent = has.where;
   if (has.clips !== 'none') {
     find('file').accept += ',video/*';
     find('kinds').textContent = 'photos and clips';
   }
-  showNote();
 }
 
 onFile(take);
@@ -283,17 +280,20 @@ onBackground(changeBackground);
 for (const button of document.querySelectorAll('[data-view]')) {
   button.addEventListener('click', () => chooseView(button.dataset.view));
 }
-find('network').addEventListener('change', computeAgain);
+onNetwork(computeAgain);
 find('refine').addEventListener('change', computeAgain);
 find('camera').addEventListener('click', startCamera);
 find('turn').addEventListener('click', () => { turnCamera(); startCamera(); });
-find('shoot').addEventListener('click', async () => take(await shoot(liveVideo)));
+find('shoot').addEventListener('click', async () => take(await shoot(live)));
+find('record').addEventListener('click', recordLive);
+find('cancel').addEventListener('click', stop);
 find('stop').addEventListener('click', stop);
 find('start').addEventListener('click', () => takeClip(shown.source));
-find('download').addEventListener('click', saveShown);
-find('copy').addEventListener('click', () => copy(shown).catch((error) => say(error.message, true)));
+find('download').addEventListener('click', () => download(shown).catch(sayError));
+find('copy').addEventListener('click', () => copy(shown).catch(sayError));
+for (const name of ['click', 'input']) find('controls').addEventListener(name, clearProblem, true);
 find('controls').addEventListener('submit', (event) => event.preventDefault());
 document.addEventListener('keydown', (event) => {
-  if (event.key === 'Escape' && ['live', 'working'].includes(document.body.dataset.state)) stop();
+  if (event.key === 'Escape' && ['live', 'recording', 'working'].includes(state())) stop();
 });
 start();

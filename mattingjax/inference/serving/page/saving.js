@@ -7,6 +7,11 @@ import { shownBackground, shownKind } from './stage.js';
 const SUFFIXES = { 'image/png': 'png', 'image/jpeg': 'jpg', 'video/mp4': 'mp4', 'video/webm': 'webm' };
 const KEPT = 60_000; // milliseconds after which a download has surely begun
 
+/** Only a photo that is shown opaque can be a JPEG. */
+export function offerFormats(mode) {
+  find('format').hidden = mode !== 'photo' || shownKind() === 'cutout';
+}
+
 /** The picture that is shown, as a file of its own; a cut-out is the engine's file, untouched. */
 export async function makeFile(shown, type) {
   const kind = shownKind();
@@ -23,19 +28,28 @@ export async function makeFile(shown, type) {
 }
 
 /** Has the browser save a file. */
-export function save(file, name, kind) {
+function save(file, name, kind) {
   const link = document.createElement('a');
   link.href = URL.createObjectURL(file);
   link.download = `${stem(name)}_${kind}.${SUFFIXES[file.type.split(';')[0]] ?? 'png'}`;
   link.click();
+  say(`Saved ${link.download}.`);
   setTimeout(() => URL.revokeObjectURL(link.href), KEPT);
 }
 
+/** Downloads the photo as it is shown, or the clip as it was matted. */
 export async function download(shown) {
-  await save(await makeFile(shown, `image/${find('format').value}`), shown.source.name, shownKind());
+  if (shown.cutout) {
+    say('Saving…');
+    const file = await makeFile(shown, `image/${find('format').value}`);
+    save(file, shown.source.name, shownKind());
+  } else {
+    save(shown.file, shown.source.name, shown.kind);
+  }
 }
 
 export async function copy(shown) {
+  say('Copying…');
   // Safari wants the promise, not the file: it asks for the permission at once.
   const item = new ClipboardItem({ 'image/png': makeFile(shown, 'image/png') });
   await navigator.clipboard.write([item]);

@@ -1,5 +1,7 @@
 """What can go wrong on the page, and what cancels what."""
 
+import io
+
 import pytest
 from PIL import Image
 
@@ -54,9 +56,10 @@ def test_a_busy_server_is_asked_again(page):
     ('answer', 'told'),
     [
         (None, 'The server cannot be reached'),
-        ({'status': 413, 'json': {'detail': 'image: expected at most 1 MB'}}, 'at most 1 MB'),
-        ({'status': 413, 'body': 'too large'}, 'too large for the server'),
-        ({'status': 500, 'body': 'oh'}, 'The server failed (500'),
+        ({'status': 413, 'body': 'too large'}, 'The file is too large for the server.'),
+        ({'status': 500, 'body': 'oh'}, 'The server failed (500 Internal Server Error).'),
+        ({'status': 400, 'json': {'detail': 'a damaged form'}}, 'The file did not arrive whole'),
+        ({'status': 422, 'json': {'detail': 'network: got x'}}, 'The server cannot do this.'),
     ],
 )
 def test_what_a_server_can_do_wrong(page, answer, told):
@@ -68,7 +71,36 @@ def test_what_a_server_can_do_wrong(page, answer, told):
 
     page.route('**/matte?*', reply)
     give(page, ASTRONAUT, 'error')
-    assert told in page.text_content('#status')
+    assert page.text_content('#status').startswith(told)
+
+
+def test_photos_that_the_server_refuses(page, tmp_path):
+    def refused(size, part=1.0):
+        file = io.BytesIO()
+        Image.new('RGB', size).save(file, 'JPEG')
+        content = file.getvalue()
+        (tmp_path / 'photo.jpg').write_bytes(content[: int(part * len(content))])
+        give(page, tmp_path / 'photo.jpg', 'error')
+        assert 'The server says: ' in (page.text_content('#status small') or '')
+        return page.evaluate("document.getElementById('status').firstChild.textContent")
+
+    large = 'This photo is too large: 9000 × 9000 pixels, and up to 50 megapixels are taken.'
+    assert refused((9000, 9000)) == large
+    assert refused((8, 8)) == 'This photo is too small or too thin: 8 × 8 pixels.'
+    assert refused((600, 600), 0.5) == 'This photo is damaged.'
+    (tmp_path / 'empty.jpg').write_bytes(b'')
+    page.set_input_files('#file', tmp_path / 'empty.jpg')
+    page.wait_for_selector('#status:text-is("empty.jpg is empty.")')
+
+
+def test_a_background_that_is_no_picture_is_told_until_another_is_chosen(page, tmp_path):
+    (tmp_path / 'text.txt').write_text('no picture')
+    give(page, ASTRONAUT)
+    page.set_input_files('#background-picture', tmp_path / 'text.txt')
+    page.wait_for_selector('#status.problem')
+    page.check('input[value="#00b140"]')
+    assert page.text_content('#status') == ''
+    assert page.locator('#status.problem').count() == 0
 
 
 def test_a_file_that_is_too_large_is_not_sent(page, tmp_path):
@@ -98,3 +130,19 @@ def test_escape_ends_the_wait(page):
     page.keyboard.press('Escape')
     wait_for(page, 'empty')
     assert page.locator('#result').is_hidden()
+
+
+def test_what_takes_long_can_be_cancelled(page):
+    failed = []
+    page.on('requestfailed', lambda request: failed.append(request.url))
+    give(page, ADMIRAL)
+    page.route('**/matte?*', lambda route: None)
+    page.set_input_files('#file', ASTRONAUT)
+    wait_for(page, 'working')
+    assert page.locator('#cancel').is_hidden()
+    page.click('#cancel')  # when it shows
+    wait_for(page, 'done')
+    assert page.locator('#cancel').is_hidden()
+    assert cutout_of(page).shape == (600, 512, 4), 'the last result is back'
+    page.wait_for_timeout(100)
+    assert len([url for url in failed if '/matte' in url]) == 1

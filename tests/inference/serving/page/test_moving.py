@@ -1,5 +1,8 @@
 """The camera and clips on the page, with the server and with an engine that is in the page."""
 
+import io
+import pathlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -165,6 +168,12 @@ def test_a_clip_is_matted(page, clip):
     assert saved.value.suggested_filename == 'clip_cutout.webm'
     assert page.locator('#start').is_hidden()
     page.check('input[value="#00b140"]')
+    assert page.text_content('#status') == 'The clip has the look that was chosen before.'
+    assert page.text_content('#download') == 'Download as it was'
+    page.check('input[value=none]')
+    assert page.locator('#start').is_hidden(), 'it looks as it should'
+    assert page.text_content('#download') == 'Download'
+    page.check('input[value="#00b140"]')
     page.click('#start')  # a clip takes long: it is matted again when somebody says so
     wait_for(page, 'done')
     with page.expect_download() as saved:
@@ -234,3 +243,55 @@ def test_a_live_clip(browser, address, clip):
         assert pixels_of(page).shape == (128, 128, 4)
         page.click('#stop')
         wait_for(page, 'empty')
+        page.set_input_files('#file', clip)
+        wait_for(page, 'live')
+        page.click('#shoot:text-is("Take this frame")')
+        wait_for(page, 'done')
+        assert download(page)[0] == 'clip_cutout.png'
+
+
+def test_a_live_clip_is_recorded_with_its_sound(browser, address, tmp_path):
+    av = pytest.importorskip('av', reason='PyAV is not installed')
+    path = tmp_path / 'grey.webm'
+    with av.open(path, 'w') as container:  # two seconds that become brighter, and a tone
+        video, audio = container.add_stream('vp9', rate=8), container.add_stream('libopus', 48000)
+        video.width, video.height, video.pix_fmt, audio.layout = 128, 96, 'yuv420p', 'mono'
+        tone = np.sin(np.arange(96_000, dtype=np.float32) * 0.06)[None]
+        sound = av.AudioFrame.from_ndarray(tone / 2, 'fltp', 'mono')
+        sound.sample_rate = 48000
+        for level in range(16):
+            luma, chroma = np.full((96, 128), 50 + 10 * level), np.full((48, 128), 128)
+            planes = np.concatenate([luma, chroma]).astype(np.uint8)
+            container.mux(video.encode(av.VideoFrame.from_ndarray(planes, 'yuv420p')))
+        container.mux([*video.encode(), *audio.encode(sound), *audio.encode()])
+    with opened(browser, address, LIVE_ENGINE) as page:
+        page.set_input_files('#file', path)
+        wait_for(page, 'live')
+        page.click('#record')
+        wait_for(page, 'recording')
+        page.keyboard.press('Escape')
+        wait_for(page, 'empty')
+        page.set_input_files('#file', path)
+        wait_for(page, 'live')
+        page.click('#record')
+        wait_for(page, 'done')
+        with page.expect_download() as saved:
+            page.click('#download')
+        assert saved.value.suggested_filename == 'grey_composite.webm'
+        content = io.BytesIO(pathlib.Path(saved.value.path()).read_bytes())
+        assert page.locator('#start').is_hidden()
+        page.check('input[value="#00b140"]')
+        page.click('#start')
+        wait_for(page, 'live')
+    with av.open(content) as film:
+        assert {stream.type for stream in film.streams} == {'video', 'audio'}
+        decoded = list(film.decode(video=0, audio=0))
+    frames = [frame for frame in decoded if isinstance(frame, av.VideoFrame)]
+    tones = [frame.to_ndarray() for frame in decoded if isinstance(frame, av.AudioFrame)]
+    assert 1 < frames[-1].time - frames[0].time < 3
+    assert max(np.abs(tone).max() for tone in tones) > 0.2
+    first, last = (frames[i].to_ndarray(format='rgb24').astype(int) for i in (0, -1))
+    assert first.shape == (96, 128, 3)
+    assert np.abs(first[:, :60] - 255 * (50 - 16) / 219).max() < 4, 'it begins at the beginning'
+    assert last[:, :60].mean() == pytest.approx(255 * (200 - 16) / 219, abs=25), 'until its end'
+    assert min(first[:, 68:].min(), last[:, 68:].min()) > 243, 'on white'

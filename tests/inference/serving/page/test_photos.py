@@ -15,6 +15,7 @@ from tests.inference.serving.page.pages import (
     difference,
     download,
     give,
+    opened,
     pixels_of,
     wait_for,
 )
@@ -100,7 +101,8 @@ def test_backgrounds_ask_no_engine(page, tmp_path):
     columns = np.tile(np.arange(512, dtype=np.uint8)[None, :, None] // 2, (512, 1, 3))
     Image.fromarray(columns).save(tmp_path / 'beach.png')
     page.set_input_files('#background-picture', tmp_path / 'beach.png')
-    page.wait_for_selector('.file.chosen')
+    page.wait_for_selector('#background-picture[aria-current=true]')
+    assert page.get_attribute('#background', 'aria-current') is None
     check(columns)
 
     page.check('input[value=blur]')
@@ -130,6 +132,7 @@ def test_a_download_is_what_is_shown(page):
     cutout = cutout_of(page)
     name, picture = download(page)
     assert name == 'astronaut_cutout.png'
+    assert page.text_content('#status') == 'Saved astronaut_cutout.png.'
     assert (np.asarray(picture) == cutout).all()
     page.click('#show-alpha')
     name, picture = download(page)
@@ -152,3 +155,22 @@ def test_a_large_photo_is_shown_smaller_and_downloaded_whole(page, tmp_path):
     page.click('#show-composite')
     assert pixels_of(page).shape == (1775, 2048, 4)
     assert download(page)[1].size == (3000, 2600)
+
+
+def test_a_copy_says_when_it_begins_and_when_it_is_done(browser, address):
+    allowed = ['clipboard-read', 'clipboard-write']
+    with opened(browser, address, permissions=allowed) as page:
+        give(page, ASTRONAUT)
+        page.click('#copy')
+        assert page.text_content('#status') in {'Copying…', 'Copied.'}
+        page.wait_for_selector('#status:text-is("Copied.")')
+        size = page.evaluate(
+            """async () => {
+              const [item] = await navigator.clipboard.read();
+              const { width, height } = await createImageBitmap(await item.getType('image/png'));
+              return [width, height];
+            }"""
+        )
+        assert size == [512, 512]
+        download(page)
+        assert page.text_content('#status') == 'Saved astronaut_cutout.png.'
