@@ -26,6 +26,7 @@ from mattingjax.process import command_line
 
 _IMAGES = flags.DEFINE_string('images', None, 'Folder of photos.', required=True)
 _CHECKPOINT = flags.DEFINE_string('checkpoint', 'modnet_p', 'The weights.')
+_RUNTIME = flags.DEFINE_string('runtime', None, 'Of both; default: what each has by itself.')
 _KINDS = flags.DEFINE_list('kinds', ['alpha', 'cutout'], 'What is asked for: alpha, cutout.')
 _REQUESTS = flags.DEFINE_integer('requests', 200, 'Requests of a round.', lower_bound=1)
 _PARALLEL = flags.DEFINE_integer('parallel', 16, 'How many at a time.', lower_bound=1)
@@ -60,7 +61,7 @@ def main() -> None:
             (folder / 'photos' / f'{i:04}').with_suffix('.jpg').write_bytes(photo)
         command = [
             sys.executable, '-m', 'mattingjax', 'serve', '--port=0', '--networks=',
-            f'--checkpoint={_CHECKPOINT.value}',
+            *_network_flags(),
         ]  # fmt: skip
         start = time.perf_counter()
         with running(command) as process:
@@ -74,6 +75,11 @@ def main() -> None:
                 for kind in _KINDS.value:
                     _compare(address, process.pid, photos, folder, kind)
                 process.terminate()
+
+
+def _network_flags() -> list[str]:
+    runtime = [] if _RUNTIME.value is None else [f'--runtime={_RUNTIME.value}']
+    return [f'--checkpoint={_CHECKPOINT.value}', *runtime]
 
 
 def _read_photos() -> list[bytes]:
@@ -153,7 +159,7 @@ def _time_folder(folder: Path, kind: str) -> float:
     """The seconds that the folder command says it took."""
     command = [
         sys.executable, '-m', 'mattingjax', 'predict', str(folder / 'photos'),
-        f'--output={folder / "out"}', f'--outputs={kind}', f'--checkpoint={_CHECKPOINT.value}',
+        f'--output={folder / "out"}', f'--outputs={kind}', *_network_flags(),
     ]  # fmt: skip
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     found = re.search(r' in ([\d.]+) s', said)

@@ -34,7 +34,10 @@ _HOST = flags.DEFINE_string(
 )
 _PORT = flags.DEFINE_integer('port', 8000, 'Port to listen on; 0 takes a free one.')
 _WORKERS = flags.DEFINE_integer(
-    'workers', None, 'How many photos are in work at once. Default: one for each core.'
+    'workers',
+    None,
+    'How many photos are in work at once, each on its share of the cores. Default: one for each '
+    'core; 1 gives a photo that comes alone all of them.',
 )
 _QUEUE = flags.DEFINE_integer(
     'queue', 32, 'How many photos wait for a worker; more are refused with status 429.'
@@ -80,6 +83,7 @@ def main() -> int:
         if package in ('', 'mattingjax'):
             raise
         raise missing_package('serve', package, 'serve') from error
+    from mattingjax.inference.predictor import MOST_PARALLEL
     from mattingjax.inference.serving.limits import Limits
     from mattingjax.process.memory import keep_freed_memory
     from mattingjax.process.progress import say
@@ -96,12 +100,13 @@ def main() -> int:
         max_clip_seconds=_MAX_CLIP_SECONDS.value,
         clip_timeout=_CLIP_TIMEOUT.value,
     )
+    # Each worker has its share of the cores: many photos take less time so, one of them more.
+    parallel = min(limits.workers, count_cores(), MOST_PARALLEL)
     origins = _read_origins()
     with server.bind(_HOST.value, _PORT.value) as listener:
         service = Service(
             _list_networks(),
-            # A photo that comes alone gets two cores.
-            lambda name: _NETWORK.load(max(1, limits.workers // 2), name),
+            lambda name: _NETWORK.load(parallel, name),
             limits,
             _NETWORK.flags(),
         )

@@ -22,7 +22,7 @@ from mattingjax.inference.screening import MAX_PIXELS
 from mattingjax.inference.sessions import SessionOptions
 from mattingjax.weights import DEFAULT_WEIGHTS
 
-_MOST_PARALLEL = 64
+MOST_PARALLEL = 64
 
 
 class Predictor:
@@ -226,8 +226,8 @@ def create_predictor(
             'path_or_name: expected a checkpoint directory, the name of weights that ship or an '
             f'artefact, got {path_or_name!r}'
         )
-    if not isinstance(parallel, int) or not 1 <= parallel <= _MOST_PARALLEL:
-        raise MattingError(f'parallel: expected 1 to {_MOST_PARALLEL} threads, got {parallel!r}')
+    if not isinstance(parallel, int) or not 1 <= parallel <= MOST_PARALLEL:
+        raise MattingError(f'parallel: expected 1 to {MOST_PARALLEL} threads, got {parallel!r}')
     cache = None if openvino_cache is None else Path(openvino_cache)
     options = SessionOptions(device, precision, cache, parallel)
     return Predictor(create_runtime(path_or_name, runtime, input_size, options))

@@ -75,7 +75,7 @@ def define_runtime() -> flags.FlagHolder[str | None]:
         [*RUNTIME_PACKAGES, 'jax'],
         'What runs the network: onnxruntime or openvino for weights that ship, they, '
         'tensorflow and litert for artefacts, jax for checkpoints. Default: onnxruntime where it '
-        'can, else what suits; for videos openvino, if it is installed.',
+        'can, else what suits; for videos and servers openvino, if it is installed.',
     )
 
 
