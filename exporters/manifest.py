@@ -50,7 +50,8 @@ def list_files(manifest: Any) -> set[str]:
     files = {MANIFEST_FILE, 'verification.png', *manifest['artefacts']}
     for entry in manifest['artefacts'].values():
         files.add(entry.get('weights', MANIFEST_FILE))
-    files.update(f'web/{name}' for name in manifest.get('web', {}).get('files', ()))
+    if isinstance(web := manifest.get('web'), dict):
+        files.update(f'web/{name}' for name in web.get('files', ()))
     ascend = manifest.get('ascend', {})
     om = ascend.get('om')
     return files | set(ascend.get('files', [])) | ({om['file']} if isinstance(om, dict) else set())

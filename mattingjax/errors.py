@@ -31,7 +31,7 @@ class UnknownFormatError(ImageError):
 
 
 class TooLargeError(ImageError):
-    """A photo with more pixels than are decoded."""
+    """A picture with more pixels than are decoded."""
 
 
 class VideoError(MattingError):

@@ -47,6 +47,11 @@ class Server:
         host, _, port = self.url.removeprefix('http://').rstrip('/').rpartition(':')
         return socket.create_connection((host, int(port)), timeout=_LONGEST)
 
+    def children(self) -> list[int]:
+        """The processes that it has started and that have not ended."""
+        threads = Path(f'/proc/{self.process.pid}/task').glob('*/children')
+        return [int(number) for thread in threads for number in thread.read_text().split()]
+
     def memory(self) -> int:
         """Its resident memory in bytes."""
         pages = Path(f'/proc/{self.process.pid}/statm').read_text().split()[1]

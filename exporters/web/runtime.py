@@ -23,7 +23,7 @@ INTEGRITY = (
     'Ud/+EBo6mhuaQWt/OjaOk0iNWjXqJoeeMFr6xQEERZdIZH2OWpGzuujz7lfuOBjUa6TEE/sc4nb7Da5dNL34fg=='
 )
 _MEMBERS = ('ort.wasm.min.mjs', 'ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm')
-# The npm package has no text of its licence; the Python package, built of the same source, has.
+# The npm package has no text of its licence; the Python package of the same project has.
 _LICENCES = ('LICENSE', 'ThirdPartyNotices.txt')
 _MOST_BYTES = 2**26  # of the package, and of each file in it
 _WITHOUT_NETWORK = f'--onnxruntime_web takes a file that npm pack {PACKAGE} wrote elsewhere'
@@ -107,4 +107,9 @@ def _extract(archive: tarfile.TarFile, name: str) -> bytes:
 def _load_licences() -> dict[str, bytes]:
     files = importlib.metadata.files('onnxruntime') or ()
     found = {file.name: file for file in files if file.name in _LICENCES}
+    if missing := [name for name in _LICENCES if name not in found]:
+        raise MattingError(
+            f'web: expected {" and ".join(missing)} in the package onnxruntime, whose licence is '
+            "ONNX Runtime Web's too, found none"
+        )
     return {name: found[name].read_binary() for name in _LICENCES}

@@ -8,11 +8,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import mattingjax
 from exporters.artefacts import Artefact
 from exporters.onnx_graph import conversion
 from exporters.web.runtime import VERSION
 from exporters.writers.job import Job
+from mattingjax.inference.serving import PAGE
 from mattingjax.inference.sessions import METADATA_KEY
 from mattingjax.inference.signature import Signature
 from mattingjax.process.files import hash_file
@@ -21,7 +21,6 @@ FOLDER = 'web'
 MODEL_FILE, DESCRIPTION_FILE = 'model.onnx', 'model.json'
 _RUNTIME_FOLDER = 'onnxruntime'
 _LIST_FILE, _WORKER_FILE = 'files.js', 'offline.js'  # of the service worker
-_PAGE = Path(mattingjax.__file__).parent / 'inference' / 'serving' / 'page'
 _TEMPLATES = Path(__file__).parents[1] / 'web' / 'templates'
 
 
@@ -83,7 +82,7 @@ def write_page(
         'signature': signature.to_dict(),
     }
     contents = {
-        **_read_folder(_PAGE),
+        **_read_folder(PAGE),
         **_read_folder(_TEMPLATES),  # with the browser's engine.js in the place of the server's
         **{f'{_RUNTIME_FOLDER}/{name}': content for name, content in runtime.items()},
         MODEL_FILE: model,

@@ -19,6 +19,7 @@ from absl import flags
 
 from mattingjax.commands.network import Network
 from mattingjax.errors import MattingError, missing_package
+from mattingjax.inference.serving.limits import Limits
 from mattingjax.process import command_line
 from mattingjax.process.machine import count_cores
 
@@ -40,35 +41,39 @@ _WORKERS = flags.DEFINE_integer(
     'core; 1 gives a photo that comes alone all of them.',
 )
 _QUEUE = flags.DEFINE_integer(
-    'queue', 32, 'How many photos wait for a worker; more are refused with status 429.'
+    'queue', Limits.queue, 'How many photos wait for a worker; more are refused with status 429.'
 )
 _TIMEOUT = flags.DEFINE_float(
-    'timeout', 30.0, 'Seconds after which a request ends with status 503, waiting included.'
+    'timeout',
+    Limits.timeout,
+    'Seconds after which a request ends with status 503, waiting included.',
 )
 _PATIENCE = flags.DEFINE_float(
     'patience',
-    10.0,
+    Limits.patience,
     'Seconds that a client may let the server wait for a request, or for taking an answer.',
 )
 _MAX_MEGABYTES = flags.DEFINE_float(
-    'max_megabytes', 32.0, 'The largest file of a photo, in millions of bytes.'
+    'max_megabytes', Limits.max_megabytes, 'The largest file of a photo, in millions of bytes.'
 )
 _MAX_MEGAPIXELS = flags.DEFINE_float(
-    'max_megapixels', 50.0, 'The largest photo, in millions of pixels.'
+    'max_megapixels', Limits.max_megapixels, 'The largest photo, in millions of pixels.'
 )
 _MAX_CLIP_SECONDS = flags.DEFINE_float(
-    'max_clip_seconds', 30.0, 'The longest clip, in seconds; 0 takes none.'
+    'max_clip_seconds', Limits.max_clip_seconds, 'The longest clip, in seconds; 0 takes none.'
 )
 _MAX_CLIP_MEGABYTES = flags.DEFINE_float(
-    'max_clip_megabytes', 100.0, 'The largest file of a clip, in millions of bytes.'
+    'max_clip_megabytes',
+    Limits.max_clip_megabytes,
+    'The largest file of a clip, in millions of bytes.',
 )
 _CLIP_TIMEOUT = flags.DEFINE_float(
-    'clip_timeout', 300.0, 'As --timeout, for clips, which are matted one at a time.'
+    'clip_timeout', Limits.clip_timeout, 'As --timeout, for clips, which are matted one at a time.'
 )
 _ALLOW_ORIGINS = flags.DEFINE_list(
     'allow_origins',
     [],
-    'Origins, such as https://example.org, whose pages may call this server; * for all.',
+    'Origins, such as https://example.org, whose pages may read the answers; * for all.',
 )
 command_line.define_compilation_cache(may_spare_jax=True)
 
@@ -84,7 +89,6 @@ def main() -> int:
             raise
         raise missing_package('serve', package, 'serve') from error
     from mattingjax.inference.predictor import MOST_PARALLEL
-    from mattingjax.inference.serving.limits import Limits
     from mattingjax.process.memory import keep_freed_memory
     from mattingjax.process.progress import say
 

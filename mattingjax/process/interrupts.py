@@ -59,12 +59,11 @@ def removed_afterwards(make: Callable[[], str]) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], folder: Path | None = None) -> Iterator[subprocess.Popen[str]]:
+def running(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
     """Runs another program, which ends with the block or this process, and all that it starts.
 
     Args:
       command: The program and its arguments.
-      folder: Where it runs; if None where this process does.
 
     Yields:
       The program, whose output on both streams is `stdout`.
@@ -76,7 +75,6 @@ def running(command: Sequence[str], folder: Path | None = None) -> Iterator[subp
             stderr=subprocess.STDOUT,
             text=True,
             errors='replace',
-            cwd=folder,
             start_new_session=True,  # so that what it starts can be ended with it
         )
         _programs.add(process)

@@ -26,7 +26,7 @@ def test_requests_in_progress_are_answered_at_the_end():
         ]
         deadline = time.monotonic() + 30
         while not re.search(
-            r'^mattingjax_working [12]', httpx.get(f'{server.url}metrics').text, re.M
+            r'^mattingjax_working{of="photos"} [12]', httpx.get(f'{server.url}metrics').text, re.M
         ):
             assert time.monotonic() < deadline
         assert server.stop() == 0

@@ -16,9 +16,10 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from mattingjax.errors import one_line
+from mattingjax.inference.serving import PAGE
 from mattingjax.inference.serving.journal import Journal
 from mattingjax.inference.serving.routes import QUERIES, router
-from mattingjax.inference.serving.service import PAGE, Service
+from mattingjax.inference.serving.service import Service
 
 
 def create_app(service: Service, allow_origins: Sequence[str] = ()) -> Journal:

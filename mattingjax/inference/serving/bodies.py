@@ -52,7 +52,7 @@ class BodyReader:
                     raise _too_large(most, f'more than {length} bytes')
                 if self._held + len(chunk) > self._most_held:
                     raise HTTPException(
-                        429, 'the server holds too many photos', {'Retry-After': '1'}
+                        429, 'the server holds too many bytes', {'Retry-After': '1'}
                     )
                 self._held += len(chunk)
                 length += len(chunk)

@@ -8,12 +8,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from fastapi import HTTPException
 
 from mattingjax.errors import VideoError
+from mattingjax.inference.serving.bodies import BACKGROUND
 from mattingjax.inference.serving.limits import Limits
 from mattingjax.inference.serving.matting import load_background
 from mattingjax.inference.serving.workers import Abandoned
@@ -23,6 +23,7 @@ from mattingjax.process.interrupts import running
 
 CLIP_TYPES = {'mp4': 'video/mp4', 'webm': 'video/webm'}
 _GLANCE = 0.2  # seconds between two looks whether anybody waits
+_NAME = 'video'  # of the part, and of its file
 _STREAM = 'the stream: '  # what messages about an open file begin with
 
 
@@ -60,34 +61,34 @@ def matte_clip(clip: Clip, limits: Limits, abandoned: threading.Event) -> bytes:
     Raises:
       HTTPException: It is no video (415), too long or too large (413), or cannot be matted (422);
         or so is its background.
+      RuntimeError: The process failed for another reason.
       Abandoned: Nobody waits for the result any longer.
     """
     _check_clip(clip.content, limits)
     if isinstance(clip.background, bytes):
-        load_background(clip.background, limits.max_megapixels * 1e6)
+        load_background(clip.background, limits.max_megapixels * 1e6, abandoned)
     with scratch_folder() as folder:
-        (folder / 'video').write_bytes(clip.content)
-        result = f'result.{clip.format}'
-        command = [sys.executable, '-m', 'mattingjax', 'video', 'video', f'--output={result}']
-        command += [f'--kind={clip.kind}', f'--checkpoint={_locate(clip.source)}']
+        (folder / _NAME).write_bytes(clip.content)
+        result = folder / f'result.{clip.format}'
         # A file may be longer than it says.
-        command += [f'--duration={limits.max_clip_seconds:g}', *clip.flags]
+        command = [
+            sys.executable, '-m', 'mattingjax', 'video', str(folder / _NAME),
+            f'--output={result}', f'--kind={clip.kind}', f'--checkpoint={clip.source}',
+            f'--duration={limits.max_clip_seconds:.3f}', *clip.flags,
+        ]  # fmt: skip
         if isinstance(clip.background, bytes):
-            (folder / 'background').write_bytes(clip.background)
-            command.append('--background=background')
+            (folder / BACKGROUND).write_bytes(clip.background)
+            command.append(f'--background={folder / BACKGROUND}')
         elif clip.background is not None:
             command.append(f'--background={clip.background}')
-        with running(command, folder) as process:
-            said = _wait(process, abandoned)
+        with running(command) as process:
+            said = _wait(process, abandoned).replace(f'{folder}/', '')
         with contextlib.suppress(FileNotFoundError):  # what a damaged clip still has is a result
-            return (folder / result).read_bytes()
-    lines = [line for line in said.splitlines() if line.startswith('error: ')]
-    raise HTTPException(422, lines[-1].removeprefix('error: ') if lines else 'video: damaged')
-
-
-def _locate(source: str) -> str:
-    """The source as another folder sees it: names of weights that ship are no paths."""
-    return str(Path(source).absolute()) if Path(source).exists() else source
+            return result.read_bytes()
+    last = (said.splitlines() or [''])[-1]
+    if process.returncode == 2 and last.startswith((f'error: {_NAME}: ', f'error: {BACKGROUND}: ')):
+        raise HTTPException(422, last.removeprefix('error: '))
+    raise RuntimeError(f'mattingjax video ended with {process.returncode}: {last}')
 
 
 def _check_clip(content: bytes, limits: Limits) -> None:

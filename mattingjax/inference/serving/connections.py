@@ -11,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from mattingjax.inference.serving.limits import SLOWEST
 
 MAX_HEADERS = 65_536  # bytes, and of whatever else is neither headers nor a body
+MAX_CONNECTIONS = 512
 MAX_PIPELINED = 32  # requests that are sent before the answer to an earlier one
 
 
@@ -36,6 +37,9 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._reading.start(self._cut)
+        if len(self.connections) > MAX_CONNECTIONS:
+            self.logger.warning(f'expected at most {MAX_CONNECTIONS} connections')
+            self._cut()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._reading.stop()

@@ -23,7 +23,8 @@ _POLICY = (
     b"default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; object-src 'none'; "
     b"base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
 )
-_DOCUMENTATION = '/docs'  # whose page has a script in it
+_DOCUMENTATION = '/docs'  # whose page has a script and styles in it
+_INLINE = b"; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'"
 
 
 class Journal:
@@ -49,8 +50,9 @@ class Journal:
             if message['type'] == 'http.response.start':
                 status = message['status']
                 message['headers'] = [*message['headers'], *_HEADERS]
-                if not scope['path'].startswith(_DOCUMENTATION):
-                    message['headers'].append((b'content-security-policy', _POLICY))
+                is_page = not scope['path'].startswith(_DOCUMENTATION)
+                policy = _POLICY if is_page else _POLICY + _INLINE
+                message['headers'].append((b'content-security-policy', policy))
             length += len(message.get('body', b''))
             await send(message)
 

@@ -6,6 +6,7 @@ import dataclasses
 import math
 
 from mattingjax.errors import MattingError
+from mattingjax.process.machine import count_cores
 
 SLOWEST = 16_000  # bytes per second that bodies and answers must have on average
 _MOST = 1e6  # of anything: beyond it, clocks and counters overflow
@@ -22,7 +23,7 @@ class Limits:
       patience: Seconds that a client may let the server wait: for headers, for the beginning of a
         body, for taking an answer.
       queue: How many photos wait for a worker; what comes then is refused.
-      workers: How many photos are matted at once.
+      workers: How many photos are matted at once; by default one for each core.
       max_clip_megabytes: The largest body with a clip, in millions of bytes.
       max_clip_seconds: The longest clip, in seconds; 0 if clips are refused.
       clip_timeout: Seconds after which a request for a matted clip ends, waiting included.
@@ -33,7 +34,7 @@ class Limits:
     timeout: float = 30.0
     patience: float = 10.0
     queue: int = 32
-    workers: int = 2
+    workers: int = dataclasses.field(default_factory=count_cores)
     max_clip_megabytes: float = 100.0
     max_clip_seconds: float = 30.0
     clip_timeout: float = 300.0

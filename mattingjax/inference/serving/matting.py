@@ -41,6 +41,16 @@ class _Watched(io.BytesIO):
         return super().read(size)
 
 
+def _checking(abandoned: threading.Event) -> Callable[[], None]:
+    """A function that raises Abandoned once nobody waits any longer."""
+
+    def go_on() -> None:
+        if abandoned.is_set():
+            raise Abandoned
+
+    return go_on
+
+
 class Picture(NamedTuple):
     """The answer to a request.
 
@@ -78,11 +88,7 @@ def matte_photo(
       Abandoned: Nobody waits for the matte any longer.
     """
     stages = Stages(*STAGES)
-
-    def go_on() -> None:
-        if abandoned.is_set():
-            raise Abandoned
-
+    go_on = _checking(abandoned)
     try:
         with stages.timed('decode'):
             check_size(content, 'image', max_pixels)
@@ -105,15 +111,20 @@ def matte_photo(
     return Picture(encoded, MEDIA_TYPES[extension], (height, width), stages)
 
 
-def load_background(content: bytes, max_pixels: float) -> Background:
+def load_background(content: bytes, max_pixels: float, abandoned: threading.Event) -> Background:
     """Decodes the picture that a composite is put on.
+
+    Args:
+      content: The bytes of its file.
+      max_pixels: The most pixels that it may have.
+      abandoned: Is looked at while it is decoded.
 
     Raises:
       HTTPException: It is no picture (415), too large (413) or damaged (422).
     """
     try:
         check_size(content, 'background', max_pixels)
-        return Background(content)
+        return Background(_Watched(content, _checking(abandoned)))
     except ImageError as error:
         raise as_answer(error, 'background') from error
 

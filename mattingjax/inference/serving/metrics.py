@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Mapping
 
 from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
 from prometheus_client import (
@@ -15,22 +16,22 @@ from prometheus_client import (
     generate_latest,
 )
 
+from mattingjax.inference.serving.workers import Workers
 from mattingjax.process.timing import Stages
 
 __all__ = ['CONTENT_TYPE', 'Metrics']
 
-_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 
 class Metrics:
     """The metrics of one server, and of its process.
 
     Args:
-      waiting: Returns how many photos wait.
-      working: Returns how many are matted.
+      workers: 'photos' and 'clips' → who mattes them.
     """
 
-    def __init__(self, waiting: Callable[[], int], working: Callable[[], int]):
+    def __init__(self, workers: Mapping[str, Workers]):
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
@@ -60,10 +61,11 @@ class Metrics:
             ('network',),
             registry=registry,
         )
-        gauges = {'mattingjax_waiting': waiting, 'mattingjax_working': working}
-        for name, function in gauges.items():
-            gauge = Gauge(name, f'Photos {name.partition("_")[2]} now.', registry=registry)
-            gauge.set_function(function)
+        waiting = Gauge('mattingjax_waiting', 'What waits now.', ('of',), registry=registry)
+        working = Gauge('mattingjax_working', 'What is in work now.', ('of',), registry=registry)
+        for name, those in workers.items():
+            waiting.labels(name).set_function(functools.partial(getattr, those, 'waiting'))
+            working.labels(name).set_function(functools.partial(getattr, those, 'working'))
 
     def count_request(self, route: str, status: int, seconds: float) -> None:
         """Counts a request by the route that answered it."""

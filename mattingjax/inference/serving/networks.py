@@ -9,7 +9,7 @@ from typing import Any
 
 from mattingjax.errors import MattingError
 from mattingjax.inference.predictor import Predictor
-from mattingjax.weights import describe_weights, list_weights
+from mattingjax.weights import describe_weights, find_checkpoint, list_weights, ships
 
 
 class Networks:
@@ -28,7 +28,7 @@ class Networks:
     def __init__(self, sources: Sequence[str], load: Callable[[str], Predictor]):
         self._sources: dict[str, str] = {}
         for source in dict.fromkeys(sources):
-            name = source if source in list_weights() else Path(source).stem
+            name = source if _ships(source) else Path(source).stem
             if name in self._sources:
                 raise MattingError(
                     f'networks: {source} and {self._sources[name]} would both be called {name}'
@@ -37,7 +37,7 @@ class Networks:
         self._load, self._predictors, self._lock = load, dict[str, Predictor](), threading.Lock()
         self.default = next(iter(self._sources))
         for name, source in self._sources.items():
-            if name == self.default or source not in list_weights():
+            if name == self.default or not _ships(source):
                 self.get(name)
 
     def __contains__(self, name: object) -> bool:
@@ -68,7 +68,7 @@ class Networks:
         return [self._describe(name, source) for name, source in self._sources.items()]
 
     def _describe(self, name: str, source: str) -> dict[str, Any]:
-        if source in list_weights():
+        if _ships(source):
             return describe_weights(source)
         known = self._predictors[name].describe()
         return {
@@ -78,3 +78,8 @@ class Networks:
             'input_size': known['input_size'],
             'use': '',
         }
+
+
+def _ships(source: str) -> bool:
+    """Whether it names weights that ship, and no folder of that name lies here."""
+    return source in list_weights() and ships(find_checkpoint(source))

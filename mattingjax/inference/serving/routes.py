@@ -32,7 +32,8 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     415: {'description': 'The body is no picture or clip in a known format', **_PROBLEM},
     422: {'description': 'The query is wrong, or no matte can be made of it', **_PROBLEM},
     429: {'description': 'The server is busy: see Retry-After', **_PROBLEM},
-    503: {'description': 'It took too long', **_PROBLEM},
+    500: {'description': 'A fault of the server', **_PROBLEM},
+    503: {'description': 'It took too long, or the server ends', **_PROBLEM},
 }
 
 
@@ -76,7 +77,8 @@ async def matte(request: Request, query: Annotated[MatteQuery, Query()]) -> Resp
 
         def work(abandoned: threading.Event) -> Picture:
             given = parts.get(BACKGROUND)
-            outputs = query.outputs(None if given is None else load_background(given, most))
+            picture = None if given is None else load_background(given, most, abandoned)
+            outputs = query.outputs(picture)
             predictor = service.networks.get(network)
             return matte_photo(parts['image'], predictor, outputs, most, abandoned)
 

@@ -19,7 +19,6 @@ from mattingjax.process.progress import say
 from mattingjax.process.stopping import Stop
 
 _GRACE = 30  # seconds that requests in progress may take once the server ends
-_MOST_CONNECTIONS = 512
 _MAX_PORT = 65535
 
 
@@ -73,7 +72,6 @@ def run(service: Service, listener: socket.socket, allow_origins: tuple[str, ...
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=_MOST_CONNECTIONS,
         timeout_graceful_shutdown=_GRACE,
     )
     logging.getLogger('uvicorn').setLevel(logging.WARNING)

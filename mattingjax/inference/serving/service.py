@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from mattingjax.inference.predictor import Predictor
 from mattingjax.inference.serving.bodies import BodyReader
@@ -13,7 +12,6 @@ from mattingjax.inference.serving.metrics import Metrics
 from mattingjax.inference.serving.networks import Networks
 from mattingjax.inference.serving.workers import Workers
 
-PAGE = Path(__file__).parent / 'page'
 _WAITING_CLIPS = 1
 _HELD = 8  # bodies of the largest size, in memory at once
 
@@ -42,13 +40,13 @@ class Service:
         self.networks = Networks(networks, load)
         self.workers = Workers(limits.workers, limits.queue, limits.timeout)
         self.bodies = BodyReader(round(_HELD * limits.max_megabytes * 1e6), limits.patience)
-        # Of clips one at a time: it takes all the cores that photos leave.
+        # Of clips one at a time, each of which takes all cores.
         self.clip_worker = Workers(1, _WAITING_CLIPS, limits.clip_timeout)
         self.clip_bodies = BodyReader(
             round((1 + _WAITING_CLIPS) * limits.max_clip_megabytes * 1e6), limits.patience
         )
         self.video_flags = video_flags
-        self.metrics = Metrics(lambda: self.workers.waiting, lambda: self.workers.working)
+        self.metrics = Metrics({'photos': self.workers, 'clips': self.clip_worker})
 
     def mattes_clips(self) -> bool:
         """Whether clips are taken: they need PyAV, and may be switched off."""

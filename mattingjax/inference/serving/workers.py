@@ -90,7 +90,7 @@ class Workers:
             if left.done():
                 raise Abandoned
             raise HTTPException(
-                503, f'the matte took more than {self._timeout:g} s', {'Retry-After': '10'}
+                503, f'it took more than {self._timeout:g} s', {'Retry-After': '10'}
             )
         finally:
             left.cancel()

@@ -10,7 +10,9 @@ from tests.servers import serving
 
 @pytest.fixture(scope='module')
 def server():
-    with serving('--networks=mmnet_0.5', '--max_megapixels=2', '--max_clip_seconds=2') as running:
+    # The runtime of `create_predictor`, with which its answers are compared.
+    flags = '--runtime=onnxruntime', '--max_megapixels=2', '--max_clip_seconds=2'
+    with serving('--networks=mmnet_0.5', *flags) as running:
         yield running
 
 

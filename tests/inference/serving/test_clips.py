@@ -1,5 +1,9 @@
 """POST /video as its clients see it."""
 
+import shutil
+import time
+
+import httpx
 import numpy as np
 import pytest
 import skimage.data
@@ -7,24 +11,31 @@ from PIL import Image
 
 import mattingjax
 from mattingjax.images import encode_png
+from mattingjax.weights import find_artefact
+from tests.servers import serving
+
+FRAMES = [np.roll(skimage.data.astronaut()[:160, 140:300], 2 * i, 1) for i in range(4)]
 
 
-def test_a_clip(client, tmp_path):
-    frames = [np.roll(skimage.data.astronaut()[:160, 140:300], 2 * i, 1) for i in range(4)]
-    folder = tmp_path / 'frames'
-    folder.mkdir()
-    for i, frame in enumerate(frames):
-        Image.fromarray(frame).save(folder / f'{i}.png')
-    clip = tmp_path / 'clip.mp4'
-    mattingjax.matte_video(folder, clip, background='white')
-    content = clip.read_bytes()
-    answer = client.post('video', content=content)
+@pytest.fixture(scope='module')
+def clip(tmp_path_factory):
+    """The bytes of a clip."""
+    folder = tmp_path_factory.mktemp('clips')
+    (folder / 'frames').mkdir()
+    for i, frame in enumerate(FRAMES):
+        Image.fromarray(frame).save(folder / 'frames' / f'{i}.png')
+    mattingjax.matte_video(folder / 'frames', folder / 'clip.mp4', background='white')
+    return (folder / 'clip.mp4').read_bytes()
+
+
+def test_a_clip(client, clip):
+    answer = client.post('video', content=clip)
     assert answer.headers['content-type'] == 'video/webm'
     assert answer.content[:4] == b'\x1a\x45\xdf\xa3'
-    files = {'video': content, 'background': encode_png(frames[0])}
+    files = {'video': clip, 'background': encode_png(FRAMES[0])}
     answer = client.post('video', params={'network': 'mmnet_0.5'}, files=files)
     assert answer.headers['content-type'] == 'video/mp4'
-    answer = client.post('video', params={'background': 'blur', 'format': 'webm'}, content=content)
+    answer = client.post('video', params={'background': 'blur', 'format': 'webm'}, content=clip)
     assert (answer.status_code, answer.headers['content-type']) == (200, 'video/webm')
 
 
@@ -66,3 +77,42 @@ def test_large_clips_are_refused(client, tmp_path):
     assert answer.json()['detail'] == 'video: expected at most 2 megapixels, got 1500x1400'
     files = {'video': clip.read_bytes(), 'background': b'x'}
     assert client.post('video', files=files).status_code == 413
+
+
+def test_servers_without_clips():
+    with serving('--networks=', '--max_clip_seconds=0') as server:
+        answer = httpx.post(f'{server.url}video', content=b'x')
+        assert answer.status_code == 501
+        assert answer.json()['detail'] == 'this server mattes no clips, only photos: POST /matte'
+
+
+def test_the_longest_limit_is_understood(clip):
+    with serving('--networks=', '--max_clip_seconds=1000000') as server:
+        answer = httpx.post(f'{server.url}video', content=clip, timeout=60)
+        assert (answer.status_code, answer.headers['content-type']) == (200, 'video/webm')
+
+
+def test_faults_of_ours_are_told_by_the_log_alone(clip, tmp_path):
+    model = tmp_path / 'secret.onnx'
+    shutil.copy(find_artefact('mmnet_0.5'), model)
+    with serving(f'--networks={model}') as server:
+        model.unlink()
+        earlier = len(server.lines())
+        answer = httpx.post(f'{server.url}video?network=secret', content=clip, timeout=60)
+        assert answer.status_code == 500
+        assert answer.json() == {'detail': 'the server failed; its log says why'}
+        assert 'secret.onnx' in server.wait_for_lines(earlier)[0]
+
+
+def test_a_clip_ends_when_its_client_leaves(clip):
+    with serving('--networks=') as server:
+        earlier, deadline = len(server.lines()), time.monotonic() + 30
+        others = server.children()  # Python's own
+        with server.connect() as connection:
+            head = f'POST /video HTTP/1.1\r\nHost: here\r\nContent-Length: {len(clip)}\r\n\r\n'
+            connection.sendall(head.encode() + clip)
+            while server.children() == others:
+                assert time.monotonic() < deadline
+        assert 'POST /video 499 the client has left' in server.wait_for_lines(earlier)[0]
+        while server.children() != others:
+            assert time.monotonic() < deadline

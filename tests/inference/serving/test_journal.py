@@ -18,7 +18,7 @@ def test_requests_that_the_end_of_the_server_cuts_get_an_answer_and_a_line(capsy
     async def send(message):
         sent.append(message)
 
-    journal = Journal(ended, Metrics(lambda: 0, lambda: 0))
+    journal = Journal(ended, Metrics({}))
     asyncio.run(journal(SCOPE | {'method': 'POST'}, None, send))
     assert sent[0]['status'] == 503
     assert sent[1]['body'] == b'{"detail":"the server ends"}'

@@ -28,7 +28,9 @@ def test_prometheus_reads_what_was_counted(client, photo):
     assert client.post('matte', content=photo).status_code == 200
     after = [count(name) for name in names]
     assert np.subtract(after, before).tolist() == [1, 512 * 448, 1]
-    assert count('mattingjax_working') == count('mattingjax_waiting') == 0
+    for name in ('working', 'waiting'):
+        for of in ('photos', 'clips'):
+            assert count(f'mattingjax_{name}{{of="{of}"}}') == 0
     assert count('process_resident_memory_bytes') > 1e7
 
 
@@ -59,3 +61,11 @@ def test_browsers_ask_for_the_page_anew(client):
     assert answer.headers['content-type'].startswith('text/javascript')
     again = client.get('page.js', headers={'If-None-Match': answer.headers['etag']})
     assert again.status_code == 304
+
+
+def test_what_browsers_are_told_of_every_answer(client):
+    for path, policy in (('', "default-src 'self'"), ('docs', "script-src 'self' 'unsafe-inline'")):
+        headers = client.get(path).headers
+        assert policy in headers['content-security-policy']
+        assert headers['x-content-type-options'] == 'nosniff'
+        assert headers['referrer-policy'] == 'no-referrer'

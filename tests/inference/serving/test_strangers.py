@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from mattingjax.images import encode_png
+from mattingjax.inference.serving.connections import MAX_CONNECTIONS
 from tests.servers import serving
 
 PATIENCE = 1.0
@@ -209,14 +210,14 @@ def test_more_photos_than_wait(server, photo):
             assert re.match('the server (is busy|holds)', answer.json()['detail'])
     assert_up(server)
     metrics = httpx.get(f'{server.url}metrics').text
-    assert re.search(r'^mattingjax_waiting 0\.0$', metrics, re.M)
+    assert re.search(r'^mattingjax_waiting{of="photos"} 0\.0$', metrics, re.M)
 
 
 def test_what_takes_too_long(photo):
     with serving('--networks=', '--timeout=0.001') as server:
         answer = httpx.post(f'{server.url}matte', content=photo, timeout=60)
         assert answer.status_code == 503
-        assert answer.json()['detail'] == 'the matte took more than 0.001 s'
+        assert answer.json()['detail'] == 'it took more than 0.001 s'
         assert int(answer.headers['retry-after']) >= 1
         assert_up(server)
 
@@ -247,11 +248,20 @@ def long_jpeg(side: int, scans: int) -> bytes:
     return content[:-2] + scans * content[begin:-2] + content[-2:]
 
 
-def test_a_photo_that_would_be_decoded_for_an_hour(photo):
+@pytest.mark.parametrize('part', ['image', 'background'])
+def test_a_picture_that_would_be_decoded_for_an_hour(photo, part):
     with serving('--networks=', '--timeout=1', '--workers=1', '--input_size=64') as server:
-        content = long_jpeg(4000, 100_000)
-        answer = httpx.post(f'{server.url}matte', content=content, timeout=60)
+        files = {'image': photo, 'background': photo, part: long_jpeg(4000, 100_000)}
+        answer = httpx.post(f'{server.url}matte', files=files, timeout=60)
         assert answer.status_code == 503
         deadline = time.monotonic() + 10
         while httpx.post(f'{server.url}matte', content=photo, timeout=60).status_code != 200:
             assert time.monotonic() < deadline
+
+
+def test_more_connections_than_are_taken(server):
+    with contextlib.ExitStack() as stack:
+        many = [stack.enter_context(server.connect()) for _ in range(MAX_CONNECTIONS + 20)]
+        assert read_all(many[-1]) == b''
+    assert_up(server)
+    assert f'warning: expected at most {MAX_CONNECTIONS} connections' in server.lines()

@@ -131,6 +131,8 @@ function explain(status, said) {
     return `This clip is too long: up to ${most.seconds} s are taken.`;
   }
   if (status === 413) return 'The file is too large for the server.';
+  if (status === 408) return 'The file came too slowly: try again.';
+  if (status === 503) return 'This took too long for the server.';
   if (status === 415) return 'This file is no picture or clip that the server can read.';
   if (status !== 422) return null;
   if (size) return `This ${what} is too small or too thin${size}.`;

@@ -19,7 +19,7 @@ export const RECORDING = canRecord
 /** What a recording holds: few browsers record what is transparent, so a cut-out is on something. */
 export const recordedKind = () => (shownKind() === 'alpha' ? 'alpha' : 'composite');
 
-let film = null; // what is recorded: its canvas, and `start` to call at the clip's first frame
+let film = null; // what is recorded: its canvas, the time it begins at, and `start` to call then
 
 /** Adds a matted frame, the clip's at that time, to what is recorded, if anything is. */
 export function addFrame(layers, time) {
@@ -30,7 +30,7 @@ export function addFrame(layers, time) {
   if (canvas.height !== height) canvas.height = height;
   const background = shownBackground();
   draw(canvas, recordedKind(), layers, background.kind === 'none' ? WHITE : background);
-  if (time === 0) start();
+  if (time <= film.begin) start();
 }
 
 /**
@@ -43,11 +43,14 @@ export async function record(clip, signal, onProgress) {
   clip.pause();
   clip.loop = false;
   await new Promise((resolve, reject) => {
-    film = { canvas, start: resolve };
+    film = { canvas, start: resolve, begin: 0 };
     signal.addEventListener('abort', () => {
       film = null;
       reject(signal.reason);
     });
+    // Browsers may land beside it.
+    const landed = () => { if (film) film.begin = clip.currentTime; };
+    clip.addEventListener('seeked', landed, { once: true, signal });
     clip.currentTime = 0;
   });
   const sound = clip.captureStream?.().getAudioTracks() ?? [];
