@@ -130,6 +130,7 @@ def test_import_is_light():
     )
     modules = {name.split('.')[0] for name in loaded.stdout.split()}
     light = {*HEAVY, 'jax', 'flax', 'orbax', 'ml_collections', 'scipy', 'numpy', 'absl'}
+    light |= {'fastapi', 'pydantic', 'starlette', 'uvicorn', 'prometheus_client'}
     assert not modules & light
 
 
@@ -145,6 +146,13 @@ def test_no_public_name_loads_what_is_heavy():
     modules = {name.split('.')[0] for name in loaded.stdout.split()}
     assert 'jax' in modules
     assert not modules & HEAVY
+
+
+def test_the_server_alone_knows_its_packages():
+    for path in SOURCES:
+        if path.parent.name != 'serving':
+            packages = {name.split('.')[0] for name in imports(ast.parse(path.read_text()))}
+            assert not packages & {'fastapi', 'pydantic', 'starlette', 'uvicorn'}, path
 
 
 def test_public_names_are_few_and_documented():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from fastapi import HTTPException
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,23 +19,65 @@ _COLOUR = 'A colour as CSS writes it: white, 00b140, rgb(0,177,64)'
 _FORMATS = {'alpha': ('png',), 'cutout': ('png', 'webp'), 'composite': ('png', 'webp', 'jpg')}
 
 
-class MatteQuery(BaseModel):
-    """The query of POST /matte."""
+class _Query(BaseModel):
+    """What both queries have.
+
+    Attributes:
+      words: What a background may be but a colour.
+    """
 
     model_config = ConfigDict(extra='forbid')  # a name with a typing error would do nothing
+    words: ClassVar[tuple[str, ...]] = ()
 
     kind: Literal['alpha', 'cutout', 'composite'] | None = Field(
         None, description='Default: composite where there is a background, else cutout.'
     )
     background: str | None = Field(None, description=f'{_COLOUR}. Makes a composite.')
+    network: str | None = Field(None, description='One of /networks. Default: the first of them.')
+
+    @property
+    def may_get_picture(self) -> bool:
+        """Whether the background may come with the body, as a picture."""
+        return self.background is None and self.kind in (None, 'composite')
+
+    def choose(self, *, has_picture: bool) -> tuple[str, str | None]:
+        """The kind that is asked for, and the background, unless that is the picture.
+
+        Args:
+          has_picture: Whether the background came with the body.
+
+        Raises:
+          HTTPException: The query contradicts itself.
+        """
+        background = self.background
+        if background is not None and has_picture:
+            raise HTTPException(422, 'background: expected a colour or a picture, got both')
+        if background is not None and background not in self.words:
+            background = read_colour(background)
+        is_there = has_picture or background is not None
+        kind = self.kind or ('composite' if is_there else 'cutout')
+        if is_there and kind != 'composite':
+            raise HTTPException(422, f'background: expected the kind composite, got {kind}')
+        if kind == 'composite' and not is_there:
+            raise HTTPException(422, 'background: a composite needs one, got none')
+        return kind, background
+
+
+class MatteQuery(_Query):
+    """The query of POST /matte."""
+
     format: Literal['png', 'webp', 'jpg'] = Field(
         'png', description='Alphas are png, cut-outs png or webp, composites any.'
     )
-    network: str | None = Field(None, description='One of /networks. Default: the first of them.')
     foreground: bool = Field(
         True, description='Estimate foreground colours, so that hair carries no old background.'
     )
     refine: bool = Field(False, description="Draw edges anew at the photo's own resolution.")
+
+    def check(self) -> None:
+        """Raises HTTPException if the query contradicts itself, whatever comes with it."""
+        if not self.may_get_picture:
+            self.outputs(None)
 
     def outputs(self, picture: Background | None) -> Outputs:
         """The picture that is asked for.
@@ -46,50 +88,36 @@ class MatteQuery(BaseModel):
         Raises:
           HTTPException: The query contradicts itself.
         """
-        background = picture
-        if self.background is not None:
-            if picture is not None:
-                raise HTTPException(422, 'background: expected a colour or a picture, got both')
-            background = Background(read_colour(self.background))
-        kind = self.kind or ('cutout' if background is None else 'composite')
-        _check_background(kind, background is not None)
+        kind, colour = self.choose(has_picture=picture is not None)
         if self.format not in _FORMATS[kind]:
             expected = ' or '.join(_FORMATS[kind])
             raise HTTPException(
                 422, f'format: expected {expected} for the kind {kind}, got {self.format}'
             )
+        background = picture if colour is None else Background(colour)
         return Outputs(
             (kind,), background, foreground=self.foreground, refine=self.refine, format=self.format
         )
 
-    def check(self) -> None:
-        """Raises HTTPException if the query contradicts itself, whatever comes with it."""
-        if not _may_get_picture(self.kind, self.background):
-            self.outputs(None)
 
-
-class VideoQuery(BaseModel):
+class VideoQuery(_Query):
     """The query of POST /video."""
 
-    model_config = ConfigDict(extra='forbid')
+    words: ClassVar[tuple[str, ...]] = ('blur',)
 
-    kind: Literal['alpha', 'cutout', 'composite'] | None = Field(
-        None, description='Default: composite where there is a background, else cutout.'
-    )
     background: str | None = Field(
         None, description=f"{_COLOUR}; or blur, for the clip's own, blurred. Makes a composite."
     )
     format: Literal['mp4', 'webm'] | None = Field(
         None, description='Default: webm for cut-outs, which mp4 cannot hold, else mp4.'
     )
-    network: str | None = Field(None, description='One of /networks. Default: the first of them.')
 
     def check(self) -> None:
         """As that of `MatteQuery`."""
-        if not _may_get_picture(self.kind, self.background):
-            self.choose(None)
+        if not self.may_get_picture:
+            self.clip(None)
 
-    def choose(self, picture: bytes | None) -> tuple[str, str | bytes | None, str]:
+    def clip(self, picture: bytes | None) -> tuple[str, str | bytes | None, str]:
         """What is asked for.
 
         Args:
@@ -101,30 +129,11 @@ class VideoQuery(BaseModel):
         Raises:
           HTTPException: The query contradicts itself.
         """
-        background: str | bytes | None = picture
-        if self.background is not None:
-            if picture is not None:
-                raise HTTPException(422, 'background: expected a colour or a picture, got both')
-            is_blur = self.background == 'blur'
-            background = 'blur' if is_blur else read_colour(self.background)
-        kind = self.kind or ('cutout' if background is None else 'composite')
-        _check_background(kind, background is not None)
+        kind, background = self.choose(has_picture=picture is not None)
         form = self.format or ('webm' if kind == 'cutout' else 'mp4')
         if (kind, form) == ('cutout', 'mp4'):
             raise HTTPException(422, 'format: expected webm for the kind cutout, got mp4')
-        return kind, background, form
-
-
-def _may_get_picture(kind: str | None, background: str | None) -> bool:
-    """Whether the background may come with the body, as a picture."""
-    return background is None and kind in (None, 'composite')
-
-
-def _check_background(kind: str, is_given: bool) -> None:
-    if is_given and kind != 'composite':
-        raise HTTPException(422, f'background: expected the kind composite, got {kind}')
-    if kind == 'composite' and not is_given:
-        raise HTTPException(422, 'background: a composite needs one, got none')
+        return kind, picture if background is None else background, form
 
 
 def read_colour(text: str) -> str:

@@ -118,7 +118,7 @@ async def video(request: Request, query: Annotated[VideoQuery, Query()]) -> Resp
     service.clip_worker.check_room()
     size = round(limits.max_clip_megabytes * 1e6)
     async with service.clip_bodies.reading(request, size, 'video') as parts:
-        kind, background, form = query.choose(parts.get(BACKGROUND))
+        kind, background, form = query.clip(parts.get(BACKGROUND))
         source = service.networks.source(network)
         clip = Clip(parts['video'], kind, background, form, source, service.video_flags)
         content = await service.clip_worker.run(

@@ -34,7 +34,9 @@ def test_the_files_are_that_version(onnxruntime_web):
 
 def test_a_package_that_is_there_already_needs_no_npm(onnxruntime_web, tmp_path, monkeypatch):
     options = ['--prefer-offline', '--silent', '--pack-destination', tmp_path]
-    subprocess.run(['npm', 'pack', runtime.PACKAGE, *options], check=True, capture_output=True)
+    subprocess.run(
+        [runtime._find_npm(), 'pack', runtime.PACKAGE, *options], check=True, capture_output=True
+    )
     (package,) = tmp_path.glob('*.tgz')
     monkeypatch.setenv('PATH', '')
     assert runtime.load_runtime(package) == onnxruntime_web
