@@ -136,6 +136,9 @@ def _describe(source: Source, name: str) -> tuple[Any, str]:
         path = os.fsdecode(source)
         if '\0' in path:
             raise ImageError(f'{path}: no such file')
+        if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+            # Opening a pipe might never end.
+            raise ImageError(f'{path}: expected a file, found a device or a pipe')
         return path, path
     if isinstance(source, bytes | bytearray | memoryview):
         return io.BytesIO(source), name or 'bytes'

@@ -1,5 +1,7 @@
 """Damaged and hostile files."""
 
+import os
+
 import pytest
 from PIL import Image
 
@@ -52,3 +54,11 @@ def test_a_missing_file_is_named(tmp_path):
         load_image(tmp_path / 'none.png')
     with pytest.raises(MattingError, match='cannot be read'):
         load_image(tmp_path)
+
+
+def test_pipes_are_refused_before_they_are_opened(tmp_path):
+    path = tmp_path / 'photo.png'
+    os.mkfifo(path)
+    for read in (load_image, images.read_size):
+        with pytest.raises(MattingError, match='expected a file, found a device or a pipe'):
+            read(path)
