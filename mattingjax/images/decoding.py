@@ -17,7 +17,7 @@ from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 from mattingjax.errors import ImageError, TooLargeError, UnknownFormatError
 from mattingjax.images.bombs import disarmed
 from mattingjax.images.heic import is_heic, open_heic, read_profile
-from mattingjax.images.pixels import check_image
+from mattingjax.images.pixels import check_image, grey_to_uint8
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _VIDEOS = ('.mp4', '.mov', '.mkv', '.webm', '.avi', '.m4v')  # what is most often mistaken
@@ -190,7 +190,7 @@ def _apply_transparent_colour(image: Image.Image, raw_mode: str) -> Image.Image:
         values = np.asarray(image)
         if (values == colour).any():
             opaque = np.where(values == colour, 0, 255).astype(np.uint8)
-            grey = Image.fromarray(np.dstack([_grey_to_uint8(image, ''), opaque]))
+            grey = Image.fromarray(np.dstack([grey_to_uint8(image, ''), opaque]))
             grey.info |= image.info
             return grey
     return image
@@ -257,7 +257,7 @@ def _decoding_errors(where: str) -> Iterator[None]:
 def _to_rgb(image: Image.Image, where: str) -> Photo:
     profile = read_profile(image.info)
     if image.mode in SIXTEEN_BIT or image.mode in ('I', 'F'):
-        return Photo(np.repeat(_grey_to_uint8(image, where)[..., None], 3, axis=-1))
+        return Photo(np.repeat(grey_to_uint8(image, where)[..., None], 3, axis=-1))
     if image.mode in ('CMYK', 'LAB') and profile:
         with contextlib.suppress(ImageCms.PyCMSError, OSError):
             srgb = ImageCms.createProfile('sRGB')
@@ -270,18 +270,6 @@ def _to_rgb(image: Image.Image, where: str) -> Photo:
         image = Image.alpha_composite(white, image)
     keeps_profile = image.mode in ('RGB', 'RGBA', 'RGBX', 'P', 'PA')
     return Photo(np.asarray(image.convert('RGB')), profile if keeps_profile else None)
-
-
-def _grey_to_uint8(image: Image.Image, where: str) -> np.ndarray:
-    values = np.asarray(image).astype(np.float64)
-    low, high = values.min(), values.max()
-    if image.mode == 'F':
-        top, what = 1.0, 'floating-point values in [0, 1]'
-    else:
-        top, what = 65535.0, '16-bit values in [0, 65535]'
-    if not (low >= 0 and high <= top):
-        raise ImageError(f'{where}: expected {what}, found {low:g} to {high:g}')
-    return np.round(values * (255 / top)).astype(np.uint8)
 
 
 def _array_to_rgb(source: Any, name: str) -> np.ndarray:

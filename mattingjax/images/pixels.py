@@ -6,6 +6,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from mattingjax.errors import ImageError
 
@@ -70,3 +71,27 @@ def as_alpha(alpha: Any, image: np.ndarray) -> np.ndarray:
     values = np.asarray(alpha) if hasattr(alpha, '__array__') else alpha
     check_alpha(values, image)
     return values
+
+
+def grey_to_uint8(image: Image.Image, where: str) -> np.ndarray:
+    """Converts a grey picture of 16 bits or of floating-point values to 8 bits.
+
+    Args:
+      image: A picture of one of Pillow's 16-bit modes, 'I' or 'F'.
+      where: What messages call it.
+
+    Returns:
+      uint8 [H, W] in [0, 255].
+
+    Raises:
+      ImageError: It has values beyond [0, 65535], in mode 'F' beyond [0, 1].
+    """
+    values = np.asarray(image).astype(np.float64)
+    low, high = values.min(), values.max()
+    if image.mode == 'F':
+        top, what = 1.0, 'floating-point values in [0, 1]'
+    else:
+        top, what = 65535.0, '16-bit values in [0, 65535]'
+    if not (low >= 0 and high <= top):
+        raise ImageError(f'{where}: expected {what}, found {low:g} to {high:g}')
+    return np.round(values * (255 / top)).astype(np.uint8)

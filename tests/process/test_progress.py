@@ -100,5 +100,7 @@ def test_what_nobody_reads_any_longer_is_no_error(monkeypatch):
     reader, writer = os.pipe()
     os.close(reader)
     with io.TextIOWrapper(io.FileIO(writer, 'w'), write_through=True) as stream:
+        with pytest.raises(BrokenPipeError):
+            stream.write('hello')
         monkeypatch.setattr(sys, 'stderr', stream)
         say('hello')

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable
 from typing import NamedTuple
 
 from fastapi import HTTPException
@@ -22,33 +21,29 @@ MEDIA_TYPES = {'png': 'image/png', 'webp': 'image/webp', 'jpg': 'image/jpeg'}
 
 
 class _Watched(io.BytesIO):
-    """A file that calls a function whenever some of it is read.
+    """A file whose reading ends by Abandoned once nobody waits any longer.
 
     The decoders of JPEG and PNG read little at a time, and a file may keep them busy for an hour: a
     JPEG may have a million scans.
 
     Args:
       content: The bytes of the file.
-      look: The function, which raises an error where reading should end.
+      abandoned: Is set once nobody waits any longer.
     """
 
-    def __init__(self, content: bytes, look: Callable[[], None]):
+    def __init__(self, content: bytes, abandoned: threading.Event):
         super().__init__(content)
-        self._look = look
+        self._abandoned = abandoned
 
     def read(self, size: int | None = -1, /) -> bytes:
-        self._look()
+        _go_on(self._abandoned)
         return super().read(size)
 
 
-def _checking(abandoned: threading.Event) -> Callable[[], None]:
-    """A function that raises Abandoned once nobody waits any longer."""
-
-    def go_on() -> None:
-        if abandoned.is_set():
-            raise Abandoned
-
-    return go_on
+def _go_on(abandoned: threading.Event) -> None:
+    """Raises Abandoned if nobody waits any longer."""
+    if abandoned.is_set():
+        raise Abandoned
 
 
 class Picture(NamedTuple):
@@ -88,20 +83,19 @@ def matte_photo(
       Abandoned: Nobody waits for the matte any longer.
     """
     stages = Stages(*STAGES)
-    go_on = _checking(abandoned)
     try:
         with stages.timed('decode'):
             check_size(content, 'image', max_pixels)
-            photo = load_photo(_Watched(content, go_on), 'image')
-        go_on()
+            photo = load_photo(_Watched(content, abandoned), 'image')
+        _go_on(abandoned)
         with stages.timed('network'):
             alpha = predictor(photo)
-        go_on()
+        _go_on(abandoned)
         with stages.timed('finish'):
             if outputs.refine:
                 alpha = predictor.refine(photo, alpha)
             ((kind, picture),) = finish(photo, alpha, outputs)
-        go_on()
+        _go_on(abandoned)
         with stages.timed('encode'):
             extension = outputs.extensions()[kind]
             encoded = encode_image(picture.pixels, extension, picture.icc_profile)
@@ -124,7 +118,7 @@ def load_background(content: bytes, max_pixels: float, abandoned: threading.Even
     """
     try:
         check_size(content, 'background', max_pixels)
-        return Background(_Watched(content, _checking(abandoned)))
+        return Background(_Watched(content, abandoned))
     except ImageError as error:
         raise as_answer(error, 'background') from error
 
