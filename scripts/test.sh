@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/setup.sh
-set_up demo,dev,heic,importers,train,export,video,serve
+set_up demo,dev,heic,importers,train,export,video,serve,bulk
 
 "$PYTHON" -m ruff check .
 "$PYTHON" -m ruff format --check .
