@@ -110,6 +110,7 @@ def _create_runs(name: str, dataset, backgrounds, loaded):
     from mattingjax.data.on_device.augmentation import create_augmentation
     from mattingjax.data.on_device.batches import DeviceBatches
     from mattingjax.data.pipeline import create_pipeline
+    from mattingjax.data.placement import create_placement
     from mattingjax.data.transforms import create_transform
 
     transform = create_transform(name, _SIZE.value, backgrounds=backgrounds, trimap=True)
@@ -129,7 +130,7 @@ def _create_runs(name: str, dataset, backgrounds, loaded):
         batch_size=_BATCH_SIZE.value,
         seed=0,
         most=_STEPS.value,
-        mesh=jax.make_mesh((1,), ('data',), axis_types=(jax.sharding.AxisType.Auto,)),
+        placement=create_placement(jax.devices()[:1]),
     )
     make = jax.jit(batches.make_batch)
     runs['the device'] = functools.partial(

@@ -23,12 +23,22 @@ _MAX_TREE = 2**24  # bytes of Orbax's list of the variables; MODNet's has 100 kB
 
 def save_variables(folder: Path, variables: Variables) -> None:
     """Writes variables to a folder that does not exist yet; raises whatever Orbax raises."""
-    import orbax.checkpoint as ocp
-
-    with plainly_named(folder.parent) as parent, ocp.PyTreeCheckpointer() as checkpointer:
+    with plainly_named(folder.parent) as parent, _create_checkpointer() as checkpointer:
         checkpointer.save(parent / folder.name, variables)
     # Orbax's mark of success names the folder, which is renamed later; existing is mark enough.
     (folder / 'commit_success.txt').unlink(missing_ok=True)
+
+
+def _create_checkpointer() -> Any:
+    """A checkpointer of this process's own: on several hosts, Orbax would wait for the others."""
+    import orbax.checkpoint as ocp
+
+    own = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=own, active_processes={own}, barrier_sync_key_prefix=f'process {own}'
+    )
+    handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=alone)
+    return ocp.Checkpointer(handler, multiprocessing_options=alone)
 
 
 def load_variables(folder: Path, config: ModelConfig) -> Variables:
@@ -51,8 +61,7 @@ def load_variables(folder: Path, config: ModelConfig) -> Variables:
     if not folder.is_dir():
         raise CheckpointError(f'{folder}: missing')
     try:
-        handler = ocp.PyTreeCheckpointHandler()
-        with plainly_named(folder) as plain, ocp.Checkpointer(handler) as checkpointer:
+        with plainly_named(folder) as plain, _create_checkpointer() as checkpointer:
             _check_tree_file(plain)
             # A damaged store fails here once. Orbax would ask for all variables at a time, and
             # those that fail after the first would complain of a closed event loop.
@@ -61,7 +70,7 @@ def load_variables(folder: Path, config: ModelConfig) -> Variables:
             if has_store and not tensorstore.KvStore.open(store).result().list().result():
                 raise FileNotFoundError('no variables in its manifest.ocdbt')
             # The checkpointer's own `metadata` logs that it failed, and keeps the reason to itself.
-            declared = handler.metadata(plain)
+            declared = ocp.PyTreeCheckpointHandler().metadata(plain)
             _check_declared(folder, getattr(declared, 'tree', declared), expected)
             restored = checkpointer.restore(plain)
     except CheckpointError:

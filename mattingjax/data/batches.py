@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from mattingjax.data.pipeline import PIXELS, Batch, Pipeline
+from mattingjax.data.placement import Placement
 from mattingjax.data.prefetch import DevicePrefetch
 
 
@@ -21,7 +22,8 @@ class Round:
     Attributes:
       count: The number of steps.
       arrays: The arrays on the device, a tree.
-      skipped: The number of records of each step that could not be read and were replaced.
+      skipped: The number of records of each step that could not be read and were replaced, in
+        this process's share of the batch.
       about: What else is known of the batches.
     """
 
@@ -56,10 +58,16 @@ class Batches(Protocol):
         """Returns arrays of the shapes that those of a round have."""
 
     def read_batch(self, taken: Round, i: int) -> dict[str, Any]:
-        """Returns the batch of a round's step `i`, with its `index` and names, to look at it."""
+        """Returns this process's share of a round's batch `i`, with `index` and names, to look at.
+
+        All processes call it together.
+        """
 
     def first_images(self, batches: int) -> Iterator[np.ndarray]:
-        """Yields the images of the very first batches, each float32 [B, S, S, 3] in [0, 255]."""
+        """Yields the images of the very first batches, each float32 [B, S, S, 3] in [0, 255].
+
+        They are whole in every process.
+        """
 
     def get_state(self) -> dict[str, int]:
         """Returns the state after the last round that was taken, for `set_state`: JSON types."""
@@ -72,16 +80,18 @@ class PipelineBatches:
     """Batches of a pipeline, which are sent to the devices before they are needed; see `Batches`.
 
     Args:
-      create: Makes a pipeline, which begins with the first batch.
-      sharding: How the examples of a batch are distributed over the devices.
+      create: Makes a pipeline, which begins with the first batch, from the number of this
+        process's share of each batch and the number of shares.
+      placement: The devices over which the examples of a batch are distributed.
     """
 
     most = 1
     held = None
 
-    def __init__(self, create: Callable[[], Pipeline], sharding: jax.sharding.Sharding):
-        self._create = create
-        self._sent = DevicePrefetch(create(), sharding)
+    def __init__(self, create: Callable[[int, int], Pipeline], placement: Placement):
+        self._create, self._placement = create, placement
+        own = create(jax.process_index(), jax.process_count())
+        self._sent = DevicePrefetch(own, placement.along(0))
 
     @property
     def unreadable(self) -> list[str]:
@@ -105,10 +115,11 @@ class PipelineBatches:
 
     def read_batch(self, taken: Round, i: int) -> dict[str, Any]:
         del i
-        return dict(taken.about)
+        own = {name: self._placement.own_part(array) for name, array in taken.arrays.items()}
+        return {**taken.about, **own}
 
     def first_images(self, batches: int) -> Iterator[np.ndarray]:
-        for batch in itertools.islice(self._create(), batches):
+        for batch in itertools.islice(self._create(0, 1), batches):
             yield batch['image'].astype(np.float32)
 
     def get_state(self) -> dict[str, int]:

@@ -11,7 +11,7 @@ import numpy as np
 from absl import logging
 
 from mattingjax.data.iteration import iterate
-from mattingjax.data.mixtures import create_order
+from mattingjax.data.mixtures import create_order, import_grain
 from mattingjax.data.records import Dataset, RecordError
 from mattingjax.data.transforms import Transform
 from mattingjax.errors import MattingError
@@ -122,8 +122,7 @@ def create_pipeline(
       batch_size: Number of examples in a batch, over all shards.
       seed: Random seed of the order and of the transforms, at least 0.
       workers: Number of processes that make batches; with 0 a thread of this process makes them.
-      shard_index: The part of each batch that this host gets: every `shard_count`-th example,
-        beginning with this one.
+      shard_index: Which of the `shard_count` equal parts of each batch is made, from 0.
       shard_count: Number of hosts; it divides the batch size.
       on_error: What is done about a record that cannot be read: 'skip' replaces it, 'raise' stops.
 
@@ -140,7 +139,10 @@ def create_pipeline(
     _check(dataset, batch_size, shard_index, shard_count, on_error)
     positions = create_order(dataset, seed)[: _ENDLESS // batch_size * batch_size]
     make_example = _MakeExample(dataset, transform, seed, on_error == 'skip')
-    examples = positions.map_with_index(make_example)[shard_index::shard_count]
+    examples = positions.map_with_index(make_example)
+    if shard_count > 1:
+        share = _Share(examples, batch_size, batch_size // shard_count, shard_index)
+        examples = import_grain().MapDataset.source(share)
     batches = examples.batch(batch_size // shard_count, batch_fn=_make_batch)
     identity = {'records': len(dataset), 'batch_size': batch_size, 'seed': seed}
     return Pipeline(batches, identity, workers)
@@ -193,6 +195,30 @@ class _MakeExample:
             else:
                 return {**example, 'index': index, 'skipped': skipped, 'errors': errors}
         raise MattingError(f'{_TRIES} records in a row cannot be read, the first: {errors[0]}')
+
+
+@dataclasses.dataclass(frozen=True)
+class _Share:
+    """The examples of one part of each batch, in order.
+
+    Attributes:
+      examples: The examples of all batches.
+      batch_size: Number of examples in a batch.
+      size: Number of examples in a part.
+      index: Which part it is, from 0.
+    """
+
+    examples: Any
+    batch_size: int
+    size: int
+    index: int
+
+    def __len__(self) -> int:
+        return len(self.examples) // self.batch_size * self.size
+
+    def __getitem__(self, position: int) -> Batch:
+        batch, place = divmod(position, self.size)
+        return self.examples[batch * self.batch_size + self.index * self.size + place]
 
 
 def _make_batch(examples: Sequence[Batch]) -> Batch:

@@ -118,7 +118,7 @@ def ending_at_once() -> Iterator[None]:
             threading.Event().wait(_LONGEST_WRITE + 2 * _LONGEST_CLEANING)
 
     try:
-        hearing = listening(lambda number: leave(number, lambda: 'stopped'))
+        hearing = listening(lambda number: leave(128 + number, lambda: 'stopped'))
         with hearing, handling(wait_for_the_end), _starting_deaf():
             yield
     finally:
@@ -190,11 +190,11 @@ def listening(hear: Callable[[int], None]) -> Iterator[None]:
             thread.join()
 
 
-def leave(number: int, describe: Callable[[], str]) -> None:
+def leave(status: int, describe: Callable[[], str]) -> None:
     """Ends the process, from whichever thread, once the file that is being written is whole.
 
     Args:
-      number: The number of the signal that asked for it.
+      status: The exit status; after a signal, 128 and its number.
       describe: Returns the last line for standard error; called when no file is being written.
     """
     try:
@@ -214,7 +214,7 @@ def leave(number: int, describe: Callable[[], str]) -> None:
         cleaning.start()
         cleaning.join(_LONGEST_CLEANING)
     finally:
-        os._exit(128 + number)
+        os._exit(status)
 
 
 def _kill(program: subprocess.Popen) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Self
 import tqdm
 
 SECONDS_PER_LINE = 10.0  # without a terminal: a log should have few lines
+_is_quiet = False
 
 
 def show_progress(
@@ -39,7 +40,8 @@ def show_progress(
     """
     if total is None and hasattr(iterable, '__len__'):
         total = len(iterable)  # type: ignore[arg-type]
-    kind = tqdm.tqdm if sys.stderr is not None and sys.stderr.isatty() else _Lines
+    has_bar = sys.stderr is not None and sys.stderr.isatty() and not _is_quiet
+    kind = tqdm.tqdm if has_bar else _Lines
     return kind(
         iterable,
         total=total,
@@ -51,8 +53,16 @@ def show_progress(
     )
 
 
+def be_quiet() -> None:
+    """Has this process show and say nothing from now on: another one of its job does."""
+    global _is_quiet
+    _is_quiet = True
+
+
 def say(text: str) -> None:
     """Writes a line to standard error, if anybody reads it, above the bar if there is one."""
+    if _is_quiet:
+        return
     with contextlib.suppress(BrokenPipeError):
         tqdm.tqdm.write(text, file=sys.stderr)
 

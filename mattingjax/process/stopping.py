@@ -77,4 +77,4 @@ class Stop:
         self._is_asked = True
 
     def _leave(self, number: int) -> None:
-        leave(number, self.describe)
+        leave(128 + number, self.describe)

@@ -9,9 +9,7 @@ import inspect
 import math
 from collections.abc import Iterator
 
-import jax
 from absl import logging
-from jax.sharding import NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
 from mattingjax.config import HELD_OUT, dataset_config
@@ -30,6 +28,7 @@ from mattingjax.data.on_device.augmentation import create_augmentation
 from mattingjax.data.on_device.batches import DeviceBatches
 from mattingjax.data.on_device.store import create_store
 from mattingjax.data.pipeline import Pipeline, create_pipeline
+from mattingjax.data.placement import Placement, create_placement
 from mattingjax.data.records import choose_evenly
 from mattingjax.data.transforms import Chain, create_transform
 from mattingjax.errors import MattingError
@@ -166,13 +165,13 @@ class Inputs:
 
     Attributes:
       batches: The batches, spread over the devices.
-      everywhere: The sharding of arrays of which every device holds a whole copy.
+      placement: The devices.
       examples: The photos to validate on.
       unreadable: The error messages of the validation photos that could not be read.
     """
 
     batches: Batches
-    everywhere: NamedSharding
+    placement: Placement
     examples: list[Example]
     unreadable: list[str]
 
@@ -194,19 +193,15 @@ def create_inputs(config: ConfigDict, network: ModelConfig, sources: Sources) ->
             'config.data.steps_per_dispatch: expected 1 without config.data.on_device=True, got '
             f'{config.data.steps_per_dispatch}'
         )
-    if config.data.on_device and jax.process_count() > 1:
-        raise MattingError('config.data.on_device: expected False on several hosts, got True')
     check_photos(config, network, len(sources.validation))
-    # With automatic axes XLA decides how results are sharded; newer JAX would ask each time.
-    automatic = (jax.sharding.AxisType.Auto,)
-    mesh = jax.make_mesh((jax.device_count(),), ('data',), axis_types=automatic)
+    placement = create_placement()
     trimap = find_network(network.network).needs_trimap and config.loss.supervised > 0
     pipeline = None
     if not config.data.on_device:  # its workers begin while the photos to validate on are read
         create = functools.partial(
             create_batches, config, sources, network.input_size, trimap=trimap
         )
-        pipeline = PipelineBatches(create, NamedSharding(mesh, PartitionSpec('data')))
+        pipeline = PipelineBatches(create, placement)
     examples, unreadable = load_examples(
         sources.validation,
         sources.backgrounds,
@@ -217,15 +212,15 @@ def create_inputs(config: ConfigDict, network: ModelConfig, sources: Sources) ->
     check_best(config.validation.best, examples)
     batches: PipelineBatches | DeviceBatches
     if pipeline is None:
-        batches = _put_on_device(config, sources, network.input_size, mesh, trimap=trimap)
+        batches = _put_on_device(config, sources, network.input_size, placement, trimap=trimap)
     else:
         batches = pipeline
         pipeline.fill()
-    return Inputs(batches, NamedSharding(mesh, PartitionSpec()), examples, unreadable)
+    return Inputs(batches, placement, examples, unreadable)
 
 
 def _put_on_device(
-    config: ConfigDict, sources: Sources, size: int, mesh: jax.sharding.Mesh, *, trimap: bool
+    config: ConfigDict, sources: Sources, size: int, placement: Placement, *, trimap: bool
 ) -> DeviceBatches:
     """Reads all photos and backgrounds and puts them on each device."""
     dataset = _mix(config, sources)
@@ -247,21 +242,31 @@ def _put_on_device(
         batch_size=config.batch_size,
         seed=config.seed,
         most=config.data.steps_per_dispatch,
-        mesh=mesh,
+        placement=placement,
     )
 
 
-def create_batches(config: ConfigDict, sources: Sources, size: int, *, trimap: bool) -> Pipeline:
+def create_batches(
+    config: ConfigDict,
+    sources: Sources,
+    size: int,
+    shard_index: int = 0,
+    shard_count: int = 1,
+    *,
+    trimap: bool,
+) -> Pipeline:
     """Makes an endless iterator of batches; `data.pipeline.create_pipeline` says what is in them.
 
     Args:
       config: The settings that `complete_settings` gave.
       sources: The datasets that `open_sources` gave.
       size: The side in pixels to which photos are resized or cropped.
+      shard_index: Which of the `shard_count` equal parts of each batch is made, from 0.
+      shard_count: The number of these parts.
       trimap: Whether examples get a trimap.
 
     Returns:
-      The pipeline. A batch holds this process's share of `batch_size` photos.
+      The pipeline. A batch holds its part of `batch_size` photos.
     """
     return create_pipeline(
         _mix(config, sources),
@@ -269,8 +274,8 @@ def create_batches(config: ConfigDict, sources: Sources, size: int, *, trimap: b
         batch_size=config.batch_size,
         seed=config.seed,
         workers=config.data.workers,
-        shard_index=jax.process_index(),
-        shard_count=jax.process_count(),
+        shard_index=shard_index,
+        shard_count=shard_count,
         on_error=config.data.on_error,
     )
 

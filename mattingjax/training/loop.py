@@ -12,10 +12,12 @@ from mattingjax.checkpoints import Checkpoint, save_checkpoint
 from mattingjax.data.batches import Round
 from mattingjax.errors import MattingError, list_some
 from mattingjax.networks import Variables, init_variables
+from mattingjax.process import hosts
 from mattingjax.process.interrupts import writing
 from mattingjax.process.progress import announced, say, show_progress
 from mattingjax.process.stopping import Stop
 from mattingjax.pruning import restore_batch_norm
+from mattingjax.training.agreement import Agreement
 from mattingjax.training.dispatch import Dispatch, create_dispatch
 from mattingjax.training.experiment import Experiment
 from mattingjax.training.inputs import Inputs
@@ -23,7 +25,7 @@ from mattingjax.training.recorder import Recorder
 from mattingjax.training.saved_states import Progress, Saver
 from mattingjax.training.state import TrainState
 from mattingjax.training.steps import create_train_step
-from mattingjax.training.validation import measure, predict
+from mattingjax.training.validation import Example, measure, predict
 from mattingjax.training.workdir import BEST, LAST
 
 _STATISTICS_PHOTOS = 32  # on which folded batch normalisation is restored
@@ -49,9 +51,10 @@ class Training:
     ) -> None:
         self._experiment, self._inputs = experiment, inputs
         self._saver, self._recorder, self._stop = saver, recorder, stop
-        self._everywhere, self._batches = inputs.everywhere, inputs.batches
+        self._placement, self._batches = inputs.placement, inputs.batches
+        self._agreement = Agreement(stop, inputs.placement, inputs.batches.most)
         teacher = experiment.teacher
-        self._teacher = jax.device_put(teacher.variables, self._everywhere) if teacher else None
+        self._teacher = self._placement.broadcast(teacher.variables) if teacher else None
         self._best: dict[str, float] = {}
         self._dispatch: Dispatch | None = None
         if saver.latest_step is None:
@@ -68,7 +71,7 @@ class Training:
         recorder.begin(-1 if saver.latest_step is None else int(self._state.step))
 
     def _create_state(self, variables: Variables) -> TrainState:
-        return jax.device_put(self._experiment.create_state(variables), self._everywhere)
+        return self._placement.broadcast(self._experiment.create_state(variables))
 
     def _restore_folded(self, checkpoint: Checkpoint) -> Checkpoint:
         """Restores the batch normalisation that was folded into the network's kernels.
@@ -79,6 +82,11 @@ class Training:
         images = self._batches.first_images(batches)
         return Checkpoint(network, restore_batch_norm(network, checkpoint.variables, images))
 
+    @property
+    def stopped_by(self) -> int | None:
+        """The number of the signal that some process of the training got; None if none did."""
+        return self._agreement.requested
+
     def run(self) -> int:
         """Trains to the end, or until asked to stop; returns the number of steps done."""
         first, steps = int(self._state.step), self._experiment.steps
@@ -86,7 +94,7 @@ class Training:
             self._catch_up(first)
             if self._dispatch is None:
                 self._compile(first)
-            if self._stop.requested is None:
+            if self._agreement.ask() is None:
                 self._run_steps(first, steps)
         with writing():
             self._recorder.draw()
@@ -102,11 +110,12 @@ class Training:
                 taken = self._batches.take(self._count_steps(step))
                 metrics = self._compute(step, taken)
                 self._stop.has_done_something()
+                told = self._agreement.tell(taken.skipped)
                 # The steps before are recorded while the device computes these.
                 self._record(waiting, bar)
-                waiting = step, metrics, taken
+                waiting = step, metrics, taken, told
                 step += taken.count
-                if self._stop.requested is not None or self._is_due(step):
+                if self._agreement.requested is not None or self._is_due(step):
                     self._record(waiting, bar)
                     waiting = None
                     if self._pause(step):
@@ -138,7 +147,7 @@ class Training:
         with self._stop.nothing_at_stake(), announced(message, 'compiled'):
             self._dispatch = self._compile_dispatch()
             variables, examples = self._state.variables(), self._inputs.examples[:1]
-            predict(self._network, variables, examples, self._experiment.batch_size)
+            self._predict(variables, examples)
         self._recorder.restart_clock(step)
 
     def _compile_dispatch(self) -> Dispatch:
@@ -151,7 +160,7 @@ class Training:
         )
         batches = self._batches
         dispatch = create_dispatch(step, batches.make_batch, batches.most)
-        compiled = jax.jit(dispatch, donate_argnums=0, out_shardings=self._everywhere)
+        compiled = jax.jit(dispatch, donate_argnums=0, out_shardings=self._placement.everywhere)
         inputs = self._experiment.step_inputs(0, 1, batches.most)
         return compiled.lower(
             self._state, batches.held, batches.peek(), np.int32(1), self._teacher, inputs
@@ -161,8 +170,9 @@ class Training:
         """Waits for the metrics of a round's steps and writes them down."""
         if waiting is None:
             return
-        first, metrics, taken = waiting
+        first, metrics, taken, told = waiting
         columns = {name: np.asarray(values) for name, values in metrics.items()}
+        skipped = self._agreement.hear(told)
         speed = self._recorder.measure_speed(first + taken.count, self._experiment.batch_size)
         for i in range(taken.count):
             values = {name: float(column[i]) for name, column in columns.items()}
@@ -170,7 +180,7 @@ class Training:
             row = {
                 **values,
                 'learning_rate': self._experiment.learning_rate(first + i),
-                'skipped': float(taken.skipped[i]),
+                'skipped': float(skipped[i]),
             }
             self._recorder.add_step(first + i + 1, row)
         bar.set_postfix(
@@ -208,10 +218,10 @@ class Training:
         is_thinned = self._experiment.thinning.is_due(step)
         if not is_last and (is_thinned or step % self._experiment.save_every == 0):
             self._save(step)
-        if is_last or self._stop.requested is None:
+        if is_last or self._agreement.requested is None:
             self._catch_up(step)
         # Asked once: the signal may come at any moment.
-        stopping = not is_last and self._stop.requested is not None
+        stopping = not is_last and self._agreement.requested is not None
         if is_last or stopping:
             self._save(step)
         if stopping:
@@ -238,7 +248,7 @@ class Training:
             self._network, state = experiment.thinning.thin(
                 experiment.initial.config, network, self._state, step
             )
-            self._state = jax.device_put(state, self._everywhere)
+            self._state = self._placement.broadcast(state)
             self._best = {}  # a narrower network need not be as good as a wider one was
             if step < self._experiment.steps:
                 self._compile(step)
@@ -249,9 +259,9 @@ class Training:
         variables = self._state.variables()
         alphas: list[np.ndarray] = []
         for start in range(0, len(examples), size):
-            if self._stop.requested is not None and step < self._experiment.steps:
+            if self._agreement.ask() is not None and step < self._experiment.steps:
                 return
-            alphas += predict(self._network, variables, examples[start : start + size], size)
+            alphas += self._predict(variables, examples[start : start + size])
         figures = measure(alphas, examples)
         with writing():
             self._recorder.add_figures(step, figures, examples, alphas)
@@ -261,8 +271,14 @@ class Training:
                 self._best = figures
                 self._keep(BEST, step, figures)
 
+    def _predict(self, variables: Variables, examples: list[Example]) -> list[np.ndarray]:
+        size = self._experiment.batch_size
+        return predict(self._network, variables, examples, size, self._placement)
+
     def _keep(self, name: str, step: int, figures: dict[str, float]) -> None:
-        """Writes the present network as the checkpoint of this name."""
+        """Writes the present network as the checkpoint of this name, in the first process."""
+        if not hosts.is_first():
+            return
         trained = {**self._experiment.origin, 'step': step, 'validation': figures}
         network = dataclasses.replace(self._network, provenance={'trained': trained})
         checkpoint = Checkpoint(network, jax.tree.map(np.asarray, self._state.variables()))

@@ -31,16 +31,18 @@ class Recorder:
       log_every_steps: The number of steps between two measurements of the speed, and between two
         points in TensorBoard.
       tensorboard: Whether TensorBoard files are written.
+      process: The number of this process of the training. The first, 0, alone writes; others
+        measure the speed, and write nothing but their share of a batch that failed.
 
     Raises:
       ImportError: matplotlib, or tensorboardX if `tensorboard` is set, is not installed.
     """
 
-    def __init__(self, workdir: Path, *, log_every_steps: int, tensorboard: bool):
+    def __init__(self, workdir: Path, *, log_every_steps: int, tensorboard: bool, process: int = 0):
         require_package('curves.png', 'matplotlib', 'train')
         if tensorboard:
             require_package('TensorBoard', 'tensorboardX', 'train', 'config.tensorboard=False')
-        self.workdir = workdir
+        self.workdir, self._process = workdir, process
         self._log_every_steps, self._has_tensorboard = log_every_steps, tensorboard
         self._writer: Any = None
         self._clock, self._clock_step = time.perf_counter(), 0
@@ -55,6 +57,9 @@ class Recorder:
 
     def begin(self, step: int) -> None:
         """Opens the tables after a step, -1 at the start; rows of later steps are dropped."""
+        self.restart_clock(max(step, 0))
+        if self._process:
+            return
         self._steps = Table(self.workdir / STEPS_FILE, step)
         self._figures = Table(self.workdir / FIGURES_FILE, step, _RENAMED)
         if self._has_tensorboard:
@@ -62,7 +67,6 @@ class Recorder:
 
             # A killed training may have written points beyond its latest saved state.
             self._writer = SummaryWriter(str(self.workdir / 'tensorboard'), purge_step=step + 1)
-        self.restart_clock(max(step, 0))
 
     def restart_clock(self, step: int) -> None:
         """Measures the speed from now on, with the steps after this one."""
@@ -89,6 +93,8 @@ class Recorder:
           step: The number of steps done.
           values: The loss, its terms and other numbers of the step, by column.
         """
+        if self._process:
+            return
         row = {'step': step, **values, 'images_per_second': self._speed}
         self._steps.add(row)
         if step % self._log_every_steps == 0:
@@ -109,6 +115,9 @@ class Recorder:
           examples: The photos of the validation.
           alphas: The predicted alphas, float32 [S, S] in [0, 1], one per photo.
         """
+        if self._process:
+            self.restart_clock(step)
+            return
         if figures:
             self._figures.add({'step': step, **figures})
             self._add_scalars('validation', {'step': step, **figures})
@@ -126,6 +135,8 @@ class Recorder:
 
     def draw(self) -> None:
         """Draws curves.png from the tables."""
+        if self._process:
+            return
         tables = (read_table(self.workdir / name) for name in (STEPS_FILE, FIGURES_FILE))
         write_file(self.workdir / 'curves.png', draw_curves(*tables))
 
@@ -133,7 +144,7 @@ class Recorder:
         """Writes a batch whose loss or gradient is not finite; returns the file."""
         content = io.BytesIO()
         np.savez(content, allow_pickle=False, **batch)
-        file = self.workdir / 'not_finite.npz'
+        file = self.workdir / f'not_finite{f"_{self._process}" if self._process else ""}.npz'
         write_file(file, content.getvalue())
         return file
 

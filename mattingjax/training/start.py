@@ -15,14 +15,18 @@ tensorboard/       the same numbers and mattes for TensorBoard, while the traini
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shlex
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
 from mattingjax.checkpoints import load_config
-from mattingjax.process.interrupts import writing
+from mattingjax.errors import MattingError
+from mattingjax.process import hosts
+from mattingjax.process.interrupts import leave, writing
 from mattingjax.process.stopping import Stop
 from mattingjax.training.experiment import create_experiment
 from mattingjax.training.inputs import create_inputs, open_sources, with_steps
@@ -34,9 +38,12 @@ from mattingjax.training.workdir import (
     BEST,
     LAST,
     STATES,
+    Manifest,
     check_data,
     check_settings,
+    check_shared,
     claim,
+    describe_data,
     find_latest_state,
     locked,
     remove_leftovers,
@@ -65,6 +72,12 @@ def train(config: ConfigDict, workdir: Path | str, *, own_process: bool = False)
     resumes it, bit for bit as if it had never stopped. A second Ctrl-C, or one before the first
     step, raises KeyboardInterrupt.
 
+    Where `process.hosts.join` or a program's own `jax.distributed.initialize` has joined several
+    processes, all of them call this with the same settings, and train one network together: each
+    makes its share of every batch. They need one folder that all of them see; the first writes
+    the tables, pictures and checkpoints. A signal to any of them stops all after one step. What
+    one process computes of a whole batch they compute too, but for rounding.
+
     Args:
       config: The settings that `config.train_config` made, some of them changed.
       workdir: The folder in which everything is written.
@@ -74,36 +87,79 @@ def train(config: ConfigDict, workdir: Path | str, *, own_process: bool = False)
 
     Raises:
       MattingError: A setting is impossible, data cannot be read or differs from what the training
-        began with, or the folder belongs to another experiment or is in use.
+        began with, the folder belongs to another experiment or is in use, or another process of
+        this training failed, is gone or has other settings or data.
       NotFiniteError: The loss or the gradient is not finite; the batch is saved.
     """
     stop = Stop('the step is finished, then saved', own_process=own_process)
-    with stop.watching():
-        check_path('workdir', workdir)
-        workdir = Path(workdir)
-        stop.describe = lambda: _describe_stop(find_latest_state(workdir))
-        config = complete_settings(config)
-        sources = open_sources(config)
-        config = with_steps(config, sources)
-        check_settings(workdir, config)
-        experiment = create_experiment(config)
-        inputs = create_inputs(config, experiment.initial.config, sources)
-        manifests = None
-        if config.data.manifest:
-            manifests = check_data(workdir, sources.named(), experiment.hashes)
+    with stop.watching(), _explaining_lost(own_process=own_process):
+        with hosts.together():
+            check_path('workdir', workdir)
+            workdir = Path(workdir)
+            stop.describe = lambda: _describe_stop(find_latest_state(workdir))
+            config = complete_settings(config)
+            sources = open_sources(config)
+            config = with_steps(config, sources)
+            check_settings(workdir, config)
+            experiment = create_experiment(config)
+            inputs = create_inputs(config, experiment.initial.config, sources)
+            manifests = None
+            if config.data.manifest:
+                manifests = check_data(workdir, sources.named(), experiment.hashes)
+        hosts.check_same('settings', config.to_json())
+        hosts.check_same('data', describe_data(inputs.batches.get_state(), manifests))
         recorder = Recorder(
-            workdir, log_every_steps=config.log_every_steps, tensorboard=config.tensorboard
+            workdir,
+            log_every_steps=config.log_every_steps,
+            tensorboard=config.tensorboard,
+            process=hosts.index(),
         )
-        with recorder, locked(workdir):
-            remove_leftovers(workdir)
-            with writing():
-                # Written only now, when the settings are known to work: they bind the folder.
-                claim(workdir, config, manifests)
-            with Saver(workdir / STATES, config.keep) as saver:
-                stop.describe = lambda: _describe_stop(saver.settled_step())
-                step = Training(experiment, inputs, saver, recorder, stop).run()
+        with (
+            recorder,
+            _claimed(workdir, config, manifests),
+            Saver(workdir / STATES, config.keep) as saver,
+        ):
+            stop.describe = lambda: _describe_stop(saver.settled_step())
+            training = Training(experiment, inputs, saver, recorder, stop)
+            step = training.run()
     is_finished = step >= config.steps
-    return Outcome(step, is_finished, None if is_finished else stop.requested)
+    return Outcome(step, is_finished, None if is_finished else training.stopped_by)
+
+
+@contextlib.contextmanager
+def _claimed(
+    workdir: Path, config: ConfigDict, manifests: Mapping[str, Manifest] | None
+) -> Iterator[None]:
+    """Locks the folder and writes into it what binds it to these settings, in the first process."""
+    with contextlib.ExitStack() as held:
+        with hosts.together():
+            if hosts.is_first():
+                held.enter_context(locked(workdir))
+                remove_leftovers(workdir)
+                with writing():
+                    # Written only now, when the settings are known to work: they bind the folder.
+                    claim(workdir, config, manifests)
+        with hosts.together():
+            check_shared(workdir, config)
+        yield
+
+
+@contextlib.contextmanager
+def _explaining_lost(*, own_process: bool) -> Iterator[None]:
+    """Turns what the end of another process has caused into one line.
+
+    This process then ends at once if nothing else runs in it: JAX and Orbax would wait for the
+    other one, and in the end abort.
+    """
+    try:
+        yield
+    except Exception as error:
+        message = hosts.explain_lost(error)
+        if message is None:
+            raise
+        if own_process:
+            leave(2, lambda: f'error: {message}')
+        raise MattingError(message) from error
 
 
 def _describe_stop(step: int | None) -> str:

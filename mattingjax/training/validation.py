@@ -9,6 +9,7 @@ import numpy as np
 from absl import logging
 
 from mattingjax.data.datasets import Dataset
+from mattingjax.data.placement import Placement
 from mattingjax.data.records import RecordError, choose_evenly
 from mattingjax.data.transforms import create_transform
 from mattingjax.errors import MattingError
@@ -61,15 +62,20 @@ def load_examples(
 
 
 def predict(
-    network: ModelConfig, variables: Variables, examples: Sequence[Example], batch_size: int
+    network: ModelConfig,
+    variables: Variables,
+    examples: Sequence[Example],
+    batch_size: int,
+    placement: Placement,
 ) -> list[np.ndarray]:
     """Predicts the alphas of examples at the network's input size.
 
     Args:
       network: The network.
-      variables: The network's `params` and `batch_stats`.
-      examples: What `load_examples` returned.
-      batch_size: The number of photos that are computed at once.
+      variables: The network's `params` and `batch_stats`, on every device.
+      examples: What `load_examples` returned; all processes have the same.
+      batch_size: The number of photos that are computed at once, a multiple of the devices.
+      placement: The devices, which share out the photos.
 
     Returns:
       An alpha for each example, float32 [S, S] in [0, 1].
@@ -79,8 +85,9 @@ def predict(
         images = [example['image'] for example in examples[start : start + batch_size]]
         # The last batch is filled up: another shape would be compiled anew.
         filled = images + images[-1:] * (batch_size - len(images))
-        outputs = apply_compiled(network, variables, np.stack(filled).astype(np.float32))
-        alphas += list(np.asarray(outputs['alpha'])[: len(images), :, :, 0])
+        batch = placement.put(np.stack(filled).astype(np.float32), placement.along(0))
+        alpha = placement.fetch(apply_compiled(network, variables, batch)['alpha'])
+        alphas += list(alpha[: len(images), :, :, 0])
     return alphas
 
 

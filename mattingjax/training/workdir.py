@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import platform
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from mattingjax.training.settings import fill_in
 
 CONFIG_FILE, DATA_FILE, STATES, LOCK_FILE = 'config.json', 'data.json', 'states', '.lock'
 LAST, BEST = 'last', 'best'  # checkpoints
+_LATEST_FILE = 30.0  # seconds until a file that another host has written must be seen
 # Settings that may change when a training is resumed.
 _FREE = (
     'steps', 'epochs', 'save_every_steps', 'keep', 'log_every_steps', 'tensorboard',
@@ -198,6 +201,34 @@ def claim(workdir: Path, config: ConfigDict, manifests: Mapping[str, Manifest] |
     _write(workdir / CONFIG_FILE, json.loads(config.to_json()))
     if manifests is not None:
         _write(workdir / DATA_FILE, manifests)
+
+
+def describe_data(batches: Mapping[str, int], manifests: Mapping[str, Manifest] | None) -> str:
+    """Describes the data of a training, to compare it with other processes' of the training.
+
+    Args:
+      batches: What `get_state` of the batches returned.
+      manifests: What `check_data` returned, or None.
+    """
+    # Each host may have its own place for the same files.
+    files = {name: {**manifest, 'root': ''} for name, manifest in (manifests or {}).items()}
+    return json.dumps([dict(batches), files], sort_keys=True)
+
+
+def check_shared(workdir: Path, config: ConfigDict) -> None:
+    """Raises MattingError unless the folder is that in which `claim` wrote these settings.
+
+    Files of another host may appear late on a network's file system.
+    """
+    file, end = workdir / CONFIG_FILE, time.monotonic() + _LATEST_FILE
+    while not file.is_file() and time.monotonic() < end:
+        time.sleep(0.1)
+    if not file.is_file():
+        raise MattingError(
+            f'{workdir}: expected one folder for all processes of the training; the first has '
+            f'written {CONFIG_FILE} there, which this one, on {platform.node()}, does not see'
+        )
+    check_settings(workdir, config)
 
 
 def _write(file: Path, content: Any) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import NamedSharding, PartitionSpec
 
 from mattingjax.data.batches import Round
 from mattingjax.data.mixtures import create_order
 from mattingjax.data.on_device.augmentation import Augment
 from mattingjax.data.on_device.store import Loaded
 from mattingjax.data.pipeline import check_state
+from mattingjax.data.placement import Placement
 from mattingjax.data.records import Dataset
 from mattingjax.errors import MattingError
 
@@ -35,7 +35,7 @@ class DeviceBatches:
       batch_size: Number of examples in a batch, over all devices.
       seed: Random seed of the order and of the augmentation, at least 0.
       most: The largest number of steps of a round.
-      mesh: The devices, along the axis 'data'.
+      placement: The devices; each gets the whole store.
 
     Raises:
       MattingError: A number is out of range.
@@ -50,7 +50,7 @@ class DeviceBatches:
         batch_size: int,
         seed: int,
         most: int,
-        mesh: jax.sharding.Mesh,
+        placement: Placement,
     ):
         for name, value in (('batch_size', batch_size), ('steps_per_dispatch', most)):
             if value < 1:
@@ -60,15 +60,15 @@ class DeviceBatches:
         self._order = create_order(dataset, seed)
         self._identity = {'records': len(dataset), 'batch_size': batch_size, 'seed': seed}
         self._batch_size, self._step = batch_size, 0
-        self._examples = NamedSharding(mesh, PartitionSpec('data'))
-        self._rows = NamedSharding(mesh, PartitionSpec(None, 'data'))
-        everywhere = NamedSharding(mesh, PartitionSpec())
+        size = batch_size // jax.process_count()
+        self._share = slice(jax.process_index() * size, (jax.process_index() + 1) * size)
+        self._placement = placement
         # Another key than that of dropout, which is the seed's own.
         key = np.random.SeedSequence([seed, 1]).generate_state(2)
-        self.held = jax.device_put((loaded.store, key), everywhere)
+        self.held = placement.put((loaded.store, key), placement.everywhere)
         # The arrays in the host's memory are not needed any more.
         self._loaded = dataclasses.replace(loaded, store=self.held[0])
-        self._compiled = jax.jit(self.make_batch)
+        self._compiled = jax.jit(self.make_batch, out_shardings=placement.everywhere)
 
     @property
     def unreadable(self) -> list[str]:
@@ -80,7 +80,7 @@ class DeviceBatches:
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(self._batch_size))
         rows = arrays['rows'][i]
         batch = jax.vmap(self._augment, (None, 0, 0))(store, rows, keys)
-        return jax.lax.with_sharding_constraint(batch, self._examples)
+        return jax.lax.with_sharding_constraint(batch, self._placement.along(0))
 
     def take(self, count: int) -> Round:
         taken = self._take(self._step, count)
@@ -97,14 +97,17 @@ class DeviceBatches:
         index = np.array([self._order[position] for position in positions]).reshape(count, size)
         # The rows of a shorter round are filled up: another shape would be another program.
         rows = np.pad(self._loaded.rows[index], ((0, self.most - count), (0, 0)))
-        arrays = {'rows': jax.device_put(rows, self._rows), 'first': np.int32(step)}
-        return Round(count, arrays, self._loaded.lost[index].sum(1).tolist(), {'index': index})
+        sharding = self._placement.along(1)
+        arrays = {'rows': self._placement.put(rows, sharding), 'first': np.int32(step)}
+        lost = self._loaded.lost[index[:, self._share]].sum(1)
+        return Round(count, arrays, lost.tolist(), {'index': index})
 
     def read_batch(self, taken: Round, i: int) -> dict[str, Any]:
         batch = self._compiled(self.held, taken.arrays, i)
-        index = taken.about['index'][i]
+        index = taken.about['index'][i, self._share]
         names = [self._loaded.names[row] for row in self._loaded.rows[index]]
-        return {**jax.tree.map(np.asarray, batch), 'index': index, 'name': names}
+        own = {name: np.asarray(array)[self._share] for name, array in batch.items()}
+        return {**own, 'index': index, 'name': names}
 
     def first_images(self, batches: int) -> Iterator[np.ndarray]:
         for step in range(batches):
