@@ -26,13 +26,16 @@ THINNING = {
 
 
 def run_together(
-    workdirs: list[Path], settings: list[dict[str, object]], before: tuple[str, str] = ('', '')
+    workdirs: list[Path],
+    settings: list[dict[str, object]],
+    before: tuple[str, str] = ('', ''),
+    *,
+    by_slurm: bool = False,
 ) -> list[subprocess.CompletedProcess]:
     """Runs two processes of a training, each with its folder, settings and what is run first."""
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         address = f'127.0.0.1:{probe.getsockname()[1]}'
-    environment = os.environ | {'PYTHONPATH': str(ROOT)}
     processes = []
     for i, workdir in enumerate(workdirs):
         file = workdirs[0].parent / f'config_{i}.py'
@@ -41,10 +44,13 @@ def run_together(
             'from tests.training.conftest import tiny_config\n'
             f'def get_config():\n    return tiny_config(**{settings[i]!r})\n'
         )
-        command = [
-            sys.executable, 'scripts/train.py', '--config', file, '--workdir', workdir,
-            '--coordinator', address, '--processes', '2', '--process_id', str(i),
-        ]  # fmt: skip
+        command = [sys.executable, 'scripts/train.py', '--config', file, '--workdir', workdir]
+        environment = os.environ | {'PYTHONPATH': str(ROOT)}
+        if by_slurm:
+            command += ['--coordinator', 'auto']
+            environment |= slurm_task(i)
+        else:
+            command += ['--coordinator', address, '--processes', '2', '--process_id', str(i)]
         processes.append(
             subprocess.Popen(
                 command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -59,6 +65,17 @@ def run_together(
         subprocess.CompletedProcess(process.args, process.returncode, *texts)
         for process, texts in zip(processes, said, strict=True)
     ]
+
+
+def slurm_task(i: int) -> dict[str, str]:
+    """What Slurm tells a task of two, both on this machine."""
+    return {
+        'SLURM_JOB_ID': str(os.getpid()),  # of which JAX makes the port
+        'SLURM_STEP_NODELIST': 'localhost',
+        'SLURM_NTASKS': '2',
+        'SLURM_PROCID': str(i),
+        'SLURM_LOCALID': str(i),
+    }
 
 
 def read_curves(workdir: Path) -> dict[str, list[float]]:
@@ -89,7 +106,7 @@ def test_one_is_killed_and_both_are_started_again(whole, tmp_path):
     states = find_states(workdir)
     assert states
     assert max(states) < 11
-    ends = run_together([workdir] * 2, [WHOLE] * 2)
+    ends = run_together([workdir] * 2, [WHOLE] * 2, by_slurm=True)
     for end in ends:
         assert end.returncode == 0, end.stderr.decode()
     assert_equal_curves(workdir, whole)
