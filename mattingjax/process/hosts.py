@@ -135,14 +135,15 @@ def count() -> int:
     """The number of processes of this job; 1 if nothing was joined."""
     import jax
 
-    return jax.process_count()
+    # Asked for its number, JAX would start its backend, and fail where there is none.
+    return jax.process_count() if jax.distributed.is_initialized() else 1
 
 
 def index() -> int:
     """The number of this process, from 0."""
     import jax
 
-    return jax.process_index()
+    return jax.process_index() if jax.distributed.is_initialized() else 0
 
 
 def is_first() -> bool:
