@@ -111,7 +111,7 @@ def test_one_is_killed_and_both_are_started_again(whole, tmp_path):
         assert end.returncode == 0, end.stderr.decode()
     assert_equal_curves(workdir, whole)
     assert b'finished after 36 steps' in ends[0].stdout
-    assert ends[1].stdout == b''  # one of them speaks, and one writes
+    assert b'finished' not in ends[1].stdout  # one of them speaks
 
 
 @pytest.mark.slow
