@@ -4,8 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.fuzz.harness import run_cases, summarise, usable
+from tests.fuzz.harness import MAX_BYTES, MAX_SECONDS, run_cases, usable
 from tests.fuzz.kinds import KINDS
+from tests.fuzz.verdicts import summarise
 
 
 def main() -> int:
@@ -24,9 +25,23 @@ def main() -> int:
         help=f'some of {",".join(KINDS)} (default: all whose packages are installed)',
     )
     parser.add_argument(
-        '--seconds', type=float, default=25, help='the most that a case may take (default: 25)'
+        '--seconds',
+        type=float,
+        default=MAX_SECONDS,
+        help=f'the most that a case may take of a processor (default: {MAX_SECONDS:g})',
     )
-    parser.add_argument('--keep', type=Path, help='folder that gets the inputs that failed')
+    parser.add_argument(
+        '--megabytes',
+        type=int,
+        default=MAX_BYTES >> 20,
+        help=f'the most memory that a case may take (default: {MAX_BYTES >> 20})',
+    )
+    parser.add_argument(
+        '--processes', type=int, default=1, help='how many cases run at once (default: 1)'
+    )
+    parser.add_argument(
+        '--keep', type=Path, help='folder that gets the inputs that failed, as KIND/SEED'
+    )
     arguments = parser.parse_args()
     if unknown := set(arguments.kinds) - set(KINDS):
         parser.error(
@@ -35,19 +50,23 @@ def main() -> int:
     kinds = usable({name: KINDS[name] for name in arguments.kinds})
     if not kinds:
         parser.error(f'--kinds: the packages that {",".join(arguments.kinds)} need are missing')
-    if arguments.keep:
-        arguments.keep.mkdir(parents=True, exist_ok=True)
-    seeds = range(arguments.seed, arguments.seed + arguments.cases)
     verdicts = []
     try:
-        for verdict in run_cases(kinds, seeds, max_seconds=arguments.seconds, keep=arguments.keep):
+        for verdict in run_cases(
+            kinds,
+            range(arguments.seed, arguments.seed + arguments.cases),
+            processes=arguments.processes,
+            max_seconds=arguments.seconds,
+            max_bytes=arguments.megabytes << 20,
+            keep=arguments.keep,
+        ):
             verdicts.append(verdict)
-            if verdict.outcome == 'failed':
+            if verdict.is_failure:
                 print(verdict, flush=True)
     except KeyboardInterrupt:
         print('stopped')
     print(summarise(verdicts))
-    return int(any(verdict.outcome == 'failed' for verdict in verdicts))
+    return int(any(verdict.is_failure for verdict in verdicts))
 
 
 if __name__ == '__main__':

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.fuzz import traps
 from tests.fuzz.artefacts import SHAPE, damage_manifest, use_artefact, write_manifest
 from tests.fuzz.mutations import mutate_bytes
 
@@ -61,10 +62,14 @@ def _last(graph: Any) -> Any:
     return next(node for node in graph.node if node.name == 'output')
 
 
+# Of files that graphs read or write; in the case's folder, which is current, and beside the input.
+_NAMES = [b'written_by_the_graph', f'{traps.FOLDER}/{traps.TEXT}'.encode()]
+
+
 def _graph_files(rng: np.random.Generator, graph: Any) -> None:
     """Operations that read or write files, or print, and that the output waits for."""
     op = str(rng.choice(['WriteFile', 'ReadFile', 'MatchingFiles', 'PrintV2', 'SaveV2']))
-    _add_constant(graph, 'name', 7, string_val=b'written_by_the_graph')
+    _add_constant(graph, 'name', 7, string_val=rng.choice(_NAMES))
     _add_constant(graph, 'content', 7, string_val=b'x')
     inputs = {'WriteFile': ['name', 'content'], 'SaveV2': ['name', 'name', 'name', 'top']}
     node = graph.node.add(name='act', op=op, input=inputs.get(op, ['name']))

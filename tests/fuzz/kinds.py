@@ -2,12 +2,16 @@
 
 from tests.fuzz import (
     bins,
+    bundles,
     frozen_graphs,
+    http_requests,
+    http_server,
     lite_models,
     onnx_models,
     openvino_irs,
     pictures,
     settings,
+    videos,
     weights,
 )
 from tests.fuzz.harness import Kind
@@ -16,6 +20,7 @@ KINDS = {
     'images': Kind(pictures.make_picture, pictures.use_picture, pictures.write_samples),
     'alphas': Kind(pictures.make_alpha, pictures.use_alpha),
     'pickles': Kind(weights.make_pickle, weights.use_pickle, weights.write_weights, (), 200),
+    'bundles': Kind(bundles.make_bundle, bundles.use_bundle, bundles.write_samples),
     'prune_info': Kind(weights.make_prune_info, weights.use_prune_info),
     'checkpoints': Kind(weights.make_checkpoint, weights.use_checkpoint, weights.write_checkpoint),
     'onnx': Kind(
@@ -41,6 +46,14 @@ KINDS = {
         lite_models.make_lite, lite_models.use_lite, lite_models.write_lite, ('ai_edge_litert',)
     ),
     'bins': Kind(bins.make_bins, bins.use_bins, bins.write_samples),
+    'videos': Kind(videos.make_video, videos.use_video, videos.write_samples, ('av',)),
+    'http': Kind(
+        http_requests.make_requests,
+        http_server.use_requests,
+        http_requests.write_samples,
+        ('av', 'fastapi', 'python_multipart', 'uvicorn', 'mattingjax.inference.serving.server'),
+        programs=http_server.CLIPS,
+    ),
     'training': Kind(settings.make_training, settings.use_training, every=3),
     'options': Kind(settings.make_options, settings.use_options),
     'lists': Kind(settings.make_list, settings.use_list),

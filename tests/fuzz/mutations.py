@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from tests.fuzz import traps
+
 # Numbers that overflow something, names that no file can have, texts of every direction.
 NUMBERS = (
     0,
@@ -27,6 +29,7 @@ FLOATS = (float('nan'), float('inf'), -float('inf'), -0.0, 1e-320, 1e308, 0.5, -
 TEXTS = (
     '', ' ', '.', '..', '/', 'x' * 300, 'x' * 100_000, '\0', 'a\nb', '\x1b[31m', '\u202e', '\ud800',
     'é', 'e\u0301', '../../outside', '/outside', '*', '[x]', '{}', '%s', '-1', 'nan', '1e999',
+    traps.WAY,
 )  # fmt: skip
 
 

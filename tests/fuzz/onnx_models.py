@@ -8,6 +8,7 @@ import numpy as np
 
 from mattingjax.importers import import_weights
 from mattingjax.inference.sessions import METADATA_KEY
+from tests.fuzz import traps
 from tests.fuzz.artefacts import SHAPE, SIDE, signature, use_artefact
 from tests.fuzz.mutations import mutate_bytes, mutate_json, nested
 
@@ -123,7 +124,7 @@ def _onnx_external(rng: np.random.Generator, model: Any) -> None:
     tensor.ClearField('float_data')
     tensor.ClearField('raw_data')
     tensor.data_location = TensorProto.EXTERNAL
-    where = str(rng.choice(['/etc/passwd', '../../x', 'model.onnx', '', 'x' * 300]))
+    where = str(rng.choice([traps.WAY, '/etc/passwd', '../../x', 'model.onnx', '', 'x' * 300]))
     for key, value in (('location', where), ('offset', '0'), ('length', '4')):
         tensor.external_data.add(key=key, value=value)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.fuzz import traps
 from tests.fuzz.artefacts import SHAPE, damage_manifest, use_artefact, write_manifest
 from tests.fuzz.mutations import mutate_bytes
 
@@ -46,7 +47,7 @@ def make_openvino(rng: np.random.Generator, folder: Path, samples: Path) -> None
         others = ('Loop', 'If', 'TensorIterator', 'Nothing', 'extension', 'x' * 2000, '&#27;[31m')
         path.write_text(text.replace(f'"{rng.choice(kinds)}"', f'"{rng.choice(others)}"'))
     elif choice == 4:
-        entity = '<!DOCTYPE a [<!ENTITY b "c"><!ENTITY d SYSTEM "file:///etc/passwd">]>'
+        entity = f'<!DOCTYPE a [<!ENTITY b "c"><!ENTITY d SYSTEM "{traps.WAY}">]>'
         path.write_text(text.replace('<net', f'{entity}<net', 1).replace('brightness', '&d;'))
     else:
         depth = int(rng.choice([100, 100_000]))

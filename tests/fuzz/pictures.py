@@ -9,7 +9,9 @@ from PIL import Image
 
 from mattingjax.data.alpha_files import TRUE_ALPHAS
 from mattingjax.errors import ImageError
-from mattingjax.images import load_photo, read_size
+from mattingjax.images import encode_image, load_photo, read_size
+from mattingjax.images.encoding import FORMATS as ENCODED
+from mattingjax.images.icc import DISPLAY_P3, SRGB, make_profile
 from tests.fuzz.harness import MalformedError
 from tests.fuzz.mutations import mutate_bytes
 
@@ -34,6 +36,9 @@ def write_samples(folder: Path) -> None:
 
 
 def make_picture(rng: np.random.Generator, folder: Path, samples: Path) -> None:
+    if rng.integers(8) == 0:
+        _write_profile(rng, folder)
+        return
     files = sorted(samples.iterdir())
     file, other = (files[i] for i in rng.integers(len(files), size=2))
     content = mutate_bytes(rng, file.read_bytes(), other.read_bytes())
@@ -41,14 +46,25 @@ def make_picture(rng: np.random.Generator, folder: Path, samples: Path) -> None:
     (folder / f'picture{suffix}').write_bytes(content)
 
 
+def _write_profile(rng: np.random.Generator, folder: Path) -> None:
+    """A whole picture whose colour profile is damaged."""
+    profiles = [make_profile(SRGB), make_profile(DISPLAY_P3)]
+    first, second = (profiles[i] or b'' for i in rng.integers(2, size=2))
+    mode, suffix = (('RGB', 'png'), ('CMYK', 'jpg'), ('CMYK', 'tif'), ('L', 'png'))[rng.integers(4)]
+    image = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).convert(mode)
+    image.save(folder / f'picture.{suffix}', icc_profile=mutate_bytes(rng, first, second))
+
+
 def use_picture(folder: Path) -> None:
     (path,) = folder.iterdir()
     size = read_size(path)
-    pixels = load_photo(path).pixels
+    pixels, profile = load_photo(path)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise MalformedError(f'{pixels.dtype} {pixels.shape}')
     if pixels.shape[:2] != size:
         raise MalformedError(f'{pixels.shape[:2]}, where the header says {size}')
+    for file_format in ENCODED:  # results keep the profile
+        encode_image(pixels, file_format, profile)
 
 
 # Masks in the codes that people use, and some that nobody does.

@@ -19,6 +19,7 @@ from mattingjax.training.experiment import create_experiment
 from mattingjax.training.settings import complete_settings
 from tests.fuzz.harness import MalformedError
 from tests.fuzz.mutations import TEXTS, hostile_number, hostile_value, mutate_bytes, mutate_json
+from tests.fuzz.observer import unobserved
 
 _WORDS = ('mmnet', 'modnet', 'adam', 'sgd', 'cosine', 'global', 'taylor', 'l1', '0.5x', '*', '8')
 
@@ -43,6 +44,12 @@ def _change(rng: np.random.Generator, config: Any, count: int) -> None:
             continue  # ml_collections refuses other types, also those of the command line
 
 
+def _unpack(path: Path) -> Any:
+    """What a `make` of this module has packed, which is no input itself."""
+    with unobserved():
+        return pickle.loads(path.read_bytes())
+
+
 def make_training(rng: np.random.Generator, folder: Path, _: Path) -> None:
     config = train_config(str(rng.choice(['mmnet', 'modnet'])))
     config.model.width_multiplier = 0.25  # quick
@@ -52,9 +59,7 @@ def make_training(rng: np.random.Generator, folder: Path, _: Path) -> None:
 
 
 def use_training(folder: Path) -> None:
-    experiment = create_experiment(
-        complete_settings(pickle.loads((folder / 'config.pkl').read_bytes()))
-    )
+    experiment = create_experiment(complete_settings(_unpack(folder / 'config.pkl')))
     rate = experiment.learning_rate(0)
     if not np.isfinite(rate):
         raise MalformedError(f'learning rate {rate}')
@@ -77,7 +82,7 @@ def make_options(rng: np.random.Generator, folder: Path, _: Path) -> None:
 
 
 def use_options(folder: Path) -> None:
-    which, options = pickle.loads((folder / 'options.pkl').read_bytes())
+    which, options = _unpack(folder / 'options.pkl')
     if which == 'pruning':
         json.dumps(PruneOptions.from_settings(options).to_dict(), allow_nan=False)
     elif which == 'network':

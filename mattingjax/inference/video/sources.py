@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import contextlib
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
+from mattingjax.config.texts import exact_number
 from mattingjax.errors import VideoError
 from mattingjax.inference.video.frames import USUAL_RATE, Frame, Source
 from mattingjax.inference.video.picture_folders import PictureFolder
@@ -112,10 +113,11 @@ def parse_seconds(text: str | float | None, name: str) -> Fraction | None:
         return None
     parts = re.fullmatch(r'(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)', str(text).strip(), re.A)
     if parts is not None:
-        hours, minutes, seconds = (Fraction(part or 0) for part in parts.groups())
-        found = 3600 * hours + 60 * minutes + seconds
-        if found <= _MOST_SECONDS:
-            return found
+        with contextlib.suppress(ValueError):  # of too many digits
+            hours, minutes, seconds = (exact_number(part or '0') for part in parts.groups())
+            found = 3600 * hours + 60 * minutes + seconds
+            if found <= _MOST_SECONDS:
+                return found
     raise VideoError(f'{name}: expected seconds, or HOURS:MINUTES:SECONDS, got {text!r}')
 
 
@@ -128,12 +130,10 @@ def parse_rate(text: str | float | Fraction | None) -> Fraction | None:
     if text is None:
         return None
     try:
-        if isinstance(text, float) and not math.isfinite(text):
-            raise ValueError(text)
-        rate = Fraction(str(text)) if not isinstance(text, Fraction) else text
+        rate = text if isinstance(text, Fraction) else exact_number(str(text))
         # Times are multiples of its inverse, in integers that containers can hold.
         rate = rate.limit_denominator(10**5)
-    except (ValueError, ZeroDivisionError):
+    except ValueError:
         rate = Fraction(0)
     if not 0 < rate <= _MOST_RATE:
         raise VideoError(

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
+from mattingjax.config.texts import exact_number
 from mattingjax.errors import VideoError
 
 TIMESTAMPS = 'timestamps.txt'
@@ -31,10 +32,10 @@ def read_times(path: Path) -> list[Fraction]:
         header, *lines = path.read_text('ascii').splitlines() or ['']
         if header.strip() != _HEADER:
             raise ValueError(f'expected {_HEADER!r} in its first line')
-        times = [Fraction(line.strip()) / 1000 for line in lines if line.strip()]
+        times = [exact_number(line.strip()) / 1000 for line in lines if line.strip()]
         if times != sorted(set(times)) or any(not 0 <= time * 1000 <= _MOST for time in times):
             raise ValueError('expected times that increase, from 0 on')
-    except (OSError, ValueError, ZeroDivisionError) as error:
+    except (OSError, ValueError) as error:
         raise VideoError(f'{path}: cannot be read as times of pictures ({error})') from error
     return times
 

@@ -6,15 +6,20 @@ import hashlib
 import json
 import math
 import operator
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from exporters.bins.evaluation import evaluate_bins
 from exporters.bins.files import load_mask
-from exporters.bins.index import create_layout, read_index
+from exporters.bins.index import INDEX_FILE, Index, Item, create_layout, read_index
 from mattingjax.errors import ArtefactError, MattingError
 from tests.exporters.bins.photos import NAMES, SIZE, write_manifest
+from tests.fuzz.mutations import TEXTS
 
 
 def test_any_size_needs_flags(tmp_path):
@@ -86,3 +91,49 @@ def test_masks_are_alphas(prepared):
         digest = hashlib.sha256(content).hexdigest()
         with pytest.raises(MattingError, match=message):
             load_mask(prepared, dataclasses.replace(item, mask_sha256=digest), index.layout)
+
+
+PLAIN_NAMES = st.text(min_size=1, max_size=20).filter(lambda name: Path(name).name == name)
+HASHES = st.text('0123456789abcdef', min_size=64, max_size=64)
+LAYOUTS = st.builds(
+    create_layout,
+    height=st.integers(9, 200),
+    width=st.integers(9, 200),
+    dtype=st.sampled_from(['float32', 'uint8']),
+)
+
+
+@st.composite
+def items(draw: st.DrawFn) -> Item:
+    name = draw(PLAIN_NAMES)
+    return Item(
+        name=name,
+        sources={'image': draw(st.text())},
+        size=draw(st.tuples(st.integers(1, 2**20), st.integers(1, 2**20))),
+        image_file=f'images/{name}.bin',
+        image_sha256=draw(HASHES),
+        mask_file=f'masks/{name}.bin',
+        mask_sha256=draw(HASHES),
+    )
+
+
+def write_and_read(content: object) -> Index:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, INDEX_FILE).write_text(json.dumps(content))
+        return read_index(Path(folder))
+
+
+@given(LAYOUTS, st.lists(items(), min_size=1, max_size=3, unique_by=lambda item: item.name))
+@settings(deadline=None, max_examples=50)
+def test_any_index_comes_back_from_its_file(layout, some):
+    index = Index(layout, tuple(some))
+    assert write_and_read(index.to_dict()) == index
+
+
+@given(items(), st.sampled_from(['image_file', 'mask_file']), st.sampled_from(TEXTS) | st.text())
+@settings(deadline=None, max_examples=50)
+def test_no_index_leads_to_files_elsewhere(item, field, text):
+    content = Index(create_layout(height=16, width=16), (item,)).to_dict()
+    content['items'][0][field] = f'{text}/{content["items"][0][field]}'
+    with pytest.raises(MattingError, match=rf'index\.items\.0\.{field}: expected '):
+        write_and_read(content)

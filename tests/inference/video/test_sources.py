@@ -29,7 +29,24 @@ def test_times(text, seconds):
     assert parse_seconds(text, 'start') == seconds
 
 
-@pytest.mark.parametrize('text', ['', '-1', '1:2:3:4', 'soon', 'nan', '1e9', '99999999', '1:', '٣'])
+@pytest.mark.parametrize(
+    'text',
+    [
+        '',
+        '-1',
+        '1:2:3:4',
+        'soon',
+        'nan',
+        '1e9',
+        '99999999',
+        '1:',
+        '٣',
+        'x' * 5000,
+        '9' * 5000,
+        '0.' + '9' * 5000,
+        f'1:{5000 * "0"}1',
+    ],
+)
 def test_what_is_no_time_is_told(text):
     with pytest.raises(VideoError, match=r'start: expected seconds, or HOURS:MINUTES:SECONDS, got'):
         parse_seconds(text, 'start')
@@ -43,7 +60,24 @@ def test_rates(text, rate):
     assert parse_rate(text) == rate
 
 
-@pytest.mark.parametrize('text', ['', '0', '-5', '1001', '1/0', 'fast', float('nan'), 'inf'])
+@pytest.mark.parametrize(
+    'text',
+    [
+        '',
+        '0',
+        '-5',
+        '1001',
+        '1/0',
+        'fast',
+        float('nan'),
+        'inf',
+        '1e-999999999',
+        '1888884e88888888888888',
+        '9' * 5000,
+        '1/' + '9' * 5000,
+        f'1e{5000 * "0"}1',
+    ],
+)
 def test_what_is_no_rate_is_told(text):
     with pytest.raises(VideoError, match=r'fps: expected more than 0 and at most 1000 frames'):
         parse_rate(text)
@@ -113,7 +147,7 @@ def test_a_folder_may_say_when_its_pictures_are_shown(pictures):
         assert source.time_base == Fraction(1, 10)
 
 
-BAD_LINES = ('x', '0', '-1', '1/0', 'nan', '1e99')
+BAD_LINES = ('x', '0', '-1', '1/0', 'nan', '1e99', '1e999999999', '9' * 5000)
 
 
 @pytest.mark.parametrize(
