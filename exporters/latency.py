@@ -14,7 +14,7 @@ from mattingjax.checkpoints import Checkpoint, save_checkpoint
 from mattingjax.errors import MattingError
 from mattingjax.inference.sessions import SessionOptions, can_compute, create_session
 from mattingjax.networks import ModelConfig, init_variables
-from mattingjax.process.files import scratch_folder
+from mattingjax.process.scratch import scratch_folder
 from mattingjax.process.timing import list_times_in_turn, time_in_turn
 
 _ROUNDS = 20

@@ -39,7 +39,7 @@ _LARGE = 3000, 4000
 
 def main() -> None:
     from mattingjax.inference.runtimes import RUNTIMES
-    from mattingjax.process.files import scratch_folder
+    from mattingjax.process.scratch import scratch_folder
 
     command_line.check_some('runtimes', _RUNTIMES.value, RUNTIMES)
     command_line.check_some('cases', _CASES.value, _KNOWN_CASES)

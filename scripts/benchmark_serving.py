@@ -50,8 +50,8 @@ class _Round(NamedTuple):
 
 
 def main() -> None:
-    from mattingjax.process.files import scratch_folder
     from mattingjax.process.interrupts import running
+    from mattingjax.process.scratch import scratch_folder
 
     command_line.check_some('kinds', _KINDS.value, ('alpha', 'cutout'))
     photos = _read_photos()

@@ -61,8 +61,8 @@ def main() -> None:
     from mattingjax.inference import create_predictor
     from mattingjax.inference.runtimes import RUNTIMES
     from mattingjax.inference.video.matting import PARALLEL
-    from mattingjax.process.files import scratch_folder
     from mattingjax.process.memory import keep_freed_memory
+    from mattingjax.process.scratch import scratch_folder
 
     command_line.check_some('runtimes', _RUNTIMES.value, RUNTIMES)
     command_line.check_some('cases', _CASES.value, _KNOWN_CASES)

@@ -26,7 +26,7 @@ from mattingjax.evaluation.sets import (
 )
 from mattingjax.evaluation.trade_off import Point, Style, draw_trade_off, require_drawing
 from mattingjax.inference.sessions import SESSIONS, Session
-from mattingjax.process.files import check_folder, hash_file, write_file
+from mattingjax.process.files import check_folder, hash_file, write_files
 from mattingjax.process.machine import (
     RUNTIME_PACKAGES,
     describe_machine,
@@ -95,9 +95,9 @@ def compare_artefacts(
         'networks': list(rows.values()),
     }
     if output is not None:
-        write_file(output / JSON_FILE, (json.dumps(report, indent=1) + '\n').encode())
-        if sets:
-            write_file(output / PICTURE_FILE, _draw(rows, sets, report))
+        contents = {output / PICTURE_FILE: _draw(rows, sets, report)} if sets else {}
+        contents[output / JSON_FILE] = (json.dumps(report, indent=1) + '\n').encode()
+        write_files(contents)
     tell(f'{_note(report)}\n\n{_format_table(rows, sets)}')
     return report
 

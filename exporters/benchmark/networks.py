@@ -17,8 +17,8 @@ from mattingjax.inference.sessions import (
     find_ends,
 )
 from mattingjax.inference.signature import Signature, read_signature
-from mattingjax.process.files import scratch_folder
 from mattingjax.process.packages import import_tensorflow
+from mattingjax.process.scratch import scratch_folder
 
 _SIDE = 512  # of networks of free size that do not say their own
 

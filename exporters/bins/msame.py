@@ -12,7 +12,6 @@ References:
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,10 +22,11 @@ import numpy as np
 from exporters.bins.files import read_values
 from exporters.bins.index import IMAGES_FOLDER, INDEX_FILE, Index, Layout, read_index
 from exporters.bins.outputs import OUTPUT_SUFFIX, check_name
-from mattingjax.errors import ArtefactError, MattingError
+from mattingjax.errors import ArtefactError, MattingError, OutputError
 from mattingjax.inference.sessions import READERS, Session, create_session
 from mattingjax.inference.signature import check_numbers, read_signature
-from mattingjax.process.files import SCRATCH_FILE, check_folder, scratch_folder
+from mattingjax.process.files import check_folder, make_folder
+from mattingjax.process.scratch import scratch_errors, scratch_folder_in
 
 FORMATS = ('BIN', 'TXT')
 _VALUES_PER_LINE = 100
@@ -89,17 +89,18 @@ def run_bins(
     print(f'[INFO] device {_name_device(model, runtime)}')
     stamp = time.strftime('%Y%m%d_%H%M%S')
     milliseconds: list[float] = []
-    output.mkdir(parents=True, exist_ok=True)
-    with scratch_folder(SCRATCH_FILE, output) as scratch:
+    make_folder(output)
+    with scratch_folder_in(output) as scratch:
         results = scratch / stamp
-        results.mkdir()
+        make_folder(results)
         for file, values in _load_inputs(files, shape, session.input_dtype, index):
             print(f'[INFO] start to process file:{file}' if file else '[INFO] input all zeros')
             outcome, taken = _infer(session, values, loop)
             milliseconds += taken
             check_numbers(model, outcome)
             stem = file.stem if file and source != file else model.stem
-            _write_output(results, f'{stem}{OUTPUT_SUFFIX}', outcome, outfmt)
+            with scratch_errors(output / stamp, results):
+                _write_output(results, f'{stem}{OUTPUT_SUFFIX}', outcome, outfmt)
         folder = _rename(results, output)
     print('[INFO] output data success')
     print(f'Inference average time: {np.mean(milliseconds):.6f} ms')
@@ -226,8 +227,12 @@ def _write_output(folder: Path, stem: str, values: np.ndarray, outfmt: str) -> N
 
 def _rename(results: Path, output: Path) -> Path:
     """Moves the results to the output folder; adds a number if another run had the same time."""
-    for count in itertools.count():
-        folder = output / (f'{results.name}_{count}' if count else results.name)
-        if not folder.exists():
-            break
-    return results.rename(folder)
+    folder, count = output / results.name, 0
+    while True:
+        try:
+            return results.rename(folder)
+        except OSError as error:
+            if not folder.exists():
+                raise OutputError(f'{folder}: cannot be written ({error.strerror})') from error
+            count += 1
+            folder = output / f'{results.name}_{count}'

@@ -19,8 +19,8 @@ from exporters.onnx_graph.photo_passes import Levels, prepare_photo
 from exporters.onnx_graph.weights import list_photo_weights, round_weights
 from exporters.precision.calibration import check_count
 from mattingjax.errors import MattingError
-from mattingjax.process.files import scratch_folder
 from mattingjax.process.packages import import_onnxruntime
+from mattingjax.process.scratch import scratch_folder
 
 # What ONNX Runtime computes in 8 bits. An activation goes into the range of what it follows.
 _QUANTISED = ('Conv', 'Relu', 'Clip', 'Add', 'Concat', 'Resize')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import numpy as np
 from exporters.precision.within_tolerance import share_of_largest
 from mattingjax.inference.sessions import METADATA_KEY
 from mattingjax.process.packages import import_openvino
+
+_MOST_TEXT = 2**20  # bytes of a network without its weights
 
 
 def convert_onnx(model: bytes) -> Any:
@@ -92,7 +95,16 @@ def write_openvino(model: Any, path: Path, *, metadata: str) -> None:
       model: An `openvino.Model`.
       path: The .xml file.
       metadata: JSON with the signature, kept in the model's runtime information.
+
+    Raises:
+      OSError: It cannot be written.
     """
     ov = import_openvino()
     model.set_rt_info(metadata, [METADATA_KEY])
-    ov.save_model(model, path, compress_to_fp16=False)  # the default would compress
+    try:
+        ov.save_model(model, path, compress_to_fp16=False)  # the default would compress
+    except RuntimeError as error:
+        # It gives no reason, and takes away what it has written; writing as much gives one.
+        constants = [node for node in model.get_ops() if node.get_type_name() == 'Constant']
+        path.write_bytes(bytes(_MOST_TEXT + sum(node.data.nbytes for node in constants)))
+        raise OSError(errno.EIO, str(error), str(path)) from error

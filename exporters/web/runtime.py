@@ -12,8 +12,9 @@ import tarfile
 from pathlib import Path
 
 from mattingjax.errors import MattingError
-from mattingjax.process.files import read_file, scratch_folder
+from mattingjax.process.files import read_file
 from mattingjax.process.interrupts import run_program
+from mattingjax.process.scratch import scratch_folder
 
 VERSION = '1.22.0'
 PACKAGE = f'onnxruntime-web@{VERSION}'

@@ -11,7 +11,7 @@ from exporters.precision.within_tolerance import compress_within
 from exporters.writers.job import Job
 from mattingjax.inference.sessions import METADATA_KEY, OnnxSession
 from mattingjax.inference.signature import Signature
-from mattingjax.process.files import scratch_folder
+from mattingjax.process.scratch import scratch_folder
 
 _RUNTIMES = ('onnxruntime', 'openvino')
 

@@ -80,6 +80,7 @@ def write_page(
         'title': name,
         'note': f'{use.split(";")[0]}; {size}' if use else size,
         'signature': signature.to_dict(),
+        'sha256': hashlib.sha256(model).hexdigest(),
     }
     contents = {
         **_read_folder(PAGE),

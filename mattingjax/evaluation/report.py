@@ -17,7 +17,7 @@ from mattingjax.evaluation.comparison import EvaluationReport
 from mattingjax.evaluation.metrics import METRICS
 from mattingjax.evaluation.panel import draw_panel
 from mattingjax.images import encode_png
-from mattingjax.process.files import check_folder, write_file
+from mattingjax.process.files import check_folder, write_files
 from mattingjax.process.machine import RUNTIME_PACKAGES, installed_versions
 
 _TOOLS = ('mattingjax', 'jax', 'numpy', 'scipy', 'opencv-python-headless', 'pillow')
@@ -141,8 +141,7 @@ def write_report(path: Path, report: EvaluationReport, about: Mapping[str, Any])
         contents[panel_file] = encode_png(draw_worst(report))
     # Written last, so that a JSON file means a complete report.
     contents[json_file] = _format_json(report, about)
-    for file, content in contents.items():
-        write_file(file, content)
+    write_files(contents)
     return list(contents)
 
 

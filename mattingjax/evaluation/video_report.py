@@ -20,7 +20,7 @@ from mattingjax.evaluation.report import (
 from mattingjax.evaluation.video import DEFINITIONS, VARIANTS, VideoReport, Videos, evaluate_video
 from mattingjax.images import encode_png
 from mattingjax.inference import create_predictor
-from mattingjax.process.files import write_file
+from mattingjax.process.files import write_files
 
 PICTURE = 'column'  # what the name of the picture ends with
 
@@ -71,8 +71,7 @@ def write_video_report(path: Path, report: VideoReport, about: Mapping[str, Any]
         # Written last, so that a JSON file means a complete report.
         json_file: to_json(content),
     }
-    for file, data in contents.items():
-        write_file(file, data)
+    write_files(contents)
     return list(contents)
 
 

@@ -30,7 +30,7 @@ from mattingjax.inference import Predictor
 from mattingjax.inference.jax_runtime import JaxRuntime
 from mattingjax.networks import ModelConfig
 from mattingjax.networks.complexity import measure_complexity
-from mattingjax.process.files import check_folder, write_file
+from mattingjax.process.files import check_folder, write_files
 from mattingjax.process.machine import describe_machine, format_machine
 from mattingjax.process.timing import summarise_times
 from mattingjax.weights import list_checkpoint_files
@@ -111,10 +111,13 @@ def compare_weights(
     if time_networks is not None:
         for name, times in summarise_times(time_networks(configs)).items():
             rows[name] |= times
-    write_file(output / 'weights.json', (json.dumps(rows, indent=1) + '\n').encode())
+    contents = {}
     if sets and time_networks is not None:
         families = {name: config.network for name, config in configs.items()}
-        write_file(output / PICTURE_FILE, _draw(rows, families, list(sets), str(time_networks)))
+        picture = _draw(rows, families, list(sets), str(time_networks))
+        contents[output / PICTURE_FILE] = picture
+    contents[output / 'weights.json'] = (json.dumps(rows, indent=1) + '\n').encode()
+    write_files(contents)
     tell(_format_rows(rows, sets))
     return rows
 

@@ -18,7 +18,7 @@ from mattingjax.inference.jobs import Job
 from mattingjax.inference.outputs import Outputs, render
 from mattingjax.inference.predictor import Predictor
 from mattingjax.process.ahead import run_ahead
-from mattingjax.process.files import LONGEST_NAME, write_file
+from mattingjax.process.files import LONGEST_NAME, write_files
 from mattingjax.process.progress import say, show_progress
 from mattingjax.process.timing import Stages
 
@@ -237,8 +237,7 @@ class _Line:
             if self._outputs.refine:
                 alpha = self._predictor.refine(photo, alpha)
             contents = render(photo, alpha, self._outputs, encoders).values()
-            for file, content in zip(files, contents, strict=True):
-                write_file(file, content)
+            write_files(dict(zip(files, contents, strict=True)))
         return files
 
 

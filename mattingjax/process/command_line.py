@@ -288,6 +288,11 @@ def _parse_flags(arguments: list[str], takes_words: bool) -> list[str]:
 
 
 def _fail(message: str) -> NoReturn:
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:  # the disk that the message is about may be its too
+        _forget_output()
     if sys.stderr is not None:  # `print` would turn to standard output
         print(one_line(f'error: {unwrapped(message)}'), file=sys.stderr)
     sys.exit(2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -17,7 +18,9 @@ from mattingjax.process.files import make_folder
 MAX_BYTES = 2**30  # of all programs that are kept; a training step has about 5 MB
 
 _planned: list[str | None] = []
-_DAMAGED = 'Error reading persistent compilation cache entry for '
+_FAILED = re.compile(
+    r"Error (reading|writing) persistent compilation cache entry for '?(.+?)'?: (.+)", re.DOTALL
+)
 
 
 def default_folder() -> Path:
@@ -67,7 +70,7 @@ def keep_compiled(folder: str | None = None, max_bytes: int = MAX_BYTES) -> Path
         return None
     _remove_oldest(target, max_bytes)
     jax.config.update('jax_compilation_cache_dir', str(target.absolute()))
-    warnings.showwarning = _without_damaged(target, warnings.showwarning)
+    warnings.showwarning = _without_failures(target, warnings.showwarning)
     return target
 
 
@@ -99,22 +102,29 @@ def _remove_oldest(folder: Path, max_bytes: int) -> None:
         total -= size
 
 
-def _without_damaged(folder: Path, show: Callable[..., None]) -> Callable[..., None]:
+def _without_failures(folder: Path, show: Callable[..., None]) -> Callable[..., None]:
     """Wraps `warnings.showwarning` to remove damaged files, so that JAX writes them anew.
 
     A process that ends while JAX writes, or a full disk, leaves such a file. JAX warns and compiles
-    the program again each time that it finds the file, but never replaces it.
+    the program again each time that it finds the file, but never replaces it. That nothing can be
+    written is told once.
     """
+    told = False
 
     def show_warning(message: Warning | str, *args: object, **kwargs: object) -> None:
-        text = str(message)
-        if not text.startswith(_DAMAGED):
+        nonlocal told
+        failed = _FAILED.match(str(message))
+        if failed is None:
             show(message, *args, **kwargs)
             return
-        program = text.removeprefix(_DAMAGED).split(':')[0].strip("'")
+        task, program, reason = failed.groups()
         for path in folder.glob(f'{program}-*-cache'):
             with contextlib.suppress(OSError):
                 path.unlink()
-        logging.info('%s: what was kept of %s was damaged', folder, program)
+        if task == 'reading':
+            logging.info('%s: what was kept of %s was damaged', folder, program)
+        elif not told:
+            told = True
+            logging.warning('%s: what is compiled is not kept (%s)', folder, reason)
 
     return show_warning

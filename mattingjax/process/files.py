@@ -11,15 +11,20 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 from mattingjax.errors import OutputError
 from mattingjax.process.interrupts import removed_afterwards, writing
+from mattingjax.process.scratch import (
+    SCRATCH_FILE,
+    held,
+    scratch_errors,
+    scratch_folder,
+    scratch_folder_in,
+    sweep,
+)
 
-SCRATCH_FILE = '.writing.'  # the beginning of temporary files' names
 LONGEST_NAME = 255  # bytes, on every file system in use
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PLAIN_PATH = re.compile(r'(\w:)?[\w/ .,+=@~^-]*', re.ASCII)
 
 
@@ -35,6 +40,22 @@ def write_file(path: Path, content: bytes) -> None:
     """
     with _output_errors(path), new_file(path) as scratch:
         scratch.write_bytes(content)
+
+
+def write_files(contents: dict[Path, bytes]) -> None:
+    """Writes the files of one result, all of them or none: they get their names in the end.
+
+    Args:
+      contents: Path of each file → its bytes. The last one gets its name last, so that it means
+        that all are there.
+
+    Raises:
+      OutputError: One of them cannot be written.
+    """
+    with contextlib.ExitStack() as stack:
+        for path, content in reversed(contents.items()):
+            stack.enter_context(new_file(path)).write_bytes(content)
+        stack.enter_context(writing())
 
 
 @contextlib.contextmanager
@@ -55,7 +76,8 @@ def new_file(path: Path) -> Iterator[Path]:
             target = _file_to_write(path)
             target.parent.mkdir(parents=True, exist_ok=True)
             scratch = stack.enter_context(removed_afterwards(lambda: _make_file(target.parent)))
-        with _scratch_errors(path, scratch):
+            stack.enter_context(held(scratch))
+        with scratch_errors(path, scratch):
             yield scratch
         with _output_errors(path):
             scratch.chmod(0o666 & ~current_umask())
@@ -77,21 +99,10 @@ def _file_to_write(path: Path) -> Path:
 
 
 def _make_file(folder: Path) -> str:
+    sweep(folder)
     handle, scratch = tempfile.mkstemp(prefix=SCRATCH_FILE, dir=folder)
     os.close(handle)
     return scratch
-
-
-def scratch_folder(
-    prefix: str = 'mattingjax.', parent: Path | None = None
-) -> AbstractContextManager[Path]:
-    """A context that yields the path of a new folder, which is gone afterwards.
-
-    Args:
-      prefix: Beginning of its name.
-      parent: The folder to make it in; that of the system's temporary files if None.
-    """
-    return removed_afterwards(lambda: tempfile.mkdtemp(prefix=prefix, dir=parent))
 
 
 @contextlib.contextmanager
@@ -105,17 +116,6 @@ def _output_errors(path: Path) -> Iterator[None]:
         raise OutputError(f'{path}: cannot be written ({error.strerror or error})') from error
     except ValueError as error:  # a null character, or one that cannot be encoded
         raise OutputError(f'{path}: no name for a file ({error})') from error
-
-
-@contextlib.contextmanager
-def _scratch_errors(path: Path, scratch: Path) -> Iterator[None]:
-    """Turns errors about a temporary file or folder, and a full disk, into those about `path`."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _DISK_FULL and scratch not in Path(f'{error.filename}/_').parents:
-            raise
-        raise OutputError(f'{path}: cannot be written ({error.strerror or error})') from error
 
 
 def read_file(path: Path) -> bytes:
@@ -244,9 +244,9 @@ def new_folder(path: Path, kind: str, marker: str, *, overwrite: bool = False) -
     with contextlib.ExitStack() as stack:
         with _output_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            scratch = stack.enter_context(scratch_folder(scratch_prefix(path), path.parent))
+            scratch = stack.enter_context(scratch_folder_in(path.parent, scratch_prefix(path)))
         scratch.chmod(0o777 & ~current_umask())
-        with _scratch_errors(path, scratch):
+        with scratch_errors(path, scratch):
             yield scratch
         with _output_errors(path), writing():
             _replace_folder(scratch, path)

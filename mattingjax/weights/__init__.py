@@ -89,12 +89,7 @@ def find_artefact(path_or_name: Path | str) -> Path | None:
     if not artefact.is_file() and not manifest.is_file():
         return None
     expected, network = _read_manifest(manifest)
-    found = hash_file(artefact) if artefact.is_file() else 'no such file'
-    if found != expected:
-        raise ArtefactError(
-            f'{artefact}: damaged: expected SHA-256 {expected:.12}…, found {found:.12}…; '
-            'runtime=jax runs the checkpoint beside it'
-        )
+    _check_hash(artefact, expected, 'runtime=jax runs the checkpoint beside it')
     try:
         config = read_json(folder / CONFIG_FILE)
     except MattingError as error:
@@ -105,6 +100,45 @@ def find_artefact(path_or_name: Path | str) -> Path | None:
             'the checkpoint'
         )
     return artefact
+
+
+def check_whole(artefact: Path) -> None:
+    """Compares an artefact, and the weights of an IR, with the hashes in the manifest beside it.
+
+    Without a manifest, or where it does not list the artefact, there is nothing to compare with.
+
+    Args:
+      artefact: A file that exists.
+
+    Raises:
+      ArtefactError: It is damaged, or the manifest is.
+    """
+    manifest = artefact.with_name(MANIFEST_FILE)
+    if not manifest.is_file():
+        return
+    try:
+        content = read_json(manifest)
+    except MattingError as error:
+        raise ArtefactError(f'{manifest}: {error}') from error
+    artefacts = content.get('artefacts') if isinstance(content, dict) else None
+    entry = artefacts.get(artefact.name) if isinstance(artefacts, dict) else None
+    if not isinstance(entry, dict):
+        return
+    files = {'sha256': artefact, 'weights_sha256': artefact.with_suffix('.bin')}
+    for key in files.keys() & entry.keys():
+        remedy = f'if it was replaced on purpose, remove its {key} from {MANIFEST_FILE}'
+        _check_hash(files[key], entry[key], remedy)
+
+
+def _check_hash(file: Path, expected: str, remedy: str) -> None:
+    try:
+        found = hash_file(file) if file.is_file() else 'no such file'
+    except OSError as error:
+        raise ArtefactError(f'{file}: cannot be read ({error.strerror})') from error
+    if found != expected:
+        raise ArtefactError(
+            f'{file}: damaged: expected SHA-256 {expected!s:.12}…, found {found:.12}…; {remedy}'
+        )
 
 
 def ships(path: Path) -> bool:

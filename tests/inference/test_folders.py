@@ -154,7 +154,7 @@ def test_bytes_in_bytes_out(predictor, tmp_path):
 def test_results_that_cannot_be_written(predictor, tmp_path):
     photo = write_photo(tmp_path / 'me.png')
     (tmp_path / 'file').touch()
-    with pytest.raises(MattingError, match=r'me_alpha.png: cannot be written'):
+    with pytest.raises(MattingError, match=r'me_panel.png: cannot be written'):
         matte_file(predictor, photo, tmp_path / 'file' / 'me', Outputs())
 
 
@@ -205,7 +205,9 @@ def test_stages_overlap_and_memory_is_bounded(monkeypatch, predictor, tmp_path):
 
     monkeypatch.setattr(folders, 'load_photo', counted)
     monkeypatch.setattr(folders, 'render', finish)
-    monkeypatch.setattr(folders, 'write_file', lambda file, _: living.discard(paths[file.name]))
+    monkeypatch.setattr(
+        folders, 'write_files', lambda files: [living.discard(paths[file.name]) for file in files]
+    )
     paths = {}
     for i in range(40):
         photo = write_photo(tmp_path / 'in' / f'{i:02}.png')

@@ -132,14 +132,22 @@ def test_warnings_are_one_line_too(run):
     assert len(line) == 300
 
 
-def test_standard_output_that_is_full(tmp_path):
+@pytest.mark.parametrize(
+    ('code', 'message'),
+    [
+        ('print(1)', 'No space left on device'),
+        ('print(1); raise MattingError("a.json: cannot be written")', 'error: a.json: cannot be'),
+    ],
+)
+def test_standard_output_that_is_full(tmp_path, code, message):
     (tmp_path / 'script.py').write_text(SCRIPT)
-    command = [sys.executable, tmp_path / 'script.py', '--input', 'print(1)']
+    command = [sys.executable, tmp_path / 'script.py', '--input', code]
     with open('/dev/full', 'wb') as full:
         process = subprocess.run(
-            command, stdout=full, stderr=subprocess.PIPE, check=False, cwd=ROOT
-        )
-    assert_one_line_error(process, 'No space left on device')
+            command, stdout=full, stderr=subprocess.PIPE, check=False, cwd=ROOT,
+            env={name: os.environ[name] for name in os.environ if name != 'PYTHONUNBUFFERED'},
+        )  # fmt: skip
+    assert_one_line_error(process, message)
 
 
 TAKING_WORDS = """

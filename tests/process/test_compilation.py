@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mattingjax.errors import OutputError
-from mattingjax.process.compilation import default_folder, keep_compiled
+from mattingjax.process.compilation import _without_failures, default_folder, keep_compiled
 from tests.conftest import ROOT
 
 COUNT = """
@@ -67,6 +67,24 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     assert count({'XDG_CACHE_HOME': str(file)}) == ['None', '0 0']
     with pytest.raises(OutputError, match='file: expected a folder to write to, found a file'):
         keep_compiled(str(file / 'compiled'))
+
+
+def test_a_full_disk_is_told_once(tmp_path, monkeypatch, caplog):
+    shown = []
+    show = _without_failures(tmp_path, lambda *words: shown.append(str(words[0])))
+    for program in ('jit_f', 'jit_g'):
+        (tmp_path / f'{program}-0123-cache').write_bytes(b'half')
+        show(
+            f"Error writing persistent compilation cache entry for '{program}': OSError: [Errno "
+            '28] No space left on device',
+            UserWarning, 'compiler.py', 850,
+        )  # fmt: skip
+    show('something else', UserWarning, 'a.py', 1)
+    assert shown == ['something else']
+    (record,) = caplog.records
+    expected = f'{tmp_path}: what is compiled is not kept (OSError: [Errno 28] No space left on'
+    assert record.getMessage().startswith(expected)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_convention_of_caches(monkeypatch):

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from mattingjax.process.files import (
     new_file,
     new_folder,
     write_file,
+    write_files,
 )
 
 
@@ -29,6 +31,32 @@ def test_write_file_is_all_or_nothing(tmp_path, monkeypatch):
         write_file(path, b'new')
     assert path.read_bytes() == b'old'
     assert [child.name for child in path.parent.iterdir()] == ['a.png']
+
+
+def test_files_of_one_result_are_written_all_or_none(tmp_path, monkeypatch):
+    paths = [tmp_path / name for name in ('a.csv', 'a.png', 'a.json')]
+    write_files(dict.fromkeys(paths, b'old'))
+    written, write = [], Path.write_bytes
+
+    def fail(path, content):
+        if content == b'bad':
+            raise OSError(28, 'No space left on device', str(path))
+        write(path, content)
+
+    monkeypatch.setattr(Path, 'write_bytes', fail)
+    for bad in paths:
+        contents = {path: b'bad' if path == bad else b'new' for path in paths}
+        with pytest.raises(OutputError, match=rf'{bad.name}: cannot be written \(No space left'):
+            write_files(contents)
+    assert {path.read_bytes() for path in paths} == {b'old'}
+    assert sorted(os.listdir(tmp_path)) == ['a.csv', 'a.json', 'a.png']
+    replace = Path.replace
+    monkeypatch.setattr(
+        Path, 'replace', lambda path, to: (written.append(to.name), replace(path, to))
+    )
+    write_files(dict.fromkeys(paths, b'new'))
+    assert written == ['a.csv', 'a.png', 'a.json']  # the last one means that all are there
+    assert {path.read_bytes() for path in paths} == {b'new'}
 
 
 def test_new_file_appears_whole(tmp_path):
@@ -162,6 +190,16 @@ def test_a_pipe_is_not_replaced(tmp_path):
     assert (tmp_path / 'pipe').is_fifo()
     with pytest.raises(OutputError, match='found a folder'):
         write_file(tmp_path, b'')
+
+
+def test_errors_about_what_lies_within_name_the_folder(tmp_path):
+    def make():
+        with new_folder(tmp_path / 'made', 'a result', 'mark') as scratch:
+            (scratch / 'below').touch()
+            write_file(scratch / 'below' / 'a.png', b'')
+
+    with pytest.raises(OutputError, match=rf'^{tmp_path}/made/below'):
+        make()
 
 
 def test_a_full_disk(tmp_path):

@@ -1,5 +1,6 @@
 """The artefacts that ship beside the checkpoints: whole, of the same networks, and without JAX."""
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -96,6 +97,62 @@ def test_a_damaged_one_is_told(copied):
         (copied / MANIFEST_FILE).write_text(manifest)
         with pytest.raises(ArtefactError, match=r'manifest.json: expected the hash of model_dyn'):
             mattingjax.create_predictor('mmnet_0.5')
+
+
+def write_exported(folder, name, content, **entry):
+    """A file as an export lists it."""
+    (folder / name).write_bytes(content)
+    entry = {'sha256': hashlib.sha256(content).hexdigest(), **entry}
+    (folder / MANIFEST_FILE).write_text(json.dumps({'artefacts': {name: entry}}))
+    return folder / name
+
+
+@pytest.mark.parametrize('name', ['model.onnx', 'model.xml', 'model.pb', 'model.tflite'])
+def test_a_flipped_bit_is_told_before_anything_is_read(tmp_path, name):
+    path = write_exported(tmp_path, name, b'a network')
+    weights.check_whole(path)
+    path.write_bytes(b'b network')
+    found = hashlib.sha256(b'b network').hexdigest()[:12]
+    message = (
+        rf'{name}: damaged: expected SHA-256 \w{{12}}…, found {found}…; if it was replaced on '
+        r'purpose, remove its sha256 from manifest\.json$'
+    )
+    with pytest.raises(ArtefactError, match=message):
+        mattingjax.create_predictor(path)
+    (tmp_path / MANIFEST_FILE).write_text(json.dumps({'artefacts': {name: {}}}))
+    weights.check_whole(path)
+
+
+def test_weights_of_an_ir_are_compared_too(tmp_path):
+    digest = hashlib.sha256(b'weights').hexdigest()
+    path = write_exported(tmp_path, 'model.xml', b'<net/>', weights_sha256=digest)
+    for content, found in ((None, 'no such file'), (b'weightz', '…')):
+        if content is not None:
+            (tmp_path / 'model.bin').write_bytes(content)
+        message = rf'model\.bin: damaged: .*{found}.* remove its weights_sha256'
+        with pytest.raises(ArtefactError, match=message):
+            weights.check_whole(path)
+    (tmp_path / 'model.bin').write_bytes(b'weights')
+    weights.check_whole(path)
+
+
+@pytest.mark.parametrize(
+    ('manifest', 'message'),
+    [
+        (None, None),
+        ('{}', None),
+        ('{"name": "a page", "icons": []}', None),
+        ('{"artefacts": {"other.onnx": {"sha256": "5"}}}', None),
+        ('{"artefacts": {"model.onnx": {"sha256": 5}}}', 'damaged: expected SHA-256 5…'),
+        ('{"artefacts": ', 'manifest.json: not a JSON file'),
+    ],
+)
+def test_manifests_that_say_nothing_of_it(tmp_path, manifest, message):
+    (tmp_path / 'model.onnx').write_bytes(b'a network')
+    if manifest is not None:
+        (tmp_path / MANIFEST_FILE).write_text(manifest)
+    with pytest.raises(ArtefactError, match=message) if message else contextlib.nullcontext():
+        weights.check_whole(tmp_path / 'model.onnx')
 
 
 def test_one_of_another_configuration_is_told(copied):

@@ -8,6 +8,7 @@ compute is added up.
 
 from __future__ import annotations
 
+from mattingjax.inference.screening.file_checks import check_file_size
 from mattingjax.inference.screening.frozen_graph import check_frozen_graph, node_of
 from mattingjax.inference.screening.guard import MAX_PIXELS, Guard, InputGuard, PixelGuard
 from mattingjax.inference.screening.ir import check_ir
@@ -27,6 +28,7 @@ __all__ = [
     'InputGuard',
     'PixelGuard',
     'Step',
+    'check_file_size',
     'check_frozen_graph',
     'check_ir',
     'limited_memory',

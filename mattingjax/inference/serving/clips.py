@@ -7,19 +7,19 @@ import io
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from fastapi import HTTPException
 
-from mattingjax.errors import VideoError
+from mattingjax.errors import OutputError, VideoError
 from mattingjax.inference.serving.bodies import BACKGROUND
 from mattingjax.inference.serving.limits import Limits
 from mattingjax.inference.serving.matting import load_background
 from mattingjax.inference.serving.workers import Abandoned
 from mattingjax.inference.video.sources import open_source
-from mattingjax.process.files import scratch_folder
 from mattingjax.process.interrupts import running
+from mattingjax.process.scratch import scratch_folder
 
 CLIP_TYPES = {'mp4': 'video/mp4', 'webm': 'video/webm'}
 _GLANCE = 0.2  # seconds between two looks whether anybody waits
@@ -60,14 +60,14 @@ def matte_clip(clip: Clip, limits: Limits, abandoned: threading.Event) -> bytes:
 
     Raises:
       HTTPException: It is no video (415), too long or too large (413), or cannot be matted (422);
-        or so is its background.
+        or so is its background. Or the disk is full (507).
       RuntimeError: The process failed for another reason.
       Abandoned: Nobody waits for the result any longer.
     """
     _check_clip(clip.content, limits)
     if isinstance(clip.background, bytes):
         load_background(clip.background, limits.max_megapixels * 1e6, abandoned)
-    with scratch_folder() as folder:
+    with _full_disk_as_answer(), scratch_folder() as folder:
         (folder / _NAME).write_bytes(clip.content)
         result = folder / f'result.{clip.format}'
         # A file may be longer than it says.
@@ -85,10 +85,20 @@ def matte_clip(clip: Clip, limits: Limits, abandoned: threading.Event) -> bytes:
             said = _wait(process, abandoned).replace(f'{folder}/', '')
         with contextlib.suppress(FileNotFoundError):  # what a damaged clip still has is a result
             return result.read_bytes()
-    last = (said.splitlines() or [''])[-1]
+        last = (said.splitlines() or [''])[-1]
+        if process.returncode == 2 and last.startswith(f'error: {result.name}: '):
+            raise OutputError(last)
     if process.returncode == 2 and last.startswith((f'error: {_NAME}: ', f'error: {BACKGROUND}: ')):
         raise HTTPException(422, last.removeprefix('error: '))
     raise RuntimeError(f'mattingjax video ended with {process.returncode}: {last}')
+
+
+@contextlib.contextmanager
+def _full_disk_as_answer() -> Iterator[None]:
+    try:
+        yield
+    except OutputError as error:
+        raise HTTPException(507, 'the server has no room for clips') from error
 
 
 def _check_clip(content: bytes, limits: Limits) -> None:

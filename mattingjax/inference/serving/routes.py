@@ -100,6 +100,7 @@ async def matte(request: Request, query: Annotated[MatteQuery, Query()]) -> Resp
     responses={
         **_answers(*CLIP_TYPES.values()),
         501: {'description': 'The server mattes no clips', **_PROBLEM},
+        507: {'description': 'The disk of the server is full', **_PROBLEM},
     },
     openapi_extra=_body('video'),
 )

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from mattingjax.errors import ArtefactError, missing_package
+from mattingjax.inference import screening
 from mattingjax.inference.sessions.litert_session import LiteRtSession, list_litert_devices
 from mattingjax.inference.sessions.onnx_session import OnnxSession, list_onnx_devices
 from mattingjax.inference.sessions.openvino_session import (
@@ -17,6 +18,7 @@ from mattingjax.inference.sessions.openvino_session import (
 )
 from mattingjax.inference.sessions.session import METADATA_KEY, Session, SessionOptions, Shape
 from mattingjax.inference.sessions.tensorflow_session import TensorFlowSession, find_ends
+from mattingjax.weights import check_whole
 
 __all__ = [
     'METADATA_KEY',
@@ -74,12 +76,13 @@ def create_session(
 
     Raises:
       MattingError: The runtime has no such device here, or it has no such precision.
-      ArtefactError: There is no such file, it is damaged, it holds what no matting network needs
+      ArtefactError: There is no such file, it is damaged, or another than the manifest beside it
+        says, it holds what no matting network needs
         (`mattingjax.inference.screening` says what), or that runtime does not read its kind.
       ImportError: The runtime is not installed.
     """
     path = Path(path)
-    check_artefact(path)
+    check_artefact(path, trusted=options is not None and options.trusted)
     runtime = READERS[path.suffix][0] if runtime is None else runtime
     if runtime not in READERS[path.suffix]:
         raise ArtefactError(
@@ -112,9 +115,24 @@ def list_devices() -> dict[str, list[str]]:
     return devices
 
 
-def check_artefact(path: Path) -> None:
-    """Raises ArtefactError unless there is such a file, of a kind that a runtime reads."""
+def check_artefact(path: Path, *, trusted: bool = False) -> None:
+    """Looks at an artefact before anything reads it.
+
+    Args:
+      path: The artefact.
+      trusted: Whether its hash is known already.
+
+    Raises:
+      ArtefactError: There is no such file, it is of no kind that a runtime reads, too large, or not
+        what the manifest beside it says.
+    """
     if path.suffix not in READERS:
         raise ArtefactError(f'{path}: expected an artefact ({", ".join(READERS)})')
     if not os.path.isfile(path):  # pathlib's own raises for names that are too long
         raise ArtefactError(f'{path}: no such file')
+    if trusted:
+        return
+    for file in (path, *([path.with_suffix('.bin')] if path.suffix == '.xml' else [])):
+        if file.is_file():
+            screening.check_file_size(file)
+    check_whole(path)

@@ -63,6 +63,20 @@ def test_after_the_first_visit_no_network_is_needed(browser, folder):
     page.context.close()
 
 
+def test_a_damaged_network_is_told(browser, folder):
+    model = folder / 'model.onnx'
+    content = bytearray(model.read_bytes())
+    content[len(content) // 2] ^= 1
+    model.write_bytes(content)
+    page = browser.new_context().new_page()
+    with serving(folder) as address:
+        page.goto(address)
+        page.evaluate(HELPERS)
+        told = page.evaluate(f'(text) => ({MATTE})(text).catch((error) => error.message)', '')
+        assert told == f'{address}model.onnx is damaged, or of another export.'
+    page.context.close()
+
+
 def test_a_new_export_replaces_what_is_kept(browser, folder, onnxruntime_web):
     page = browser.new_context().new_page()
     with serving(folder) as address:

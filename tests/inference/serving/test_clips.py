@@ -1,16 +1,24 @@
 """POST /video as its clients see it."""
 
+import contextlib
 import shutil
+import threading
 import time
+import types
+from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 import skimage.data
+from fastapi import HTTPException
 from PIL import Image
 
 import mattingjax
 from mattingjax.images import encode_png
+from mattingjax.inference.serving import clips
+from mattingjax.inference.serving.clips import Clip, matte_clip
+from mattingjax.inference.serving.limits import Limits
 from mattingjax.weights import find_artefact
 from tests.servers import serving
 
@@ -102,6 +110,30 @@ def test_faults_of_ours_are_told_by_the_log_alone(clip, tmp_path):
         assert answer.status_code == 500
         assert answer.json() == {'detail': 'the server failed; its log says why'}
         assert 'secret.onnx' in server.wait_for_lines(earlier)[0]
+
+
+def test_a_full_disk_is_told(clip, monkeypatch):
+    """Before the process that mattes, and in it."""
+
+    def matte():
+        wanted = Clip(clip, 'cutout', None, 'webm', 'mmnet_0.5', ())
+        with pytest.raises(HTTPException) as caught:
+            matte_clip(wanted, Limits(), threading.Event())
+        return caught.value.status_code, caught.value.detail
+
+    @contextlib.contextmanager
+    def running(_):
+        said = 'error: result.webm: cannot be written (No space left on device)\n'
+        yield types.SimpleNamespace(communicate=lambda timeout: (said, None), returncode=2)
+
+    monkeypatch.setattr(clips, 'running', running)
+    assert matte() == (507, 'the server has no room for clips')
+
+    def fail(path, _):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(Path, 'write_bytes', fail)
+    assert matte() == (507, 'the server has no room for clips')
 
 
 def test_a_clip_ends_when_its_client_leaves(clip):

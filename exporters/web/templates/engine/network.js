@@ -12,7 +12,9 @@ export class Network {
   /** Loads the network of the export whose files lie at the address `base`. */
   static async open(base) {
     const description = await (await get(new URL('model.json', base))).json();
-    const model = await (await get(new URL('model.onnx', base))).arrayBuffer();
+    const address = new URL('model.onnx', base);
+    const model = await (await get(address)).arrayBuffer();
+    await check(model, description.sha256, address);
     ort.env.wasm.wasmPaths = new URL('onnxruntime/', base).href;
     // Threads share memory, for which browsers demand an isolated page.
     const threads = self.crossOriginIsolated ? navigator.hardwareConcurrency : 1;
@@ -51,6 +53,14 @@ async function get(address) {
   const response = await fetch(address);
   if (!response.ok) throw new Error(`${address} cannot be loaded (status ${response.status}).`);
   return response;
+}
+
+/** Throws unless a file is the one that was exported; browsers compute hashes where https is. */
+async function check(content, expected, address) {
+  if (!self.crypto.subtle) return;
+  const digest = new Uint8Array(await self.crypto.subtle.digest('SHA-256', content));
+  const found = Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  if (found !== expected) throw new Error(`${address} is damaged, or of another export.`);
 }
 
 function networkSize([height, width], { input_size: inputSize, preprocessing }) {

@@ -1,11 +1,12 @@
 import os
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from mattingjax.errors import MattingError
+from mattingjax.errors import MattingError, OutputError
 from mattingjax.inference.video.writing import check_output, create_writer
 from tests.inference.video.writing.readback import (
     ALL,
@@ -195,3 +196,18 @@ def test_without_av_one_line_says_so(tmp_path, monkeypatch):
     ):
         create_writer(tmp_path / 'a.mp4', 'alpha', a_format())
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize('name', ['out.mkv', 'out'])
+def test_a_folder_that_vanishes_is_told(tmp_path, name):
+    folder = tmp_path / 'new'
+
+    def write_into_nothing():
+        with create_writer(folder / name, 'alpha', a_format()) as writer:
+            shutil.rmtree(folder)
+            writer.write(np.zeros(SHAPE, np.uint8), tuple(steady(1)))
+            writer.finish()
+
+    with pytest.raises(OutputError, match=rf'{folder / name}: cannot be written \(No such file'):
+        write_into_nothing()
+    assert not folder.exists()
