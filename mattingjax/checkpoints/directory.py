@@ -2,8 +2,10 @@
 
     CKPT/config.json   network, widths, input size, preprocessing, provenance
     CKPT/variables/    the variables, written by Orbax
+    CKPT/SHA256SUMS    the hashes of both, with which they are compared before they are read
 
-Nothing else is needed to load one.
+Nothing else is needed to load one. One without hashes, as earlier versions wrote it, is taken as it
+is.
 """
 
 from __future__ import annotations
@@ -16,12 +18,14 @@ import jax
 import numpy as np
 
 from mattingjax.checkpoints.checkpoint import Checkpoint
-from mattingjax.checkpoints.variables import explain_failure, load_variables, save_variables
+from mattingjax.checkpoints.orbax_errors import explain_failure
+from mattingjax.checkpoints.variables import load_variables, save_variables
 from mattingjax.config.schema import read_json
 from mattingjax.errors import CheckpointError, MattingError, OutputError
 from mattingjax.networks import ModelConfig, Variables
+from mattingjax.process.checksums import SUMS_FILE, find_damage, write_checksums
 from mattingjax.process.files import check_new_folder, new_folder
-from mattingjax.weights import CONFIG_FILE, VARIABLES_FOLDER, find_checkpoint
+from mattingjax.weights import CONFIG_FILE, NOT_SUMMED, VARIABLES_FOLDER, find_checkpoint
 
 _KIND = ('a checkpoint', CONFIG_FILE)
 
@@ -52,6 +56,7 @@ def save_checkpoint(
             (scratch / CONFIG_FILE).write_text(text, encoding='utf-8')
             for name, content in (files or {}).items():
                 (scratch / name).write_bytes(content)
+            write_checksums(scratch, leave_out=NOT_SUMMED)
             try:
                 _read_back(scratch, checkpoint.config, variables)
             except CheckpointError as error:
@@ -97,12 +102,14 @@ def load_checkpoint(path_or_name: Path | str) -> Checkpoint:
       The checkpoint, its variables as NumPy float32 arrays.
 
     Raises:
-      CheckpointError: There is none of that name, or its files are damaged or contradict each
-        other; a variable is named with expected and found shapes.
+      CheckpointError: There is none of that name, or its files are damaged, changed since they were
+        written, or contradict each other; a variable is named with expected and found shapes.
     """
-    config = load_config(path_or_name)
-    folder = find_checkpoint(path_or_name) / VARIABLES_FOLDER
-    return Checkpoint(config, load_variables(folder, config), str(path_or_name))
+    folder = find_checkpoint(path_or_name)
+    _check_damage(folder)
+    config = _read_config(folder)
+    variables = load_variables(folder / VARIABLES_FOLDER, config)
+    return Checkpoint(config, variables, str(path_or_name))
 
 
 def load_config(path_or_name: Path | str) -> ModelConfig:
@@ -112,9 +119,24 @@ def load_config(path_or_name: Path | str) -> ModelConfig:
       path_or_name: The directory, or a name from `list_weights()`.
 
     Raises:
-      CheckpointError: There is none of that name, or its configuration is damaged.
+      CheckpointError: There is none of that name, or its configuration is damaged or changed.
     """
-    file = find_checkpoint(path_or_name) / CONFIG_FILE
+    folder = find_checkpoint(path_or_name)
+    _check_damage(folder, CONFIG_FILE)
+    return _read_config(folder)
+
+
+def _check_damage(folder: Path, only: str | None = None) -> None:
+    """Raises CheckpointError if a file is not what it was when it was written."""
+    if damage := find_damage(folder, only):
+        raise CheckpointError(
+            f'{folder}: changed since it was written: {damage}; if that is meant, remove its '
+            f'{SUMS_FILE}'
+        )
+
+
+def _read_config(folder: Path) -> ModelConfig:
+    file = folder / CONFIG_FILE
     try:
         return ModelConfig.from_dict(read_json(file))
     except MattingError as error:

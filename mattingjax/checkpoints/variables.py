@@ -12,7 +12,8 @@ import flax.traverse_util
 import jax
 import numpy as np
 
-from mattingjax.errors import CheckpointError, unwrapped
+from mattingjax.checkpoints.orbax_errors import explain_failure, quiet_failures
+from mattingjax.errors import CheckpointError
 from mattingjax.networks import ModelConfig, Variables, find_bad_value, variable_shapes
 from mattingjax.process.files import plainly_named
 
@@ -23,7 +24,11 @@ _MAX_TREE = 2**24  # bytes of Orbax's list of the variables; MODNet's has 100 kB
 
 def save_variables(folder: Path, variables: Variables) -> None:
     """Writes variables to a folder that does not exist yet; raises whatever Orbax raises."""
-    with plainly_named(folder.parent) as parent, _create_checkpointer() as checkpointer:
+    with (
+        quiet_failures(),
+        plainly_named(folder.parent) as parent,
+        _create_checkpointer() as checkpointer,
+    ):
         checkpointer.save(parent / folder.name, variables)
     # Orbax's mark of success names the folder, which is renamed later; existing is mark enough.
     (folder / 'commit_success.txt').unlink(missing_ok=True)
@@ -129,10 +134,3 @@ def _check_declared(folder: Path, declared: Any, expected: Mapping[str, Any]) ->
         raise CheckpointError(
             f'{folder}: its variables take {needed} bytes, but its files have only {stored}'
         )
-
-
-def explain_failure(error: Exception) -> str:
-    """An error of Orbax or TensorStore as a part of a line."""
-    # TensorStore's messages end with the whole request.
-    text = str(error).split(' [tensorstore_spec=')[0]
-    return f'{type(error).__name__}: {unwrapped(text)}'

@@ -7,7 +7,6 @@ import errno
 import hashlib
 import os
 import re
-import shutil
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -15,6 +14,12 @@ from pathlib import Path
 
 from mattingjax.errors import OutputError
 from mattingjax.process.interrupts import removed_afterwards, writing
+from mattingjax.process.replacing import (
+    alone_in,
+    remove_abandoned,
+    replace_folder,
+    scratch_prefix,
+)
 from mattingjax.process.scratch import (
     SCRATCH_FILE,
     held,
@@ -38,7 +43,7 @@ def write_file(path: Path, content: bytes) -> None:
     Raises:
       OutputError: It cannot be written.
     """
-    with _output_errors(path), new_file(path) as scratch:
+    with output_errors(path), new_file(path) as scratch:
         scratch.write_bytes(content)
 
 
@@ -72,21 +77,21 @@ def new_file(path: Path) -> Iterator[Path]:
       OutputError: It cannot be written, or something else lies there.
     """
     with contextlib.ExitStack() as stack:
-        with _output_errors(path):
+        with output_errors(path):
             target = _file_to_write(path)
             target.parent.mkdir(parents=True, exist_ok=True)
             scratch = stack.enter_context(removed_afterwards(lambda: _make_file(target.parent)))
             stack.enter_context(held(scratch))
         with scratch_errors(path, scratch):
             yield scratch
-        with _output_errors(path):
+        with output_errors(path):
             scratch.chmod(0o666 & ~current_umask())
             scratch.replace(target)
 
 
 def check_new_file(path: Path) -> None:
     """Raises OutputError unless `new_file` may write there; nothing is written."""
-    with _output_errors(path):
+    with output_errors(path):
         check_folder(_file_to_write(path).parent)
 
 
@@ -106,7 +111,7 @@ def _make_file(folder: Path) -> str:
 
 
 @contextlib.contextmanager
-def _output_errors(path: Path) -> Iterator[None]:
+def output_errors(path: Path) -> Iterator[None]:
     """Turns errors of the file system, and about impossible paths, into OutputError."""
     try:
         yield
@@ -144,7 +149,7 @@ def current_umask() -> int:
 
 def check_folder(folder: Path) -> None:
     """Raises OutputError unless files can be written to `folder`, once it is made."""
-    with _output_errors(folder):
+    with output_errors(folder):
         existing, missing = folder.absolute(), list[str]()
         while not _lies_there(existing):
             missing.append(existing.name)
@@ -162,7 +167,7 @@ def check_folder(folder: Path) -> None:
 def make_folder(folder: Path) -> None:
     """Makes a folder, with those above it; raises OutputError where that is not possible."""
     check_folder(folder)
-    with _output_errors(folder):
+    with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
 
 
@@ -206,7 +211,7 @@ def check_new_folder(path: Path, kind: str, marker: str, *, overwrite: bool = Fa
       marker: Name of a file that only a folder of this kind holds.
       overwrite: Whether a folder with the marker is replaced. A folder without it never is.
     """
-    with _output_errors(path):
+    with output_errors(path):
         target = Path(os.path.realpath(path))
         if not _lies_there(target):
             check_folder(target)
@@ -234,7 +239,8 @@ def new_folder(path: Path, kind: str, marker: str, *, overwrite: bool = False) -
 
     Yields:
       A temporary folder beside it, which gets the name once the block has ended without an error.
-      An older folder is removed only after that.
+      An older folder is removed only after that. Of several processes that make the same folder
+      the last one replaces the others', if it may, and what a killed one has left is removed.
 
     Raises:
       OutputError: It cannot be written, or something else lies there.
@@ -242,38 +248,18 @@ def new_folder(path: Path, kind: str, marker: str, *, overwrite: bool = False) -
     check_new_folder(path, kind, marker, overwrite=overwrite)
     path = Path(os.path.realpath(path))
     with contextlib.ExitStack() as stack:
-        with _output_errors(path):
+        with output_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            scratch = stack.enter_context(scratch_folder_in(path.parent, scratch_prefix(path)))
+            with writing(), alone_in(path.parent):
+                remove_abandoned(path)
+                scratch = stack.enter_context(scratch_folder_in(path.parent, scratch_prefix(path)))
         scratch.chmod(0o777 & ~current_umask())
         with scratch_errors(path, scratch):
             yield scratch
-        with _output_errors(path), writing():
-            _replace_folder(scratch, path)
-
-
-def scratch_prefix(path: Path) -> str:
-    """How names of temporary folders for `path` begin: hidden, short enough for what is added."""
-    return f'.{path.name[:40]}.'
-
-
-def _replace_folder(scratch: Path, path: Path) -> None:
-    """Renames `scratch` to `path`; an older folder there is removed only after that."""
-    if not path.exists():
-        scratch.rename(path)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f'{scratch_prefix(path)}old.', dir=path.parent))
-    try:
-        path.rename(old)  # onto an empty directory: atomic on POSIX
-    except OSError:
-        old.rmdir()
-        raise
-    try:
-        scratch.rename(path)
-    except OSError:
-        old.rename(path)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+        with output_errors(path), writing(), alone_in(path.parent):
+            # Another process may have been quicker.
+            check_new_folder(path, kind, marker, overwrite=overwrite)
+            replace_folder(scratch, path)
 
 
 @contextlib.contextmanager

@@ -31,27 +31,39 @@ _NAME = re.compile(r'\.writing\.(mattingjax\.)?[a-z0-9_]{8}')  # as tempfile end
 
 
 @contextlib.contextmanager
-def held(path: Path) -> Iterator[bool]:
+def held(path: Path, wait: float = 0) -> Iterator[bool]:
     """Locks a file or folder until the end of the block, or of the process.
 
     Args:
       path: What is locked; links are not followed.
+      wait: The seconds for which it waits for whoever holds the lock.
 
     Yields:
       Whether the lock could be had.
     """
     with contextlib.ExitStack() as stack:
-        try:
-            import fcntl
+        yield _lock(path, time.monotonic() + wait, stack)
 
-            access = os.O_RDONLY if path.is_dir() else os.O_RDWR
-            handle = os.open(path, access | os.O_NOFOLLOW)
-            stack.callback(os.close, handle)
+
+def _lock(path: Path, end: float, stack: contextlib.ExitStack) -> bool:
+    """Tries to lock a file or folder until a time; returns whether it has it."""
+    try:
+        import fcntl
+
+        access = os.O_RDONLY if path.is_dir() else os.O_RDWR
+        handle = os.open(path, access | os.O_NOFOLLOW)
+    except (ImportError, OSError):
+        return False
+    stack.callback(os.close, handle)
+    while True:
+        try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (ImportError, OSError):
-            yield False
+        except OSError as error:
+            if error.errno != errno.EWOULDBLOCK or time.monotonic() >= end:
+                return False
+            time.sleep(0.01)
         else:
-            yield True
+            return True
 
 
 @functools.lru_cache(1024)
@@ -107,9 +119,7 @@ def scratch_folder_in(parent: Path, prefix: str = SCRATCH_FILE) -> Iterator[Path
         sweep(parent)
         return tempfile.mkdtemp(prefix=prefix, dir=parent)
 
-    with removed_afterwards(make) as folder, contextlib.ExitStack() as stack:
-        if prefix.startswith(SCRATCH_FILE):  # what is swept up
-            stack.enter_context(held(folder))
+    with removed_afterwards(make) as folder, held(folder):
         yield folder
 
 

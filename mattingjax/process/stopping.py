@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 from mattingjax.process.interrupts import handling, leave, listening
 from mattingjax.process.progress import say
+
+_ECHO = 1.0  # seconds in which the same signal once more is the same request
 
 
 class Stop:
@@ -17,7 +20,8 @@ class Stop:
     While something would be lost, the first signal is a request: the work looks at `requested`,
     ends where it is whole and keeps what is done. Where nothing would be lost (at first, and where
     the work says so), and at a second signal, the process ends at once, after writes that have
-    begun.
+    begun. The same signal within a second of the first one is no second one: `timeout` sends
+    SIGTERM to a process and to its whole group.
 
     Args:
       keeping: What is done before the work stops, for a line such as 'stopping: KEEPING'.
@@ -35,6 +39,7 @@ class Stop:
         self._own_process = own_process
         self._at_stake = False
         self._is_asked = False  # set by the listening thread
+        self._first: tuple[int, float] | None = None  # the first signal and when it was heard
         self.requested: int | None = None
         self.describe: Callable[[], str] = lambda: 'stopped'
 
@@ -65,16 +70,28 @@ class Stop:
         is_second, self.requested = self.requested is not None, self.requested or number
         if self._own_process:
             return  # the listening thread does the rest
+        if self._is_echo(number):
+            return
         if number == signal.SIGINT and (is_second or not self._at_stake):
             raise KeyboardInterrupt
         if not is_second:
             say(self._message)
 
     def _hear(self, number: int) -> None:
+        if self._is_echo(number):
+            return
         if self._is_asked or not self._at_stake:
             self._leave(number)
         say(self._message)
         self._is_asked = True
+
+    def _is_echo(self, number: int) -> bool:
+        """Whether a signal, which is noted if it is the first, is the first one once more."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = number, now
+            return False
+        return number == self._first[0] and now - self._first[1] < _ECHO
 
     def _leave(self, number: int) -> None:
         leave(128 + number, self.describe)

@@ -110,6 +110,7 @@ class Training:
                 taken = self._batches.take(self._count_steps(step))
                 metrics = self._compute(step, taken)
                 self._stop.has_done_something()
+                self._saver.check()
                 told = self._agreement.tell(taken.skipped)
                 # The steps before are recorded while the device computes these.
                 self._record(waiting, bar)

@@ -13,9 +13,10 @@ import numpy as np
 
 from mattingjax.data.records import choose_evenly
 from mattingjax.images import encode_png
-from mattingjax.process.files import write_file
+from mattingjax.process.files import output_errors, write_file
 from mattingjax.process.packages import require_package
 from mattingjax.training.pictures import draw_curves, draw_mattes
+from mattingjax.training.tensorboard import TensorBoard
 from mattingjax.training.validation import Example
 
 STEPS_FILE, FIGURES_FILE = 'metrics.csv', 'validation.csv'
@@ -44,7 +45,7 @@ class Recorder:
             require_package('TensorBoard', 'tensorboardX', 'train', 'config.tensorboard=False')
         self.workdir, self._process = workdir, process
         self._log_every_steps, self._has_tensorboard = log_every_steps, tensorboard
-        self._writer: Any = None
+        self._tensorboard: TensorBoard | None = None
         self._clock, self._clock_step = time.perf_counter(), 0
         self._speed = 0.0
 
@@ -52,8 +53,8 @@ class Recorder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._writer is not None:
-            self._writer.close()
+        if self._tensorboard is not None:
+            self._tensorboard.close()
 
     def begin(self, step: int) -> None:
         """Opens the tables after a step, -1 at the start; rows of later steps are dropped."""
@@ -63,10 +64,7 @@ class Recorder:
         self._steps = Table(self.workdir / STEPS_FILE, step)
         self._figures = Table(self.workdir / FIGURES_FILE, step, _RENAMED)
         if self._has_tensorboard:
-            from tensorboardX import SummaryWriter
-
-            # A killed training may have written points beyond its latest saved state.
-            self._writer = SummaryWriter(str(self.workdir / 'tensorboard'), purge_step=step + 1)
+            self._tensorboard = TensorBoard(self.workdir / 'tensorboard', step + 1)
 
     def restart_clock(self, step: int) -> None:
         """Measures the speed from now on, with the steps after this one."""
@@ -98,7 +96,7 @@ class Recorder:
         row = {'step': step, **values, 'images_per_second': self._speed}
         self._steps.add(row)
         if step % self._log_every_steps == 0:
-            self._add_scalars('train', row)
+            self._add_numbers('train', row)
 
     def add_figures(
         self,
@@ -120,7 +118,7 @@ class Recorder:
             return
         if figures:
             self._figures.add({'step': step, **figures})
-            self._add_scalars('validation', {'step': step, **figures})
+            self._add_numbers('validation', {'step': step, **figures})
         chosen = choose_evenly(len(examples), _SHOWN)
         picture = draw_mattes(
             [examples[i]['image'] for i in chosen],
@@ -128,9 +126,8 @@ class Recorder:
             [examples[i].get('alpha') for i in chosen],
         )
         write_file(self.workdir / 'mattes.png', encode_png(picture))
-        if self._writer is not None:
-            self._writer.add_image('mattes', picture, step, dataformats='HWC')
-            self._writer.flush()
+        if self._tensorboard is not None:
+            self._tensorboard.add_picture(step, 'mattes', picture)
         self.restart_clock(step)
 
     def draw(self) -> None:
@@ -148,11 +145,10 @@ class Recorder:
         write_file(file, content.getvalue())
         return file
 
-    def _add_scalars(self, prefix: str, values: Mapping[str, float]) -> None:
-        if self._writer is not None:
-            for name, value in values.items():
-                if name != 'step':
-                    self._writer.add_scalar(f'{prefix}/{name}', value, values['step'])
+    def _add_numbers(self, prefix: str, values: Mapping[str, float]) -> None:
+        if self._tensorboard is not None:
+            numbers = {f'{prefix}/{name}': values[name] for name in values if name != 'step'}
+            self._tensorboard.add_numbers(int(values['step']), numbers)
 
 
 class Table:
@@ -179,12 +175,19 @@ class Table:
             write_file(path, _format_rows(rows, self._columns).encode() if rows else b'')
 
     def add(self, values: Mapping[str, float]) -> None:
-        """Appends a row; `step` is one of its columns, and the first row fixes the columns."""
+        """Appends a row; `step` is one of its columns, and the first row fixes the columns.
+
+        Raises:
+          OutputError: It cannot be written; a part of it may be, which is not read.
+        """
         header = not self._columns
         if header:
             self._columns = list(values)
         row = {name: values.get(name, '') for name in self._columns}
-        with self.path.open('a', encoding='utf-8', newline='') as file:
+        with (
+            output_errors(self.path),
+            self.path.open('a', encoding='utf-8', newline='') as file,
+        ):
             file.write(_format_rows([row], self._columns, header=header))
 
 

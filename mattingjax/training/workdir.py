@@ -18,7 +18,8 @@ from mattingjax.config import dataset_config, train_config
 from mattingjax.config.schema import read_json
 from mattingjax.data.datasets import Dataset, create_manifest
 from mattingjax.errors import ConfigError, MattingError, OutputError, list_some
-from mattingjax.process.files import SCRATCH_FILE, scratch_prefix, write_file
+from mattingjax.process.files import SCRATCH_FILE, write_file
+from mattingjax.process.replacing import remove_abandoned
 from mattingjax.training.settings import fill_in
 
 CONFIG_FILE, DATA_FILE, STATES, LOCK_FILE = 'config.json', 'data.json', 'states', '.lock'
@@ -184,12 +185,7 @@ def find_latest_state(workdir: Path) -> int | None:
 def remove_leftovers(workdir: Path) -> None:
     """Removes what a killed training has written in part; the caller must hold the lock."""
     for name in (LAST, BEST):
-        target = workdir / name
-        for aside in workdir.glob(f'{scratch_prefix(target)}old.*'):
-            if not target.exists():
-                aside.rename(target)  # it was about to be replaced
-        for scratch in workdir.glob(f'{scratch_prefix(target)}*'):
-            shutil.rmtree(scratch, ignore_errors=True)
+        remove_abandoned(workdir / name)
     for scratch in (workdir / STATES).glob('*.orbax-checkpoint-tmp*'):
         shutil.rmtree(scratch, ignore_errors=True)
     for scratch in workdir.glob(f'{SCRATCH_FILE}*'):

@@ -4,6 +4,8 @@ NAME/config.json          the network: widths, input size, preprocessing, proven
 NAME/variables/           its variables, which JAX loads
 NAME/model_dynamic.onnx   the same network for ONNX Runtime and OpenVINO, of any size
 NAME/manifest.json        hashes of that file and of the variables it was made of
+NAME/README.md            their card
+NAME/SHA256SUMS           hashes of the first two
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ from mattingjax.process.files import hash_file
 
 CONFIG_FILE, VARIABLES_FOLDER = 'config.json', 'variables'
 ARTEFACT_FILE, MANIFEST_FILE = 'model_dynamic.onnx', 'manifest.json'
+# Of the files beside a checkpoint: the artefact has its hash in the manifest, and both may be made
+# anew; a card is a text that people edit.
+NOT_SUMMED = (ARTEFACT_FILE, MANIFEST_FILE, 'README.md')
 DEFAULT_WEIGHTS = 'modnet_p'  # the weights with the best mattes
 _SHIPPED = Path(__file__).parent
 

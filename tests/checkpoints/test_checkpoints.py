@@ -1,5 +1,7 @@
 """Checkpoints are saved and loaded."""
 
+import subprocess
+import sys
 import warnings
 
 import flax.traverse_util
@@ -18,7 +20,8 @@ def test_loads_what_was_saved(mmnet, mmnet_path):
     saved = flax.traverse_util.flatten_dict(mmnet.variables, sep='/')
     for path, value in flax.traverse_util.flatten_dict(loaded.variables, sep='/').items():
         np.testing.assert_array_equal(value, saved[path], err_msg=path)
-    assert sorted(child.name for child in mmnet_path.iterdir()) == ['config.json', 'variables']
+    names = sorted(child.name for child in mmnet_path.iterdir())
+    assert names == ['SHA256SUMS', 'config.json', 'variables']
 
 
 def test_a_jax_array_can_be_saved(mmnet, tmp_path):
@@ -49,12 +52,27 @@ def test_a_failed_save_leaves_the_old_one_and_no_scraps(mmnet, tmp_path, monkeyp
     def fail(*_, **__):
         raise RuntimeError('disk full')
 
-    monkeypatch.setattr(ocp.PyTreeCheckpointer, 'save', fail)
+    monkeypatch.setattr(ocp.Checkpointer, 'save', fail)
     with pytest.raises(MattingError, match=r'here: cannot be written \(RuntimeError: disk full'):
         save_checkpoint(path, mmnet, overwrite=True)
     monkeypatch.undo()
     assert load_checkpoint(path).config == mmnet.config
     assert [child.name for child in tmp_path.iterdir()] == ['here']
+
+
+def test_a_full_disk_is_told_in_one_line(tmp_path):
+    """Orbax logs a traceback of what it raises too, and TensorStore tells closed event loops."""
+    code = (
+        'import resource, sys\n'
+        'from mattingjax import load_checkpoint, save_checkpoint\n'
+        'checkpoint = load_checkpoint("mmnet_0.5")\n'
+        'resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))\n'
+        'try:\n    save_checkpoint(sys.argv[1], checkpoint)\n'
+        'except ValueError as error:\n    sys.exit(str(error))\n'
+    )
+    process = subprocess.run([sys.executable, '-c', code, tmp_path / 'here'], capture_output=True)
+    assert process.stderr.decode() == f'{tmp_path}/here: cannot be written (File too large)\n'
+    assert not list(tmp_path.iterdir())
 
 
 # Folders in one another, so that there are few files to write.
@@ -89,15 +107,15 @@ def test_a_path_with_dots(mmnet, tmp_path):
 
 
 def test_what_was_written_is_read_back(mmnet, tmp_path, monkeypatch):
-    save = ocp.PyTreeCheckpointer.save
+    save = ocp.Checkpointer.save
 
     def save_something_else(self, folder, variables):
         save(self, folder, jax.tree.map(np.ones_like, variables))
 
-    monkeypatch.setattr(ocp.PyTreeCheckpointer, 'save', save_something_else)
+    monkeypatch.setattr(ocp.Checkpointer, 'save', save_something_else)
     with pytest.raises(MattingError, match='here: what was written is read back with other values'):
         save_checkpoint(tmp_path / 'here', mmnet)
-    monkeypatch.setattr(ocp.PyTreeCheckpointer, 'save', lambda self, folder, _: folder.mkdir())
+    monkeypatch.setattr(ocp.Checkpointer, 'save', lambda self, folder, _: folder.mkdir())
     with pytest.raises(MattingError, match='here/variables: damaged variables'):
         save_checkpoint(tmp_path / 'here', mmnet)
     assert not list(tmp_path.iterdir())

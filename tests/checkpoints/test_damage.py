@@ -11,7 +11,9 @@ import orbax.checkpoint as ocp
 import pytest
 
 from mattingjax import MattingError, load_checkpoint
-from mattingjax.checkpoints import variables
+from mattingjax.checkpoints import load_config, variables
+from mattingjax.errors import CheckpointError
+from mattingjax.process.checksums import SUMS_FILE
 from tests.conftest import assert_one_line_error
 
 
@@ -180,6 +182,36 @@ def test_preprocessing_without_sense(broken, field, value, message):
     edit_config(broken, preprocessing=content['preprocessing'] | {field: value})
     with pytest.raises(MattingError, match=message):
         load_checkpoint(broken)
+
+
+def test_each_changed_file_is_named(mmnet_path, tmp_path):
+    path = shutil.copytree(mmnet_path, tmp_path / 'changed')
+    for name in [line[66:] for line in (path / SUMS_FILE).read_text().splitlines()]:
+        content = (path / name).read_bytes()
+        (path / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        message = (
+            rf'changed: changed since it was written: {name}: expected SHA-256 \w{{12}}…, found '
+            r'\w{12}…; if that is meant, remove its SHA256SUMS'
+        )
+        with pytest.raises(CheckpointError, match=message):
+            load_checkpoint(path)
+        if name == 'config.json':
+            with pytest.raises(CheckpointError, match=message):
+                load_config(path)
+        else:
+            load_config(path)
+        (path / name).write_bytes(content)
+    (path / 'README.md').write_text('a card')
+    assert load_checkpoint(path).config == load_checkpoint(mmnet_path).config
+
+
+def test_a_configuration_that_is_changed_on_purpose(mmnet_path, tmp_path):
+    path = shutil.copytree(mmnet_path, tmp_path / 'changed')
+    edit_config(path, input_size=96)
+    with pytest.raises(CheckpointError, match=r'config.json: expected SHA-256'):
+        load_checkpoint(path)
+    (path / SUMS_FILE).unlink()
+    assert load_checkpoint(path).config.input_size == 96
 
 
 def test_deep_json_is_an_error(broken):

@@ -3,6 +3,7 @@
 from tests.fuzz import (
     bins,
     bundles,
+    checksums,
     frozen_graphs,
     http_requests,
     http_server,
@@ -21,6 +22,7 @@ KINDS = {
     'alphas': Kind(pictures.make_alpha, pictures.use_alpha),
     'pickles': Kind(weights.make_pickle, weights.use_pickle, weights.write_weights, (), 200),
     'bundles': Kind(bundles.make_bundle, bundles.use_bundle, bundles.write_samples),
+    'checksums': Kind(checksums.make_sums, checksums.use_sums, checksums.write_samples),
     'prune_info': Kind(weights.make_prune_info, weights.use_prune_info),
     'checkpoints': Kind(weights.make_checkpoint, weights.use_checkpoint, weights.write_checkpoint),
     'onnx': Kind(

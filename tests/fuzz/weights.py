@@ -15,6 +15,7 @@ from mattingjax.importers import import_weights
 from mattingjax.importers.modnet_names import read_prune_info
 from mattingjax.importers.torch_file import LEGACY_MAGIC, LEGACY_PROTOCOL, read_torch_tensors
 from mattingjax.networks import MMNetConfig, create_model_config
+from mattingjax.process.checksums import SUMS_FILE
 from tests.conftest import random_checkpoint
 from tests.fuzz.harness import MalformedError
 from tests.fuzz.mutations import NUMBERS, mutate_bytes, mutate_json, nested
@@ -215,9 +216,15 @@ def write_checkpoint(folder: Path) -> None:
 
 
 def make_checkpoint(rng: np.random.Generator, folder: Path, samples: Path) -> None:
-    """A file of it is damaged, or gone, or config.json says something else."""
+    """A file of it is damaged, or gone, or config.json says something else.
+
+    In most of them no hashes tell of it before anything is read: whoever makes a hostile checkpoint
+    makes its hashes too.
+    """
     place = folder / 'checkpoint'
     shutil.copytree(samples / 'checkpoint', place)
+    if rng.integers(8):
+        (place / SUMS_FILE).unlink()
     files = sorted(path for path in place.rglob('*') if path.is_file())
     file = files[rng.integers(len(files))]
     choice = rng.integers(4)

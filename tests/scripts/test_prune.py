@@ -31,6 +31,7 @@ def test_plans_first_and_writes_then(prune, run_script, tmp_path):
     assert process.returncode == 0, process.stderr.decode()
     assert process.stdout.startswith(plan.stdout)
     assert sorted(path.name for path in output.iterdir()) == [
+        'SHA256SUMS',
         'config.json',
         'variables',
         'widths.png',

@@ -17,6 +17,7 @@ def test_tells_and_writes(widen, tmp_path):
     rows = {line.split()[0]: line.split()[1:3] for line in process.stdout.decode().splitlines()}
     assert rows['init'] == ['8', '12']
     assert sorted(path.name for path in output.iterdir()) == [
+        'SHA256SUMS',
         'config.json',
         'variables',
         'widths.png',

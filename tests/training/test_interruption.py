@@ -37,7 +37,8 @@ def add_step_with_signal(self, step, *rest):
         states = Path(self.workdir) / 'states'
         while {wait} and not any(path.name.isdigit() for path in states.iterdir()):
             time.sleep(0.01)
-        signal.raise_signal(signal.{name})
+        for _ in range({times}):
+            signal.raise_signal(signal.{name})
     return add_step(self, step, *rest)
 
 Recorder.add_step = add_step_with_signal
@@ -49,7 +50,7 @@ def test_killed_at_any_step_it_goes_on_to_the_bit(whole, tmp_path):
     workdir = tmp_path / 'run'
     step = int(np.random.default_rng().integers(5, 12))
     print(f'killed at step {step}')
-    kill = SIGNAL.format(name='SIGKILL', step=step, wait=True)
+    kill = SIGNAL.format(name='SIGKILL', step=step, wait=True, times=1)
     process = run_training(workdir, before=kill, **WHOLE, data__workers=1)
     assert process.returncode == -signal.SIGKILL, process.stderr.decode()
     before = read_table(workdir / 'metrics.csv')
@@ -80,7 +81,7 @@ def with_signals(*args, **kwargs):
     if {condition}:
         for _ in range({times}):
             signal.raise_signal(signal.SIGINT)
-            time.sleep(0.3)  # heard by another thread
+            time.sleep(1.1)  # heard by another thread, and no echo
     return result
 
 {place} = with_signals
@@ -90,7 +91,8 @@ def with_signals(*args, **kwargs):
 def test_asked_to_end_it_saves_and_stops(whole, tmp_path):
     workdir = tmp_path / 'run'
     # Nothing would be saved before the end but for the signal, nor validated at its step.
-    stop = SIGNAL.format(name='SIGTERM', step=11, wait=False)
+    # It comes twice, as from `timeout`.
+    stop = SIGNAL.format(name='SIGTERM', step=11, wait=False, times=2)
     process = run_training(workdir, before=stop, **WHOLE | {'save_every_steps': 1000})
     assert process.returncode == 143, process.stderr.decode()
     assert b'stopped; saved after step 12; the same command goes on' in process.stdout

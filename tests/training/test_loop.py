@@ -54,7 +54,8 @@ def test_what_a_training_leaves(whole):
 
 def test_what_a_killed_training_left_is_removed(tmp_path):
     workdir = tmp_path / 'run'
-    for name in ('.last.abc', '.best.def', '.best.old.ghi', 'states/4.orbax-checkpoint-tmp'):
+    parts = ('.last.writing.abcdefgh', '.best.writing.ijklmnop', '.best.old.qrstuvwx')
+    for name in (*parts, 'states/4.orbax-checkpoint-tmp'):
         (workdir / name).mkdir(parents=True)
         (workdir / name / 'config.json').write_text(name)
     for name in ('.writing.jkl', '.mine'):
@@ -62,7 +63,7 @@ def test_what_a_killed_training_left_is_removed(tmp_path):
     remove_leftovers(workdir)
     assert sorted(path.name for path in workdir.iterdir()) == ['.mine', 'best', 'states']
     # It was put aside to be replaced.
-    assert (workdir / 'best' / 'config.json').read_text() == '.best.old.ghi'
+    assert (workdir / 'best' / 'config.json').read_text() == '.best.old.qrstuvwx'
     assert not list((workdir / 'states').iterdir())
 
 
