@@ -1,4 +1,4 @@
-"""SHA256SUMS of hostile folders: lists that lead outside, and files that are links, pipes or gone."""
+"""SHA256SUMS of hostile folders: lists that lead outside, files that are links, pipes or gone."""
 
 import os
 import shutil
