@@ -97,7 +97,7 @@ def assert_equal_curves(workdir: Path, whole: Path) -> None:
 
 def test_one_is_killed_and_both_are_started_again(whole, tmp_path):
     workdir = tmp_path / 'run'
-    kill = SIGNAL.format(name='SIGKILL', step=11, wait=True)
+    kill = SIGNAL.format(name='SIGKILL', step=11, wait=True, times=1)
     survivor, killed = run_together([workdir] * 2, [WHOLE] * 2, ('', kill))
     assert killed.returncode == -signal.SIGKILL
     assert survivor.returncode == 2, survivor.stderr.decode()
@@ -128,7 +128,7 @@ def test_every_way_of_training(tmp_path, changes):
 def test_a_signal_to_one_stops_all_after_the_same_step(whole, tmp_path):
     workdir = tmp_path / 'run'
     settings = WHOLE | {'save_every_steps': 1000}
-    stop = SIGNAL.format(name='SIGTERM', step=11, wait=False)
+    stop = SIGNAL.format(name='SIGTERM', step=11, wait=False, times=1)
     for end in run_together([workdir] * 2, [settings] * 2, ('', stop)):
         assert end.returncode == 143, end.stderr.decode()
     (state,) = find_states(workdir)
