@@ -73,7 +73,7 @@ def test_one_program_for_many_steps_computes_what_one_for_each_does(whole, tmp_p
 
 def test_asked_to_end_it_stops_after_a_round_and_goes_on_to_the_bit(whole, tmp_path):
     workdir = tmp_path / 'run'
-    stop = SIGNAL.format(name='SIGTERM', step=4, wait=False)
+    stop = SIGNAL.format(name='SIGTERM', step=4, wait=False, times=1)
     process = run_training(workdir, before=stop, **ON_DEVICE)
     assert process.returncode == 143, process.stderr.decode()
     assert b'8 photos on the device: 0 MiB' in process.stderr
