@@ -45,6 +45,7 @@ _ABOUT_NETWORKS = (
     'weights',
 )  # fmt: skip
 _NETWORKS = {'modnet', 'mmnet', 'toy', 'modnet_path', 'mmnet_path'}
+_ABOUT_NO_NETWORK = {('inference', 'bulk'), ('inference', 'serving')}
 _ABOUT_PATHS = {'test_paths'}  # they are given a network, which none of them runs
 _IMPORTS_JAX = re.compile(r'^ *(?:import|from) (?:jax|flax|optax|orbax)\b', re.M)
 
@@ -87,15 +88,15 @@ def depends_on_jax(path: Path, fixtures: Iterable[str] = ()) -> bool:
     """Whether a test could fail on another version of JAX.
 
     Its folder is about networks, its file imports JAX, Flax, Optax or Orbax, or it is given a
-    network. The server, datasets, images, files of strangers and messages about paths are left to
-    the tested versions.
+    network. The server, bulk matting, datasets, images, files of strangers and messages about
+    paths are left to the tested versions.
 
     Args:
       path: The file of the test.
       fixtures: The names of its fixtures.
     """
     folders = path.relative_to(ROOT / 'tests').parts
-    if path.stem in _ABOUT_PATHS or folders[:2] == ('inference', 'serving'):
+    if path.stem in _ABOUT_PATHS or folders[:2] in _ABOUT_NO_NETWORK:
         return False
     return (
         folders[0] in _ABOUT_NETWORKS

@@ -15,6 +15,7 @@ from mattingjax.commands.dispatch import dispatch, show
 
 COMMANDS = {
     'predict': 'mattes photos: alphas, cut-outs, composites',
+    'bulk': 'mattes millions of photos, in folders or object stores, on many cores',
     'video': 'mattes videos and cameras, with their sound',
     'serve': 'mattes photos and clips on a page, and over HTTP',
     'evaluate': 'compares mattes with the true alphas',

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -54,15 +54,19 @@ class Network:
         """
         from mattingjax.inference import create_predictor
 
-        return create_predictor(
-            self.name if name is None else name,
-            self._runtime.value,
-            input_size=self._input_size.value,
-            device=self._device.value,
-            precision=self._precision.value,
-            openvino_cache=self._openvino_cache.value,
-            parallel=parallel,
-        )
+        settings = self.settings() | ({} if name is None else {'path_or_name': name})
+        return create_predictor(**settings, parallel=parallel)
+
+    def settings(self) -> dict[str, Any]:
+        """What the flags say to `create_predictor`, by the names of its arguments."""
+        return {
+            'path_or_name': self.name,
+            'runtime': self._runtime.value,
+            'input_size': self._input_size.value,
+            'device': self._device.value,
+            'precision': self._precision.value,
+            'openvino_cache': self._openvino_cache.value,
+        }
 
     def describe(self, predictor: Predictor) -> str:
         """What made the mattes: 'by modnet_p with onnxruntime on CPU'."""

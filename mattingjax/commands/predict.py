@@ -20,6 +20,7 @@ from pathlib import Path
 from absl import flags
 
 from mattingjax.commands.network import Network
+from mattingjax.commands.pictures import Pictures
 from mattingjax.errors import MattingError
 from mattingjax.process import command_line
 
@@ -32,23 +33,9 @@ _INPUT = flags.DEFINE_multi_string(
 _OUTPUT = flags.DEFINE_string(
     'output', None, 'Folder of the results; not for standard input. Default: out.'
 )
-_BACKGROUND = flags.DEFINE_string(
-    'background', None, "A colour ('white', '#00b140') or a picture; makes composites too."
-)
-_KINDS = flags.DEFINE_list(
-    'outputs',
-    None,
-    'Which of alpha, cutout, composite, panel. Default: alpha, cutout, panel, and composite with '
-    '--background. For standard input exactly one: cutout, or composite with --background.',
-)
-_FOREGROUND = flags.DEFINE_bool(
-    'foreground', True, 'Estimate foreground colours, so that hair carries no old background.'
-)
-_REFINE = flags.DEFINE_bool(
-    'refine', False, "Draw edges anew at the photo's own resolution, from its colours."
-)
-_FORMAT = flags.DEFINE_string(
-    'format', 'png', 'Format of cut-outs and composites: png, webp, or jpg for composites alone.'
+_PICTURES = Pictures(
+    'alpha, cutout, panel, and composite with --background. For standard input exactly one: '
+    'cutout, or composite with --background.'
 )
 _SKIP_EXISTING = flags.DEFINE_bool(
     'skip_existing', False, 'Leave out photos all of whose results lie in --output already.'
@@ -58,28 +45,16 @@ command_line.define_compilation_cache(may_spare_jax=True)
 
 def main(words: list[str]) -> int:
     # Imported here, so that --help and wrong flags answer at once.
-    from mattingjax.images.compositing import Background
     from mattingjax.inference import folders
     from mattingjax.inference.jobs import list_jobs
-    from mattingjax.inference.outputs import Outputs
     from mattingjax.process.progress import say
 
     sources = _find_sources(words)
     is_stream = sources == ['-']
-    background = None if _BACKGROUND.value is None else Background(_BACKGROUND.value)
-    kinds = _KINDS.value
-    if kinds is None:
-        kinds = _default_kinds(is_stream, background is not None)
-    outputs = Outputs(
-        tuple(kinds),
-        background,
-        foreground=_FOREGROUND.value,
-        refine=_REFINE.value,
-        format=_FORMAT.value,
-    )
-    if is_stream and len(kinds) != 1:
+    outputs = _PICTURES.load(lambda has_background: _default_kinds(is_stream, has_background))
+    if is_stream and len(outputs.kinds) != 1:
         raise MattingError(
-            f'--outputs: expected one kind for standard input, got {",".join(kinds)}'
+            f'--outputs: expected one kind for standard input, got {",".join(outputs.kinds)}'
         )
     if is_stream and _SKIP_EXISTING.value:
         raise MattingError('--skip_existing: not with standard input, which leaves no files')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 
 import cv2
@@ -109,6 +110,13 @@ class Background:
                 )
         photo = load_photo(colour_or_image, 'background')
         self._image = to_srgb(*photo)
+
+    def digest(self) -> str:
+        """SHA-256 of the colour, or of the picture's size and pixels, in hexadecimal digits."""
+        if self._image is None:
+            return hashlib.sha256(bytes(self._colour)).hexdigest()
+        pixels = np.ascontiguousarray(self._image)
+        return hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest()
 
     def of_size(self, height: int, width: int) -> np.ndarray:
         """Makes the background of a photo; a picture is cropped about its centre and resized.

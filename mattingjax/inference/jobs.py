@@ -6,7 +6,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from mattingjax.errors import ImageError, OutputError
@@ -28,10 +28,7 @@ class Job(NamedTuple):
 
     def files(self, outputs: Outputs) -> list[Path]:
         """The files of the results, in the order of the kinds."""
-        return [
-            self.target.with_name(f'{self.target.name}_{kind}.{extension}')
-            for kind, extension in outputs.extensions().items()
-        ]
+        return [self.target.with_name(name) for name in outputs.names(self.target.name)]
 
 
 def list_jobs(
@@ -67,12 +64,9 @@ def list_jobs(
         others += unknown
         for path in photos:
             names.setdefault(os.path.abspath(path), (path, path.relative_to(source)))
-    stems = Counter(_key(name.with_suffix('')) for _, name in names.values())
-    stems.update({_key(name) for _, name in names.values()})
     jobs: dict[str, Job] = {}
-    for path, name in names.values():
-        if stems[_key(name.with_suffix(''))] == 1:
-            name = name.with_suffix('')
+    stems = name_results([str(name) for _, name in names.values()])
+    for (path, _), name in zip(names.values(), stems, strict=True):
         if (other := jobs.get(_key(name))) is not None:
             raise OutputError(
                 f'{path}: would have the same results as {other.path}: {target / name}_*; expected '
@@ -81,6 +75,21 @@ def list_jobs(
         jobs[_key(name)] = Job(path, target / name)
     _spare_photos(jobs.values(), outputs)
     return list(jobs.values()), others
+
+
+def name_results(names: Sequence[str]) -> list[str]:
+    """Names the results of photos: as them without the extension, if no other photo has that name.
+
+    Args:
+      names: The names of the photos; those in one folder have to be together.
+    """
+    stems = Counter(_key(_stem(name)) for name in names)
+    stems.update(_key(name) for name in names)
+    return [_stem(name) if stems[_key(_stem(name))] == 1 else name for name in names]
+
+
+def _stem(name: str) -> str:
+    return name.removesuffix(PurePath(name).suffix)
 
 
 def _spare_photos(jobs: Iterable[Job], outputs: Outputs) -> None:

@@ -64,6 +64,10 @@ class Outputs:
             for kind in self.kinds
         }
 
+    def names(self, stem: str) -> list[str]:
+        """The names of the files of one photo's pictures, which begin with `stem`."""
+        return [f'{stem}_{kind}.{extension}' for kind, extension in self.extensions().items()]
+
 
 class Picture(NamedTuple):
     """A picture before it is encoded.

@@ -188,6 +188,7 @@ def create_predictor(
     precision: str = 'f32',
     openvino_cache: Path | str | None = None,
     parallel: int = 1,
+    threads: int | None = None,
 ) -> Predictor:
     """Loads a network for prediction.
 
@@ -210,6 +211,8 @@ def create_predictor(
       parallel: How many threads may have an alpha computed at once, each on its share of the cores:
         many photos take less time together, one of them more. JAX and TensorFlow compute one at a
         time.
+      threads: How many threads compute in all, for programs that share the cores out by themselves;
+        one for each core if None. JAX and TensorFlow do not heed it.
 
     Returns:
       A callable: uint8 [H, W, 3] RGB → alpha, float32 [H, W] in [0, 1], at the photo's own size.
@@ -228,6 +231,8 @@ def create_predictor(
         )
     if not isinstance(parallel, int) or not 1 <= parallel <= MOST_PARALLEL:
         raise MattingError(f'parallel: expected 1 to {MOST_PARALLEL} threads, got {parallel!r}')
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
+        raise MattingError(f'threads: expected at least 1, got {threads!r}')
     cache = None if openvino_cache is None else Path(openvino_cache)
-    options = SessionOptions(device, precision, cache, parallel)
+    options = SessionOptions(device, precision, cache, parallel, threads)
     return Predictor(create_runtime(path_or_name, runtime, input_size, options))

@@ -33,17 +33,18 @@ LONGEST_NAME = 255  # bytes, on every file system in use
 _PLAIN_PATH = re.compile(r'(\w:)?[\w/ .,+=@~^-]*', re.ASCII)
 
 
-def write_file(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes, folder: Path | None = None) -> None:
     """Writes a file whole or not at all: under a temporary name beside it, then renamed.
 
     Args:
       path: The file; links are followed, and folders are made.
       content: The bytes to write.
+      folder: Where the temporary file lies, as in `new_file`.
 
     Raises:
       OutputError: It cannot be written.
     """
-    with output_errors(path), new_file(path) as scratch:
+    with output_errors(path), new_file(path, folder) as scratch:
         scratch.write_bytes(content)
 
 
@@ -64,14 +65,16 @@ def write_files(contents: dict[Path, bytes]) -> None:
 
 
 @contextlib.contextmanager
-def new_file(path: Path) -> Iterator[Path]:
+def new_file(path: Path, folder: Path | None = None) -> Iterator[Path]:
     """Makes a file whole or not at all.
 
     Args:
       path: The file; links are followed, folders are made, and an older file is replaced.
+      folder: An existing folder, on the same file system, for the temporary file, which a process
+        that is killed leaves there; that of the file if None.
 
     Yields:
-      A temporary file beside it, which gets the name once the block has ended without an error.
+      A temporary file there, which gets the name once the block has ended without an error.
 
     Raises:
       OutputError: It cannot be written, or something else lies there.
@@ -80,7 +83,8 @@ def new_file(path: Path) -> Iterator[Path]:
         with output_errors(path):
             target = _file_to_write(path)
             target.parent.mkdir(parents=True, exist_ok=True)
-            scratch = stack.enter_context(removed_afterwards(lambda: _make_file(target.parent)))
+            place = folder or target.parent
+            scratch = stack.enter_context(removed_afterwards(lambda: _make_file(place)))
             stack.enter_context(held(scratch))
         with scratch_errors(path, scratch):
             yield scratch

@@ -228,3 +228,14 @@ for act in (lambda: write_file(folder / 'a.png', bytes(2000)), make):
         f'OutputError {tmp_path}/made: cannot be written (File too large)',
     ]
     assert os.listdir(tmp_path) == []
+
+
+def test_temporary_files_lie_in_another_folder(tmp_path):
+    (tmp_path / 'scratch').mkdir()
+    with new_file(tmp_path / 'results' / 'a', tmp_path / 'scratch') as scratch:
+        assert scratch.parent == tmp_path / 'scratch'
+        assert list((tmp_path / 'results').iterdir()) == []
+        scratch.write_bytes(b'1')
+    write_file(tmp_path / 'results' / 'b', b'2', tmp_path / 'scratch')
+    assert [(tmp_path / 'results' / name).read_bytes() for name in 'ab'] == [b'1', b'2']
+    assert list((tmp_path / 'scratch').iterdir()) == []

@@ -59,7 +59,7 @@ class LiteRtSession:
             str(model.inputs[0]),
         )
         self.parallel = asked.parallel
-        threads = max(1, count_cores() // self.parallel)
+        threads = max(1, (asked.threads or count_cores()) // self.parallel)
         # An interpreter runs one input; each of the threads that call it takes one.
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         with loading(path, 'LiteRT'), quiet_stderr():  # its C++ code prints remarks

@@ -48,8 +48,9 @@ class OnnxSession:
         # Spinning threads would take the cores from whatever else runs in the process.
         settings.add_session_config_entry('session.intra_op.allow_spinning', '0')
         self.parallel = asked.parallel
-        if self.parallel > 1:  # the threads that call it compute too
-            settings.intra_op_num_threads = max(1, count_cores() - self.parallel + 1)
+        if self.parallel > 1 or asked.threads:  # the threads that call it compute too
+            threads = asked.threads or count_cores()
+            settings.intra_op_num_threads = max(1, threads - self.parallel + 1)
         provider = f'{self.device}{_SUFFIX}'
         with loading(path, 'ONNX Runtime'):
             self._session = onnxruntime.InferenceSession(str(path), settings, providers=[provider])

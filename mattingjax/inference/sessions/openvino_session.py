@@ -79,7 +79,10 @@ class OpenVinoSession:
         }
         if self.parallel > 1:
             self._settings['NUM_STREAMS'] = str(self.parallel)
-            if self._device == 'CPU':  # what decodes and encodes beside it may need its core
+        if self._device == 'CPU':
+            if options.threads:
+                self._settings['INFERENCE_NUM_THREADS'] = str(options.threads)
+            if self.parallel > 1 or options.threads:  # what runs beside it may need its core
                 self._settings['ENABLE_CPU_PINNING'] = 'NO'
         if options.cache is not None:
             make_folder(options.cache)

@@ -30,6 +30,8 @@ class SessionOptions:
       parallel: How many threads run it side by side, each on its share of the cores: for many
         inputs that takes less time than one after the other, for one of them more. TensorFlow and
         JAX run one at a time.
+      threads: How many threads they all compute with; one for each core if None. TensorFlow and JAX
+        do not heed it.
       trusted: Whether the file's hash is known, so that it is not screened.
       fix_shape: Function from the input's shape, with None for sides that may have any size, and
         the metadata to the shape that OpenVINO compiles the network for, in which more sides are
@@ -40,6 +42,7 @@ class SessionOptions:
     precision: str = 'f32'
     cache: Path | None = None
     parallel: int = 1
+    threads: int | None = None
     trusted: bool = False
     fix_shape: FixShape | None = None
 

@@ -1,0 +1,103 @@
+"""Folders on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from mattingjax.errors import MattingError, OutputError
+from mattingjax.inference.bulk.store import PRIVATE, Entry, Store
+from mattingjax.process.files import (
+    check_folder,
+    make_folder,
+    new_file,
+    read_file,
+    write_file,
+)
+
+SCRATCH = f'{PRIVATE}/scratch'
+
+
+class Folder:
+    """A folder on this machine, or on a disk that all machines of a cluster share.
+
+    Args:
+      address: Its path.
+    """
+
+    def __init__(self, address: str):
+        self.address = address
+        self._path = Path(os.path.abspath(address))
+
+    @property
+    def identity(self) -> str:
+        return os.path.realpath(self._path)
+
+    def list(self, folder: str) -> list[Entry]:
+        entries = []
+        with os.scandir(self._path / folder) as found:
+            for entry in found:
+                if entry.is_dir(follow_symlinks=False):
+                    entries.append(Entry(entry.name, is_folder=True))
+                elif entry.is_file():
+                    with contextlib.suppress(FileNotFoundError):  # it went meanwhile
+                        status = entry.stat()
+                        entries.append(Entry(entry.name, status.st_size, status.st_mtime_ns))
+        return sorted(entries)
+
+    def read(self, name: str) -> bytes:
+        return read_file(self._path / name)
+
+    def open(self, name: str) -> Any:
+        import pyarrow
+
+        return pyarrow.OSFile(str(self._path / name))
+
+    def write(self, name: str, content: bytes) -> None:
+        # What a killed worker leaves lies in one place so, and not among the results.
+        make_folder(self._path / SCRATCH)
+        write_file(self._path / name, content, self._path / SCRATCH)
+
+    def creating(self, name: str) -> AbstractContextManager[Path]:
+        return new_file(self._path / name)
+
+    def remove(self, name: str) -> None:
+        path = self._path / name
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+    def find(self, other: Store) -> str | None:
+        if not isinstance(other, Folder):
+            return None
+        own, its = Path(self.identity), Path(other.identity)
+        if not its.is_relative_to(own):
+            return None
+        return '' if its == own else its.relative_to(own).as_posix()
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """As in `Store`, on systems with POSIX file locks."""
+        check_folder(self._path)
+        make_folder(self._path / PRIVATE)
+        try:
+            import fcntl
+        except ImportError:
+            yield
+            return
+        try:
+            file = (self._path / PRIVATE / 'lock').open('a')
+        except OSError as error:
+            raise OutputError(f'{self.address}: cannot be written ({error.strerror})') from error
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise MattingError(f'{self.address}: another run writes there') from error
+            yield

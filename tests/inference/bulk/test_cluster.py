@@ -1,0 +1,113 @@
+"""Runs of bulk matting by Ray, which is started once."""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mattingjax import MattingError
+from mattingjax.inference.bulk import matte_bulk
+from mattingjax.inference.bulk.cluster import connected
+from tests.inference.bulk.conftest import NETWORK, read_rows, write_photo
+
+
+@pytest.fixture(scope='module', autouse=True)
+def ray():
+    """Ray with two workers, for all tests of this file."""
+    with connected(None, 2, 2):
+        yield
+
+
+def find_workers():
+    """The processes of this machine that matte for this one's Ray."""
+    import ray
+
+    session = ray._private.worker._global_node.get_session_dir_path().encode()
+    found = []
+    for path in Path('/proc').glob('[0-9]*'):
+        with contextlib.suppress(OSError):
+            if b'ray::MapWorker(MapBatches(Worker)' in (path / 'cmdline').read_bytes():
+                files = b'\0'.join(
+                    os.fsencode(os.readlink(link)) for link in (path / 'fd').iterdir()
+                )
+                if session in files:
+                    found.append(int(path.name))
+    return found
+
+
+def kill_one(target, after):
+    """Kills a worker once so many results lie there; returns the thread that does it."""
+
+    def kill():
+        while len(list(target.rglob('*_alpha.png'))) < after:
+            time.sleep(0.02)
+        os.kill(find_workers()[0], signal.SIGKILL)
+
+    thread = threading.Thread(target=kill, daemon=True)
+    thread.start()
+    return thread
+
+
+def check_whole(target, photos):
+    """One result and one row for each photo, all whole, and nothing else."""
+    rows = read_rows(target)
+    assert len(rows) == len({row['path'] for row in rows}) == photos
+    assert all(row['error'] is None for row in rows)
+    files = sorted(path for path in target.rglob('*') if path.is_file())
+    assert len(files) == photos + 2  # the table and the lock
+    for path in files:
+        if path.suffix == '.png':
+            with Image.open(path) as picture:
+                picture.load()
+
+
+def run_and_kill(folder, count, side):
+    for i in range(count):
+        write_photo(folder / 'in' / f'{i % 7}' / f'{i}.png', i, side)
+    thread = kill_one(folder / 'out', count // 4)
+    network = NETWORK | {'input_size': 64}
+    summary = matte_bulk(folder / 'in', folder / 'out', network=network, workers=2)
+    thread.join(1)
+    assert not thread.is_alive()
+    assert (summary.matted, summary.failed, summary.workers) == (count, 0, 2)
+    check_whole(folder / 'out', count)
+    files = [path for path in (folder / 'out').rglob('*') if path.is_file()]
+    before = {path: path.stat().st_mtime_ns for path in files}
+    again = matte_bulk(folder / 'in', folder / 'out', network=network, workers=2)
+    assert (again.matted, again.existing) == (0, count)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+@pytest.mark.skipif(not Path('/proc/self/fd').exists(), reason='needs /proc')
+def test_a_worker_is_killed(tmp_path, capfd):
+    run_and_kill(tmp_path, 120, 300)
+    said, complaints = capfd.readouterr()
+    assert said == ''
+    assert all(line.startswith('matting: ') for line in complaints.splitlines())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path('/proc/self/fd').exists(), reason='needs /proc')
+def test_a_worker_is_killed_among_two_thousand_photos(tmp_path):
+    run_and_kill(tmp_path, 2000, 64)
+
+
+def test_results_that_cannot_be_written_end_the_run(tmp_path, photos):
+    (tmp_path / 'out' / 'sub' / 'c_alpha.png').mkdir(parents=True)
+    with pytest.raises(MattingError, match=r'c_alpha\.png: expected a file or nothing'):
+        matte_bulk(photos, tmp_path / 'out', network=NETWORK, workers=1)
+    (tmp_path / 'out' / 'sub' / 'c_alpha.png').rmdir()
+    matte_bulk(photos, tmp_path / 'out', network=NETWORK, workers=1)
+    check_whole(tmp_path / 'out', 3)
+
+
+def test_a_network_that_only_this_process_has(tmp_path, photos):
+    """It is loaded here first, so that what is wrong with it is said at once."""
+    with pytest.raises(MattingError, match='nothing'):
+        matte_bulk(photos, tmp_path / 'out', network={'path_or_name': 'nothing'})
+    assert not (tmp_path / 'out').exists()
