@@ -174,7 +174,7 @@ def run(module: ModuleType | None = None) -> NoReturn:
             _forget_output()
             sys.exit(1)
         except Exception as error:
-            message = _explain(error)
+            message = explain(error)
             if message is None:
                 raise
             if isinstance(error, OSError) and error.filename is None:
@@ -211,8 +211,8 @@ def _fill(description: str, width: int) -> str:
     )
 
 
-def _explain(error: Exception) -> str | None:
-    """A line about an error that is due to the input or the machine; None for our own."""
+def explain(error: Exception) -> str | None:
+    """What is said of an error that is due to the input or the machine; None of our own ones."""
     if isinstance(error, MattingError):
         return with_flags(str(error))
     if isinstance(error, ImportError):
@@ -287,6 +287,11 @@ def _parse_flags(arguments: list[str], takes_words: bool) -> list[str]:
     return words
 
 
+def error_line(message: str) -> str:
+    """The line with which a command fails, of a message of any length and content."""
+    return one_line(f'error: {unwrapped(message)}')
+
+
 def _fail(message: str) -> NoReturn:
     try:
         if sys.stdout is not None:
@@ -294,5 +299,5 @@ def _fail(message: str) -> NoReturn:
     except OSError:  # the disk that the message is about may be its too
         _forget_output()
     if sys.stderr is not None:  # `print` would turn to standard output
-        print(one_line(f'error: {unwrapped(message)}'), file=sys.stderr)
+        print(error_line(message), file=sys.stderr)
     sys.exit(2)

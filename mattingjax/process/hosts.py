@@ -200,12 +200,16 @@ def _gather(values: np.ndarray) -> np.ndarray:
 
 
 def explain_lost(error: BaseException) -> str | None:
-    """A line about an error that another process's end has caused; None about any other."""
-    if isinstance(error, MattingError) or not isinstance(error, Exception) or count() == 1:
-        return None
-    if not _LOST.search(str(error)):
+    """A line about an error that another process's end has caused; None about any other.
+
+    It may be the cause of an error of our own, such as of a state that could not be written.
+    """
+    cause: BaseException | None = error
+    while cause is not None and (isinstance(cause, MattingError) or not _LOST.search(str(cause))):
+        cause = cause.__cause__
+    if cause is None or count() == 1:
         return None
     return (
         'another process of this job has ended or cannot be reached; started again, all of them '
-        f'go on from the latest state ({type(error).__name__}: {" ".join(str(error).split()):.120})'
+        f'go on from the latest state ({type(cause).__name__}: {" ".join(str(cause).split()):.120})'
     )

@@ -26,6 +26,7 @@ from ml_collections import ConfigDict
 from mattingjax.checkpoints import load_config
 from mattingjax.errors import MattingError
 from mattingjax.process import hosts
+from mattingjax.process.command_line import error_line, explain
 from mattingjax.process.interrupts import leave, writing
 from mattingjax.process.stopping import Stop
 from mattingjax.training.experiment import create_experiment
@@ -118,6 +119,8 @@ def train(config: ConfigDict, workdir: Path | str, *, own_process: bool = False)
             recorder,
             _claimed(workdir, config, manifests),
             Saver(workdir / STATES, config.keep) as saver,
+            _explaining_lost(own_process=own_process),
+            _leaving_others(own_process=own_process),
         ):
             stop.describe = lambda: _describe_stop(saver.settled_step())
             training = Training(experiment, inputs, saver, recorder, stop)
@@ -146,10 +149,10 @@ def _claimed(
 
 @contextlib.contextmanager
 def _explaining_lost(*, own_process: bool) -> Iterator[None]:
-    """Turns what the end of another process has caused into one line.
+    """Turns what the end of another process has caused into a MattingError.
 
-    This process then ends at once if nothing else runs in it: JAX and Orbax would wait for the
-    other one, and in the end abort.
+    A process in which nothing else runs ends at once: JAX and Orbax would wait for the other one,
+    and in the end abort.
     """
     try:
         yield
@@ -158,8 +161,20 @@ def _explaining_lost(*, own_process: bool) -> Iterator[None]:
         if message is None:
             raise
         if own_process:
-            leave(2, lambda: f'error: {message}')
+            leave(2, lambda: error_line(message))
         raise MattingError(message) from error
+
+
+@contextlib.contextmanager
+def _leaving_others(*, own_process: bool) -> Iterator[None]:
+    """Ends a process at once that alone, of several, meets an error: none may wait for it."""
+    try:
+        yield
+    except Exception as error:
+        message = None if hosts.explain_lost(error) else explain(error)
+        if hosts.count() > 1 and own_process and message is not None:
+            leave(2, lambda: error_line(message))
+        raise
 
 
 def _describe_stop(step: int | None) -> str:

@@ -74,6 +74,9 @@ def test_what_one_of_several_makes_of_others(monkeypatch):
     assert hosts.explain_lost(lost).startswith('another process of this job has ended')
     assert hosts.explain_lost(ValueError('shapes differ')) is None
     assert hosts.explain_lost(MattingError('connection')) is None
+    own = MattingError('states: cannot be written')
+    own.__cause__ = lost
+    assert hosts.explain_lost(own).startswith('another process of this job has ended')
     monkeypatch.setattr(hosts, '_gather', lambda own: np.stack([own, own]))
     with hosts.together():
         hosts.check_same('data', 'a')
