@@ -118,6 +118,11 @@ def unwrapped(text: str) -> str:
     return ' '.join(_without_middle(text, _READ * MAX_LINE).split())
 
 
+def error_line(message: str) -> str:
+    """The line with which a command fails, of a message of any length and content."""
+    return one_line(f'error: {unwrapped(message)}')
+
+
 def _without_middle(text: str, limit: int) -> str:
     """At most `limit` characters of a text: its beginning and its end, an ellipsis between."""
     if len(text) <= limit:

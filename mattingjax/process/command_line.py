@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from absl import app, flags, logging
 
-from mattingjax.errors import MattingError, one_line, unwrapped
+from mattingjax.errors import MattingError, error_line, one_line, unwrapped
 from mattingjax.process.flag_messages import (
     explain_extra,
     explain_wrong_flags,
@@ -285,11 +285,6 @@ def _parse_flags(arguments: list[str], takes_words: bool) -> list[str]:
         if isinstance(flag.value, int) and abs(flag.value) > _MAX_INTEGER:
             _fail(f'--{flag.name}: expected at most {_MAX_INTEGER} in size, got {flag.value}')
     return words
-
-
-def error_line(message: str) -> str:
-    """The line with which a command fails, of a message of any length and content."""
-    return one_line(f'error: {unwrapped(message)}')
 
 
 def _fail(message: str) -> NoReturn:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mattingjax.errors import OutputError
 from mattingjax.process.interrupts import removed_afterwards, writing
+from mattingjax.process.locks import held
 from mattingjax.process.replacing import (
     alone_in,
     remove_abandoned,
@@ -22,7 +23,6 @@ from mattingjax.process.replacing import (
 )
 from mattingjax.process.scratch import (
     SCRATCH_FILE,
-    held,
     scratch_errors,
     scratch_folder,
     scratch_folder_in,
@@ -61,7 +61,8 @@ def write_files(contents: dict[Path, bytes]) -> None:
     with contextlib.ExitStack() as stack:
         for path, content in reversed(contents.items()):
             stack.enter_context(new_file(path)).write_bytes(content)
-        stack.enter_context(writing())
+        with writing():  # no signal ends the process between two names
+            stack.close()
 
 
 @contextlib.contextmanager

@@ -205,7 +205,7 @@ def explain_lost(error: BaseException) -> str | None:
     It may be the cause of an error of our own, such as of a state that could not be written.
     """
     cause: BaseException | None = error
-    while cause is not None and (isinstance(cause, MattingError) or not _LOST.search(str(cause))):
+    while cause is not None and not _speaks_of_loss(cause):
         cause = cause.__cause__
     if cause is None or count() == 1:
         return None
@@ -213,3 +213,9 @@ def explain_lost(error: BaseException) -> str | None:
         'another process of this job has ended or cannot be reached; started again, all of them '
         f'go on from the latest state ({type(cause).__name__}: {" ".join(str(cause).split()):.120})'
     )
+
+
+def _speaks_of_loss(error: BaseException) -> bool:
+    # Errors of our own and about files have names in them, which may be any.
+    has_names = isinstance(error, MattingError) or getattr(error, 'filename', None) is not None
+    return not has_names and _LOST.search(str(error)) is not None

@@ -13,7 +13,7 @@ import tempfile
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from mattingjax.process.scratch import held
+from mattingjax.process.locks import held
 
 _LONGEST_RENAMING = 10.0  # seconds, which a lock is waited for that somebody else may hold
 _LONGEST = 40  # characters of a folder's name in those of its temporary folders

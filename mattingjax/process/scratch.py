@@ -2,7 +2,7 @@
 
 Whoever makes one holds a lock on it, which the system takes back when the process ends, however it
 ends. What has such a name, no lock, and has been left alone for a while belongs to nobody. Without
-such locks (Windows, folders on NFS) everything stays.
+locks (`process.locks`) everything stays.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 
 from mattingjax.errors import OutputError
 from mattingjax.process.interrupts import removed_afterwards
+from mattingjax.process.locks import held
 
 SCRATCH_FILE = '.writing.'  # the beginning of temporary files' names
 SCRATCH_FOLDER = '.writing.mattingjax.'  # and of folders' in that of the system's temporary files
@@ -28,42 +29,6 @@ SCRATCH_FOLDER = '.writing.mattingjax.'  # and of folders' in that of the system
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _ABANDONED = 600.0  # seconds without a change, for file systems whose locks other hosts do not see
 _NAME = re.compile(r'\.writing\.(mattingjax\.)?[a-z0-9_]{8}')  # as tempfile ends them
-
-
-@contextlib.contextmanager
-def held(path: Path, wait: float = 0) -> Iterator[bool]:
-    """Locks a file or folder until the end of the block, or of the process.
-
-    Args:
-      path: What is locked; links are not followed.
-      wait: The seconds for which it waits for whoever holds the lock.
-
-    Yields:
-      Whether the lock could be had.
-    """
-    with contextlib.ExitStack() as stack:
-        yield _lock(path, time.monotonic() + wait, stack)
-
-
-def _lock(path: Path, end: float, stack: contextlib.ExitStack) -> bool:
-    """Tries to lock a file or folder until a time; returns whether it has it."""
-    try:
-        import fcntl
-
-        access = os.O_RDONLY if path.is_dir() else os.O_RDWR
-        handle = os.open(path, access | os.O_NOFOLLOW)
-    except (ImportError, OSError):
-        return False
-    stack.callback(os.close, handle)
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno != errno.EWOULDBLOCK or time.monotonic() >= end:
-                return False
-            time.sleep(0.01)
-        else:
-            return True
 
 
 @functools.lru_cache(1024)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,13 +25,13 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from mattingjax.checkpoints import load_config
-from mattingjax.errors import MattingError
+from mattingjax.errors import MattingError, error_line
 from mattingjax.process import hosts
-from mattingjax.process.command_line import error_line, explain
+from mattingjax.process.command_line import explain
 from mattingjax.process.interrupts import leave, writing
 from mattingjax.process.stopping import Stop
 from mattingjax.training.experiment import create_experiment
-from mattingjax.training.inputs import create_inputs, open_sources, with_steps
+from mattingjax.training.inputs import Inputs, create_inputs, open_sources, with_steps
 from mattingjax.training.loop import Training
 from mattingjax.training.recorder import Recorder
 from mattingjax.training.saved_states import Saver
@@ -107,8 +108,7 @@ def train(config: ConfigDict, workdir: Path | str, *, own_process: bool = False)
             manifests = None
             if config.data.manifest:
                 manifests = check_data(workdir, sources.named(), experiment.hashes)
-        hosts.check_same('settings', config.to_json())
-        hosts.check_same('data', describe_data(inputs.batches.get_state(), manifests))
+        _check_same_in_all(config, inputs, manifests)
         recorder = Recorder(
             workdir,
             log_every_steps=config.log_every_steps,
@@ -123,10 +123,28 @@ def train(config: ConfigDict, workdir: Path | str, *, own_process: bool = False)
             _leaving_others(own_process=own_process),
         ):
             stop.describe = lambda: _describe_stop(saver.settled_step())
+            # A network's file system may show new states late.
+            hosts.check_same(f'the latest state in {workdir}', str(saver.latest_step))
             training = Training(experiment, inputs, saver, recorder, stop)
             step = training.run()
     is_finished = step >= config.steps
     return Outcome(step, is_finished, None if is_finished else training.stopped_by)
+
+
+def _check_same_in_all(
+    config: ConfigDict, inputs: Inputs, manifests: Mapping[str, Manifest] | None
+) -> None:
+    """Compares what all processes must have the same, or they would wait for each other for ever.
+
+    Raises:
+      MattingError: Another process has something else.
+    """
+    hosts.check_same('settings', config.to_json())
+    hosts.check_same('data', describe_data(inputs.batches.get_state(), manifests))
+    unreadable = list(inputs.unreadable)
+    if config.data.on_device:  # else each process reads its share of them, and replaces them there
+        unreadable += inputs.batches.unreadable
+    hosts.check_same('photos that cannot be read', json.dumps(unreadable))
 
 
 @contextlib.contextmanager

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import platform
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from ml_collections import ConfigDict
 from mattingjax.config import dataset_config, train_config
 from mattingjax.config.schema import read_json
 from mattingjax.data.datasets import Dataset, create_manifest
-from mattingjax.errors import ConfigError, MattingError, OutputError, list_some
+from mattingjax.errors import ConfigError, MattingError, list_some
+from mattingjax.process import locks
 from mattingjax.process.files import SCRATCH_FILE, write_file
 from mattingjax.process.replacing import remove_abandoned
 from mattingjax.training.settings import fill_in
@@ -150,30 +151,14 @@ def _describe_change(earlier: Manifest, now: Manifest) -> str:
     return ', '.join(parts) or 'the records or their order differ'
 
 
-@contextlib.contextmanager
-def locked(workdir: Path) -> Iterator[None]:
-    """Locks the folder against a second training, on systems with POSIX file locks.
+def locked(workdir: Path) -> AbstractContextManager[None]:
+    """Locks the folder against a second training, where there are locks.
 
     Raises:
       MattingError: A training is running there.
       OutputError: The folder cannot be written to.
     """
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        file = (workdir / LOCK_FILE).open('w')
-    except OSError as error:
-        raise OutputError(f'{workdir}: cannot be written ({error.strerror})') from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise MattingError(f'{workdir}: a training is running there') from error
-        yield
+    return locks.locked(workdir / LOCK_FILE, workdir, 'a training is running there')
 
 
 def find_latest_state(workdir: Path) -> int | None:

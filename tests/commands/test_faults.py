@@ -1,8 +1,8 @@
 """What every command does when the disk is full, when it is killed, and when a file is damaged.
 
 A limit on the size of files stands for a full disk. Signals come where a result is half-written;
-trainings (`tests/training/test_interruption.py`) and servers (`test_serve.py`) have tests of their
-own, as their first signal is a request.
+trainings (`tests/training/test_interruption.py`), servers (`test_serve.py`) and bulk matting
+(`test_bulk.py`) have tests of their own, as their first signal is a request.
 """
 
 import contextlib
@@ -110,7 +110,7 @@ CASES = {
     ),
 }  # fmt: skip
 # They write nothing, or as their first signal is a request, have tests of their own.
-ELSEWHERE = {'serve', 'train', 'complexity', 'list', 'import-weights'}
+ELSEWHERE = {'bulk', 'serve', 'train', 'complexity', 'list', 'import-weights'}
 
 
 def test_the_table_has_all_commands():

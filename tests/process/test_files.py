@@ -1,12 +1,14 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from mattingjax import MattingError
 from mattingjax.errors import OutputError
+from mattingjax.process import interrupts
 from mattingjax.process.files import (
     check_folder,
     check_new_file,
@@ -57,6 +59,26 @@ def test_files_of_one_result_are_written_all_or_none(tmp_path, monkeypatch):
     write_files(dict.fromkeys(paths, b'new'))
     assert written == ['a.csv', 'a.png', 'a.json']  # the last one means that all are there
     assert {path.read_bytes() for path in paths} == {b'new'}
+
+
+def test_no_signal_ends_the_process_between_two_names(tmp_path, monkeypatch):
+    """Whoever ends it takes the lock of `writing` first, in another thread."""
+    replace, could_end = Path.replace, []
+
+    def replace_and_try(path, to):
+        def end():
+            could_end.append(interrupts._writing.acquire(blocking=False))
+            if could_end[-1]:
+                interrupts._writing.release()
+
+        thread = threading.Thread(target=end)
+        thread.start()
+        thread.join()
+        return replace(path, to)
+
+    monkeypatch.setattr(Path, 'replace', replace_and_try)
+    write_files({tmp_path / name: b'' for name in 'ab'})
+    assert could_end == [False, False]
 
 
 def test_new_file_appears_whole(tmp_path):

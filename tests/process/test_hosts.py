@@ -75,6 +75,8 @@ def test_what_one_of_several_makes_of_others(monkeypatch):
     assert hosts.explain_lost(ValueError('shapes differ')) is None
     assert hosts.explain_lost(MattingError('connection')) is None
     own = MattingError('states: cannot be written')
+    own.__cause__ = FileNotFoundError(2, 'No such file or directory', '/runs/nccl/states')
+    assert hosts.explain_lost(own) is None
     own.__cause__ = lost
     assert hosts.explain_lost(own).startswith('another process of this job has ended')
     monkeypatch.setattr(hosts, '_gather', lambda own: np.stack([own, own]))

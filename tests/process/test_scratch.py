@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mattingjax.process import files, scratch
-from mattingjax.process.scratch import held, sweep
+from mattingjax.process.locks import held
+from mattingjax.process.scratch import sweep
 from tests.forked import run_forked
 
 pytest.importorskip('fcntl')
@@ -81,15 +82,6 @@ def test_what_others_own_stays(tmp_path):
     (tmp_path / '.writing.abcdefgh').symlink_to('elsewhere')
     sweep(tmp_path)
     assert {*os.listdir(tmp_path)} == {*names, 'elsewhere', '.writing.abcdefgh'}
-
-
-def test_locks_end_with_their_owner(tmp_path):
-    with held(tmp_path) as first, held(tmp_path) as second:
-        assert (first, second) == (True, False)
-    with held(tmp_path) as again:
-        assert again
-    with held(tmp_path / 'missing') as missing:
-        assert not missing
 
 
 def test_what_is_given_can_be_locked_by_others():

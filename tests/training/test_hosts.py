@@ -1,6 +1,7 @@
 """Several processes train one network together, as one process would alone."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -161,6 +162,35 @@ def test_what_is_wrong_in_one_process_ends_both(tmp_path, changes, own, first):
         assert end.returncode == 2
         assert end.stderr.decode().splitlines()[-1].startswith(f'error: {message}')
     assert not workdir.exists()
+
+
+ONE_EXAMPLE_LESS = """
+from mattingjax.training import inputs
+load = inputs.load_examples
+def lose(*given, **named):
+    examples, _ = load(*given, **named)
+    return examples[1:], ['a.png: cannot be read']
+inputs.load_examples = lose
+"""
+NO_STATE = """
+from mattingjax.training.saved_states import Saver
+Saver.latest_step = None
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('before', 'what'),
+    [(ONE_EXAMPLE_LESS, 'photos that cannot be read'), (NO_STATE, 'the latest state in ')],
+)
+def test_what_one_process_alone_cannot_see_ends_both(whole, tmp_path, before, what):
+    """Each would wait for ever for what only the other one computes."""
+    workdir = shutil.copytree(whole, tmp_path / 'run')
+    for end in run_together([workdir] * 2, [WHOLE] * 2, ('', before)):
+        assert end.returncode == 2
+        said = end.stderr.decode().splitlines()[-1]
+        assert said.startswith(f'error: {what}')
+        assert said.endswith('got something else in process 1 than in process 0')
 
 
 @pytest.mark.slow

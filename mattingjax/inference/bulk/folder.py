@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from mattingjax.errors import MattingError, OutputError
 from mattingjax.inference.bulk.store import PRIVATE, Entry, Store
+from mattingjax.process import locks
 from mattingjax.process.files import (
     check_folder,
     make_folder,
     new_file,
+    output_errors,
     read_file,
     write_file,
 )
@@ -70,7 +70,8 @@ class Folder:
         path = self._path / name
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
-        else:
+            return
+        with output_errors(path):
             path.unlink(missing_ok=True)
 
     def find(self, other: Store) -> str | None:
@@ -81,23 +82,8 @@ class Folder:
             return None
         return '' if its == own else its.relative_to(own).as_posix()
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """As in `Store`, on systems with POSIX file locks."""
+    def locked(self) -> AbstractContextManager[None]:
+        """As in `Store`, where there are locks of files."""
         check_folder(self._path)
-        make_folder(self._path / PRIVATE)
-        try:
-            import fcntl
-        except ImportError:
-            yield
-            return
-        try:
-            file = (self._path / PRIVATE / 'lock').open('a')
-        except OSError as error:
-            raise OutputError(f'{self.address}: cannot be written ({error.strerror})') from error
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise MattingError(f'{self.address}: another run writes there') from error
-            yield
+        file = self._path / PRIVATE / 'lock'
+        return locks.locked(file, self.address, 'another run writes there')

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from mattingjax.errors import MattingError, OutputError, one_line
+from mattingjax.errors import ImageError, MattingError, OutputError, one_line
 from mattingjax.inference.bulk.cluster import connected, run_workers
 from mattingjax.inference.bulk.folder import SCRATCH
 from mattingjax.inference.bulk.plan import PLAN, Plan, Planner
@@ -85,7 +85,7 @@ def matte_bulk(
         )
         plan = planner.make(table)
         if not len(plan.listed):
-            raise MattingError(f'{task.source.address}: holds no picture')
+            raise ImageError(f'{task.source.address}: holds no picture')
         summary = BulkSummary(
             failed=plan.refused,
             existing=plan.existing,

@@ -59,7 +59,7 @@ class Store(Protocol):
         """A context that yields the path of a file that gets the name when the block has ended."""
 
     def remove(self, name: str) -> None:
-        """Removes a file or a folder with all that is in it, if it is there."""
+        """Removes a file or a folder with all in it, if it is there; raises OutputError."""
 
     def find(self, other: Store) -> str | None:
         """The name in this store of another one; None unless it lies within ('' for the same)."""

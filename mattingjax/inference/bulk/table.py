@@ -200,10 +200,13 @@ class Table:
             return []
 
     def _exists(self, name: str) -> bool:
-        try:
-            return any(entry.name == name for entry in self._store.list(''))
+        try:  # rather than to list a folder in which millions of results may lie
+            self._store.open(name).close()
         except FileNotFoundError:
             return False
+        except OSError as error:
+            raise self._damaged(name, error) from error
+        return True
 
     def _open(self, name: str) -> Any:
         import pyarrow as pa

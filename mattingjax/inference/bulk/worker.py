@@ -74,8 +74,8 @@ class Worker:
         import pyarrow as pa
 
         rows, error = [], None
-        attempts = _Attempts(self._task.target, batch['id'][0].as_py())
         try:
+            attempts = _Attempts(self._task.target, batch['id'][0].as_py())
             for row in self._matte(json.loads(batch['photos'][0].as_py()), attempts):
                 rows.append(row)
             attempts.end()

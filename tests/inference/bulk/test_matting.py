@@ -12,9 +12,10 @@ from PIL import Image
 
 import mattingjax
 from mattingjax import MattingError
-from mattingjax.errors import OutputError
+from mattingjax.errors import ImageError, OutputError
 from mattingjax.images.compositing import Background
 from mattingjax.inference.bulk import matting
+from mattingjax.inference.bulk.folder import Folder
 from mattingjax.inference.bulk.store import PRIVATE
 from mattingjax.inference.outputs import Outputs
 from tests.inference.bulk.conftest import NETWORK, read_rows, write_photo
@@ -176,7 +177,7 @@ def test_bad_places(run, photos, tmp_path):
     with pytest.raises(MattingError, match=r'nothing: cannot be read \(No such file'):
         run(tmp_path / 'nothing', tmp_path / 'out')
     (tmp_path / 'empty').mkdir()
-    with pytest.raises(MattingError, match='empty: holds no picture'):
+    with pytest.raises(ImageError, match='empty: holds no picture'):
         run(tmp_path / 'empty', tmp_path / 'out')
     with pytest.raises(MattingError, match='workers: expected at least 1, got 0'):
         run(photos, tmp_path / 'out', workers=0)
@@ -215,6 +216,20 @@ def test_from_a_bucket_to_a_bucket(run, photos, bucket):
     }
     found.put('in/a.png', (photos / 'b.png').read_bytes())  # of another time
     assert run(address('in'), address('out')).matted == 1
+
+
+def test_folders_are_listed_once(run, photos, tmp_path, monkeypatch):
+    """Each may hold millions of results."""
+    run(photos, tmp_path / 'out')
+    listed, list_folder = [], Folder.list
+
+    def count(store, folder):
+        listed.append(folder)
+        return list_folder(store, folder)
+
+    monkeypatch.setattr(Folder, 'list', count)
+    assert run(photos, tmp_path / 'out').existing == 3
+    assert sorted(listed) == ['', '', f'{PRIVATE}/parts', 'sub', 'sub']  # of photos, of results
 
 
 def test_from_a_bucket_to_a_folder(run, photos, bucket, tmp_path):

@@ -1,6 +1,9 @@
 """A worker in this process."""
 
+import errno
 import json
+import os
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -61,6 +64,17 @@ def test_results_that_cannot_be_written_end_the_run(task, tmp_path):
     rows, error = call(Worker(task), 'a.png', 'b.png', 'sub/c.png')
     assert [row['path'] for row in rows] == ['a.png']
     assert error.endswith('b_alpha.png: expected a file or nothing, found a folder')
+
+
+def test_a_disk_that_is_full_at_once_ends_the_run_too(task, tmp_path, monkeypatch):
+    worker = Worker(task)
+
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, 'write_bytes', refuse)
+    rows, error = call(worker, 'a.png')
+    assert (rows, error.partition(': ')[2]) == ([], 'cannot be written (No space left on device)')
 
 
 class KilledError(BaseException):
