@@ -13,13 +13,19 @@ source scripts/setup.sh
 keep=out/fuzz minutes=3 cases=10000
 while [ $# -gt 0 ]; do
   case $1 in
-    --keep) keep=${2:?a folder} && shift 2 ;;
-    --minutes) minutes=${2:?a number} && shift 2 ;;
+    --help) sed -n '2,/^set /s/^# \{0,1\}//p' scripts/fuzz.sh && exit ;;
+    --keep | --minutes)
+      if [ -z "${2:-}" ]; then
+        echo "error: $1: a value is required (see --help)" >&2
+        exit 2
+      fi
+      declare "${1#--}=$2" && shift 2
+      ;;
     *) cases=$1 && shift ;;
   esac
 done
-if ! [[ $cases$minutes =~ ^[0-9]+$ ]]; then
-  echo "error: expected CASES and MINUTES as numbers, got $cases and $minutes" >&2
+if ! [[ $cases/$minutes =~ ^[0-9]+/[0-9]+$ ]]; then
+  echo "error: expected CASES and MINUTES as numbers, got '$cases' and '$minutes' (see --help)" >&2
   exit 2
 fi
 set_up demo,dev,heic,importers,train,export,video,serve,bulk

@@ -1,5 +1,5 @@
-# Sourced by demo.sh and test.sh: makes .venv and installs this project there, once per change of
-# pyproject.toml or the constraints. `set_up EXTRAS` leaves the interpreter in $PYTHON.
+# Sourced by demo.sh, test.sh and fuzz.sh: makes .venv and installs this project there, once per
+# change of pyproject.toml or the constraints. `set_up EXTRAS` leaves the interpreter in $PYTHON.
 # PYTHON3 names another base interpreter; MATTINGJAX_VENV another folder.
 
 set_up() {

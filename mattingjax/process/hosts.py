@@ -33,7 +33,8 @@ def join(
     Args:
       coordinator: Address of the first process, HOST:PORT; 'auto' has JAX find it, and the other
         two, from Slurm, Open MPI, Kubernetes or a TPU's own metadata; None joins nothing.
-      processes: The number of processes. If None, JAX finds it, as for 'auto'.
+      processes: The number of processes, needed with `process_id`. If None, JAX finds it, as for
+        'auto'.
       process_id: The number of this process, from 0; 0 is the coordinator. If None, JAX finds it.
 
     Raises:
@@ -49,12 +50,17 @@ def join(
             )
         return
     _check_numbers(processes, process_id)
+    if process_id is not None and processes is None:
+        # The first process would be waited for before JAX says so.
+        raise MattingError('processes: needed with process_id: the number of all processes')
     address = None
     if coordinator != AUTO:
         address = coordinator
         _check_address(coordinator, process_id)
     import jax
 
+    if address is not None and process_id == 0 and processes != 1:
+        say(f'waiting for the other processes at {coordinator} ...')
     # JAX would take SIGTERM for itself, by which a training is asked to save and to stop.
     if 'jax_enable_preemption_service' in jax.config.values:
         jax.config.update('jax_enable_preemption_service', False)

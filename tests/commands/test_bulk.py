@@ -100,7 +100,7 @@ def read(path):
     [
         ([], 'error: --input: a value is required (see --help)'),
         (['--input=in'], 'error: --output: a value is required (see --help)'),
-        (['--input=nothing', '--output=out'], 'error: nothing: cannot be read (No such file'),
+        (['--input=nothing', '--output=out'], 'error: nothing: no such folder'),
         (['--input=in', '--output=in'], 'error: in: expected a folder that does not hold the'),
         (['--input=in', '--output=out', '--workers=0'], 'error: --workers: expected at least 1'),
         (

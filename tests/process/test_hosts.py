@@ -17,6 +17,7 @@ from mattingjax.process import hosts
             'process_id: expected at least 0 and below 2, the number of processes, got',
         ),
         (('h:1', None, -1), 'process_id: expected at least 0, got -1'),
+        (('localhost:1', None, 1), 'processes: needed with process_id'),
         (
             ('localhost', 2, 0),
             "coordinator: expected HOST:PORT of the first process, or auto, got 'l",

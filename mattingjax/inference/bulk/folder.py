@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from mattingjax.errors import MattingError
 from mattingjax.inference.bulk.store import PRIVATE, Entry, Store
 from mattingjax.process import locks
 from mattingjax.process.files import (
@@ -37,6 +38,12 @@ class Folder:
     @property
     def identity(self) -> str:
         return os.path.realpath(self._path)
+
+    def check(self) -> None:
+        """Raises MattingError if there is no such folder."""
+        if not self._path.is_dir():
+            found = 'not a folder' if self._path.exists() else 'no such folder'
+            raise MattingError(f'{self.address}: {found}')
 
     def list(self, folder: str) -> list[Entry]:
         entries = []

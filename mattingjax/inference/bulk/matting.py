@@ -14,7 +14,7 @@ from mattingjax.inference.bulk.cluster import connected, run_workers
 from mattingjax.inference.bulk.folder import SCRATCH
 from mattingjax.inference.bulk.plan import PLAN, Plan, Planner
 from mattingjax.inference.bulk.store import Store
-from mattingjax.inference.bulk.stores import open_store
+from mattingjax.inference.bulk.stores import open_source, open_store
 from mattingjax.inference.bulk.summary import BulkSummary
 from mattingjax.inference.bulk.table import Row, Table
 from mattingjax.inference.bulk.worker import ATTEMPTS, Task
@@ -72,7 +72,7 @@ def matte_bulk(
     if workers is not None and workers < 1:
         raise MattingError(f'workers: expected at least 1, got {workers}')
     outputs = outputs or Outputs(('alpha',))
-    task = Task(open_store(source), open_store(target), outputs, _absolute(network or {}))
+    task = Task(open_source(source), open_store(target), outputs, _absolute(network or {}))
     _check_apart(task.source, task.target)
     settings = _hash_settings(task)
     table = Table(task.target, task.source.identity, settings)

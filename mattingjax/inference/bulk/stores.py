@@ -35,3 +35,15 @@ def open_store(address: str | os.PathLike) -> Store:
             f'({unwrapped(str(error))})'
         ) from error
     return store
+
+
+def open_source(address: str | os.PathLike) -> Store:
+    """Opens what photos are read from, as `open_store` does.
+
+    Raises:
+      MattingError: It is no such address, no folder on this machine, or cannot be used.
+    """
+    store = open_store(address)
+    if isinstance(store, Folder):
+        store.check()
+    return store

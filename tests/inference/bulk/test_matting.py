@@ -174,8 +174,11 @@ def test_bad_places(run, photos, tmp_path):
     for target in (photos, photos.parent):
         with pytest.raises(OutputError, match='expected a folder that does not hold the photos'):
             run(photos, target)
-    with pytest.raises(MattingError, match=r'nothing: cannot be read \(No such file'):
+    with pytest.raises(MattingError, match='nothing: no such folder'):
         run(tmp_path / 'nothing', tmp_path / 'out')
+    with pytest.raises(MattingError, match=r'a\.png: not a folder'):
+        run(photos / 'a.png', tmp_path / 'out')
+    assert not (tmp_path / 'out').exists()
     (tmp_path / 'empty').mkdir()
     with pytest.raises(ImageError, match='empty: holds no picture'):
         run(tmp_path / 'empty', tmp_path / 'out')
@@ -188,6 +191,8 @@ def test_other_photos_need_another_folder(run, photos, tmp_path):
     shutil.copytree(photos, tmp_path / 'in2')
     with pytest.raises(OutputError, match=r'out: holds the results of the photos in .*/in;'):
         run(tmp_path / 'in2', tmp_path / 'out')
+    with pytest.raises(MattingError, match='in3: no such folder'):  # rather a typing error
+        run(tmp_path / 'in3', tmp_path / 'out')
 
 
 @pytest.mark.parametrize('content', [b'', b'PAR1 no table'])
