@@ -16,6 +16,7 @@ from absl.logging import get_absl_logger
 from mattingjax.errors import unwrapped
 
 _ORBAX = f'{os.sep}orbax{os.sep}checkpoint{os.sep}'  # in the path of every module of it
+_STORE = ' in OCDBT database at '  # in TensorStore's errors
 
 
 def explain_failure(error: Exception) -> str:
@@ -63,7 +64,8 @@ def _ignore_late_ones() -> None:
 
     def is_wanted(record: logging.LogRecord) -> bool:
         said = record.getMessage()
-        return not (_ORBAX in said and 'exception was never retrieved' in said)
+        is_theirs = _ORBAX in said or _STORE in said
+        return not (is_theirs and 'exception was never retrieved' in said)
 
     sys.unraisablehook = show_others
     logging.getLogger('asyncio').addFilter(is_wanted)

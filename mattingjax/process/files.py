@@ -134,9 +134,14 @@ def read_file(path: Path) -> bytes:
     Raises:
       OSError: It cannot be read, or is no file: reading a pipe or a device might never end.
     """
+    check_file(path)
+    return path.read_bytes()
+
+
+def check_file(path: Path) -> None:
+    """Raises OSError where reading might never end: at a device or a pipe, or where nothing is."""
     if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
         raise OSError(errno.EINVAL, 'expected a file, found a device or a pipe', str(path))
-    return path.read_bytes()
 
 
 def hash_file(path: Path) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mattingjax.errors import MattingError
-from mattingjax.process.progress import be_quiet, say
+from mattingjax.process.progress import say
 
 AUTO = 'auto'
 _LONGEST_WAIT = 300  # seconds for which processes wait for each other at the start, as JAX does
@@ -73,9 +73,8 @@ def join(
             f'coordinator: {coordinator}: expected processes and process_id, or a job of Slurm, '
             f'Open MPI, Kubernetes or a TPU that says them ({error})'
         ) from error
-    if not is_first():
-        be_quiet()
-    say(f'{count()} processes, {jax.device_count()} devices')
+    if is_first():
+        say(f'{count()} processes, {jax.device_count()} devices')
 
 
 def _check_numbers(processes: int | None, process_id: int | None) -> None:

@@ -19,7 +19,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -86,6 +86,19 @@ def running(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
             process.wait()
         with _writing:
             _programs.discard(process)
+
+
+@contextlib.contextmanager
+def ended_too(programs: Iterable[subprocess.Popen]) -> Iterator[None]:
+    """Within it, programs that a library has started end when this process is ended."""
+    programs = set(programs)
+    with _writing:
+        _programs.update(programs)
+    try:
+        yield
+    finally:
+        with _writing:
+            _programs.difference_update(programs)
 
 
 def run_program(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -218,8 +231,22 @@ def leave(status: int, describe: Callable[[], str]) -> None:
 
 
 def _kill(program: subprocess.Popen) -> None:
+    for process in _family(program.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(program.pid, signal.SIGKILL)
+        if os.getpgid(program.pid) == program.pid:
+            os.killpg(program.pid, signal.SIGKILL)
+
+
+def _family(process: int) -> list[int]:
+    """A process and, where the system tells, those that it has started, and so on."""
+    found = [process]
+    with contextlib.suppress(OSError):
+        for path in Path(f'/proc/{process}/task').glob('*/children'):
+            for child in path.read_text().split():
+                found += _family(int(child))
+    return found
 
 
 def _remember_standard_error() -> None:

@@ -59,9 +59,10 @@ def locked(file: Path, place: object, in_use: str) -> Iterator[None]:
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        opened = file.open('a')
+        opened = file.open('a+')  # which waits for no pipe's reader
     except OSError as error:
-        raise OutputError(f'{place}: cannot be written ({error.strerror})') from error
+        what = error.strerror or error
+        raise OutputError(f'{place}: cannot be written ({what})') from error
     with opened:
         if _try_to_lock(opened.fileno()) is False:
             raise MattingError(f'{place}: {in_use}')

@@ -29,6 +29,7 @@ from mattingjax.errors import MattingError, error_line
 from mattingjax.process import hosts
 from mattingjax.process.command_line import explain
 from mattingjax.process.interrupts import leave, writing
+from mattingjax.process.progress import be_quiet
 from mattingjax.process.stopping import Stop
 from mattingjax.training.experiment import create_experiment
 from mattingjax.training.inputs import Inputs, create_inputs, open_sources, with_steps
@@ -93,6 +94,8 @@ def train(config: ConfigDict, workdir: Path | str, *, own_process: bool = False)
         this training failed, is gone or has other settings or data.
       NotFiniteError: The loss or the gradient is not finite; the batch is saved.
     """
+    if not hosts.is_first():
+        be_quiet()
     stop = Stop('the step is finished, then saved', own_process=own_process)
     with stop.watching(), _explaining_lost(own_process=own_process):
         with hosts.together():

@@ -12,6 +12,7 @@ from tests.fuzz import (
     openvino_irs,
     pictures,
     settings,
+    tables,
     videos,
     weights,
 )
@@ -23,6 +24,9 @@ KINDS = {
     'pickles': Kind(weights.make_pickle, weights.use_pickle, weights.write_weights, (), 200),
     'bundles': Kind(bundles.make_bundle, bundles.use_bundle, bundles.write_samples),
     'checksums': Kind(checksums.make_sums, checksums.use_sums, checksums.write_samples),
+    'tables': Kind(
+        tables.make_table, tables.use_table, tables.write_samples, ('pyarrow', 'pyarrow.parquet')
+    ),
     'prune_info': Kind(weights.make_prune_info, weights.use_prune_info),
     'checkpoints': Kind(weights.make_checkpoint, weights.use_checkpoint, weights.write_checkpoint),
     'onnx': Kind(

@@ -6,10 +6,8 @@ import contextlib
 import json
 import os
 import re
-import signal
 import socket
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -85,9 +83,8 @@ def _running(address: str | None, cores: int) -> Iterator[None]:
         else:
             _check_address(address)
             options['address'] = address
-        handler = signal.getsignal(signal.SIGTERM)
         try:
-            with quiet_stderr():  # its C++ code prints remarks
+            with quiet_stderr(), _leaving_signals():  # its C++ code prints remarks
                 ray.init(**options)
         except (ConnectionError, ValueError, RuntimeError) as error:
             where = 'this machine' if address is None else address
@@ -97,9 +94,20 @@ def _running(address: str | None, cores: int) -> Iterator[None]:
         stack.callback(ray.shutdown)
         # It would print to standard output that a worker was killed, and is replaced.
         ray._private.worker._worker_logs_enabled = False
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, handler)  # in whose place Ray has put its own
         yield
+
+
+@contextlib.contextmanager
+def _leaving_signals() -> Iterator[None]:
+    """Within it, Ray leaves the handler of SIGTERM alone, in whose place it would put its own."""
+    from ray._private import utils
+
+    earlier = utils.set_sigterm_handler
+    utils.set_sigterm_handler = lambda _: None
+    try:
+        yield
+    finally:
+        utils.set_sigterm_handler = earlier
 
 
 def _check_address(address: str) -> None:
@@ -141,11 +149,17 @@ def run_workers(task: Task, plan: Plan, workers: int) -> Iterator[tuple[list[Row
             for result in table.to_pylist():
                 yield json.loads(result['rows']), result['error']
     except ray.exceptions.RayError as error:
-        reason = unwrapped(str(error).strip().rpartition('\n')[2])
-        raise MattingError(f'the workers have failed ({reason})') from error
+        raise MattingError(f'the workers have failed ({_explain(error)})') from error
     finally:
         with contextlib.suppress(Exception):  # Ray may have ended before
             tables.close()
+
+
+def _explain(error: Exception) -> str:
+    """What went wrong in a worker, without the traceback before it and Ray's advice after it."""
+    if (cause := getattr(error, 'cause', None)) is None:
+        return unwrapped(str(error).strip().rpartition('\n')[2])
+    return unwrapped(str(cause).strip().partition('\n')[0])
 
 
 def _build(task: Task, plan: Plan, workers: int) -> Any:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from mattingjax.errors import MattingError
+from mattingjax.errors import MattingError, OutputError
 from mattingjax.inference.bulk.store import PRIVATE, Entry, Store
 from mattingjax.process import locks
 from mattingjax.process.files import (
+    check_file,
     check_folder,
     make_folder,
     new_file,
@@ -22,6 +24,7 @@ from mattingjax.process.files import (
 )
 
 SCRATCH = f'{PRIVATE}/scratch'
+_LATEST = 2**63 - 1  # nanoseconds since 1970, in the year 2262, that a table can hold
 
 
 class Folder:
@@ -51,10 +54,9 @@ class Folder:
             for entry in found:
                 if entry.is_dir(follow_symlinks=False):
                     entries.append(Entry(entry.name, is_folder=True))
-                elif entry.is_file():
-                    with contextlib.suppress(FileNotFoundError):  # it went meanwhile
-                        status = entry.stat()
-                        entries.append(Entry(entry.name, status.st_size, status.st_mtime_ns))
+                elif status := _stat(entry):
+                    modified = min(max(status.st_mtime_ns, -_LATEST), _LATEST)
+                    entries.append(Entry(entry.name, status.st_size, modified))
         return sorted(entries)
 
     def read(self, name: str) -> bytes:
@@ -63,6 +65,7 @@ class Folder:
     def open(self, name: str) -> Any:
         import pyarrow
 
+        check_file(self._path / name)
         return pyarrow.OSFile(str(self._path / name))
 
     def write(self, name: str, content: bytes) -> None:
@@ -89,8 +92,27 @@ class Folder:
             return None
         return '' if its == own else its.relative_to(own).as_posix()
 
-    def locked(self) -> AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
         """As in `Store`, where there are locks of files."""
         check_folder(self._path)
         file = self._path / PRIVATE / 'lock'
-        return locks.locked(file, self.address, 'another run writes there')
+        with locks.locked(file, self.address, 'another run writes there'):
+            status = file.stat()
+            yield
+        if not file.exists() or not os.path.samestat(status, file.stat()):
+            raise OutputError(
+                f'{self.address}: was removed meanwhile; the same command mattes again what is '
+                'missing'
+            )
+
+
+def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """The status of a file; None if it is none, has gone meanwhile, or is a link to nothing."""
+    try:
+        return entry.stat() if entry.is_file() else None
+    except OSError as error:
+        # Links may lead to each other, or to names that are too long.
+        if entry.is_symlink() or isinstance(error, FileNotFoundError):
+            return None
+        raise

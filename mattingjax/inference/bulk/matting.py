@@ -17,6 +17,7 @@ from mattingjax.inference.bulk.store import Store
 from mattingjax.inference.bulk.stores import open_source, open_store
 from mattingjax.inference.bulk.summary import BulkSummary
 from mattingjax.inference.bulk.table import Row, Table
+from mattingjax.inference.bulk.watch import ending_with_ray
 from mattingjax.inference.bulk.worker import ATTEMPTS, Task
 from mattingjax.inference.outputs import Outputs
 from mattingjax.process.ahead import read_ahead
@@ -118,6 +119,7 @@ def _matte(
     with (
         stop.watching(),
         connected(address, workers, plan.photos) as summary.workers,
+        ending_with_ray(own_process),
         show_progress(total=plan.photos, unit='photo', description='matting') as bar,
     ):
         # Another thread waits for Ray, so that a signal need not.

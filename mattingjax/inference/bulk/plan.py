@@ -15,7 +15,15 @@ from mattingjax.errors import ImageError, unwrapped
 from mattingjax.images.listing import EXTENSIONS
 from mattingjax.inference.bulk.digests import Digests, digest
 from mattingjax.inference.bulk.store import PRIVATE, Entry, Store
-from mattingjax.inference.bulk.table import Index, Row, Table, identify, make_row, photo_schema
+from mattingjax.inference.bulk.table import (
+    TABLE,
+    Index,
+    Row,
+    Table,
+    identify,
+    make_row,
+    photo_schema,
+)
 from mattingjax.inference.jobs import name_results
 from mattingjax.inference.outputs import Outputs
 from mattingjax.process.ahead import run_ahead
@@ -106,7 +114,7 @@ class Planner:
 
     def _find(self, table: Table) -> Iterator[list[Row]]:
         """Yields the photos to matte, some at a time."""
-        for folder, files, there in self._walk():
+        for folder, files, folders, there in self._walk():
             photos = [file for file in files if PurePath(file.name).suffix.lower() in EXTENSIONS]
             self._others += len(files) - len(photos)
             stems = name_results([photo.name for photo in photos])
@@ -121,10 +129,10 @@ class Planner:
                     }
                     for photo, stem in zip(photos[part], stems[part], strict=True)
                 ]
-                yield self._select(rows, there, table)
+                yield self._select(rows, folders, there, table)
 
-    def _walk(self) -> Iterator[tuple[str, list[Entry], set[str]]]:
-        """Yields folders, the files in each, and the names of the files beside its results."""
+    def _walk(self) -> Iterator[tuple[str, list[Entry], set[str], set[str]]]:
+        """Yields folders, the files and the names of folders in each, and those of its results."""
         left_out = self._source.find(self._target)
         with ThreadPoolExecutor(_THREADS) as pool:
             level = ['']
@@ -133,9 +141,11 @@ class Planner:
                 for folder, future in run_ahead(pool, self._list, level, _THREADS):
                     entries, there = future.result()
                     visible = [entry for entry in entries if not entry.name.startswith('.')]
-                    folders = [_join(folder, entry.name) for entry in visible if entry.is_folder]
-                    below += [path for path in folders if path != left_out]
-                    yield folder, [entry for entry in visible if not entry.is_folder], there
+                    files = [entry for entry in visible if not entry.is_folder]
+                    folders = {entry.name for entry in visible if entry.is_folder}
+                    paths = [_join(folder, entry.name) for entry in visible if entry.is_folder]
+                    below += [path for path in paths if path != left_out]
+                    yield folder, files, folders, there
                 level = below
 
     def _list(self, folder: str) -> tuple[list[Entry], set[str]]:
@@ -149,14 +159,16 @@ class Planner:
             raise ImageError(f'{where.rstrip("/")}: cannot be read ({what})') from error
         there: set[str] = set()
         if len(self._index.matted):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 there = {entry.name for entry in self._target.list(folder)}
         return entries, there
 
-    def _select(self, rows: list[Row], there: set[str], table: Table) -> list[Row]:
+    def _select(
+        self, rows: list[Row], folders: set[str], there: set[str], table: Table
+    ) -> list[Row]:
         """The photos of these that are to be matted."""
         self._listed.add(digest(_text(row['path']) for row in rows))
-        problems = [_find_problem(row, self._outputs) for row in rows]
+        problems = [_find_problem(row, self._outputs, folders) for row in rows]
         for row in rows:
             row |= {name: _text(row[name]) for name in ('path', 'results')}
         digests = identify(rows, self._settings)
@@ -176,10 +188,15 @@ class Planner:
         return all(name in there for name in self._outputs.names(stem))
 
 
-def _find_problem(row: Row, outputs: Outputs) -> str | None:
-    """Why the name of a photo cannot be that of results, if so."""
+def _find_problem(row: Row, outputs: Outputs, folders: set[str]) -> str | None:
+    """Why the name of a photo, which has some folders beside it, cannot be that of results."""
+    if row['path'].startswith(f'{TABLE}/'):
+        return 'the folder has the name of the table'
+    names = outputs.names(row['results'].rpartition('/')[2])
+    if folders and not folders.isdisjoint(names):
+        return 'a folder beside it has the name of a result'
     try:
-        stem = row['results'].rpartition('/')[2].encode()
+        stem = row['results'].encode().rpartition(b'/')[2]
     except UnicodeEncodeError:
         return 'expected a name of UTF-8 characters'
     if any(len(name) - 1 + len(stem) > LONGEST_NAME for name in outputs.names('_')):

@@ -69,5 +69,5 @@ class Store(Protocol):
 
         Raises:
           MattingError: A run is going on there.
-          OutputError: It cannot be written to.
+          OutputError: It cannot be written to, or was removed meanwhile.
         """

@@ -53,8 +53,8 @@ class BulkSummary:
 
     @property
     def photos_per_core_hour(self) -> float:
-        """Photos that were matted per hour and core."""
-        return 3600 * self.rate / max(1, self.workers)
+        """Photos that a core does in an hour, once all workers have started."""
+        return 3600 * (self.steady_rate or self.rate) / max(1, self.workers)
 
     def describe(self) -> str:
         """The summary as a part of a line."""
@@ -66,6 +66,6 @@ class BulkSummary:
         if not self.matted:
             return line
         return (
-            f'{line} in {self.seconds:.1f} s, {self.rate:.1f} photos/s, '
-            f'{self.photos_per_core_hour:,.0f} photos per core-hour'
+            f'{line} in {self.seconds:.1f} s, of which {self.starting:.1f} s to the first, '
+            f'{self.rate:.1f} photos/s; then {self.photos_per_core_hour:,.0f} photos per core-hour'
         )

@@ -17,7 +17,9 @@ TABLE = 'table.parquet'
 PARTS = f'{PRIVATE}/parts'
 _SOURCE = b'mattingjax.input'
 _ROWS, _SECONDS = 5_000, 30.0  # after which rows are written, as a part
-_GROUP = 65_536  # rows that are in memory at a time
+_GROUP = 65_536  # rows that are written at a time
+_AT_ONCE, _MOST_BYTES = 8_192, 2**27  # rows that are read at a time, and what their texts may take
+_REQUIRED = ('path', 'results', 'size', 'modified', 'settings')
 Row = dict[str, Any]
 
 
@@ -120,7 +122,8 @@ class Table:
         """
         if self._exists(TABLE):
             with self._open(TABLE) as file:
-                source = (file.schema_arrow.metadata or {}).get(_SOURCE, b'').decode()
+                source = (file.schema_arrow.metadata or {}).get(_SOURCE, b'')
+            source = source.decode(errors='backslashreplace')
             if source != self._source:
                 raise OutputError(
                     f'{self._store.address}: holds the results of the photos in {source or "?"}; '
@@ -157,7 +160,8 @@ class Table:
         if not self._rows:
             return
         with self._store.creating(f'{PARTS}/{self._parts:08}.parquet') as path:
-            pq.write_table(pa.Table.from_pylist(self._rows, schema()), path)
+            table = pa.Table.from_pylist(self._rows, schema())
+            pq.write_table(table, path, write_page_checksum=True)
         self._parts += 1
         self._rows = []
 
@@ -179,7 +183,10 @@ class Table:
             names.append(TABLE)
         seen, waiting, count = Digests(), [], 0
         columns = schema().with_metadata({_SOURCE: self._source.encode()})
-        with self._store.creating(TABLE) as path, pq.ParquetWriter(path, columns) as writer:
+        with (
+            self._store.creating(TABLE) as path,
+            pq.ParquetWriter(path, columns, write_page_checksum=True) as writer,
+        ):
             for batch in (batch for name in names for batch in self._read(name)):
                 digests = digest(batch['path'].to_pylist())
                 is_kept = seen.add(digests)
@@ -213,26 +220,65 @@ class Table:
         import pyarrow.parquet as pq
 
         try:
-            return pq.ParquetFile(self._store.open(name))
-        except (OSError, pa.ArrowException) as error:
+            texts = [field.name for field in schema() if field.type == pa.string()]
+            file = pq.ParquetFile(
+                self._store.open(name), read_dictionary=texts, page_checksum_verification=True
+            )
+            if not file.schema.to_arrow_schema().equals(schema()):
+                raise pa.ArrowInvalid(f'expected the columns {", ".join(schema().names)}')
+        except (OSError, KeyError, pa.ArrowException) as error:  # KeyError: one is missing
             raise self._damaged(name, error) from error
+        return file
 
     def _read(self, name: str, columns: list[str] | None = None) -> Iterator[Any]:
         import pyarrow as pa
 
         with self._open(name) as file:
-            if not file.schema_arrow.equals(schema()):
-                raise self._damaged(name, ValueError(f'expected the columns {schema().names}'))
+            missing = file.metadata.num_rows
             try:
-                yield from file.iter_batches(_GROUP, columns=columns)
+                for batch in file.iter_batches(_AT_ONCE, columns=columns):
+                    missing -= len(batch)
+                    yield _unfold(batch)
+                if missing:
+                    raise pa.ArrowInvalid(f'expected {file.metadata.num_rows} rows')
             except (OSError, pa.ArrowException) as error:
                 raise self._damaged(name, error) from error
 
     def _damaged(self, name: str, error: Exception) -> OutputError:
         return OutputError(
-            f'{self._store.address}: {name} cannot be read ({unwrapped(str(error))}); without it '
+            f'{self._store.address}: {name} cannot be read ({_reason(error)}); without it '
             'all photos are matted anew'
         )
+
+
+def _unfold(batch: Any) -> Any:
+    """The rows of a batch whose texts are dictionaries; few bytes may have become many.
+
+    Raises:
+      ArrowException: Something is missing, too long, or no text.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    batch.validate(full=True)
+    size = 0
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if name in _REQUIRED and column.null_count:
+            raise pa.ArrowInvalid(f'expected a value in each row of {name}')
+        if pa.types.is_dictionary(column.type):
+            size += pc.sum(pc.binary_length(column.dictionary).take(column.indices)).as_py() or 0
+    if size > _MOST_BYTES:
+        raise pa.ArrowInvalid(f'{len(batch)} rows hold {size >> 20} MiB of text')
+    columns = [
+        column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+        for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def _reason(error: Exception) -> str:
+    said = error.strerror if isinstance(error, OSError) else None
+    return unwrapped(said or str(error))
 
 
 def to_rows(batch: Any) -> list[Row]:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from ray import exceptions as ray_exceptions
 
 from mattingjax import MattingError
-from mattingjax.inference.bulk import matte_bulk
+from mattingjax.inference.bulk import cluster, matte_bulk
 from mattingjax.inference.bulk.cluster import connected
 from tests.inference.bulk.conftest import NETWORK, read_rows, write_photo
 
@@ -111,3 +112,21 @@ def test_a_network_that_only_this_process_has(tmp_path, photos):
     with pytest.raises(MattingError, match='nothing'):
         matte_bulk(photos, tmp_path / 'out', network={'path_or_name': 'nothing'})
     assert not (tmp_path / 'out').exists()
+
+
+def test_ray_leaves_signals_alone_while_it_starts():
+    """Its own handler of SIGTERM would end the process with another status, at once."""
+    from ray._private import utils
+
+    before = signal.getsignal(signal.SIGTERM)
+    with cluster._leaving_signals():
+        utils.set_sigterm_handler(lambda *_: None)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_what_failed_in_a_worker_is_told_without_advice():
+    error = ray_exceptions.RayTaskError(
+        'f', 'Traceback\n', OSError('why\nTo change retry attempts')
+    )
+    assert cluster._explain(error) == 'why'
+    assert cluster._explain(ray_exceptions.RayError('Traceback\nOSError: why\n')) == 'OSError: why'

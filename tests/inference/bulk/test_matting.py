@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -17,6 +18,8 @@ from mattingjax.images.compositing import Background
 from mattingjax.inference.bulk import matting
 from mattingjax.inference.bulk.folder import Folder
 from mattingjax.inference.bulk.store import PRIVATE
+from mattingjax.inference.bulk.stores import open_store
+from mattingjax.inference.bulk.table import Table
 from mattingjax.inference.outputs import Outputs
 from tests.inference.bulk.conftest import NETWORK, read_rows, write_photo
 
@@ -165,6 +168,51 @@ def test_names_that_no_result_can_have(run, photos, tmp_path):
     assert run(photos, tmp_path / 'out').failed_before == 2
 
 
+def test_a_folder_that_no_table_can_name(run, photos, tmp_path):
+    os.mkdir(folder := os.fsencode(photos) + b'/\xff')
+    shutil.copy(photos / 'a.png', folder + b'/a.png')
+    assert run(photos, tmp_path / 'out').failed == 1
+    errors = {row['path']: row['error'] for row in read_rows(tmp_path / 'out')}
+    assert errors['\\xff/a.png'] == 'expected a name of UTF-8 characters'
+
+
+def test_folders_with_the_names_of_results(run, photos, tmp_path):
+    for folder in ('a_alpha.png', 'table.parquet', 'b_cutout.png'):
+        write_photo(photos / folder / 'x.png')
+    assert run(photos, tmp_path / 'out').failed == 2
+    errors = {row['path']: row['error'] for row in read_rows(tmp_path / 'out')}
+    assert errors.pop('a.png') == 'a folder beside it has the name of a result'
+    assert errors.pop('table.parquet/x.png') == 'the folder has the name of the table'
+    assert set(errors.values()) == {None}
+    assert run(photos, tmp_path / 'out').failed_before == 2
+
+
+def test_photos_of_another_century(run, photos, tmp_path):
+    os.utime(photos / 'a.png', ns=(10**19, 10**19))
+    os.utime(photos / 'b.png', ns=(-(10**19), -(10**19)))
+    assert run(photos, tmp_path / 'out').matted == 3
+    assert run(photos, tmp_path / 'out').existing == 3
+
+
+def test_the_output_is_removed_meanwhile(run, photos, tmp_path, monkeypatch):
+    count = matting._count
+
+    def remove(rows, summary, seconds):
+        if not summary.matted:
+            shutil.rmtree(tmp_path / 'out' / PRIVATE)
+            (tmp_path / 'out' / 'a_alpha.png').unlink()
+        count(rows, summary, seconds)
+
+    monkeypatch.setattr(matting, '_count', remove)
+    with pytest.raises(MattingError):
+        run(photos, tmp_path / 'out')
+    monkeypatch.setattr(matting, '_count', count)
+    summary = run(photos, tmp_path / 'out')
+    assert summary.failed == 0
+    assert summary.matted + summary.existing == 3
+    assert (tmp_path / 'out' / 'a_alpha.png').is_file()
+
+
 def test_results_within_the_photos_are_no_photos(run, photos):
     assert run(photos, photos / 'out').matted == 3
     assert run(photos, photos / 'out').existing == 3
@@ -200,6 +248,64 @@ def test_a_damaged_table(run, photos, tmp_path, content):
     (tmp_path / 'out').mkdir()
     (tmp_path / 'out' / 'table.parquet').write_bytes(content)
     with pytest.raises(OutputError, match=r'table\.parquet cannot be read'):
+        run(photos, tmp_path / 'out')
+
+
+def rewrite(path, change):
+    table = change(pq.read_table(path))
+    pq.write_table(table, path)
+
+
+def without_a_value(table, name):
+    place = table.schema.get_field_index(name)
+    return table.set_column(place, name, pa.nulls(len(table), table.schema.field(name).type))
+
+
+def with_bytes_for_text(table, name):
+    data = pa.array([b'\xff'] * len(table), pa.binary())
+    place = table.schema.get_field_index(name)
+    text = pa.StringArray.from_buffers(len(table), *data.buffers()[1:])
+    return table.set_column(place, name, text)
+
+
+@pytest.mark.parametrize('name', ['path', 'results', 'settings'])
+@pytest.mark.parametrize('change', [without_a_value, with_bytes_for_text])
+def test_a_table_without_values(run, photos, tmp_path, name, change):
+    run(photos, tmp_path / 'out')
+    rewrite(tmp_path / 'out' / 'table.parquet', lambda table: change(table, name))
+    with pytest.raises(OutputError, match=r'table\.parquet cannot be read'):
+        run(photos, tmp_path / 'out')
+
+
+def test_a_table_of_an_input_that_is_no_text(run, photos, tmp_path):
+    run(photos, tmp_path / 'out')
+    metadata = {b'mattingjax.input': b'\xff\n'}
+    rewrite(tmp_path / 'out' / 'table.parquet', lambda t: t.replace_schema_metadata(metadata))
+    with pytest.raises(OutputError, match=r'the photos in \\xff'):
+        run(photos, tmp_path / 'out')
+
+
+def test_each_flipped_bit_in_the_table_is_told_or_without_effect(run, photos, tmp_path):
+    run(photos, tmp_path / 'out')
+    path = tmp_path / 'out' / 'table.parquet'
+    whole, rows = path.read_bytes(), read_rows(tmp_path / 'out')
+    for place in range(0, len(whole), max(1, len(whole) // 200)):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1
+        path.write_bytes(damaged)
+        table = Table(open_store(tmp_path / 'out'), str(photos), '')
+        try:
+            table.recover()
+            index = table.read_index()
+        except OutputError:
+            continue
+        assert index.rows == len(rows)
+
+
+def test_a_table_that_is_a_pipe(run, photos, tmp_path):
+    (tmp_path / 'out').mkdir()
+    os.mkfifo(tmp_path / 'out' / 'table.parquet')
+    with pytest.raises(OutputError, match=r'table\.parquet cannot be read \(expected a file'):
         run(photos, tmp_path / 'out')
 
 

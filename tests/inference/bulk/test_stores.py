@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shutil
 
 import pytest
 
@@ -137,11 +138,39 @@ def test_a_second_run_is_kept_out(tmp_path):
         pass
 
 
+@pytest.mark.parametrize('is_made_anew', [False, True])
+def test_a_folder_that_is_removed_meanwhile(tmp_path, is_made_anew):
+    store = open_store(tmp_path / 'out')
+    run = store.locked()
+    run.__enter__()
+    shutil.rmtree(tmp_path / 'out')
+    if is_made_anew:
+        store.write('.bulk/lock', b'')
+    with pytest.raises(OutputError, match='out: was removed meanwhile'):
+        run.__exit__(None, None, None)
+
+
+def test_a_lock_that_is_a_pipe(tmp_path):
+    (tmp_path / '.bulk').mkdir()
+    os.mkfifo(tmp_path / '.bulk' / 'lock')
+    with pytest.raises(OutputError, match='cannot be written'):
+        open_store(tmp_path).locked().__enter__()
+
+
+def test_times_that_no_table_can_hold(tmp_path):
+    (tmp_path / 'late').touch()
+    os.utime(tmp_path / 'late', ns=(10**19, 10**19))
+    (entry,) = open_store(tmp_path).list('')
+    assert entry.modified == 2**63 - 1
+
+
 def test_links_to_folders_are_not_followed(tmp_path):
     (tmp_path / 'in').mkdir()
     (tmp_path / 'in' / 'loop').symlink_to(tmp_path / 'in')
     (tmp_path / 'in' / 'file').symlink_to(ROOT / 'README.md')
     (tmp_path / 'in' / 'broken').symlink_to(tmp_path / 'nothing')
+    (tmp_path / 'in' / 'circle').symlink_to(tmp_path / 'in' / 'circle')
+    (tmp_path / 'in' / 'long').symlink_to('n' * 300)
     os.mkfifo(tmp_path / 'in' / 'pipe')
     status = (ROOT / 'README.md').stat()
     assert open_store(tmp_path / 'in').list('') == [
