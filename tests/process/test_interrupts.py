@@ -1,6 +1,5 @@
 """Signals end a script from wherever it is, and leave nothing half-written."""
 
-import ctypes
 import itertools
 import os
 import re
@@ -13,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from mattingjax.process import interrupts
 from mattingjax.process.interrupts import ending_at_once, removed_afterwards, run_program
 from tests.conftest import ROOT
 
@@ -192,21 +190,3 @@ def test_another_thread_hears_none():
     thread.start()
     thread.join()
     assert entered == [before]
-
-
-@pytest.mark.skipif(sys.platform != 'linux', reason='how Linux describes the stack')
-def test_the_stack_for_signals_is_put_back():
-    library = ctypes.CDLL(None)
-
-    def read():
-        stack = interrupts._SignalStack()
-        library.sigaltstack(None, ctypes.byref(stack))
-        return stack.start, stack.flags, stack.size
-
-    before = read()
-    other = ctypes.create_string_buffer(2**17)
-    with interrupts.keeping_signal_stack():
-        new = interrupts._SignalStack(ctypes.addressof(other), 0, len(other))
-        assert library.sigaltstack(ctypes.byref(new), None) == 0
-        assert read() == (ctypes.addressof(other), 0, len(other))
-    assert read() == before
