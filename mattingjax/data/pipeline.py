@@ -197,7 +197,7 @@ class _MakeExample:
         raise MattingError(f'{_TRIES} records in a row cannot be read, the first: {errors[0]}')
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class _Share:
     """The examples of one part of each batch, in order.
 

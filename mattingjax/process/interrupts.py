@@ -219,14 +219,19 @@ def leave(status: int, describe: Callable[[], str]) -> None:
             _kill(program)
         for child in children:
             child.join(_LONGEST_CLEANING)  # until then it may write to what is removed next
-        for scratch in list(_scratch):
-            _remove(scratch)
+        _remove_all()
         # The main thread may hold a lock that this waits for, such as standard output's.
         cleaning = threading.Thread(target=_clean_up, daemon=True)
         cleaning.start()
         cleaning.join(_LONGEST_CLEANING)
+        _remove_all()  # it may have gone on writing until now
     finally:
         os._exit(status)
+
+
+def _remove_all() -> None:
+    for scratch in list(_scratch):
+        _remove(scratch)
 
 
 def _kill(program: subprocess.Popen) -> None:

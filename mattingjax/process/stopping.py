@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from mattingjax.process.interrupts import handling, leave, listening
 from mattingjax.process.progress import say
 
-_ECHO = 1.0  # seconds in which the same signal once more is the same request
+_ECHO = 0.2  # seconds in which the same signal once more is the same request
 
 
 class Stop:
@@ -20,7 +20,7 @@ class Stop:
     While something would be lost, the first signal is a request: the work looks at `requested`,
     ends where it is whole and keeps what is done. Where nothing would be lost (at first, and where
     the work says so), and at a second signal, the process ends at once, after writes that have
-    begun. The same signal within a second of the first one is no second one: `timeout` sends
+    begun. The same signal just after the first one is no second one: `timeout` sends
     SIGTERM to a process and to its whole group.
 
     Args:

@@ -35,7 +35,8 @@ def mattingjax(*words, **options):
 @pytest.mark.parametrize('package', [commands, bins], ids=lambda package: package.__name__)
 def test_the_table_has_what_the_folder_has(package):
     folder = Path(package.__file__).parent
-    modules = {path.stem for path in folder.glob('*.py')} - {'__init__', 'dispatch', 'network'}
+    shared = {'__init__', 'dispatch', 'network', 'pictures'}
+    modules = {path.stem for path in folder.glob('*.py')} - shared
     packages = {path.parent.name for path in folder.glob('*/__init__.py')}
     assert {name.replace('-', '_') for name in package.COMMANDS} == modules | packages
 
@@ -109,7 +110,7 @@ def test_help_that_cannot_be_written():
         (
             [],
             [
-                'expected predict, video, serve, evaluate, ',
+                'expected predict, bulk, video, serve, evaluate, ',
                 ' or list as the first argument, got nothing',
             ],
         ),

@@ -27,13 +27,13 @@ def working():
 
 def test_the_same_signal_at_once_is_no_second_one(working, clock, capsys):
     """`timeout` sends SIGTERM to a process and, at once, to its group."""
-    for seconds in (0, 0.0, 0.9):
+    for seconds in (0, 0.0, 0.1):
         clock.append(100 + seconds)
         signal.raise_signal(signal.SIGINT)
     assert working.requested == signal.SIGINT
     said = capsys.readouterr().err
     assert said == 'stopping: all is saved (a second signal stops at once)\n'
-    clock.append(101.1)
+    clock.append(100.3)
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
 
@@ -50,7 +50,7 @@ def test_in_a_process_of_its_own(clock, monkeypatch):
     monkeypatch.setattr(stopping, 'leave', lambda status, *_: left.append(status))
     stop = Stop('all is saved', own_process=True)
     stop.has_done_something()
-    for seconds, number in ((0, 15), (0.5, 15), (0.6, 2), (2, 15)):
+    for seconds, number in ((0, 15), (0.1, 15), (0.15, 2), (0.3, 15)):
         clock.append(100 + seconds)
         stop._hear(number)
     assert left == [130, 143]

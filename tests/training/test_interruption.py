@@ -81,7 +81,7 @@ def with_signals(*args, **kwargs):
     if {condition}:
         for _ in range({times}):
             signal.raise_signal(signal.SIGINT)
-            time.sleep(1.1)  # heard by another thread, and no echo
+            time.sleep(0.4)  # heard by another thread, and no echo
     return result
 
 {place} = with_signals
