@@ -24,7 +24,7 @@ _AHEAD = 4  # photos that are read, or whose results are written, while another 
 _MOST_DEATHS = 2  # of workers that had begun a photo, after which it is left alone
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Task:
     """What all workers of a run do.
 
