@@ -14,7 +14,15 @@ from mattingjax.training import train
 from mattingjax.training.recorder import read_table
 from tests import forked
 from tests.conftest import ROOT
-from tests.training.conftest import STEPS, WHOLE, find_states, load_end, tiny_config
+from tests.training.conftest import (
+    STEPS,
+    WHOLE,
+    find_states,
+    load_end,
+    run_training,
+    tiny_config,
+)
+from tests.training.test_devices import DEVICES
 from tests.training.test_interruption import SIGNAL
 
 pytestmark = pytest.mark.usefixtures('quickly_compiled')
@@ -123,6 +131,16 @@ def test_every_way_of_training(tmp_path, changes):
     for end in run_together([workdir] * 2, [WHOLE | changes] * 2):
         assert end.returncode == 0, end.stderr.decode()
     assert_equal_curves(workdir, alone)
+
+
+@pytest.mark.slow
+def test_to_the_bit_one_process_with_as_many_devices(tmp_path):
+    alone, workdir = tmp_path / 'alone', tmp_path / 'run'
+    process = run_training(alone, before=DEVICES.format(2), **WHOLE)
+    assert process.returncode == 0, process.stderr.decode()
+    for end in run_together([workdir] * 2, [WHOLE] * 2):
+        assert end.returncode == 0, end.stderr.decode()
+    assert read_curves(workdir) == read_curves(alone)
 
 
 @pytest.mark.slow
