@@ -29,7 +29,7 @@ _ROUNDS = flags.DEFINE_integer('rounds', 3, 'Timed runs of each.', lower_bound=1
 _MANY = 10_000_000  # photos whose cost is told
 _ONE = """
 import json, os, sys, time
-from mattingjax.inference.bulk.stores import open_store
+from mattingjax.inference.bulk.addresses import open_store
 from mattingjax.inference.bulk.worker import Task, Worker
 from mattingjax.inference.outputs import Outputs
 import pyarrow as pa

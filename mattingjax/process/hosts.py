@@ -11,7 +11,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mattingjax.errors import MattingError
+from mattingjax.errors import MattingError, error_line
+from mattingjax.process.command_line import explain
+from mattingjax.process.interrupts import leave
 from mattingjax.process.progress import say
 
 AUTO = 'auto'
@@ -224,3 +226,30 @@ def _speaks_of_loss(error: BaseException) -> bool:
     # Errors of our own and about files have names in them, which may be any.
     has_names = isinstance(error, MattingError) or getattr(error, 'filename', None) is not None
     return not has_names and _LOST.search(str(error)) is not None
+
+
+@contextlib.contextmanager
+def leaving_the_lost(*, own_process: bool, at_any_error: bool = False) -> Iterator[None]:
+    """Turns what the end of another process has caused into a MattingError.
+
+    JAX and Orbax would wait for the other one at the end of this process, and then abort it.
+
+    Args:
+      own_process: Whether nothing else runs in this process, so that it may end at once instead,
+        with one line and exit status 2.
+      at_any_error: Whether, of several processes, this one also ends at once at an error of its
+        own, of which the others do not know.
+
+    Raises:
+      MattingError: Another process is lost.
+    """
+    try:
+        yield
+    except Exception as error:
+        lost = explain_lost(error)
+        message = lost or (explain(error) if at_any_error and count() > 1 else None)
+        if own_process and message is not None:
+            leave(2, lambda: error_line(message))
+        if lost is None:
+            raise
+        raise MattingError(lost) from error

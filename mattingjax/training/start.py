@@ -25,13 +25,11 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from mattingjax.checkpoints import load_config
-from mattingjax.errors import MattingError, error_line
 from mattingjax.process import hosts
-from mattingjax.process.command_line import explain
-from mattingjax.process.interrupts import leave, writing
+from mattingjax.process.interrupts import writing
 from mattingjax.process.progress import be_quiet
 from mattingjax.process.stopping import Stop
-from mattingjax.training.experiment import create_experiment
+from mattingjax.training.experiment import Experiment, create_experiment
 from mattingjax.training.inputs import Inputs, create_inputs, open_sources, with_steps
 from mattingjax.training.loop import Training
 from mattingjax.training.recorder import Recorder
@@ -78,8 +76,8 @@ def train(config: ConfigDict, workdir: Path | str, *, own_process: bool = False)
     Where `process.hosts.join` or a program's own `jax.distributed.initialize` has joined several
     processes, all of them call this with the same settings, and train one network together: each
     makes its share of every batch. They need one folder that all of them see; the first writes
-    the tables, pictures and checkpoints. A signal to any of them stops all after one step. What
-    one process computes of a whole batch they compute too, but for rounding.
+    the tables, pictures and checkpoints. A signal to any of them stops all after one step. They
+    compute, to the bit, what one process with as many devices does.
 
     Args:
       config: The settings that `config.train_config` made, some of them changed.
@@ -97,20 +95,12 @@ def train(config: ConfigDict, workdir: Path | str, *, own_process: bool = False)
     if not hosts.is_first():
         be_quiet()
     stop = Stop('the step is finished, then saved', own_process=own_process)
-    with stop.watching(), _explaining_lost(own_process=own_process):
+    with stop.watching(), hosts.leaving_the_lost(own_process=own_process):
         with hosts.together():
             check_path('workdir', workdir)
             workdir = Path(workdir)
             stop.describe = lambda: _describe_stop(find_latest_state(workdir))
-            config = complete_settings(config)
-            sources = open_sources(config)
-            config = with_steps(config, sources)
-            check_settings(workdir, config)
-            experiment = create_experiment(config)
-            inputs = create_inputs(config, experiment.initial.config, sources)
-            manifests = None
-            if config.data.manifest:
-                manifests = check_data(workdir, sources.named(), experiment.hashes)
+            config, experiment, inputs, manifests = _prepare(config, workdir)
         _check_same_in_all(config, inputs, manifests)
         recorder = Recorder(
             workdir,
@@ -122,8 +112,7 @@ def train(config: ConfigDict, workdir: Path | str, *, own_process: bool = False)
             recorder,
             _claimed(workdir, config, manifests),
             Saver(workdir / STATES, config.keep) as saver,
-            _explaining_lost(own_process=own_process),
-            _leaving_others(own_process=own_process),
+            hosts.leaving_the_lost(own_process=own_process, at_any_error=True),
         ):
             stop.describe = lambda: _describe_stop(saver.settled_step())
             # A network's file system may show new states late.
@@ -132,6 +121,22 @@ def train(config: ConfigDict, workdir: Path | str, *, own_process: bool = False)
             step = training.run()
     is_finished = step >= config.steps
     return Outcome(step, is_finished, None if is_finished else training.stopped_by)
+
+
+def _prepare(
+    config: ConfigDict, workdir: Path
+) -> tuple[ConfigDict, Experiment, Inputs, Mapping[str, Manifest] | None]:
+    """Reads and checks all that a training needs; nothing is written yet."""
+    config = complete_settings(config)
+    sources = open_sources(config)
+    config = with_steps(config, sources)
+    check_settings(workdir, config)
+    experiment = create_experiment(config)
+    inputs = create_inputs(config, experiment.initial.config, sources)
+    manifests = None
+    if config.data.manifest:
+        manifests = check_data(workdir, sources.named(), experiment.hashes)
+    return config, experiment, inputs, manifests
 
 
 def _check_same_in_all(
@@ -166,36 +171,6 @@ def _claimed(
         with hosts.together():
             check_shared(workdir, config)
         yield
-
-
-@contextlib.contextmanager
-def _explaining_lost(*, own_process: bool) -> Iterator[None]:
-    """Turns what the end of another process has caused into a MattingError.
-
-    A process in which nothing else runs ends at once: JAX and Orbax would wait for the other one,
-    and in the end abort.
-    """
-    try:
-        yield
-    except Exception as error:
-        message = hosts.explain_lost(error)
-        if message is None:
-            raise
-        if own_process:
-            leave(2, lambda: error_line(message))
-        raise MattingError(message) from error
-
-
-@contextlib.contextmanager
-def _leaving_others(*, own_process: bool) -> Iterator[None]:
-    """Ends a process at once that alone, of several, meets an error: none may wait for it."""
-    try:
-        yield
-    except Exception as error:
-        message = None if hosts.explain_lost(error) else explain(error)
-        if hosts.count() > 1 and own_process and message is not None:
-            leave(2, lambda: error_line(message))
-        raise
 
 
 def _describe_stop(step: int | None) -> str:

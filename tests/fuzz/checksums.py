@@ -1,6 +1,5 @@
 """SHA256SUMS of hostile folders: lists that lead outside, files that are links, pipes or gone."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -10,9 +9,9 @@ from mattingjax.errors import MattingError
 from mattingjax.process.checksums import SUMS_FILE, find_damage, write_checksums
 from tests.fuzz import traps
 from tests.fuzz.harness import MalformedError
-from tests.fuzz.mutations import TEXTS, mutate_bytes
+from tests.fuzz.mutations import TEXTS, mutate_bytes, replace_file
 
-_FILES = {'a': b'', 'b/c': b'some', 'with space': b'x' * 100}
+_FILES = {'a': b'first', 'b/c': b'some', 'with space': b'x' * 100}
 _LEADING_OUT = (f'../../{traps.FOLDER}/{traps.TEXT}', '/etc/passwd', 'b/../../x', './a', 'b//c')
 
 
@@ -38,24 +37,13 @@ def make_sums(rng: np.random.Generator, folder: Path, samples: Path) -> None:
         line = f'{"0" * 64}  {rng.choice(names)}\n'.encode('utf-8', 'surrogatepass')
         sums.write_bytes(sums.read_bytes() + line * int(rng.choice([1, 2])))
     elif choice == 2:
-        _damage_file(rng, place / str(rng.choice(list(_FILES))))
+        path = place / str(rng.choice(list(_FILES)))
+        if rng.integers(3) == 0:
+            path.write_bytes(rng.bytes(10))
+        else:
+            replace_file(rng, path)
     else:
         (place / 'b' / 'more').write_bytes(rng.bytes(3))
-
-
-def _damage_file(rng: np.random.Generator, path: Path) -> None:
-    """The file becomes another, a pipe, a link or a folder, or goes."""
-    if rng.integers(3) == 0:
-        path.write_bytes(rng.bytes(10))
-        return
-    path.unlink()
-    choice = rng.integers(4)
-    if choice == 0:
-        os.mkfifo(path)
-    elif choice == 1:
-        path.symlink_to(path)
-    elif choice == 2:
-        path.mkdir()
 
 
 def use_sums(folder: Path) -> None:

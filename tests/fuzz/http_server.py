@@ -67,27 +67,29 @@ def _be_client(folder: Path, port: int, failures: list[Exception]) -> None:
 
 def _exchange(port: int, content: bytes) -> bytes:
     """What the server answers until it closes the connection."""
-    answer = b''
+    answer = bytearray()
     with socket.create_connection(('127.0.0.1', port), timeout=_SILENCE) as connection:
         with contextlib.suppress(ConnectionError, TimeoutError):
             connection.sendall(content)
-        try:
-            while part := connection.recv(65536):
-                answer += part
-        except ConnectionError:
-            return answer
-        except TimeoutError:
-            connection.settimeout(_LONGEST)
+        if _receive(connection, answer):
+            return bytes(answer)
+        connection.settimeout(_LONGEST)
         with contextlib.suppress(OSError):
             connection.shutdown(socket.SHUT_WR)
+        if not _receive(connection, answer):
+            raise MalformedError('the server keeps a connection for ever')
+    return bytes(answer)
+
+
+def _receive(connection: socket.socket, answer: bytearray) -> bool:
+    """Adds what comes until the connection ends; says whether it did before it was silent."""
+    with contextlib.suppress(ConnectionError):
         try:
             while part := connection.recv(65536):
                 answer += part
-        except ConnectionError:
-            return answer
         except TimeoutError:
-            raise MalformedError('the server keeps a connection for ever') from None
-    return answer
+            return False
+    return True
 
 
 class _Kept(io.BytesIO):

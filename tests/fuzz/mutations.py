@@ -1,7 +1,9 @@
 """What is done to bytes and to JSON; everything is drawn from the generator given."""
 
 import copy
+import os
 import struct
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -153,3 +155,17 @@ def nested(rng: np.random.Generator, opening: str, closing: str) -> str:
     """Brackets in brackets, from a few to far more than a reader's stack holds."""
     depth = int(rng.choice([5, 500, 100_000]))
     return opening * depth + closing * depth
+
+
+def replace_file(rng: np.random.Generator, path: Path) -> None:
+    """The file becomes a pipe, a link to itself or a folder, or goes, or is empty."""
+    path.unlink()
+    choice = rng.integers(5)
+    if choice == 0:
+        os.mkfifo(path)
+    elif choice == 1:
+        path.symlink_to(path)
+    elif choice == 2:
+        path.mkdir()
+    elif choice == 3:
+        path.touch()

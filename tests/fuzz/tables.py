@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from mattingjax.inference.bulk.stores import open_store
+from mattingjax.inference.bulk.addresses import open_store
 from mattingjax.inference.bulk.table import PARTS, TABLE, Table, schema
 from mattingjax.process.scratch import scratch_folder
 from tests.fuzz.harness import MalformedError
-from tests.fuzz.mutations import NUMBERS, TEXTS, mutate_bytes
+from tests.fuzz.mutations import NUMBERS, TEXTS, mutate_bytes, replace_file
 
 _SOURCE = '/photos'
 _FILES = (TABLE, f'{PARTS}/00000000.parquet')
@@ -42,8 +42,7 @@ def make_table(rng: np.random.Generator, folder: Path, samples: Path) -> None:
     elif choice == 1:
         _damage_footer(rng, path)
     elif choice == 2:
-        path.unlink()
-        _replace_file(rng, path)
+        replace_file(rng, path)
     elif choice == 3:
         _write_rows(rng, path)
     else:
@@ -57,18 +56,6 @@ def _damage_footer(rng: np.random.Generator, path: Path) -> None:
     footer = mutate_bytes(rng, content[-8 - length : -8])
     size = int(rng.choice([0, 1, 2**31 - 1, 2**32 - 1])) if rng.integers(8) == 0 else len(footer)
     path.write_bytes(content[: -8 - length] + footer + size.to_bytes(4, 'little') + b'PAR1')
-
-
-def _replace_file(rng: np.random.Generator, path: Path) -> None:
-    choice = rng.integers(4)
-    if choice == 0:
-        os.mkfifo(path)
-    elif choice == 1:
-        path.symlink_to(path)
-    elif choice == 2:
-        path.mkdir()
-    else:
-        path.write_bytes(b'')
 
 
 def _write_rows(rng: np.random.Generator, path: Path) -> None:

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from mattingjax.errors import ImageError, MattingError, OutputError, one_line
+from mattingjax.inference.bulk.addresses import open_source, open_store
 from mattingjax.inference.bulk.cluster import connected, run_workers
 from mattingjax.inference.bulk.folder import SCRATCH
 from mattingjax.inference.bulk.plan import PLAN, Plan, Planner
 from mattingjax.inference.bulk.store import Store
-from mattingjax.inference.bulk.stores import open_source, open_store
 from mattingjax.inference.bulk.summary import BulkSummary
 from mattingjax.inference.bulk.table import Row, Table
 from mattingjax.inference.bulk.watch import ending_with_ray

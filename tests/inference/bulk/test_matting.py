@@ -16,9 +16,9 @@ from mattingjax import MattingError
 from mattingjax.errors import ImageError, OutputError
 from mattingjax.images.compositing import Background
 from mattingjax.inference.bulk import matting
+from mattingjax.inference.bulk.addresses import open_store
 from mattingjax.inference.bulk.folder import Folder
 from mattingjax.inference.bulk.store import PRIVATE
-from mattingjax.inference.bulk.stores import open_store
 from mattingjax.inference.bulk.table import Table
 from mattingjax.inference.outputs import Outputs
 from tests.inference.bulk.conftest import NETWORK, read_rows, write_photo

@@ -9,8 +9,8 @@ import pytest
 from mattingjax import MattingError
 from mattingjax.errors import OutputError
 from mattingjax.inference.bulk import object_store
+from mattingjax.inference.bulk.addresses import open_store
 from mattingjax.inference.bulk.store import Entry
-from mattingjax.inference.bulk.stores import open_store
 from tests.conftest import ROOT
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from mattingjax.inference.bulk import worker as module
-from mattingjax.inference.bulk.stores import open_store
+from mattingjax.inference.bulk.addresses import open_store
 from mattingjax.inference.bulk.worker import ATTEMPTS, Task, Worker
 from mattingjax.inference.outputs import Outputs
 from tests.inference.bulk.conftest import NETWORK, write_photo
