@@ -14,6 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mattingjax.errors import one_line
 from mattingjax.inference.serving import PAGE
@@ -40,6 +41,7 @@ def create_app(service: Service, allow_origins: Sequence[str] = ()) -> Journal:
     app.add_exception_handler(StarletteHTTPException, _refuse)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, _refuse_query)  # type: ignore[arg-type]
     app.add_exception_handler(Exception, _fail)
+    app.add_middleware(_WithoutRanges)
     if allow_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -63,6 +65,25 @@ class _Page(StaticFiles):
         # Or modules of two versions would meet.
         response.headers['Cache-Control'] = 'no-cache'
         return response
+
+
+class _WithoutRanges:
+    """Has every answer sent whole, as a server may (RFC 9110, 14.2): all files are small.
+
+    Starlette would refuse odd ranges in a text of its own.
+
+    Args:
+      app: The ASGI application.
+    """
+
+    def __init__(self, app: ASGIApp):
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope['type'] == 'http':
+            # Not in a copy: the journal looks at what the router notes in the scope.
+            scope['headers'] = [pair for pair in scope['headers'] if pair[0] != b'range']
+        await self._app(scope, receive, send)
 
 
 async def _refuse(request: Request, error: HTTPException) -> JSONResponse:

@@ -55,6 +55,15 @@ def test_other_methods_are_refused(client, method, path):
     assert (answer.status_code, answer.headers['allow']) == (405, 'POST')
 
 
+@pytest.mark.parametrize('wanted', ['bytes=0-3', 'bytes=0--9223372036854775808', 'bytes=9-1'])
+@pytest.mark.parametrize('path', ['', 'page.js', 'docs', 'static-offline-docs/swagger-ui.css'])
+def test_files_are_sent_whole_whatever_part_is_wanted(client, path, wanted):
+    whole = client.get(path)
+    answer = client.get(path, headers={'Range': wanted})
+    assert whole.status_code == answer.status_code == 200
+    assert answer.content == whole.content
+
+
 def test_browsers_ask_for_the_page_anew(client):
     answer = client.get('page.js')
     assert answer.headers['cache-control'] == 'no-cache'
