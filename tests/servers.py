@@ -9,11 +9,11 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.forked import ROOT
+from tests.waiting import wait_until
 
 _LONGEST = 60  # seconds for its end
 
@@ -37,9 +37,7 @@ class Server:
 
     def wait_for_lines(self, earlier: int) -> list[str]:
         """The lines after so many earlier ones; a line is written once its answer is."""
-        deadline = time.monotonic() + _LONGEST
-        while len(self.lines()) <= earlier and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda: len(self.lines()) > earlier, _LONGEST)
         return self.lines()[earlier:]
 
     def connect(self) -> socket.socket:

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from tests.forked import run_script
 pytest.importorskip('ray', reason='the extra bulk is not installed')
 
 from tests.inference.bulk.conftest import read_rows, write_photo
+from tests.waiting import wait_until
 
 FLAGS = ['--checkpoint=mmnet_0.5', '--input_size=64', '--workers=2']
 
@@ -35,9 +35,8 @@ def start_and_signal(folder, number, results):
     process = subprocess.Popen(
         command(folder), cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    while len(list((folder / 'out').glob('*_alpha.png'))) < results:
-        assert process.poll() is None
-        time.sleep(0.02)
+    written = lambda: len(list((folder / 'out').glob('*_alpha.png'))) >= results  # noqa: E731
+    wait_until(lambda: written() or process.poll() is not None)
     process.send_signal(number)
     said, complaints = process.communicate(timeout=120)
     for session in Path('/tmp').glob(f'.writing.mattingjax.*/session_*_{process.pid}'):

@@ -15,6 +15,7 @@ import skimage.data
 from mattingjax.images import encode_png
 from tests.conftest import assert_one_line_error
 from tests.servers import serving
+from tests.waiting import wait_until
 
 
 def count_photos(metrics: str) -> float:
@@ -32,9 +33,7 @@ def test_requests_in_progress_are_answered_at_the_end():
             pool.submit(httpx.post, f'{server.url}matte', content=photo, timeout=60)
             for _ in range(4)
         ]
-        deadline = time.monotonic() + 30
-        while count_photos(httpx.get(f'{server.url}metrics').text) < 4:
-            assert time.monotonic() < deadline
+        wait_until(lambda: count_photos(httpx.get(f'{server.url}metrics').text) >= 4)
         assert server.stop() == 0
         assert [answer.result().status_code for answer in answers] == [200] * 4
         assert server.lines()[-1] == 'stopped'

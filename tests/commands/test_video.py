@@ -15,6 +15,7 @@ import pytest
 from tests.conftest import ROOT, assert_one_line_error
 from tests.forked import run_script
 from tests.inference.video.clips import Clip, packets_of
+from tests.waiting import wait_until
 
 NETWORK = '--checkpoint=mmnet_0.5'
 
@@ -188,9 +189,7 @@ def test_a_signal_ends_the_result_properly(tmp_path, number, status):
     for _ in range(100):
         process.stdin.write(frame)
     process.stdin.flush()
-    while not list(tmp_path.iterdir()):
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.05)
+    wait_until(lambda: list(tmp_path.iterdir()) or process.poll() is not None)
     time.sleep(3)  # in which some frames are matted; more are asked for, and none come
     process.send_signal(number)
     assert process.wait(30) == status

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from mattingjax.data.pipeline import create_pipeline
 from mattingjax.data.records import RecordError
 from mattingjax.errors import MattingError
 from tests.conftest import ROOT
+from tests.waiting import is_alive, wait_until
 
 
 @dataclasses.dataclass(frozen=True)
@@ -246,13 +246,6 @@ def test_workers_of_a_killed_trainer_end(tmp_path):
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as trainer:
         assert trainer.stdout is not None
         worker = int(trainer.stdout.readline())
-        os.kill(worker, 0)  # it is there
+        assert is_alive(worker)
         trainer.send_signal(signal.SIGKILL)
-    for _ in range(100):
-        try:
-            os.kill(worker, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.1)
-    os.kill(worker, signal.SIGKILL)
-    pytest.fail('the worker outlived the trainer')
+    wait_until(lambda: not is_alive(worker), seconds=30)

@@ -11,6 +11,7 @@ from PIL import Image
 from mattingjax import Checkpoint, MattingError, Predictor, create_predictor, save_checkpoint
 from mattingjax.inference import jax_runtime, network_size
 from mattingjax.networks import create_model_config
+from tests.waiting import wait_until
 
 MODNET = create_model_config('modnet').preprocessing
 MMNET = create_model_config('mmnet').preprocessing
@@ -170,8 +171,7 @@ def test_photos_are_prepared_in_their_order(tmp_path):
         Image.new('RGB', size[::-1]).save(paths[-1])
     runtime = Counting()
     with Predictor(runtime).preparing([*paths[:2], tmp_path / 'none.png', *paths[2:]]):
-        while len(runtime.prepared) < 3:
-            time.sleep(0.01)
+        wait_until(lambda: len(runtime.prepared) >= 3)
     assert runtime.prepared == [(64, 64), (64, 128), (128, 64)]
 
 

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mattingjax.process.ahead import read_ahead, run_ahead
+from tests.waiting import wait_until
 
 
 def test_results_come_in_order_while_the_next_are_under_way():
@@ -19,8 +20,7 @@ def test_results_come_in_order_while_the_next_are_under_way():
     with ThreadPoolExecutor(4) as pool:
         results = run_ahead(pool, square, range(10), 3)
         item, future = next(results)
-        while len(started) < 4:
-            time.sleep(0.001)
+        wait_until(lambda: len(started) >= 4)
         assert (item, sorted(started)) == (0, [0, 1, 2, 3])  # not one more
         allowed.set()
         rest = [(item, future.result()), *((item, future.result()) for item, future in results)]
@@ -38,8 +38,7 @@ def test_items_are_read_ahead_and_no_more_than_a_few(most):
 
     reading = read_ahead(items(), most)
     assert next(reading) == 0
-    while len(taken) < most + 2:  # those that wait, one in hand, and ours
-        time.sleep(0.001)
+    wait_until(lambda: len(taken) >= most + 2)  # those that wait, one in hand, and ours
     time.sleep(0.05)
     assert len(taken) == most + 2
     assert list(reading) == list(range(1, 20))

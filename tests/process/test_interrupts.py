@@ -2,18 +2,17 @@
 
 import itertools
 import os
-import re
 import signal
 import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
 from mattingjax.process.interrupts import ending_at_once, removed_afterwards, run_program
 from tests.conftest import ROOT
+from tests.waiting import is_alive, wait_until
 
 SCRIPT = """
 import hashlib, pathlib, time
@@ -122,16 +121,11 @@ def test_what_is_ignored_stays_so(tmp_path):
 def test_other_programs_end_too(tmp_path, number):
     script = '/bin/sleep 60 & echo $! > pid; wait'
     with start(f"run_program(['/bin/sh', '-c', {script!r}])", tmp_path) as process:
-        while not (pid := read(tmp_path / 'pid')).endswith('\n'):
-            time.sleep(0.01)
+        wait_until(lambda: read(tmp_path / 'pid').endswith('\n'))
+        pid = int(read(tmp_path / 'pid'))
         process.send_signal(number)
         assert process.wait() == 128 + number
-    for _ in range(100):
-        state = re.search(r'State:\s+(\w)', read(Path('/proc', pid.strip(), 'status')))
-        if state is None or state[1] in 'ZX':
-            return
-        time.sleep(0.05)
-    pytest.fail(f'{script} still runs')
+    wait_until(lambda: not is_alive(pid), seconds=30)
 
 
 def read(path):

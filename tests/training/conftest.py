@@ -110,7 +110,7 @@ def read_losses(workdir: Path) -> dict[int, float]:
 
 def find_states(workdir: Path) -> list[int]:
     """The steps of the saved states."""
-    return sorted(int(path.name) for path in (workdir / 'states').iterdir() if path.name.isdigit())
+    return sorted(int(path.name) for path in workdir.glob('states/*') if path.name.isdigit())
 
 
 def load_end(workdir: Path) -> tuple[list[dict], list[int]]:

@@ -24,6 +24,7 @@ from tests.training.conftest import (
     run_training,
     tiny_config,
 )
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures('quickly_compiled')
 
@@ -58,10 +59,15 @@ def at_a_call(owner, name, condition, act):
 
 
 @contextlib.contextmanager
-def disk_full_at(owner, name, condition):
-    """Lets no file grow beyond a hundred bytes from then on."""
+def disk_full_at(owner, name, condition, folder, states):
+    """Lets no file grow beyond a hundred bytes from then on, once these states are written."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    act = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))  # noqa: E731
+
+    def act():
+        # Orbax writes in the background: on a busy machine it would still be at the last state.
+        wait_until(lambda: find_states(folder) == states)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+
     try:
         with at_a_call(owner, name, condition, act):
             yield
@@ -88,10 +94,11 @@ def disk_full_at(owner, name, condition):
 def test_a_full_disk(undisturbed, tmp_path, capfd, owner, name, condition, file, states):
     folder = tmp_path / 'run'
     message = rf'run/{file}: cannot be written \(File too large\)$'
-    with disk_full_at(owner, name, condition), pytest.raises(MattingError, match=message):
+    full = disk_full_at(owner, name, condition, folder, states)
+    with full, pytest.raises(MattingError, match=message):
         train(tiny_config(**SETTINGS), folder)
     assert 'Traceback' not in capfd.readouterr().err
-    assert (find_states(folder) if (folder / 'states').is_dir() else []) == states
+    assert find_states(folder) == states
     assert train(tiny_config(**SETTINGS), folder).is_finished
     assert_as_if_nothing_had_happened(folder, undisturbed)
 
@@ -147,7 +154,11 @@ def test_a_folder_that_is_gone(tmp_path):
     def at_step_5(_, row):
         return row['step'] == 5
 
-    gone = at_a_call(Table, 'add', at_step_5, lambda: shutil.rmtree(folder))
+    def remove():
+        wait_until(lambda: find_states(folder) == [3])  # or they were made anew meanwhile
+        shutil.rmtree(folder)
+
+    gone = at_a_call(Table, 'add', at_step_5, remove)
     message = r'run/metrics.csv: cannot be written \(No such file'
     with gone, pytest.raises(OutputError, match=message):
         train(tiny_config(**SETTINGS), folder)

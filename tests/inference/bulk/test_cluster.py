@@ -4,7 +4,6 @@ import contextlib
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from mattingjax import MattingError
 from mattingjax.inference.bulk import cluster, matte_bulk
 from mattingjax.inference.bulk.cluster import connected
 from tests.inference.bulk.conftest import NETWORK, read_rows, write_photo
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -45,8 +45,7 @@ def kill_one(target, after):
     """Kills a worker once so many results lie there; returns the thread that does it."""
 
     def kill():
-        while len(list(target.rglob('*_alpha.png'))) < after:
-            time.sleep(0.02)
+        wait_until(lambda: len(list(target.rglob('*_alpha.png'))) >= after)
         os.kill(find_workers()[0], signal.SIGKILL)
 
     thread = threading.Thread(target=kill, daemon=True)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -16,6 +17,7 @@ import ray
 from mattingjax.inference.bulk.watch import ending_with_ray
 from mattingjax.process.interrupts import ending_at_once
 from tests.forked import run_forked
+from tests.waiting import is_alive, wait_until
 
 SLEEP = ['sleep', '60']
 
@@ -32,9 +34,10 @@ def wait_and_lose(name, number, folder):
     programs = start('raylet', 'sh', '-c', script) | start('gcs_server') | start('log_monitor')
     processes = {name: found[0].process for name, found in programs.items()}
     ray._private.worker._global_node = SimpleNamespace(all_processes=programs)
-    time.sleep(0.5)  # until the shell has started its own
-    with open(f'/proc/{processes["raylet"].pid}/task/{processes["raylet"].pid}/children') as file:
-        pids = [*file.read().split(), *(str(process.pid) for process in processes.values())]
+    pid = processes['raylet'].pid
+    children = Path(f'/proc/{pid}/task/{pid}/children')
+    wait_until(children.read_text)  # the shell has started its own
+    pids = [*children.read_text().split(), *(str(process.pid) for process in processes.values())]
     (folder / 'pids').write_text(' '.join(pids))
     with ending_at_once(), ending_with_ray(own_process=True):
         if name is None:
@@ -57,23 +60,12 @@ def test_all_of_rays_processes_end(tmp_path, name, number, status, said):
     outcome = run_forked(wait_and_lose, name, number, tmp_path, timeout=60)
     assert outcome.exit_code == status
     assert (tmp_path / 'said').read_text().startswith(said)
-    pids = (tmp_path / 'pids').read_text().split()
+    pids = [int(pid) for pid in (tmp_path / 'pids').read_text().split()]
     assert len(pids) == 4
     left = [pid for pid in pids if name != 'raylet' or pid != pids[0]]  # an orphan sees to itself
-    end = time.monotonic() + 10
-    while any(is_alive(pid) for pid in left):
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_until(lambda: not any(map(is_alive, left)), seconds=30)
     if is_alive(pids[0]):
-        os.kill(int(pids[0]), signal.SIGKILL)
-
-
-def is_alive(pid):
-    try:
-        with open(f'/proc/{pid}/stat') as file:
-            return file.read().rpartition(')')[2].split()[0] != 'Z'
-    except OSError:
-        return False
+        os.kill(pids[0], signal.SIGKILL)
 
 
 def test_what_goes_on_is_left_alone(monkeypatch):

@@ -9,6 +9,7 @@ import pytest
 from mattingjax.errors import VideoError
 from mattingjax.inference.video import cameras
 from mattingjax.inference.video.cameras import open_camera
+from tests.waiting import wait_until
 
 SECONDS = 10  # until a test that hangs fails
 
@@ -53,9 +54,7 @@ class Capture:
         with self.changed:
             self.there += count
             self.changed.notify_all()
-        deadline = time.monotonic() + SECONDS
-        while self.given < self.there and time.monotonic() < deadline:
-            time.sleep(0.001)
+        wait_until(lambda: self.given >= self.there, SECONDS)
         time.sleep(0.02)  # until the last one is handed over
 
     def switch_off(self):
