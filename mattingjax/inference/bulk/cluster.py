@@ -25,6 +25,11 @@ _STORE = 2**27  # bytes of Ray's shared memory, in which nothing but lists of ph
 _BATCH = 32  # photos that a worker gets at a time
 _BATCHES = 8  # that each worker gets at least, so that all end at about the same time
 _LONGEST_CONNECT = 10.0  # seconds
+# The first that a client of HTTP/2 says, with a frame of no settings; a frame's head; its type.
+_HTTP2_PREFACE = b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+_HTTP2_HEAD = 9  # bytes
+_HTTP2_SETTINGS = b'\x04'
+_TOKEN = 'RAY_AUTH_MODE'
 _QUIET = {
     'RAY_ENABLE_AUTO_CONNECT': '0',  # what still runs at the end does not start it anew
     'RAY_USAGE_STATS_ENABLED': '0',  # nothing is reported to Ray's makers
@@ -50,7 +55,7 @@ def connected(address: str | None, workers: int | None, most: int) -> Iterator[i
       The number of workers.
 
     Raises:
-      MattingError: There is no cluster at the address.
+      MattingError: There is no cluster at the address, or it asks for a token.
     """
     os.environ.update({name: os.environ.get(name, value) for name, value in _QUIET.items()})
     import ray
@@ -90,11 +95,19 @@ def _running(address: str | None, cores: int) -> Iterator[None]:
             where = 'this machine' if address is None else address
             raise MattingError(
                 f'address: Ray cannot be reached at {where} ({unwrapped(str(error))})'
+                f'{_advise_token(address)}'
             ) from error
         stack.callback(ray.shutdown)
         # It would print to standard output that a worker was killed, and is replaced.
         ray._private.worker._worker_logs_enabled = False
         yield
+
+
+def _advise_token(address: str | None) -> str:
+    """To an address that it is given, Ray sends a token only where it is told to."""
+    if address in (None, 'auto') or _TOKEN in os.environ:
+        return ''
+    return f'; a cluster that has a token needs {_TOKEN}=token in the environment'
 
 
 @contextlib.contextmanager
@@ -111,17 +124,29 @@ def _leaving_signals() -> Iterator[None]:
 
 
 def _check_address(address: str) -> None:
-    """Raises MattingError unless something listens at HOST:PORT: Ray would wait for minutes."""
+    """Raises MattingError unless a server of Ray listens at HOST:PORT: Ray would wait for minutes.
+
+    Ray speaks gRPC, whose servers say SETTINGS first of all (RFC 9113, section 3.4).
+    """
     found = re.fullmatch(r'\[?([^/]+?)\]?:(\d+)', address)
     if found is None:  # such as 'auto'
         return
+    where = (found[1], int(found[2]))
     try:
-        socket.create_connection((found[1], int(found[2])), _LONGEST_CONNECT).close()
+        with socket.create_connection(where, _LONGEST_CONNECT) as connection:
+            connection.sendall(_HTTP2_PREFACE)
+            frame = connection.recv(_HTTP2_HEAD, socket.MSG_WAITALL)
     except (OSError, OverflowError) as error:
         raise MattingError(
             f'address: expected auto or HOST:PORT of a Ray cluster, found nothing at {address} '
             f'({error})'
         ) from error
+    has_tls = os.environ.get('RAY_USE_TLS', '0').lower() in ('1', 'true')
+    if not has_tls and frame[3:4] != _HTTP2_SETTINGS:
+        raise MattingError(
+            f'address: expected auto or HOST:PORT of a Ray cluster, found something else at '
+            f'{address}, which does not speak gRPC'
+        )
 
 
 def run_workers(task: Task, plan: Plan, workers: int) -> Iterator[tuple[list[Row], str | None]]:

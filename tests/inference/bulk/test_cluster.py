@@ -3,7 +3,9 @@
 import contextlib
 import os
 import signal
+import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -129,3 +131,46 @@ def test_what_failed_in_a_worker_is_told_without_advice():
     )
     assert cluster._explain(error) == 'why'
     assert cluster._explain(ray_exceptions.RayError('Traceback\nOSError: why\n')) == 'OSError: why'
+
+
+@contextlib.contextmanager
+def answering(answer):
+    """The address of a server that says the same to whoever connects, and closes."""
+    with socket.create_server(('127.0.0.1', 0)) as server, ThreadPoolExecutor(1) as pool:
+
+        def answer_one():
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(64)
+                connection.sendall(answer)
+
+        pool.submit(answer_one)
+        yield f'127.0.0.1:{server.getsockname()[1]}'
+
+
+@pytest.mark.parametrize('answer', [b'HTTP/1.1 400 Bad Request', b'', b'SSH'])
+def test_what_is_not_ray_is_told_at_once(answer):
+    with (
+        answering(answer) as address,
+        pytest.raises(MattingError, match=f'found something else at {address}, which'),
+        cluster._running(address, 1),
+    ):
+        pass
+
+
+@pytest.mark.parametrize('mode', [None, 'token'])
+def test_a_cluster_that_asks_for_a_token(monkeypatch, mode):
+    def refuse(**_):
+        raise ConnectionError('Failed to connect')
+
+    monkeypatch.setattr('ray.init', refuse)
+    monkeypatch.delenv('RAY_AUTH_MODE', raising=False)
+    if mode is not None:
+        monkeypatch.setenv('RAY_AUTH_MODE', mode)
+    with (
+        answering(bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])) as address,
+        pytest.raises(MattingError, match=r'Failed to connect\)') as caught,
+        cluster._running(address, 1),
+    ):
+        pass
+    assert ('needs RAY_AUTH_MODE=token' in str(caught.value)) == (mode is None)
