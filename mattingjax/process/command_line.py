@@ -280,7 +280,7 @@ def _parse_flags(arguments: list[str], takes_words: bool) -> list[str]:
     words = rest[1:]
     for word in words:
         if not takes_words or (is_like_a_flag(word) and not os.path.exists(word)):
-            _fail(explain_extra(word))
+            _fail(explain_extra(word, arguments))
     for flag in own_flags().values():
         if isinstance(flag.value, int) and abs(flag.value) > _MAX_INTEGER:
             _fail(f'--{flag.name}: expected at most {_MAX_INTEGER} in size, got {flag.value}')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 import sys
 from pathlib import Path
@@ -98,7 +99,7 @@ def _explain_name(said: str, arguments: list[str]) -> str:
     if absent := re.search(r'--(\w+)=None: Flag --\w+ must have a value', said):
         extra = _extra_words(arguments)
         required = f'--{absent[1]}: a value is required (see --help)'
-        return explain_extra(extra[0]) if extra else required
+        return explain_extra(extra[0], arguments) if extra else required
     if unknown := re.match(r"Unknown command line flag '(.*?)'(?:\. Did you mean: (.*) \?)?", said):
         section, _, setting = unknown[1].partition('.')
         known = (unknown[2] or '').replace(', ', ' or --')
@@ -130,10 +131,10 @@ def _extra_words(arguments: list[str]) -> list[str]:
     return extra
 
 
-def explain_extra(word: str) -> str:
+def explain_extra(word: str, arguments: list[str]) -> str:
     """A line about a word that belongs to no flag, with the flag that was meant, perhaps."""
     own = set(own_flags())
-    hint = _flag_meant(word, own)
+    hint = _flag_meant(word, own) or _list_meant(word, arguments, own)
     if not hint and (meant := _flag_for_path(word, own)):
         hint = f'did you mean --{meant} {word}?'
     return f'unexpected argument {word!r}; {hint or "every value belongs to a flag"} (see --help)'
@@ -151,6 +152,20 @@ def _flag_meant(word: str, own: set[str]) -> str:
     if '=' in word and word.split('=')[0].lstrip('-–—') in own:
         return f'did you mean --{word.lstrip("-–—")}?'
     return f'did you mean --{word}?' if word in own else ''
+
+
+def _list_meant(word: str, arguments: list[str], own: set[str]) -> str:
+    """How a list is written whose words a space separates, as in '--outputs alpha cutout'."""
+    before = arguments[: arguments.index(word, 1)]
+    name, _, value = before[-1].partition('=')
+    if not value and len(before) > 1:
+        name, value = before[-2:]
+    name = name.lstrip('-') if name.startswith('-') else ''
+    if name not in own or not isinstance(flags.FLAGS[name].parser, flags.ListParser):
+        return ''
+    after = arguments[len(before) :]
+    words = itertools.takewhile(lambda other: not other.startswith('-'), after)
+    return f'did you mean --{name} {",".join([value, *words])}?'
 
 
 def _flag_for_path(word: str, own: set[str]) -> str | None:

@@ -22,6 +22,7 @@ flags.DEFINE_bool('overwrite', False, 'Whether.')
 flags.DEFINE_integer('count', 1, 'How many.', lower_bound=0)
 flags.DEFINE_float('share', None, 'How much.')
 flags.DEFINE_enum('kind', None, ['a', 'b'], 'Which.')
+flags.DEFINE_list('parts', None, 'Which.')
 
 def main():
     exec(flags.FLAGS.input)
@@ -48,6 +49,9 @@ def run(tmp_path_factory):
         (['--input', 'i', 'output', 'o'], 'did you mean --output?'),
         (['--input', 'i', '—count=3'], 'did you mean --count=3?'),
         (['--input', 'i', 'b.jpg'], "unexpected argument 'b.jpg'; every value belongs to a flag"),
+        (['--input', 'i', '--parts', 'a', 'b', 'c'], 'did you mean --parts a,b,c?'),
+        (['--parts=a', 'b', '--input', 'i'], 'did you mean --parts a,b?'),
+        (['--input', 'i', '--parts=a', '--kind', 'a', 'b'], 'every value belongs to a flag'),
         ([], '--input: a value is required'),
         (['--undefok=foo', '--foo'], '--input: a value is required'),
         (['--inptu', 'i'], 'unknown flag --inptu (did you mean --input?)'),
