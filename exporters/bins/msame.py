@@ -25,7 +25,7 @@ from exporters.bins.outputs import OUTPUT_SUFFIX, check_name
 from mattingjax.errors import ArtefactError, MattingError, OutputError
 from mattingjax.inference.sessions import READERS, Session, create_session
 from mattingjax.inference.signature import check_numbers, read_signature
-from mattingjax.process.files import check_folder, make_folder
+from mattingjax.process.files import check_folder, explain_absence, make_folder
 from mattingjax.process.scratch import scratch_errors, scratch_folder_in
 
 FORMATS = ('BIN', 'TXT')
@@ -134,7 +134,7 @@ def _find_inputs(source: Path | None) -> list[Path]:
     if source.is_file():
         return [source]
     if not source.is_dir():
-        raise MattingError(f'{source}: no such file or folder')
+        raise MattingError(f'{source}: {explain_absence(source, "file or folder")}')
     files = sorted(source.glob('[!.]*.bin'))
     if not files:
         hint = f' (prepare wrote them to {source / IMAGES_FOLDER})'

@@ -13,7 +13,7 @@ from exporters.bins.index import Index
 from mattingjax.errors import MattingError, OutputError, list_some
 from mattingjax.images import name_key
 from mattingjax.inference.signature import TOLERANCE
-from mattingjax.process.files import LONGEST_NAME, read_file
+from mattingjax.process.files import LONGEST_NAME, explain_absence, read_file
 
 DTYPES = ('float16', 'float32')
 _MAX_DIGITS = 32  # bytes of a value in a .txt, with the blank after it; 9 suffice msame, 18 NumPy
@@ -58,7 +58,7 @@ def find_outputs(output: Path, timestamp: str | None = None) -> Path:
     """
     folder = output if timestamp is None else output / timestamp
     if not folder.is_dir():
-        raise MattingError(f'{folder}: no such folder')
+        raise MattingError(f'{folder}: {explain_absence(folder, "folder")}')
     if timestamp is not None:
         return folder
     runs = {}

@@ -23,6 +23,7 @@ from mattingjax.commands.network import Network
 from mattingjax.commands.pictures import Pictures
 from mattingjax.errors import MattingError
 from mattingjax.process import command_line
+from mattingjax.process.files import explain_absence
 
 _NETWORK = Network()
 _INPUT = flags.DEFINE_multi_string(
@@ -113,7 +114,9 @@ def _find_sources(words: list[str]) -> list[str]:
         return given
     for source in given:
         if not os.path.exists(source):
-            raise MattingError(f'{source or "an empty path"}: no such file or folder')
+            raise MattingError(
+                f'{source or "an empty path"}: {explain_absence(source, "file or folder")}'
+            )
         if not os.path.isfile(source) and not os.path.isdir(source):
             raise MattingError(f'{source}: neither a file nor a folder (streams: -)')
     return given

@@ -25,6 +25,7 @@ from absl import flags
 from mattingjax.commands.network import Network
 from mattingjax.errors import MattingError
 from mattingjax.process import command_line
+from mattingjax.process.files import explain_absence
 
 _NETWORK = Network()
 _INPUT = flags.DEFINE_string(
@@ -156,5 +157,5 @@ def _find_source(words: list[str]) -> tuple[str, Any]:
         # Unbuffered: a thread that waits for a buffer when the program ends is an error of Python.
         return 'standard input', getattr(sys.stdin.buffer, 'raw', sys.stdin.buffer)
     if not name.startswith('camera:') and not os.path.exists(name):
-        raise MattingError(f'{name or "an empty path"}: no such file or folder')
+        raise MattingError(f'{name or "an empty path"}: {explain_absence(name, "file or folder")}')
     return name, name

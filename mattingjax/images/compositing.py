@@ -12,6 +12,7 @@ from PIL import ImageColor
 from mattingjax.errors import ImageError
 from mattingjax.images import as_alpha, as_image, load_photo, resize, to_srgb
 from mattingjax.images.decoding import Array, Source
+from mattingjax.process.files import explain_absence
 
 _BLUR = 4  # pixels of sigma that are enough: a picture that is blurred by more is shrunk first
 _LEAST_WEIGHT = 1e-3  # of the person's pixels, where there are no others near
@@ -103,7 +104,8 @@ class Background:
                 self._colour = colour
                 return
             if not os.path.isfile(colour_or_image):
-                found = 'a folder' if os.path.isdir(colour_or_image) else 'no such file'
+                is_folder = os.path.isdir(colour_or_image)
+                found = 'a folder' if is_folder else explain_absence(colour_or_image)
                 raise ImageError(
                     f'{colour_or_image or "an empty word"}: neither a colour (white, #00b140, '
                     f'rgb(0, 177, 64)) nor a picture ({found})'

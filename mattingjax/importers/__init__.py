@@ -22,7 +22,7 @@ from mattingjax.networks import (
     Variables,
     create_model_config,
 )
-from mattingjax.process.files import hash_file
+from mattingjax.process.files import explain_absence, hash_file
 
 __all__ = ['import_weights']
 
@@ -71,7 +71,7 @@ def import_weights(
     if os.path.isdir(source):
         raise WeightsError(f'{source}: expected a weights file, got a folder')
     if not os.path.isfile(source):
-        raise WeightsError(f'{source}: no such file')
+        raise WeightsError(f'{source}: {explain_absence(source)}')
     try:
         if torch_file.is_torch_file(source):
             return _import_torch_modnet(source, prune_info)

@@ -144,6 +144,17 @@ def check_file(path: Path) -> None:
         raise OSError(errno.EINVAL, 'expected a file, found a device or a pipe', str(path))
 
 
+def explain_absence(path: str | Path, expected: str = 'file') -> str:
+    """Why nothing is found at a path: 'no such file', or that a folder above it cannot be read."""
+    try:
+        os.stat(path)
+    except PermissionError as error:
+        return f'cannot be read ({error.strerror})'
+    except (OSError, ValueError):  # ValueError: a zero byte in the name
+        pass
+    return f'no such {expected}'
+
+
 def hash_file(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal digits."""
     with path.open('rb') as file:

@@ -65,7 +65,11 @@ class Saver:
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep,
             create=True,
-            async_options=ocp.AsyncOptions(post_finalization_callback=self._write_checksums),
+            async_options=ocp.AsyncOptions(
+                post_finalization_callback=self._write_checksums,
+                # Of a folder that its thread cannot make, Orbax would speak after five minutes.
+                create_directories_asynchronously=False,
+            ),
         )
         self._folder = folder
         self._written: int | None = None  # the step whose state is being written, or was last

@@ -16,7 +16,7 @@ from typing import Any
 
 from mattingjax.config.schema import read_json
 from mattingjax.errors import ArtefactError, CheckpointError, MattingError
-from mattingjax.process.files import hash_file
+from mattingjax.process.files import explain_absence, hash_file
 
 CONFIG_FILE, VARIABLES_FOLDER = 'config.json', 'variables'
 ARTEFACT_FILE, MANIFEST_FILE = 'model_dynamic.onnx', 'manifest.json'
@@ -67,7 +67,7 @@ def find_checkpoint(path_or_name: Path | str) -> Path:
     elif os.path.isfile(path):
         problem = 'a file; foreign weights become a checkpoint with mattingjax import-weights'
     else:
-        problem = 'no such folder' if str(path_or_name) else 'an empty path'
+        problem = explain_absence(path, 'folder') if str(path_or_name) else 'an empty path'
     raise CheckpointError(
         f'{path_or_name}: not a checkpoint ({problem}); weights that ship, by name: {names}'
     )

@@ -15,6 +15,7 @@ from mattingjax.errors import OutputError
 from mattingjax.inference.folders import matte_photos
 from mattingjax.inference.jobs import list_jobs
 from mattingjax.inference.outputs import Outputs
+from tests.privileges import obeying_permissions
 
 OUTPUTS = Outputs(('alpha', 'cutout'))
 COUNT = 12
@@ -79,6 +80,32 @@ def test_photos_that_change_after_they_are_listed_are_skipped(photos, tmp_path, 
     said = capsys.readouterr().err.splitlines()
     assert sum('skipped: ' in line for line in said) == len(summary.skipped)
     check_whole(summary.files)
+
+
+@pytest.mark.parametrize('is_all', [False, True])
+def test_photos_that_may_not_be_read_any_more_are_skipped(photos, tmp_path, is_all):
+    forbidden = photos if is_all else photos / f'{COUNT - 1:02}.png'
+    with obeying_permissions():
+        summary = matte(Predictor(lambda: forbidden.chmod(0), at=1), photos, tmp_path / 'out')
+    forbidden.chmod(0o755)
+    assert (photos / f'{COUNT - 1:02}.png', 'cannot be read (Permission denied)') in [
+        (path, reason.removeprefix(f'{path}: ')) for path, reason in summary.skipped
+    ]
+    assert len(summary.matted) + len(summary.skipped) == COUNT
+    check_whole(summary.files)
+
+
+def test_a_target_that_may_not_be_written_to_any_more_is_told(photos, tmp_path):
+    target = tmp_path / 'out'
+    message = r'out/\d\d_\w+\.png: cannot be written \(Permission denied\)'
+    with obeying_permissions(), pytest.raises(OutputError, match=message):
+        matte(Predictor(lambda: target.chmod(0o555)), photos, target)
+    target.chmod(0o755)
+    left = list(target.iterdir())
+    assert len(left) >= 2
+    check_whole(left)
+    with obeying_permissions():
+        assert len(matte(Predictor(), photos, target).matted) == COUNT
 
 
 def test_a_target_that_vanishes_is_made_anew_or_told(photos, tmp_path):

@@ -126,6 +126,33 @@ def test_a_state_on_a_full_disk(undisturbed, tmp_path):
     assert_as_if_nothing_had_happened(folder, undisturbed)
 
 
+@pytest.mark.parametrize('place', ['.', 'states'])
+def test_a_folder_that_may_not_be_written_to_any_more(undisturbed, tmp_path, place):
+    folder = tmp_path / 'run'
+    forbid = (
+        'import pathlib\n'
+        'from mattingjax.training.recorder import Recorder\n'
+        'from tests.privileges import obeying_permissions\n'
+        'obeying = obeying_permissions()\n'  # until the process ends
+        'obeying.__enter__()\n'
+        'add_step = Recorder.add_step\n'
+        'def add_step_and_forbid(self, step, *given):\n'
+        '    if step == 5:\n'
+        f'        pathlib.Path({str(folder / place)!r}).chmod(0o555)\n'
+        '    add_step(self, step, *given)\n'
+        'Recorder.add_step = add_step_and_forbid\n'
+    )
+    process = run_training(folder, before=forbid, **SETTINGS | {'tensorboard': False})
+    (folder / place).chmod(0o755)
+    assert process.returncode == 2, process.stderr.decode()
+    *_, said = process.stderr.decode().splitlines()
+    assert said.startswith(f'error: {folder}/')
+    assert 'cannot be written (' in said
+    assert b'Traceback' not in process.stderr
+    assert train(tiny_config(**SETTINGS), folder).is_finished
+    assert_as_if_nothing_had_happened(folder, undisturbed)
+
+
 def test_damaged_states(undisturbed, tmp_path):
     """A damaged latest state is told with its file; without it, it goes on from the one before."""
     folder = shutil.copytree(undisturbed, tmp_path / 'run')

@@ -16,6 +16,7 @@ from mattingjax.process import locks
 from mattingjax.process.files import (
     check_file,
     check_folder,
+    explain_absence,
     make_folder,
     new_file,
     output_errors,
@@ -45,7 +46,8 @@ class Folder:
     def check(self) -> None:
         """Raises MattingError if there is no such folder."""
         if not self._path.is_dir():
-            found = 'not a folder' if self._path.exists() else 'no such folder'
+            is_there = os.path.exists(self._path)
+            found = 'not a folder' if is_there else explain_absence(self._path, 'folder')
             raise MattingError(f'{self.address}: {found}')
 
     def list(self, folder: str) -> list[Entry]:

@@ -18,6 +18,7 @@ from mattingjax.inference.sessions.openvino_session import (
 )
 from mattingjax.inference.sessions.session import METADATA_KEY, Session, SessionOptions, Shape
 from mattingjax.inference.sessions.tensorflow_session import TensorFlowSession, find_ends
+from mattingjax.process.files import explain_absence
 from mattingjax.weights import check_whole
 
 __all__ = [
@@ -129,7 +130,7 @@ def check_artefact(path: Path, *, trusted: bool = False) -> None:
     if path.suffix not in READERS:
         raise ArtefactError(f'{path}: expected an artefact ({", ".join(READERS)})')
     if not os.path.isfile(path):  # pathlib's own raises for names that are too long
-        raise ArtefactError(f'{path}: no such file')
+        raise ArtefactError(f'{path}: {explain_absence(path)}')
     if trusted:
         return
     for file in (path, *([path.with_suffix('.bin')] if path.suffix == '.xml' else [])):

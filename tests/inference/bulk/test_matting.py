@@ -22,6 +22,7 @@ from mattingjax.inference.bulk.store import PRIVATE
 from mattingjax.inference.bulk.table import Table
 from mattingjax.inference.outputs import Outputs
 from tests.inference.bulk.conftest import NETWORK, read_rows, write_photo
+from tests.privileges import obeying_permissions
 
 
 def stamps(folder):
@@ -211,6 +212,36 @@ def test_the_output_is_removed_meanwhile(run, photos, tmp_path, monkeypatch):
     assert summary.failed == 0
     assert summary.matted + summary.existing == 3
     assert (tmp_path / 'out' / 'a_alpha.png').is_file()
+
+
+@pytest.mark.parametrize('place', ['in/sub', 'out'])
+def test_permissions_that_are_taken_away_meanwhile(run, photos, tmp_path, monkeypatch, place):
+    count = matting._count
+
+    def forbid(rows, summary, seconds):
+        if not summary.matted:
+            (tmp_path / place).chmod(0o555 if place == 'out' else 0)
+        count(rows, summary, seconds)
+
+    monkeypatch.setattr(matting, '_count', forbid)
+    with obeying_permissions():
+        if place == 'out':
+            with pytest.raises(
+                OutputError, match=r'out.*: cannot be written \(Permission denied\)'
+            ):
+                run(photos, tmp_path / 'out')
+        else:
+            assert run(photos, tmp_path / 'out').failed == 1
+            (row,) = [row for row in read_rows(tmp_path / 'out') if row['error'] is not None]
+            assert (row['path'], row['error']) == (
+                'sub/c.png',
+                'cannot be read (Permission denied)',
+            )
+    (tmp_path / place).chmod(0o755)
+    monkeypatch.setattr(matting, '_count', count)
+    with obeying_permissions():
+        summary = run(photos, tmp_path / 'out', retry_failed=True)
+    assert (summary.matted, summary.existing, summary.failed) == (1, 2, 0)
 
 
 def test_results_within_the_photos_are_no_photos(run, photos):
