@@ -7,6 +7,7 @@ import hashlib
 import re
 import socket
 import time
+import traceback
 from collections.abc import Iterator
 
 import numpy as np
@@ -247,9 +248,14 @@ def leaving_the_lost(*, own_process: bool, at_any_error: bool = False) -> Iterat
         yield
     except Exception as error:
         lost = explain_lost(error)
-        message = lost or (explain(error) if at_any_error and count() > 1 else None)
-        if own_process and message is not None:
-            leave(2, lambda: error_line(message))
+        if own_process and (lost is not None or (at_any_error and count() > 1)):
+            message = lost or explain(error)
+            if message is None:  # a fault of our own
+                trace = ''.join(traceback.format_exception(error))
+                leave(1, lambda: trace)
+            else:
+                line = error_line(message)
+                leave(2, lambda: line)
         if lost is None:
             raise
         raise MattingError(lost) from error

@@ -111,9 +111,10 @@ def train(config: ConfigDict, workdir: Path | str, *, own_process: bool = False)
         with (
             recorder,
             _claimed(workdir, config, manifests),
-            Saver(workdir / STATES, config.keep) as saver,
+            contextlib.ExitStack() as held,  # the states, which are closed last
             hosts.leaving_the_lost(own_process=own_process, at_any_error=True),
         ):
+            saver = held.enter_context(Saver(workdir / STATES, config.keep))
             stop.describe = lambda: _describe_stop(saver.settled_step())
             # A network's file system may show new states late.
             hosts.check_same(f'the latest state in {workdir}', str(saver.latest_step))

@@ -211,6 +211,34 @@ def test_what_one_process_alone_cannot_see_ends_both(whole, tmp_path, before, wh
         assert said.endswith('got something else in process 1 than in process 0')
 
 
+A_FAULT = """
+from mattingjax.training.recorder import Recorder
+def fail(self, step, *given):
+    raise ZeroDivisionError(f'at step {step}')
+Recorder.add_step = fail
+"""
+NO_SAVER = """
+from mattingjax.errors import OutputError
+from mattingjax.training.saved_states import Saver
+def fail(*_):
+    raise OutputError('states: cannot be written')
+Saver.__init__ = fail
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('before', 'status', 'what'),
+    [(A_FAULT, 1, 'ZeroDivisionError: at step 1'), (NO_SAVER, 2, 'error: states: cannot be wr')],
+)
+def test_what_fails_in_one_process_ends_both(tmp_path, before, status, what):
+    first, second = run_together([tmp_path / 'run'] * 2, [WHOLE] * 2, ('', before))
+    assert second.returncode == status
+    assert what in second.stderr.decode()
+    assert first.returncode == 2
+    assert 'another process of this job has ended' in first.stderr.decode()
+
+
 @pytest.mark.slow
 def test_folders_of_two_hosts_are_told_apart(tmp_path):
     quickly = 'from mattingjax.training import workdir\nworkdir._LATEST_FILE = 0.5\n'
