@@ -5,7 +5,11 @@ import zipfile
 from pathlib import Path
 from typing import ClassVar
 
+import flax.traverse_util
 import numpy as np
+
+from mattingjax import Checkpoint
+from mattingjax.importers import modnet_names
 
 
 class _Global:
@@ -90,3 +94,15 @@ def write_state_dict(path: Path, tensors: dict[str, np.ndarray]) -> None:
         for key, (name, tensor) in zip(storages, tensors.items(), strict=True)
     }
     write_torch_file(path, content, storages)
+
+
+def as_state_dict(checkpoint: Checkpoint, prefix: str = 'module.') -> dict[str, np.ndarray]:
+    """Our variables as the published PyTorch checkpoint would hold them."""
+    tensors = {}
+    for path, value in flax.traverse_util.flatten_dict(checkpoint.variables, sep='/').items():
+        source = modnet_names.find_torch_source(checkpoint.config.architecture, path)
+        value = value[0, 0] if source.pixel else value
+        if source.axes:
+            value = value.transpose(np.argsort(source.axes))
+        tensors[prefix + source.name] = np.ascontiguousarray(value)
+    return tensors

@@ -237,7 +237,7 @@ def leaving_the_lost(*, own_process: bool, at_any_error: bool = False) -> Iterat
 
     Args:
       own_process: Whether nothing else runs in this process, so that it may end at once instead,
-        with one line and exit status 2.
+        with one line and exit status 2, or the traceback of a fault of its own and 1.
       at_any_error: Whether, of several processes, this one also ends at once at an error of its
         own, of which the others do not know.
 

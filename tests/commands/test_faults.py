@@ -27,6 +27,7 @@ from mattingjax.weights import ARTEFACT_FILE, MANIFEST_FILE, find_checkpoint
 from tests import forked
 from tests.conftest import ROOT, assert_one_line_error, require_export_tools
 from tests.forked import EXPORTING, PRELOADED, run_forked
+from tests.torch_files import as_state_dict, write_state_dict
 
 MOST_BYTES = 2000  # of a file where the disk is full: a result of any kind has more
 SIDE = 64
@@ -34,7 +35,7 @@ TERM = signal.SIGTERM
 
 
 @pytest.fixture(scope='module')
-def place(tmp_path_factory):
+def place(tmp_path_factory, modnet):
     """A folder with something of everything that commands read."""
     folder = tmp_path_factory.mktemp('place')
     for name in ('photos', 'alphas'):
@@ -44,6 +45,8 @@ def place(tmp_path_factory):
         pixels = rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / 'photos' / f'{i}.png')
         Image.fromarray(pixels[..., 0]).save(folder / 'alphas' / f'{i}.png')
+    write_state_dict(folder / 'weights.ckpt', as_state_dict(modnet))
+    (folder / 'card.md').write_text('# A card\n')
     source = find_checkpoint('mmnet_0.5')
     shutil.copy(source / ARTEFACT_FILE, folder / 'model.onnx')
     result = execute(['mattingjax', *PREPARE, '--output', folder / 'bins'], folder)
@@ -90,6 +93,13 @@ CASES = {
          '--outdtype=float32'),
         'out.json', '--report',
     ),
+    'import-weights': Case(
+        ('mattingjax', 'import-weights', '--source=weights.ckpt'), **CHECKPOINT
+    ),
+    'scripts/widen.py': Case(('scripts/widen.py', NETWORK, '--widths=init=24'), **CHECKPOINT),
+    'scripts/pack_weights.py': Case(
+        ('scripts/pack_weights.py', NETWORK, '--card=card.md', '--noartefact'), **CHECKPOINT
+    ),
     'scripts/average.py': Case(
         ('scripts/average.py', '--checkpoints=mmnet_0.5,mmnet_0.5'), **CHECKPOINT
     ),
@@ -110,7 +120,7 @@ CASES = {
     ),
 }  # fmt: skip
 # They write nothing, or as their first signal is a request, have tests of their own.
-ELSEWHERE = {'bulk', 'serve', 'train', 'complexity', 'list', 'import-weights'}
+ELSEWHERE = {'bulk', 'serve', 'train', 'complexity', 'list'}
 
 
 def test_the_table_has_all_commands():

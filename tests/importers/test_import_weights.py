@@ -13,19 +13,7 @@ from mattingjax.importers import mmnet_tf, modnet_names
 from mattingjax.importers.matching import Candidate, assemble
 from mattingjax.networks import create_model_config
 from tests.conftest import assert_one_line_error
-from tests.torch_files import torch_call, write_state_dict, write_torch_file
-
-
-def as_state_dict(checkpoint, prefix: str = 'module.') -> dict[str, np.ndarray]:
-    """Our variables as the published PyTorch checkpoint would hold them."""
-    tensors = {}
-    for path, value in flax.traverse_util.flatten_dict(checkpoint.variables, sep='/').items():
-        source = modnet_names.find_torch_source(checkpoint.config.architecture, path)
-        value = value[0, 0] if source.pixel else value
-        if source.axes:
-            value = value.transpose(np.argsort(source.axes))
-        tensors[prefix + source.name] = np.ascontiguousarray(value)
-    return tensors
+from tests.torch_files import as_state_dict, torch_call, write_state_dict, write_torch_file
 
 
 def assert_same_variables(first, second):

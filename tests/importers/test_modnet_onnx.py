@@ -8,7 +8,7 @@ import pytest
 
 from mattingjax import MattingError, import_weights
 from mattingjax.importers.modnet_names import TRAINING_HEADS
-from tests.importers.test_import_weights import as_state_dict
+from tests.torch_files import as_state_dict
 
 onnx = pytest.importorskip('onnx')
 

@@ -1,6 +1,7 @@
 import pytest
 
 from tests.conftest import assert_one_line_error
+from tests.torch_files import as_state_dict, write_state_dict
 
 
 @pytest.mark.parametrize(
@@ -23,9 +24,6 @@ def test_a_backend_that_is_not_there(
 
 
 def test_import_weights_says_so_too(modnet, run_script, tmp_path, monkeypatch):
-    from tests.importers.test_import_weights import as_state_dict
-    from tests.torch_files import write_state_dict
-
     write_state_dict(tmp_path / 'weights.ckpt', as_state_dict(modnet))
     monkeypatch.setenv('JAX_PLATFORMS', 'cuda')
     arguments = ('--source', tmp_path / 'weights.ckpt', '--output', tmp_path / 'out')
