@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -25,6 +26,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _LONGEST_WRITE = 60.0  # seconds that a signal waits for a file that is being written
 _LONGEST_CLEANING = 1.0  # seconds that other libraries may take at the end
+_LONGEST_LATE_WRITE = 10.0  # seconds that they may go on writing after an error of theirs
+_QUIET = 0.3  # seconds without a write, after which they have ended
 
 _writing = threading.RLock()
 _scratch: set[Path] = set()
@@ -51,6 +54,9 @@ def removed_afterwards(make: Callable[[], str]) -> Iterator[Path]:
         _scratch.add(scratch)
     try:
         yield scratch
+    except BaseException:
+        _remove_for_good(scratch)
+        raise
     finally:
         _remove(scratch)
         with _writing:
@@ -279,6 +285,18 @@ def _clean_up() -> None:
     if sys.stdout is not None:
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
+
+
+def _remove_for_good(scratch: Path) -> None:
+    """Removes a folder until it stays away: after an error, TensorStore's threads go on writing."""
+    is_folder = scratch.is_dir()
+    _remove(scratch)
+    last, end = time.monotonic(), time.monotonic() + _LONGEST_LATE_WRITE
+    while is_folder and time.monotonic() < min(last + _QUIET, end):
+        time.sleep(_QUIET / 20)
+        if os.path.lexists(scratch):
+            last = time.monotonic()
+            _remove(scratch)
 
 
 def _remove(scratch: Path) -> None:

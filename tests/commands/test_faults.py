@@ -156,6 +156,8 @@ def raise_when_writing(number):
     """As soon as a file or folder is half-written, the process gets the signal."""
     from mattingjax.process import files, interrupts, scratch
 
+    # Some wait here where others must not be disturbed, for whose end the signal would wait.
+    interrupts._LONGEST_WRITE = 0.2
     make = interrupts.removed_afterwards
 
     @contextlib.contextmanager

@@ -184,3 +184,30 @@ def test_another_thread_hears_none():
     thread.start()
     thread.join()
     assert entered == [before]
+
+
+def test_what_comes_back_after_an_error_is_removed_again(tmp_path):
+    """As TensorStore's threads write on when the first of them has failed."""
+    folder, is_over = tmp_path / 'made', threading.Event()
+
+    def write_on():
+        is_over.wait()
+        for i in range(5):
+            time.sleep(0.05)
+            (folder / 'sub').mkdir(parents=True, exist_ok=True)
+            (folder / 'sub' / str(i)).touch()
+
+    def make():
+        folder.mkdir()
+        return str(folder)
+
+    def fail():
+        is_over.set()
+        raise OSError('full')
+
+    writer = threading.Thread(target=write_on)
+    writer.start()
+    with pytest.raises(OSError, match='full'), removed_afterwards(make):
+        fail()
+    writer.join()
+    assert not folder.exists()
