@@ -41,7 +41,7 @@ def test_a_table_and_a_picture(run_script, tmp_path):
 def test_a_folder_without_cutouts_is_one_line(run_script, tmp_path):
     Image.new('RGB', (20, 20)).save(tmp_path / 'a.png')
     process = run_script(
-        'benchmark_foreground', '--nopeer', '--foregrounds', tmp_path, '--backgrounds', tmp_path, '--output',
-        tmp_path / 'out',
+        'benchmark_foreground', '--nopeer', '--foregrounds', tmp_path, '--backgrounds', tmp_path,
+        '--output', tmp_path / 'out',
     )  # fmt: skip
     assert_one_line_error(process, 'a.png')
