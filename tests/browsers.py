@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
+from tests.waiting import wait_until
 
 # It runs as root in containers, and asks nobody for updates, safe-browsing lists and the like.
 _ARGUMENTS = (
@@ -43,3 +45,13 @@ def chromium(*arguments: str) -> Iterator[Any]:
             yield browser
         finally:
             browser.close()
+
+
+def pump_until(page: Any, condition: Callable[[], object]) -> None:
+    """Waits for what Playwright tells, which it does while the page is waited for."""
+
+    def is_so() -> object:
+        page.wait_for_timeout(10)
+        return condition()
+
+    wait_until(is_so, seconds=30)

@@ -5,7 +5,7 @@ import json
 import pytest
 import skimage.data
 
-from tests.browsers import chromium
+from tests.browsers import chromium, pump_until
 from tests.exporters.web.conftest import serving, write_shipped
 from tests.exporters.web.passing import HELPERS, save, to_text
 
@@ -87,10 +87,7 @@ def test_a_new_export_replaces_what_is_kept(browser, folder, onnxruntime_web):
         assert [version(folder)] != first
         page.reload()
         assert matte(page)['title'] == 'mmnet'  # at once, where there is a network
-        for _ in range(200):
-            if page.evaluate(KEPT) == [version(folder)]:
-                break
-            page.wait_for_timeout(50)
+        pump_until(page, lambda: page.evaluate(KEPT) == [version(folder)])
     page.reload()
     assert matte(page)['title'] == 'mmnet'
     page.context.close()

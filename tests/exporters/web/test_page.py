@@ -10,7 +10,7 @@ from PIL import Image
 
 from mattingjax import create_predictor
 from mattingjax.images.compositing import to_uint8
-from tests.browsers import chromium
+from tests.browsers import chromium, pump_until
 from tests.exporters.web.conftest import serving
 from tests.exporters.web.passing import HELPERS, from_text, save
 
@@ -93,9 +93,5 @@ def test_clips_run_live(page, pages):
     file = {'name': 'clip.webm', 'mimeType': 'video/webm', 'buffer': film.getvalue()}
     page.set_input_files('#file', file)
     page.wait_for_selector('body[data-state=live]')
-    for _ in range(200):
-        if page.evaluate('matting.result !== pair'):
-            break
-        page.wait_for_timeout(50)
-    assert page.evaluate('matting.result !== pair')
+    pump_until(page, lambda: page.evaluate('matting.result !== pair'))
     assert_live_pair_fits(page, pages)

@@ -5,6 +5,7 @@ import io
 import pytest
 from PIL import Image
 
+from tests.browsers import pump_until
 from tests.inference.serving.page.pages import (
     ADMIRAL,
     ASTRONAUT,
@@ -116,11 +117,13 @@ def test_a_newer_photo_cancels_an_older_one(page):
     page.set_input_files('#file', ASTRONAUT)
     wait_for(page, 'working')
     page.wait_for_selector('#view', state='visible')  # the photo is looked at meanwhile
+    pump_until(page, lambda: stalled)
     page.unroute('**/matte?*')
     page.set_input_files('#file', ADMIRAL)
     wait_for(page, 'done')
     assert cutout_of(page).shape == (600, 512, 4)
-    assert len(stalled) == len([url for url in failed if '/matte' in url]) == 1
+    pump_until(page, lambda: len([url for url in failed if '/matte' in url]) == 1)
+    assert len(stalled) == 1
 
 
 def test_escape_ends_the_wait(page):
@@ -136,13 +139,14 @@ def test_what_takes_long_can_be_cancelled(page):
     failed = []
     page.on('requestfailed', lambda request: failed.append(request.url))
     give(page, ADMIRAL)
-    page.route('**/matte?*', lambda route: None)
+    stalled = []
+    page.route('**/matte?*', lambda route: stalled.append(route))
     page.set_input_files('#file', ASTRONAUT)
     wait_for(page, 'working')
     assert page.locator('#cancel').is_hidden()
+    pump_until(page, lambda: stalled)
     page.click('#cancel')  # when it shows
     wait_for(page, 'done')
     assert page.locator('#cancel').is_hidden()
     assert cutout_of(page).shape == (600, 512, 4), 'the last result is back'
-    page.wait_for_timeout(100)
-    assert len([url for url in failed if '/matte' in url]) == 1
+    pump_until(page, lambda: len([url for url in failed if '/matte' in url]) == 1)

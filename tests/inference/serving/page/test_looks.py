@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tests.browsers import pump_until
 from tests.inference.serving.page.pages import (
     ADMIRAL,
     ASTRONAUT,
@@ -65,8 +66,7 @@ def test_by_keyboard_from_the_start_to_the_download(page):
         page.keyboard.press('Enter')
     page.focus('#file')
     page.keyboard.press('Enter')
-    page.wait_for_timeout(500)
-    assert len(choosers) == 1
+    pump_until(page, lambda: len(choosers) == 1)
 
 
 def test_every_control_has_a_name(page):
