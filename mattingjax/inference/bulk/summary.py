@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+_LONG_ENOUGH = 5.0  # seconds of work, before which a rate says nothing
+
 
 @dataclasses.dataclass
 class BulkSummary:
@@ -65,7 +67,10 @@ class BulkSummary:
             line += f', {self.others} of no known format'
         if not self.matted:
             return line
-        return (
-            f'{line} in {self.seconds:.1f} s, of which {self.starting:.1f} s to the first, '
-            f'{self.rate:.1f} photos/s; then {self.photos_per_core_hour:,.0f} photos per core-hour'
+        line += (
+            f' in {self.seconds:.1f} s, of which {self.starting:.1f} s to the first, '
+            f'{self.rate:.1f} photos/s'
         )
+        if self.seconds - self.starting < _LONG_ENOUGH:
+            return line
+        return f'{line}; then {self.photos_per_core_hour:,.0f} photos per core-hour'
