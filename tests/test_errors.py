@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporters.bins.msame import run_bins
+from exporters.bins.outputs import find_outputs
+from mattingjax import import_weights, load_checkpoint
 from mattingjax.errors import MAX_LINE, MattingError, missing_package, one_line, unwrapped
+from mattingjax.images.compositing import Background
+from mattingjax.inference.bulk.folder import Folder
+from mattingjax.inference.sessions import create_session
+from mattingjax.weights import find_artefact
+from tests.privileges import obeying_permissions
 
 
 @given(st.text(st.characters(), max_size=2000) | st.text('ab /\n', max_size=2000))
@@ -74,3 +82,29 @@ def test_missing_package_says_what_to_install():
         "reading ONNX needs the package onnx: pip install 'mattingjax[importers]', or convert it"
     )
     assert error.name == 'onnx'
+
+
+@pytest.mark.parametrize(
+    'read',
+    [
+        load_checkpoint,
+        import_weights,
+        Background,
+        create_session,
+        find_outputs,
+        lambda path: run_bins(find_artefact('mmnet_0.5'), path, path.parents[1] / 'out'),
+        lambda path: Folder(path).check(),
+    ],
+)
+def test_what_lies_where_nothing_may_be_read(tmp_path, read):
+    folder = tmp_path / 'secret'
+    folder.mkdir()
+    (folder / 'here.onnx').touch()
+    folder.chmod(0)
+    with obeying_permissions(), pytest.raises(MattingError) as caught:
+        read(folder / 'here.onnx' if read is not Background else str(folder / 'here.onnx'))
+    folder.chmod(0o700)
+    said = str(caught.value)
+    assert 'secret/here.onnx: ' in said
+    assert 'cannot be read (Permission denied)' in said
+    assert not (tmp_path / 'out').exists()

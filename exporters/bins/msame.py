@@ -12,6 +12,7 @@ References:
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,9 +132,10 @@ def _find_inputs(source: Path | None) -> list[Path]:
     """The .bin files in the order of their names; none at all for zeros."""
     if source is None:
         return []
-    if source.is_file():
+    # Those of pathlib raise where a folder above may not be searched.
+    if os.path.isfile(source):
         return [source]
-    if not source.is_dir():
+    if not os.path.isdir(source):
         raise MattingError(f'{source}: {explain_absence(source, "file or folder")}')
     files = sorted(source.glob('[!.]*.bin'))
     if not files:

@@ -57,7 +57,7 @@ def find_outputs(output: Path, timestamp: str | None = None) -> Path:
       MattingError: There is none.
     """
     folder = output if timestamp is None else output / timestamp
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # pathlib's own raises where it may not be searched
         raise MattingError(f'{folder}: {explain_absence(folder, "folder")}')
     if timestamp is not None:
         return folder

@@ -134,8 +134,11 @@ def _extra_words(arguments: list[str]) -> list[str]:
 def explain_extra(word: str, arguments: list[str]) -> str:
     """A line about a word that belongs to no flag, with the flag that was meant, perhaps."""
     own = set(own_flags())
-    hint = _flag_meant(word, own) or _list_meant(word, arguments, own)
-    if not hint and (meant := _flag_for_path(word, own)):
+    meant = _flag_for_path(word, own)
+    hint = _flag_meant(word, own)
+    if not hint and not (meant and _is_like_a_path(word)):
+        hint = _list_meant(word, arguments, own)
+    if not hint and meant:
         hint = f'did you mean --{meant} {word}?'
     return f'unexpected argument {word!r}; {hint or "every value belongs to a flag"} (see --help)'
 
@@ -156,6 +159,8 @@ def _flag_meant(word: str, own: set[str]) -> str:
 
 def _list_meant(word: str, arguments: list[str], own: set[str]) -> str:
     """How a list is written whose words a space separates, as in '--outputs alpha cutout'."""
+    if word not in arguments[1:]:  # absl has read it in a file
+        return ''
     before = arguments[: arguments.index(word, 1)]
     name, _, value = before[-1].partition('=')
     if not value and len(before) > 1:
@@ -164,8 +169,13 @@ def _list_meant(word: str, arguments: list[str], own: set[str]) -> str:
     if name not in own or not isinstance(flags.FLAGS[name].parser, flags.ListParser):
         return ''
     after = arguments[len(before) :]
-    words = itertools.takewhile(lambda other: not other.startswith('-'), after)
-    return f'did you mean --{name} {",".join([value, *words])}?'
+    words = [value, *itertools.takewhile(lambda other: not other.startswith('-'), after)]
+    values = [value for word in words for value in word.split(',') if value]
+    return f'did you mean --{name} {",".join(values)}?'
+
+
+def _is_like_a_path(word: str) -> bool:
+    return '.' in word or '/' in word or Path(word).exists()
 
 
 def _flag_for_path(word: str, own: set[str]) -> str | None:

@@ -251,7 +251,7 @@ def leaving_the_lost(*, own_process: bool, at_any_error: bool = False) -> Iterat
         if own_process and (lost is not None or (at_any_error and count() > 1)):
             message = lost or explain(error)
             if message is None:  # a fault of our own
-                trace = ''.join(traceback.format_exception(error))
+                trace = ''.join(traceback.format_exception(error)).rstrip()
                 leave(1, lambda: trace)
             else:
                 line = error_line(message)

@@ -8,6 +8,7 @@ thread receives signals too, and ends the process.
 from __future__ import annotations
 
 import contextlib
+import errno
 import multiprocessing
 import multiprocessing.resource_tracker
 import multiprocessing.util
@@ -26,7 +27,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _LONGEST_WRITE = 60.0  # seconds that a signal waits for a file that is being written
 _LONGEST_CLEANING = 1.0  # seconds that other libraries may take at the end
-_LONGEST_LATE_WRITE = 10.0  # seconds that they may go on writing after an error of theirs
+_LONGEST_LATE_WRITE = 3.0  # seconds that they may go on writing after an error of theirs
 _QUIET = 0.3  # seconds without a write, after which they have ended
 
 _writing = threading.RLock()
@@ -54,7 +55,7 @@ def removed_afterwards(make: Callable[[], str]) -> Iterator[Path]:
         _scratch.add(scratch)
     try:
         yield scratch
-    except BaseException:
+    except Exception:
         _remove_for_good(scratch)
         raise
     finally:
@@ -297,6 +298,13 @@ def _remove_for_good(scratch: Path) -> None:
         if os.path.lexists(scratch):
             last = time.monotonic()
             _remove(scratch)
+            try:
+                scratch.rmdir()
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    return  # it may not be removed at all
 
 
 def _remove(scratch: Path) -> None:

@@ -111,7 +111,7 @@ def train(config: ConfigDict, workdir: Path | str, *, own_process: bool = False)
         with (
             recorder,
             _claimed(workdir, config, manifests),
-            contextlib.ExitStack() as held,  # the states, which are closed last
+            contextlib.ExitStack() as held,  # states are waited for once nobody is lost
             hosts.leaving_the_lost(own_process=own_process, at_any_error=True),
         ):
             saver = held.enter_context(Saver(workdir / STATES, config.keep))

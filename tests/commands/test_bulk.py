@@ -37,6 +37,7 @@ def start_and_signal(folder, number, results):
     )
     written = lambda: len(list((folder / 'out').glob('*_alpha.png'))) >= results  # noqa: E731
     wait_until(lambda: written() or process.poll() is not None)
+    assert process.poll() is None, process.stderr.read()
     process.send_signal(number)
     said, complaints = process.communicate(timeout=120)
     for session in Path('/tmp').glob(f'.writing.mattingjax.*/session_*_{process.pid}'):
@@ -104,7 +105,7 @@ def read(path):
         (['--input=in', '--output=out', '--workers=0'], 'error: --workers: expected at least 1'),
         (
             ['--input=in', '--output=out', '--address=127.0.0.1:1'],
-            'error: --address: expected auto or HOST:PORT of a Ray cluster, found nothing at 127.0',
+            'error: --address: expected auto or HOST:PORT of a Ray cluster, got 127.0.0.1:1 ([E',
         ),
         (['--input=x://y', '--output=out'], 'error: x://y: expected a folder, s3://BUCKET/'),
         (['--input=in', '--output=out', '--checkpoint=no'], 'error: no: '),

@@ -190,6 +190,7 @@ def test_a_signal_ends_the_result_properly(tmp_path, number, status):
         process.stdin.write(frame)
     process.stdin.flush()
     wait_until(lambda: list(tmp_path.iterdir()) or process.poll() is not None)
+    assert process.poll() is None, process.stderr.read()
     time.sleep(3)  # in which some frames are matted; more are asked for, and none come
     process.send_signal(number)
     assert process.wait(30) == status

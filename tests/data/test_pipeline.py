@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import json
 import logging
@@ -248,4 +249,8 @@ def test_workers_of_a_killed_trainer_end(tmp_path):
         worker = int(trainer.stdout.readline())
         assert is_alive(worker)
         trainer.send_signal(signal.SIGKILL)
-    wait_until(lambda: not is_alive(worker), seconds=30)
+    try:
+        wait_until(lambda: not is_alive(worker), seconds=30)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGKILL)

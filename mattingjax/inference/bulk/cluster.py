@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import secrets
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ _LONGEST_CONNECT = 10.0  # seconds
 _HTTP2_PREFACE = b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 _HTTP2_HEAD = 9  # bytes
 _HTTP2_SETTINGS = b'\x04'
-_TOKEN = 'RAY_AUTH_MODE'
+_MODE = 'RAY_AUTH_MODE'
 _QUIET = {
     'RAY_ENABLE_AUTO_CONNECT': '0',  # what still runs at the end does not start it anew
     'RAY_USAGE_STATS_ENABLED': '0',  # nothing is reported to Ray's makers
@@ -74,6 +75,7 @@ def _running(address: str | None, cores: int) -> Iterator[None]:
     options: dict[str, Any] = {'log_to_driver': False, 'logging_level': 'ERROR'}
     with contextlib.ExitStack() as stack:
         if address is None:
+            _give_token()
             # A socket's path must be short.
             short = '/tmp' if os.path.isdir('/tmp') else tempfile.gettempdir()
             folder = stack.enter_context(scratch_folder_in(Path(short), SCRATCH_FOLDER))
@@ -91,7 +93,7 @@ def _running(address: str | None, cores: int) -> Iterator[None]:
         try:
             with quiet_stderr(), _leaving_signals():  # its C++ code prints remarks
                 ray.init(**options)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
             where = 'this machine' if address is None else address
             raise MattingError(
                 f'address: Ray cannot be reached at {where} ({unwrapped(str(error))})'
@@ -105,9 +107,18 @@ def _running(address: str | None, cores: int) -> Iterator[None]:
 
 def _advise_token(address: str | None) -> str:
     """To an address that it is given, Ray sends a token only where it is told to."""
-    if address in (None, 'auto') or _TOKEN in os.environ:
+    is_found = address == 'auto' and 'RAY_ADDRESS' not in os.environ
+    if address is None or is_found or _MODE in os.environ:
         return ''
-    return f'; a cluster that has a token needs {_TOKEN}=token in the environment'
+    return f'; a cluster that has a token needs {_MODE}=token in the environment'
+
+
+def _give_token() -> None:
+    """Has Ray ask for a token of this process: it would keep one in the home folder."""
+    names = ('RAY_AUTH_TOKEN', 'RAY_AUTH_TOKEN_PATH')
+    kept = Path('~/.ray/auth_token').expanduser()
+    if not any(name in os.environ for name in names) and not os.path.isfile(kept):
+        os.environ[names[0]] = secrets.token_hex(32)
 
 
 @contextlib.contextmanager
@@ -126,26 +137,28 @@ def _leaving_signals() -> Iterator[None]:
 def _check_address(address: str) -> None:
     """Raises MattingError unless a server of Ray listens at HOST:PORT: Ray would wait for minutes.
 
-    Ray speaks gRPC, whose servers say SETTINGS first of all (RFC 9113, section 3.4).
+    Ray speaks gRPC, whose servers say SETTINGS first of all (RFC 9113, section 3.4); encrypted, it
+    is not looked at.
     """
     found = re.fullmatch(r'\[?([^/]+?)\]?:(\d+)', address)
     if found is None:  # such as 'auto'
         return
     where = (found[1], int(found[2]))
+    is_encrypted = os.environ.get('RAY_USE_TLS', '0').lower() in ('1', 'true')
     try:
         with socket.create_connection(where, _LONGEST_CONNECT) as connection:
+            if is_encrypted:
+                return
             connection.sendall(_HTTP2_PREFACE)
-            frame = connection.recv(_HTTP2_HEAD, socket.MSG_WAITALL)
+            frame = connection.makefile('rb').read(_HTTP2_HEAD)
     except (OSError, OverflowError) as error:
         raise MattingError(
-            f'address: expected auto or HOST:PORT of a Ray cluster, found nothing at {address} '
-            f'({error})'
+            f'address: expected auto or HOST:PORT of a Ray cluster, got {address} ({error})'
         ) from error
-    has_tls = os.environ.get('RAY_USE_TLS', '0').lower() in ('1', 'true')
-    if not has_tls and frame[3:4] != _HTTP2_SETTINGS:
+    if frame[3:4] != _HTTP2_SETTINGS:
         raise MattingError(
-            f'address: expected auto or HOST:PORT of a Ray cluster, found something else at '
-            f'{address}, which does not speak gRPC'
+            f'address: expected auto or HOST:PORT of a Ray cluster, got {address}, where something '
+            'else answers'
         )
 
 

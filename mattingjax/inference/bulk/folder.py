@@ -45,7 +45,7 @@ class Folder:
 
     def check(self) -> None:
         """Raises MattingError if there is no such folder."""
-        if not self._path.is_dir():
+        if not os.path.isdir(self._path):  # pathlib's own raises where it may not be searched
             is_there = os.path.exists(self._path)
             found = 'not a folder' if is_there else explain_absence(self._path, 'folder')
             raise MattingError(f'{self.address}: {found}')

@@ -19,11 +19,26 @@ from tests.inference.bulk.conftest import NETWORK, read_rows, write_photo
 from tests.waiting import wait_until
 
 
+@pytest.fixture(scope='module')
+def home(tmp_path_factory):
+    """A home folder with nothing in it."""
+    return tmp_path_factory.mktemp('home')
+
+
 @pytest.fixture(scope='module', autouse=True)
-def ray():
+def ray(home):
     """Ray with two workers, for all tests of this file."""
-    with connected(None, 2, 2):
-        yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('HOME', str(home))
+        for name in ('MODE', 'TOKEN', 'TOKEN_PATH'):
+            patch.setenv(f'RAY_AUTH_{name}', '')  # so that it is put back
+            patch.delenv(f'RAY_AUTH_{name}')
+        with connected(None, 2, 2):
+            yield
+
+
+def test_nothing_is_written_to_the_home_folder(home):
+    assert list(home.iterdir()) == []
 
 
 def find_workers():
@@ -137,6 +152,7 @@ def test_what_failed_in_a_worker_is_told_without_advice():
 def answering(answer):
     """The address of a server that says the same to whoever connects, and closes."""
     with socket.create_server(('127.0.0.1', 0)) as server, ThreadPoolExecutor(1) as pool:
+        server.settimeout(30)  # where nobody connects
 
         def answer_one():
             connection, _ = server.accept()
@@ -152,16 +168,17 @@ def answering(answer):
 def test_what_is_not_ray_is_told_at_once(answer):
     with (
         answering(answer) as address,
-        pytest.raises(MattingError, match=f'found something else at {address}, which'),
+        pytest.raises(MattingError, match=f'got {address}, where something else answers'),
         cluster._running(address, 1),
     ):
         pass
 
 
 @pytest.mark.parametrize('mode', [None, 'token'])
-def test_a_cluster_that_asks_for_a_token(monkeypatch, mode):
+@pytest.mark.parametrize('error', [ConnectionError, ray_exceptions.AuthenticationError])
+def test_a_cluster_that_asks_for_a_token(monkeypatch, mode, error):
     def refuse(**_):
-        raise ConnectionError('Failed to connect')
+        raise error('Failed to connect')
 
     monkeypatch.setattr('ray.init', refuse)
     monkeypatch.delenv('RAY_AUTH_MODE', raising=False)
@@ -169,7 +186,7 @@ def test_a_cluster_that_asks_for_a_token(monkeypatch, mode):
         monkeypatch.setenv('RAY_AUTH_MODE', mode)
     with (
         answering(bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])) as address,
-        pytest.raises(MattingError, match=r'Failed to connect\)') as caught,
+        pytest.raises(MattingError, match='Failed to connect') as caught,
         cluster._running(address, 1),
     ):
         pass
