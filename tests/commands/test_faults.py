@@ -27,6 +27,7 @@ from mattingjax.weights import ARTEFACT_FILE, MANIFEST_FILE, find_checkpoint
 from tests import forked
 from tests.conftest import ROOT, assert_one_line_error, require_export_tools
 from tests.forked import EXPORTING, PRELOADED, run_forked
+from tests.privileges import obeying_permissions
 from tests.torch_files import as_state_dict, write_state_dict
 
 MOST_BYTES = 2000  # of a file where the disk is full: a result of any kind has more
@@ -172,9 +173,31 @@ def raise_when_writing(number):
     files.removed_afterwards = scratch.removed_afterwards = make_and_raise
 
 
+def forbid_when_writing(place):
+    """As soon as a file or folder is half-written there, its folder may not be written to."""
+    from mattingjax.process import files, interrupts, scratch
+
+    make = interrupts.removed_afterwards
+    forbid_when_writing.permissions = obeying_permissions()  # until the process ends
+    forbid_when_writing.permissions.__enter__()
+
+    @contextlib.contextmanager
+    def make_and_forbid(*arguments):
+        with make(*arguments) as half:
+            if place in half.parents:
+                half.parent.chmod(0o500)
+            yield half
+
+    files.removed_afterwards = scratch.removed_afterwards = make_and_forbid
+
+
 def seen(folder):
     """What a user sees, and what they do not."""
     return {path.relative_to(folder) for path in folder.rglob('*')}
+
+
+def is_visible(path):
+    return not any(part.startswith('.') for part in path.parts)
 
 
 def require(case):
@@ -200,6 +223,34 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(place, tmp_path, name):
 
 
 @pytest.mark.parametrize(
+    'name',
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if case.is_slow else [])
+        for name, case in CASES.items()
+    ],
+)
+def test_permissions_that_are_taken_away_meanwhile_are_one_line(place, tmp_path, name):
+    case = CASES[name]
+    require(case)
+    with obeying_permissions():  # or it is skipped
+        pass
+    output = tmp_path / 'place' / case.output
+    output.parent.mkdir()
+    words = [*case.words, case.flag, output]
+    process = execute(words, place, (forbid_when_writing, tmp_path), case.preload)
+    assert process.returncode == 2, process.stderr.decode()
+    last = process.stderr.decode().splitlines()[-1]
+    assert last.startswith(f'error: {tmp_path}/place/out'), process.stderr.decode()
+    assert last.lower().endswith('(permission denied)')
+    assert b'Traceback' not in process.stderr
+    for folder in (tmp_path / 'place', tmp_path / 'place' / 'out'):
+        if folder.is_dir():
+            folder.chmod(0o700)
+    left = [path for path in seen(tmp_path / 'place') if is_visible(path)]
+    assert left in ([], [Path('out')])
+
+
+@pytest.mark.parametrize(
     ('name', 'number'),
     [
         pytest.param(
@@ -218,7 +269,7 @@ def test_signals_leave_nothing_half_written(place, tmp_path, name, number):
     assert b'Traceback' not in process.stderr
     left = {path for path in seen(tmp_path) if path != Path('out')}
     if number == signal.SIGKILL:
-        left = {path for path in left if not any(part.startswith('.') for part in path.parts)}
+        left = {path for path in left if is_visible(path)}
     else:
         assert process.stderr.decode().splitlines()[-1] == 'stopped'
     assert not left
