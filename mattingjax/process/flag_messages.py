@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import os
 import re
 import sys
 from pathlib import Path
@@ -175,7 +176,7 @@ def _list_meant(word: str, arguments: list[str], own: set[str]) -> str:
 
 
 def _is_like_a_path(word: str) -> bool:
-    return '.' in word or '/' in word or Path(word).exists()
+    return '.' in word or '/' in word or os.path.exists(word)
 
 
 def _flag_for_path(word: str, own: set[str]) -> str | None:

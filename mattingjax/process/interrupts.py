@@ -290,7 +290,7 @@ def _clean_up() -> None:
 
 def _remove_for_good(scratch: Path) -> None:
     """Removes a folder until it stays away: after an error, TensorStore's threads go on writing."""
-    is_folder = scratch.is_dir()
+    is_folder = os.path.isdir(scratch)  # pathlib's own raises where it may not be searched
     _remove(scratch)
     last, end = time.monotonic(), time.monotonic() + _LONGEST_LATE_WRITE
     while is_folder and time.monotonic() < min(last + _QUIET, end):
@@ -310,7 +310,7 @@ def _remove_for_good(scratch: Path) -> None:
 def _remove(scratch: Path) -> None:
     """Removes a file or folder, even if another thread still writes to it."""
     for _ in range(10):
-        if scratch.is_dir() and not scratch.is_symlink():
+        if os.path.isdir(scratch) and not os.path.islink(scratch):
             shutil.rmtree(scratch, ignore_errors=True)
         else:
             with contextlib.suppress(OSError):

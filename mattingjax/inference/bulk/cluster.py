@@ -116,7 +116,7 @@ def _advise_token(address: str | None) -> str:
 def _give_token() -> None:
     """Has Ray ask for a token of this process: it would keep one in the home folder."""
     names = ('RAY_AUTH_TOKEN', 'RAY_AUTH_TOKEN_PATH')
-    kept = Path('~/.ray/auth_token').expanduser()
+    kept = os.path.expanduser('~/.ray/auth_token')
     if not any(name in os.environ for name in names) and not os.path.isfile(kept):
         os.environ[names[0]] = secrets.token_hex(32)
 
