@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mattingjax.inference.signature import Signature
-from mattingjax.process.files import hash_file
+from mattingjax.process.reading import hash_file
 
 # Largest absolute differences to the JAX network's alpha; `calibration` bounds those of eight bits.
 TOLERANCES = {'fp32': 1e-4, 'fp16': 5e-3}

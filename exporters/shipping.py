@@ -8,7 +8,7 @@ from pathlib import Path
 from exporters.options import ExportOptions
 from exporters.pipeline import export_checkpoint
 from mattingjax.checkpoints import Checkpoint, save_checkpoint
-from mattingjax.process.files import read_file
+from mattingjax.process.reading import read_file
 from mattingjax.process.scratch import scratch_folder
 from mattingjax.weights import ARTEFACT_FILE, MANIFEST_FILE
 

@@ -42,7 +42,7 @@ def main() -> None:
     from mattingjax.data.folders import open_images
     from mattingjax.evaluation.weights import compare_alphas
     from mattingjax.images import find_images
-    from mattingjax.process.files import read_file
+    from mattingjax.process.reading import read_file
 
     check_target(_OUTPUT.value, overwrite=_OVERWRITE.value)
     if _ARTEFACT.value:

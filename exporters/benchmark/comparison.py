@@ -26,7 +26,7 @@ from mattingjax.evaluation.sets import (
 )
 from mattingjax.evaluation.trade_off import Point, Style, draw_trade_off, require_drawing
 from mattingjax.inference.sessions import SESSIONS, Session
-from mattingjax.process.files import check_folder, hash_file, write_files
+from mattingjax.process.files import check_folder, write_files
 from mattingjax.process.machine import (
     RUNTIME_PACKAGES,
     describe_machine,
@@ -34,6 +34,7 @@ from mattingjax.process.machine import (
     installed_versions,
 )
 from mattingjax.process.progress import say
+from mattingjax.process.reading import hash_file
 from mattingjax.process.timing import list_times_in_turn, summarise_times
 
 JSON_FILE, PICTURE_FILE = 'benchmark.json', 'benchmark.png'

@@ -10,7 +10,7 @@ import numpy as np
 
 from exporters.bins.index import INDEX_FILE, Item, Layout
 from mattingjax.errors import MattingError
-from mattingjax.process.files import read_file
+from mattingjax.process.reading import read_file
 
 
 def load_input(folder: Path, item: Item, layout: Layout) -> np.ndarray:

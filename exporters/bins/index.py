@@ -24,7 +24,7 @@ from mattingjax.inference.signature import (
     Signature,
     read_signature,
 )
-from mattingjax.process.files import hash_file
+from mattingjax.process.reading import hash_file
 
 INDEX_FILE, PREVIEW_FILE = 'index.json', 'preview.png'
 IMAGES_FOLDER, MASKS_FOLDER = 'images', 'masks'

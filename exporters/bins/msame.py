@@ -26,7 +26,8 @@ from exporters.bins.outputs import OUTPUT_SUFFIX, check_name
 from mattingjax.errors import ArtefactError, MattingError, OutputError
 from mattingjax.inference.sessions import READERS, Session, create_session
 from mattingjax.inference.signature import check_numbers, read_signature
-from mattingjax.process.files import check_folder, explain_absence, make_folder
+from mattingjax.process.files import check_folder, make_folder
+from mattingjax.process.reading import explain_absence
 from mattingjax.process.scratch import scratch_errors, scratch_folder_in
 
 FORMATS = ('BIN', 'TXT')

@@ -13,7 +13,8 @@ from exporters.bins.index import Index
 from mattingjax.errors import MattingError, OutputError, list_some
 from mattingjax.images import name_key
 from mattingjax.inference.signature import TOLERANCE
-from mattingjax.process.files import LONGEST_NAME, explain_absence, read_file
+from mattingjax.process.files import LONGEST_NAME
+from mattingjax.process.reading import explain_absence, read_file
 
 DTYPES = ('float16', 'float32')
 _MAX_DIGITS = 32  # bytes of a value in a .txt, with the blank after it; 9 suffice msame, 18 NumPy

@@ -12,8 +12,8 @@ import tarfile
 from pathlib import Path
 
 from mattingjax.errors import MattingError
-from mattingjax.process.files import read_file
 from mattingjax.process.interrupts import run_program
+from mattingjax.process.reading import read_file
 from mattingjax.process.scratch import scratch_folder
 
 VERSION = '1.22.0'

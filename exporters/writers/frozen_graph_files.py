@@ -11,7 +11,7 @@ from exporters.ascend.op_check import check_ops
 from exporters.tensorflow_graph.freezing import count_ops
 from mattingjax.errors import MattingError
 from mattingjax.inference.signature import Signature
-from mattingjax.process.files import hash_file
+from mattingjax.process.reading import hash_file
 
 
 def write_frozen_graph(

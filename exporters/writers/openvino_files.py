@@ -17,7 +17,7 @@ from exporters.precision.within_tolerance import compress_within
 from exporters.writers.job import Job
 from mattingjax.inference.sessions import OpenVinoSession
 from mattingjax.inference.signature import Signature
-from mattingjax.process.files import hash_file
+from mattingjax.process.reading import hash_file
 
 _KIND = 'OpenVINO IR'
 

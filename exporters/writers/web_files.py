@@ -15,7 +15,7 @@ from exporters.writers.job import Job
 from mattingjax.inference.serving import PAGE
 from mattingjax.inference.sessions import METADATA_KEY
 from mattingjax.inference.signature import Signature
-from mattingjax.process.files import hash_file
+from mattingjax.process.reading import hash_file
 
 FOLDER = 'web'
 MODEL_FILE, DESCRIPTION_FILE = 'model.onnx', 'model.json'

@@ -23,7 +23,7 @@ from mattingjax.commands.network import Network
 from mattingjax.commands.pictures import Pictures
 from mattingjax.errors import MattingError
 from mattingjax.process import command_line
-from mattingjax.process.files import explain_absence
+from mattingjax.process.reading import explain_absence
 
 _NETWORK = Network()
 _INPUT = flags.DEFINE_multi_string(

@@ -25,7 +25,7 @@ from absl import flags
 from mattingjax.commands.network import Network
 from mattingjax.errors import MattingError
 from mattingjax.process import command_line
-from mattingjax.process.files import explain_absence
+from mattingjax.process.reading import explain_absence
 
 _NETWORK = Network()
 _INPUT = flags.DEFINE_string(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from mattingjax.errors import ConfigError
-from mattingjax.process.files import read_file
+from mattingjax.process.reading import read_file
 
 _MAX_WIDTH = 2**16
 _MAX_JSON, _MAX_DEPTH = 2**26, 64  # bytes; lists and objects within each other

@@ -22,7 +22,7 @@ from mattingjax.data.records import Dataset, PhotoFiles, Record, RecordError
 from mattingjax.data.synthetic import SyntheticPortraits
 from mattingjax.errors import MattingError, list_some
 from mattingjax.images import find_path, name_key
-from mattingjax.process.files import hash_file, read_file
+from mattingjax.process.reading import hash_file, read_file
 
 __all__ = [
     'KINDS',

@@ -12,7 +12,7 @@ from mattingjax.config.texts import whole_number
 from mattingjax.data.datasets import KINDS, open_dataset
 from mattingjax.data.folders import FileDataset
 from mattingjax.errors import MattingError, list_some
-from mattingjax.process.files import read_file
+from mattingjax.process.reading import read_file
 
 SOURCE_KINDS = tuple(kind for kind in KINDS if kind not in ('packed', 'synthetic'))
 _NAME = re.compile(r'[A-Za-z0-9][\w-]{0,63}', re.ASCII)

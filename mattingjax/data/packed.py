@@ -28,7 +28,7 @@ from mattingjax.data.alpha_values import GREY
 from mattingjax.data.records import Record, RecordError
 from mattingjax.errors import ConfigError, ImageError, MattingError, list_some
 from mattingjax.images import check_alpha, load_photo, open_picture
-from mattingjax.process.files import hash_file
+from mattingjax.process.reading import hash_file
 
 PACK_FILE, SOURCES_FILE, FORMAT = 'pack.json', 'sources.csv', 1
 SUFFIX = '.array_record'

@@ -34,8 +34,9 @@ from mattingjax.data.records import PhotoFiles, Record, RecordError
 from mattingjax.errors import MattingError
 from mattingjax.images import encode_jpeg, encode_png
 from mattingjax.images.compositing import to_uint8
-from mattingjax.process.files import check_new_folder, hash_file, new_folder, write_file
+from mattingjax.process.files import check_new_folder, new_folder, write_file
 from mattingjax.process.progress import say, show_progress
+from mattingjax.process.reading import hash_file
 
 _KIND = 'a pack'
 # Grain reads single records. Compressed pictures would not get smaller by more compression.

@@ -12,7 +12,7 @@ from PIL import ImageColor
 from mattingjax.errors import ImageError
 from mattingjax.images import as_alpha, as_image, load_photo, resize, to_srgb
 from mattingjax.images.decoding import Array, Source
-from mattingjax.process.files import explain_absence
+from mattingjax.process.reading import explain_absence
 
 _BLUR = 4  # pixels of sigma that are enough: a picture that is blurred by more is shrunk first
 _LEAST_WEIGHT = 1e-3  # of the person's pixels, where there are no others near

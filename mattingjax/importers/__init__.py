@@ -22,7 +22,7 @@ from mattingjax.networks import (
     Variables,
     create_model_config,
 )
-from mattingjax.process.files import explain_absence, hash_file
+from mattingjax.process.reading import explain_absence, hash_file
 
 __all__ = ['import_weights']
 

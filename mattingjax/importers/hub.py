@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 from mattingjax.errors import WeightsError, missing_package
-from mattingjax.process.files import hash_file
 from mattingjax.process.progress import say
+from mattingjax.process.reading import hash_file
 
 SCHEME = 'hf://'
 

@@ -22,7 +22,7 @@ from mattingjax.inference.sessions import (
 from mattingjax.inference.sessions.session import check_device, check_plain
 from mattingjax.inference.signature import MAX_SIDE, Signature, check_alpha, read_signature
 from mattingjax.process.compilation import keep_as_planned
-from mattingjax.process.files import hash_file
+from mattingjax.process.reading import hash_file
 from mattingjax.weights import (
     CONFIG_FILE,
     MANIFEST_FILE,

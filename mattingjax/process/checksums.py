@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from mattingjax.errors import list_some
-from mattingjax.process.files import hash_file, read_file
+from mattingjax.process.reading import hash_file, read_file
 
 SUMS_FILE = 'SHA256SUMS'
 _MOST_BYTES = 2**24  # of the list: that of a network has a few kB

@@ -8,27 +8,24 @@ thread receives signals too, and ends the process.
 from __future__ import annotations
 
 import contextlib
-import errno
 import multiprocessing
 import multiprocessing.resource_tracker
 import multiprocessing.util
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+
+from mattingjax.process.removal import remove, remove_for_good
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _LONGEST_WRITE = 60.0  # seconds that a signal waits for a file that is being written
 _LONGEST_CLEANING = 1.0  # seconds that other libraries may take at the end
-_LONGEST_LATE_WRITE = 3.0  # seconds that they may go on writing after an error of theirs
-_QUIET = 0.3  # seconds without a write, after which they have ended
 
 _writing = threading.RLock()
 _scratch: set[Path] = set()
@@ -56,10 +53,10 @@ def removed_afterwards(make: Callable[[], str]) -> Iterator[Path]:
     try:
         yield scratch
     except Exception:
-        _remove_for_good(scratch)
+        remove_for_good(scratch)
         raise
     finally:
-        _remove(scratch)
+        remove(scratch)
         with _writing:
             _scratch.discard(scratch)
 
@@ -238,7 +235,7 @@ def leave(status: int, describe: Callable[[], str]) -> None:
 
 def _remove_all() -> None:
     for scratch in list(_scratch):
-        _remove(scratch)
+        remove(scratch)
 
 
 def _kill(program: subprocess.Popen) -> None:
@@ -286,34 +283,3 @@ def _clean_up() -> None:
     if sys.stdout is not None:
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
-
-
-def _remove_for_good(scratch: Path) -> None:
-    """Removes a folder until it stays away: after an error, TensorStore's threads go on writing."""
-    is_folder = os.path.isdir(scratch)  # pathlib's own raises where it may not be searched
-    _remove(scratch)
-    last, end = time.monotonic(), time.monotonic() + _LONGEST_LATE_WRITE
-    while is_folder and time.monotonic() < min(last + _QUIET, end):
-        time.sleep(_QUIET / 20)
-        if os.path.lexists(scratch):
-            last = time.monotonic()
-            _remove(scratch)
-            try:
-                scratch.rmdir()
-            except FileNotFoundError:
-                pass
-            except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    return  # it may not be removed at all
-
-
-def _remove(scratch: Path) -> None:
-    """Removes a file or folder, even if another thread still writes to it."""
-    for _ in range(10):
-        if os.path.isdir(scratch) and not os.path.islink(scratch):
-            shutil.rmtree(scratch, ignore_errors=True)
-        else:
-            with contextlib.suppress(OSError):
-                scratch.unlink()
-        if not os.path.lexists(scratch):
-            break

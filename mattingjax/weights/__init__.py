@@ -16,7 +16,7 @@ from typing import Any
 
 from mattingjax.config.schema import read_json
 from mattingjax.errors import ArtefactError, CheckpointError, MattingError
-from mattingjax.process.files import explain_absence, hash_file
+from mattingjax.process.reading import explain_absence, hash_file
 
 CONFIG_FILE, VARIABLES_FOLDER = 'config.json', 'variables'
 ARTEFACT_FILE, MANIFEST_FILE = 'model_dynamic.onnx', 'manifest.json'

@@ -24,7 +24,7 @@ from mattingjax.evaluation import (
 )
 from mattingjax.evaluation.metrics import compute_metrics, mad
 from mattingjax.images import resize
-from mattingjax.process.files import hash_file
+from mattingjax.process.reading import hash_file
 from mattingjax.weights import find_artefact
 from tests.evaluation.photos import MAD_ALONE, NAMES, SIZES, WHOLE, brightness, disc
 

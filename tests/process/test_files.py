@@ -13,13 +13,11 @@ from mattingjax.process.files import (
     check_folder,
     check_new_file,
     check_new_folder,
-    explain_absence,
     new_file,
     new_folder,
     write_file,
     write_files,
 )
-from tests.privileges import obeying_permissions
 
 
 def test_write_file_is_all_or_nothing(tmp_path, monkeypatch):
@@ -263,14 +261,3 @@ def test_temporary_files_lie_in_another_folder(tmp_path):
     write_file(tmp_path / 'results' / 'b', b'2', tmp_path / 'scratch')
     assert [(tmp_path / 'results' / name).read_bytes() for name in 'ab'] == [b'1', b'2']
     assert list((tmp_path / 'scratch').iterdir()) == []
-
-
-def test_what_is_not_found_in_a_folder_that_cannot_be_read(tmp_path):
-    (tmp_path / 'secret').mkdir(mode=0)
-    with obeying_permissions():
-        said = explain_absence(tmp_path / 'secret' / 'photo.png')
-    (tmp_path / 'secret').chmod(0o700)
-    assert said == 'cannot be read (Permission denied)'
-    assert explain_absence(tmp_path / 'photo.png') == 'no such file'
-    assert explain_absence('photo\0.png', 'file or folder') == 'no such file or folder'
-    assert explain_absence('y' * 5000) == 'no such file'

@@ -13,16 +13,8 @@ from typing import Any
 from mattingjax.errors import MattingError, OutputError
 from mattingjax.inference.bulk.store import PRIVATE, Entry, Store
 from mattingjax.process import locks
-from mattingjax.process.files import (
-    check_file,
-    check_folder,
-    explain_absence,
-    make_folder,
-    new_file,
-    output_errors,
-    read_file,
-    write_file,
-)
+from mattingjax.process.files import check_folder, make_folder, new_file, output_errors, write_file
+from mattingjax.process.reading import check_file, explain_absence, read_file
 
 SCRATCH = f'{PRIVATE}/scratch'
 _LATEST = 2**63 - 1  # nanoseconds since 1970, in the year 2262, that a table can hold

@@ -18,7 +18,7 @@ from mattingjax.inference.sessions.openvino_session import (
 )
 from mattingjax.inference.sessions.session import METADATA_KEY, Session, SessionOptions, Shape
 from mattingjax.inference.sessions.tensorflow_session import TensorFlowSession, find_ends
-from mattingjax.process.files import explain_absence
+from mattingjax.process.reading import explain_absence
 from mattingjax.weights import check_whole
 
 __all__ = [
