@@ -18,6 +18,7 @@ from mattingjax.inference.bulk.plan import Plan, read_group
 from mattingjax.inference.bulk.store import Store
 from mattingjax.inference.bulk.table import Row, to_rows
 from mattingjax.inference.bulk.worker import Task, Worker
+from mattingjax.process.interrupts import handle_again
 from mattingjax.process.machine import count_cores
 from mattingjax.process.packages import quiet_stderr
 from mattingjax.process.scratch import SCRATCH_FOLDER, scratch_folder_in
@@ -123,7 +124,11 @@ def _give_token() -> None:
 
 @contextlib.contextmanager
 def _leaving_signals() -> Iterator[None]:
-    """Within it, Ray leaves the handler of SIGTERM alone, in whose place it would put its own."""
+    """Within it, Ray leaves Ctrl-C and SIGTERM to the handlers that they have.
+
+    It would put a handler of its own for SIGTERM in Python's place. Its C++ code puts one before
+    it, which prints an account and has the process aborted if it still runs three seconds later.
+    """
     from ray._private import utils
 
     earlier = utils.set_sigterm_handler
@@ -132,6 +137,7 @@ def _leaving_signals() -> Iterator[None]:
         yield
     finally:
         utils.set_sigterm_handler = earlier
+        handle_again()
 
 
 def _check_address(address: str) -> None:
