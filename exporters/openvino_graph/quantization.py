@@ -13,8 +13,8 @@ from exporters.openvino_graph.floating_point import CONVOLUTIONS, FLOAT_KINDS
 from exporters.precision.calibration import Calibration, check_count
 from exporters.precision.rounding import LARGEST, LARGEST_OF_PHOTO, round_keeping_sums
 from mattingjax.inference.sessions.openvino_session import openvino_core
+from mattingjax.process.native_signals import keeping_signal_stack
 from mattingjax.process.packages import import_nncf, import_openvino
-from mattingjax.process.signal_stack import keeping_signal_stack
 
 _NO_ARITHMETIC = ('Constant', 'Convert', 'Parameter', 'Reshape', 'Result', 'Transpose')
 _LEVELS = 255.0

@@ -162,19 +162,6 @@ def handling(handler: Callable[[int, object], None]) -> Iterator[None]:
             signal.signal(number, previous)
 
 
-def handle_again() -> None:
-    """Gives both signals back to the handlers that Python knows, where a library has taken them.
-
-    Python does not see a handler that C or C++ code installs. Only the main thread can do it; in
-    another one nothing changes.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return
-    for number in SIGNALS:
-        if (handler := signal.getsignal(number)) is not None:
-            signal.signal(number, handler)
-
-
 @contextlib.contextmanager
 def _starting_deaf() -> Iterator[None]:
     """Within it, neither new processes nor the main thread receive Ctrl-C.

@@ -1,6 +1,5 @@
 """Signals end a script from wherever it is, and leave nothing half-written."""
 
-import faulthandler
 import itertools
 import os
 import signal
@@ -8,17 +7,10 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mattingjax.process.interrupts import (
-    ending_at_once,
-    handle_again,
-    handling,
-    removed_afterwards,
-    run_program,
-)
+from mattingjax.process.interrupts import ending_at_once, removed_afterwards, run_program
 from tests.conftest import ROOT
 from tests.waiting import is_alive, wait_until
 
@@ -192,27 +184,3 @@ def test_another_thread_hears_none():
     thread.start()
     thread.join()
     assert entered == [before]
-
-
-def test_what_a_library_has_taken_is_given_back(tmp_path):
-    heard, said = [], tmp_path / 'said'
-    with handling(lambda number, _: heard.append(number)), open(said, 'w') as file:
-        faulthandler.register(signal.SIGTERM, file)  # in C, as Ray's
-        try:
-            signal.raise_signal(signal.SIGTERM)
-            before = said.stat().st_size
-            assert before
-            assert not heard
-            handle_again()
-            signal.raise_signal(signal.SIGTERM)
-            assert heard == [signal.SIGTERM]
-            assert said.stat().st_size == before
-        finally:
-            faulthandler.unregister(signal.SIGTERM)
-
-
-def test_in_another_thread_handlers_stay():
-    earlier = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with ThreadPoolExecutor() as pool:
-        pool.submit(handle_again).result()
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == earlier

@@ -18,8 +18,8 @@ from mattingjax.inference.bulk.plan import Plan, read_group
 from mattingjax.inference.bulk.store import Store
 from mattingjax.inference.bulk.table import Row, to_rows
 from mattingjax.inference.bulk.worker import Task, Worker
-from mattingjax.process.interrupts import handle_again
 from mattingjax.process.machine import count_cores
+from mattingjax.process.native_signals import keeping_handlers
 from mattingjax.process.packages import quiet_stderr
 from mattingjax.process.scratch import SCRATCH_FOLDER, scratch_folder_in
 
@@ -100,7 +100,7 @@ def _running(address: str | None, cores: int) -> Iterator[None]:
                 f'address: Ray cannot be reached at {where} ({unwrapped(str(error))})'
                 f'{_advise_token(address)}'
             ) from error
-        stack.callback(ray.shutdown)
+        stack.callback(_shut_down)
         # It would print to standard output that a worker was killed, and is replaced.
         ray._private.worker._worker_logs_enabled = False
         yield
@@ -124,20 +124,39 @@ def _give_token() -> None:
 
 @contextlib.contextmanager
 def _leaving_signals() -> Iterator[None]:
-    """Within it, Ray leaves Ctrl-C and SIGTERM to the handlers that they have.
+    """Within it, Ray starts; after it, Ctrl-C and SIGTERM have the handlers from before.
 
-    It would put a handler of its own for SIGTERM in Python's place. Its C++ code puts one before
-    it, which prints an account and has the process aborted if it still runs three seconds later.
+    Ray sets a handler of SIGTERM in Python. Its C++ code sets another, which prints an account and
+    has the process aborted if it still runs three seconds later.
     """
     from ray._private import utils
 
     earlier = utils.set_sigterm_handler
     utils.set_sigterm_handler = lambda _: None
     try:
-        yield
+        with keeping_handlers():
+            yield
     finally:
         utils.set_sigterm_handler = earlier
-        handle_again()
+
+
+def _shut_down() -> None:
+    """Ends Ray, which takes a second, and leaves the handlers of signals as they are.
+
+    Its C++ code sets SIGTERM's to the default, before its processes are ended.
+    """
+    import ray
+
+    with keeping_handlers() as put_back:
+        if (node := ray._private.worker._global_node) is not None:
+            end_processes = node.kill_all_processes
+
+            def put_back_first(*args: Any, **options: Any) -> None:
+                put_back()
+                end_processes(*args, **options)
+
+            node.kill_all_processes = put_back_first
+        ray.shutdown()
 
 
 def _check_address(address: str) -> None:

@@ -124,13 +124,15 @@ def _matte(
     ):
         # Another thread waits for Ray, so that a signal need not.
         results = run_workers(task, plan, summary.workers)
-        for rows, error in read_ahead(results, 1, lambda: stop.requested is not None):
-            table.add(rows)
-            _count(rows, summary, time.monotonic() - start)
-            bar.update(len(rows))
-            if error is not None:
-                table.flush()
-                raise OutputError(error)
+        try:
+            for rows, error in read_ahead(results, 1, lambda: stop.requested is not None):
+                table.add(rows)
+                _count(rows, summary, time.monotonic() - start)
+                bar.update(len(rows))
+                if error is not None:
+                    raise OutputError(error)
+        finally:
+            table.flush()  # before Ray's processes are ended, which takes a second
     summary.stopped_by = stop.requested
 
 

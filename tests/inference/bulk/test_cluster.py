@@ -8,13 +8,15 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from ray import exceptions as ray_exceptions
 
 from mattingjax import MattingError
-from mattingjax.inference.bulk import cluster, matte_bulk
+from mattingjax.inference.bulk import cluster, matte_bulk, matting
 from mattingjax.inference.bulk.cluster import connected
+from mattingjax.inference.bulk.table import PARTS
 from tests.inference.bulk.conftest import NETWORK, read_rows, write_photo
 from tests.waiting import wait_until
 
@@ -123,21 +125,28 @@ def test_results_that_cannot_be_written_end_the_run(tmp_path, photos):
     check_whole(tmp_path / 'out', 3)
 
 
+def test_the_table_has_all_rows_before_ray_ends(tmp_path, photos, monkeypatch):
+    """Its end takes a second, in which the process may be killed."""
+    rows = []
+
+    @contextlib.contextmanager
+    def watched(*arguments):
+        with connected(*arguments) as workers:
+            yield workers
+        for part in (tmp_path / 'out' / PARTS).iterdir():
+            rows.extend(pq.read_table(part).to_pylist())
+
+    monkeypatch.setattr(matting, 'connected', watched)
+    matte_bulk(photos, tmp_path / 'out', network=NETWORK, workers=1)
+    assert {row['path'] for row in rows} == {row['path'] for row in read_rows(tmp_path / 'out')}
+    assert len(rows) == 3
+
+
 def test_a_network_that_only_this_process_has(tmp_path, photos):
     """It is loaded here first, so that what is wrong with it is said at once."""
     with pytest.raises(MattingError, match='nothing'):
         matte_bulk(photos, tmp_path / 'out', network={'path_or_name': 'nothing'})
     assert not (tmp_path / 'out').exists()
-
-
-def test_ray_leaves_signals_alone_while_it_starts():
-    """Its own handler of SIGTERM would end the process with another status, at once."""
-    from ray._private import utils
-
-    before = signal.getsignal(signal.SIGTERM)
-    with cluster._leaving_signals():
-        utils.set_sigterm_handler(lambda *_: None)
-    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_what_failed_in_a_worker_is_told_without_advice():
