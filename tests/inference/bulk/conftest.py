@@ -39,7 +39,13 @@ def photos(tmp_path):
 
 
 @pytest.fixture
-def run(monkeypatch):
+def meanwhile():
+    """Functions that a run calls once, between its first batch (two photos) and the next."""
+    return []
+
+
+@pytest.fixture
+def run(monkeypatch, meanwhile):
     """`matte_bulk` without Ray."""
 
     def run_workers(task, plan, workers):
@@ -48,6 +54,8 @@ def run(monkeypatch):
             for row in Splitter(task.target, 2)({'group': group}):
                 (found,) = worker(pa.Table.from_pylist([row])).to_pylist()
                 yield json.loads(found['rows']), found['error']
+                while meanwhile:
+                    meanwhile.pop()()
 
     monkeypatch.setattr(matting, 'connected', lambda *_: contextlib.nullcontext(1))
     monkeypatch.setattr(matting, 'run_workers', run_workers)

@@ -195,52 +195,40 @@ def test_photos_of_another_century(run, photos, tmp_path):
     assert run(photos, tmp_path / 'out').existing == 3
 
 
-def test_the_output_is_removed_meanwhile(run, photos, tmp_path, monkeypatch):
-    count = matting._count
+def test_the_output_is_removed_meanwhile(run, photos, tmp_path, meanwhile):
+    def remove():
+        shutil.rmtree(tmp_path / 'out' / PRIVATE)
+        (tmp_path / 'out' / 'a_alpha.png').unlink()
 
-    def remove(rows, summary, seconds):
-        if not summary.matted:
-            shutil.rmtree(tmp_path / 'out' / PRIVATE)
-            (tmp_path / 'out' / 'a_alpha.png').unlink()
-        count(rows, summary, seconds)
-
-    monkeypatch.setattr(matting, '_count', remove)
+    meanwhile.append(remove)
     with pytest.raises(MattingError):
         run(photos, tmp_path / 'out')
-    monkeypatch.setattr(matting, '_count', count)
     summary = run(photos, tmp_path / 'out')
     assert summary.failed == 0
     assert summary.matted + summary.existing == 3
     assert (tmp_path / 'out' / 'a_alpha.png').is_file()
 
 
-@pytest.mark.parametrize('place', ['in/sub', 'out'])
-def test_permissions_that_are_taken_away_meanwhile(run, photos, tmp_path, monkeypatch, place):
-    count = matting._count
-
-    def forbid(rows, summary, seconds):
-        if not summary.matted:
-            (tmp_path / place).chmod(0o555 if place == 'out' else 0)
-        count(rows, summary, seconds)
-
-    monkeypatch.setattr(matting, '_count', forbid)
+def test_photos_may_not_be_read_any_more(run, photos, tmp_path, meanwhile):
+    meanwhile.append(lambda: (photos / 'sub').chmod(0))
     with obeying_permissions():
-        if place == 'out':
-            with pytest.raises(
-                OutputError, match=r'out.*: cannot be written \(Permission denied\)'
-            ):
-                run(photos, tmp_path / 'out')
-        else:
-            assert run(photos, tmp_path / 'out').failed == 1
-            (row,) = [row for row in read_rows(tmp_path / 'out') if row['error'] is not None]
-            assert (row['path'], row['error']) == (
-                'sub/c.png',
-                'cannot be read (Permission denied)',
-            )
-    (tmp_path / place).chmod(0o755)
-    monkeypatch.setattr(matting, '_count', count)
-    with obeying_permissions():
-        summary = run(photos, tmp_path / 'out', retry_failed=True)
+        assert run(photos, tmp_path / 'out').failed == 1
+        (row,) = [row for row in read_rows(tmp_path / 'out') if row['error'] is not None]
+    assert (row['path'], row['error']) == ('sub/c.png', 'cannot be read (Permission denied)')
+    (photos / 'sub').chmod(0o755)
+    check_the_last_is_matted(run(photos, tmp_path / 'out', retry_failed=True))
+
+
+def test_results_may_not_be_written_any_more(run, photos, tmp_path, meanwhile):
+    meanwhile.append(lambda: (tmp_path / 'out').chmod(0o555))
+    message = r'out.*: cannot be written \(Permission denied\)'
+    with obeying_permissions(), pytest.raises(OutputError, match=message):
+        run(photos, tmp_path / 'out')
+    (tmp_path / 'out').chmod(0o755)
+    check_the_last_is_matted(run(photos, tmp_path / 'out'))
+
+
+def check_the_last_is_matted(summary):
     assert (summary.matted, summary.existing, summary.failed) == (1, 2, 0)
 
 
