@@ -11,18 +11,30 @@ from pathlib import Path
 
 import numpy as np
 
-from mattingjax.checkpoints import Checkpoint
+from mattingjax.checkpoints import Checkpoint, load_checkpoint
 from mattingjax.errors import WeightsError
-from mattingjax.importers import hub, mmnet_tf, modnet_names, modnet_onnx, torch_file
+from mattingjax.importers import (
+    deeplab_tf,
+    hub,
+    mmnet_tf,
+    modnet_names,
+    modnet_onnx,
+    tf_checkpoint,
+    torch_file,
+)
 from mattingjax.importers.matching import Candidate, assemble
+from mattingjax.importers.modnet_backbone import take_modnet_backbone
 from mattingjax.networks import (
     MMNetConfig,
     ModelConfig,
     MODNetConfig,
     Variables,
     create_model_config,
+    find_network,
 )
+from mattingjax.networks.deeplab import DeepLabConfig
 from mattingjax.process.reading import explain_absence, hash_file
+from mattingjax.weights import list_weights
 
 __all__ = ['import_weights']
 
@@ -31,13 +43,17 @@ _COUNTER = '.num_batches_tracked'
 
 
 def import_weights(
-    source: Path | str, *, prune_info: Path | str | None = None, sha256: str | None = None
+    source: Path | str,
+    *,
+    prune_info: Path | str | None = None,
+    sha256: str | None = None,
+    network: str | None = None,
 ) -> Checkpoint:
-    """Imports weights of another format: PyTorch MODNet, TensorFlow 1 MMNet or MODNet ONNX.
+    """Imports weights of another format: PyTorch or ONNX MODNet, TensorFlow 1 MMNet or DeepLab.
 
     Nothing in the file is executed. Every variable is either used or listed in the provenance of
     the checkpoint: `ignored` are variables of training, such as counters, and `initialised` are
-    those of heads that an inference export lacks.
+    those of heads that an inference export, or a backbone alone, lacks.
 
     Args:
       source: A PyTorch `.ckpt` (with the names of the original or of its pruner), any part of a
@@ -47,6 +63,9 @@ def import_weights(
         read from the tensors' shapes.
       sha256: The SHA-256 that a file from the Hub must have, in hexadecimal; None for the known one
         of a known file.
+      network: The network that is expected; None takes the file's. 'deeplab' and 'deeplab_aspp'
+        take the backbone of a MODNet, which may also be a checkpoint of ours or the name of weights
+        that ship, or of TF-Slim's MobileNetV2 of ImageNet; their heads are then random.
 
     Returns:
       The checkpoint, in memory.
@@ -56,17 +75,47 @@ def import_weights(
         missing, unknown or misshapen; the message names it with expected and found shapes.
       ImportError: The package that reads the format is not installed.
     """
+    if network is None:
+        return _import_file(source, prune_info, sha256)
+    expected = find_network(network)
+    if _is_checkpoint(source):
+        checkpoint = load_checkpoint(source)
+    else:
+        checkpoint = _import_file(source, prune_info, sha256, network)
+    found = checkpoint.config.network
+    if found == network:
+        return checkpoint
+    if found == 'modnet' and issubclass(expected.architecture, DeepLabConfig):
+        return take_modnet_backbone(checkpoint, network)
+    raise WeightsError(f'{source}: expected {network}, found {found}')
+
+
+def _is_checkpoint(source: Path | str) -> bool:
+    return str(source) in list_weights() or os.path.isfile(os.path.join(source, 'config.json'))
+
+
+def _import_file(
+    source: Path | str,
+    prune_info: Path | str | None,
+    sha256: str | None,
+    network: str | None = None,
+) -> Checkpoint:
     address = str(source)
     if address.startswith(hub.SCHEME):
         source = hub.fetch_from_hub(address, sha256)
     elif sha256 is not None:
         raise WeightsError(f'{source}: a SHA-256 is asked for of files on the Hub alone (hf://...)')
     source = Path(source)
-    prefix = mmnet_tf.find_prefix(source)
+    prefix = tf_checkpoint.find_prefix(source)
     if prefix is not None:
         if prune_info is not None:
-            raise WeightsError(f'{prune_info}: a prune_info belongs to MODNet, {source} is MMNet')
-        return _import_mmnet(prefix)
+            raise WeightsError(
+                f'{prune_info}: a prune_info belongs to MODNet, {source} is of TensorFlow'
+            )
+        tensors, ignored = tf_checkpoint.read_tensorflow_tensors(prefix)
+        if any(name.startswith(deeplab_tf.BACKBONE) for name in tensors):
+            return _import_deeplab(prefix, tensors, ignored, network or 'deeplab')
+        return _import_mmnet(prefix, tensors, ignored)
     # Unlike the methods of Path, these functions accept names of any length.
     if os.path.isdir(source):
         raise WeightsError(f'{source}: expected a weights file, got a folder')
@@ -142,8 +191,7 @@ def _assemble_modnet(
     return _checkpoint(config, variables, file_format, files, ignored, absent)
 
 
-def _import_mmnet(prefix: Path) -> Checkpoint:
-    tensors, ignored = mmnet_tf.read_tensorflow_tensors(prefix)
+def _import_mmnet(prefix: Path, tensors: dict[str, np.ndarray], ignored: list[str]) -> Checkpoint:
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
     architectures = [MMNetConfig.from_multiplier(width) for width in (1.0, 0.75, 0.5, 1.4)]
     read_off = mmnet_tf.mmnet_config_from_shapes(shapes)
@@ -154,8 +202,31 @@ def _import_mmnet(prefix: Path) -> Checkpoint:
         for architecture in architectures
     ]
     config, variables, absent = assemble(candidates, tensors, where=str(prefix))
-    files = sorted(prefix.parent.glob(glob.escape(prefix.name) + '.[di]*'))
-    return _checkpoint(config, variables, 'tensorflow', files, ignored, absent)
+    return _checkpoint(config, variables, 'tensorflow', _list_files(prefix), ignored, absent)
+
+
+def _import_deeplab(
+    prefix: Path, tensors: dict[str, np.ndarray], ignored: list[str], network: str
+) -> Checkpoint:
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    unused, optional = deeplab_tf.split_variables(shapes)
+    tensors = {name: tensor for name, tensor in tensors.items() if name not in unused}
+    configs = [create_model_config('deeplab')]
+    if (read_off := deeplab_tf.deeplab_config_from_shapes(shapes, network)) is not None:
+        configs.append(read_off)
+    config, variables, absent = assemble(
+        [Candidate(config, deeplab_tf.find_deeplab_source) for config in configs],
+        deeplab_tf.adapt_tensors(tensors),
+        where=str(prefix),
+        optional=optional,
+    )
+    return _checkpoint(
+        config, variables, 'tensorflow', _list_files(prefix), [*ignored, *unused], absent
+    )
+
+
+def _list_files(prefix: Path) -> list[Path]:
+    return sorted(prefix.parent.glob(glob.escape(prefix.name) + '.[di]*'))
 
 
 def _checkpoint(

@@ -1,65 +1,21 @@
-"""Reads MMNet's TensorFlow 1 checkpoints: tensors, names, and the widths that shapes imply."""
+"""MMNet's names in TensorFlow 1 checkpoints, and the widths that shapes imply."""
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Mapping
-from pathlib import Path
 
-import numpy as np
-
-from mattingjax.errors import MattingError, WeightsError
+from mattingjax.errors import MattingError
 from mattingjax.importers.matching import Shape, Source
-from mattingjax.importers.tf_bundle import TensorBundle
+from mattingjax.importers.tf_checkpoint import find_slim_source
 from mattingjax.networks import MMNetConfig
 from mattingjax.networks.mmnet.module import RATES, REFINEMENT_RATES, EncoderBlockConfig
 
-_HWCM = (0, 1, 3, 2)  # from TensorFlow's depthwise kernels [h, w, channel, multiplier]
-_LEAVES = {'scale': 'gamma', 'bias': 'beta', 'mean': 'moving_mean', 'var': 'moving_variance'}
 _UNITS = {
     'pointwise': 'pointwise_conv',
     'stride': 'depthwise_conv_stride',
     'dilation': 'depthwise_conv_dilation',
     'depthwise': 'depthwise_conv',
 }
-# Names of the variables of training: counters, slots of optimizers, averages.
-_BOOKKEEPING = re.compile(
-    r'global_step$|beta[12]_power|learning_rate|'
-    r'/(Adam(_1)?|Momentum|RMSProp(_1)?|ExponentialMovingAverage)$'
-)
-
-
-def find_prefix(path: Path) -> Path | None:
-    """Returns the prefix of the TensorFlow checkpoint that a path is a part of, or else None."""
-    name = re.sub(r'\.(index|meta|data-\d{5}-of-\d{5})$', '', path.name)
-    index = path.parent / f'{name}.index'
-    return path.parent / name if name and os.path.isfile(index) else None
-
-
-def read_tensorflow_tensors(prefix: Path) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Reads the tensors of a TensorFlow checkpoint.
-
-    Args:
-      prefix: The path of the checkpoint without `.index` or `.data-…`.
-
-    Returns:
-      Name → tensor, and the names of the variables of training, which are not read.
-
-    Raises:
-      WeightsError: The checkpoint is damaged or incomplete.
-    """
-    try:
-        bundle = TensorBundle(prefix)
-        names = sorted(bundle.entries)
-        ignored = [name for name in names if _BOOKKEEPING.search(name)]
-        tensors = {name: bundle.read(name) for name in names if not _BOOKKEEPING.search(name)}
-    except WeightsError as error:
-        raise WeightsError(f'{prefix}: damaged TensorFlow checkpoint: {error}') from error
-    except OSError as error:
-        file = Path(error.filename or prefix).name
-        raise WeightsError(f'{prefix}: {file}: {error.strerror or error}') from error
-    return tensors, ignored
 
 
 def find_tensorflow_source(path: str) -> Source:
@@ -80,14 +36,8 @@ def find_tensorflow_source(path: str) -> Source:
         group, kind = modules[0].rsplit('_', 1)
         unit = f'{group}/{_UNITS[kind]}'
         depthwise = kind != 'pointwise'
-    scope = f'MMNet/{block}/{unit}'
-    if modules[-1:] == ['bn']:
-        return Source(f'{scope}/BatchNorm/{_LEAVES[leaf]}')
-    if leaf == 'bias':
-        return Source(f'{scope}/biases')
-    if depthwise:
-        return Source(f'{scope}/depthwise_weights', _HWCM)
-    return Source(f'{scope}/weights')
+    part = modules[-1] if modules else ''
+    return find_slim_source(f'MMNet/{block}/{unit}', part, leaf, depthwise=depthwise)
 
 
 def mmnet_config_from_shapes(shapes: Mapping[str, Shape]) -> MMNetConfig | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mattingjax.errors import ConfigError
+from mattingjax.networks.deeplab import DEEPLAB, DEEPLAB_ASPP
 from mattingjax.networks.mmnet import MMNET
 from mattingjax.networks.modnet import MODNET
 from mattingjax.networks.network import Network
@@ -38,5 +39,5 @@ def find_network(name: Any) -> Network:
     return _NETWORKS[name]
 
 
-register_network(MODNET)
-register_network(MMNET)
+for _network in (MODNET, MMNET, DEEPLAB, DEEPLAB_ASPP):
+    register_network(_network)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mattingjax.importers import import_weights
-from mattingjax.importers.mmnet_tf import read_tensorflow_tensors
+from mattingjax.importers.tf_checkpoint import read_tensorflow_tensors
 from tests.fuzz.harness import MalformedError
 from tests.fuzz.mutations import NUMBERS, mutate_bytes
 from tests.tf_bundles import ARRAY, field, tensor_entry, varint, write_bundle, write_index
