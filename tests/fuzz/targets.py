@@ -19,8 +19,8 @@ from exporters.bins.index import INDEX_FILE, read_index
 from mattingjax.config.schema import parse_json
 from mattingjax.errors import MAX_LINE, MattingError
 from mattingjax.images.compositing import parse_colour
-from mattingjax.importers.tf_checkpoint import read_tensorflow_tensors
 from mattingjax.importers.modnet_names import read_prune_info
+from mattingjax.importers.tf_checkpoint import read_tensorflow_tensors
 from mattingjax.importers.torch_file import read_torch_tensors
 from mattingjax.inference.screening.lite_model import read_lite_model
 from mattingjax.inference.screening.protobuf import ONNX_DATA, check_structure

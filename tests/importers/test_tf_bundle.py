@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mattingjax import MattingError
-from mattingjax.importers.tf_checkpoint import read_tensorflow_tensors
 from mattingjax.importers.tf_bundle import masked_crc32c
+from mattingjax.importers.tf_checkpoint import read_tensorflow_tensors
 from tests.tf_bundles import ARRAY, field, tensor_entry, write_bundle, write_index
 
 
