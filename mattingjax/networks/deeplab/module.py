@@ -73,7 +73,8 @@ def scale_width(width: float, multiplier: float) -> int:
 
 
 def _blocks(multiplier: float) -> tuple[InvertedResidualConfig, ...]:
-    blocks, inputs = [], scale_width(_STEM, multiplier)
+    blocks: list[InvertedResidualConfig] = []
+    inputs = scale_width(_STEM, multiplier)
     for expansion, width, repeats, _ in _TABLE:
         for _ in range(repeats):
             stride, _ = GEOMETRY[len(blocks)]
