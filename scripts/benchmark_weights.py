@@ -10,9 +10,11 @@ error (of all pixels and of the soft band, unless alphas are masks) and mean squ
 hundredths and MMNet's gradient error in thousandths, of cut-outs on backgrounds (composites) and of
 photos, at the photo's own size. Without --images, or without --foregrounds, their columns are left
 out; errors are those of the checkpoints, whatever is timed. Writes OUTPUT/weights.json, and for
-each network a report of each set with its worst mattes to look at; with photos and times also
-OUTPUT/weights.png, the gradient error against the time, networks of one family joined by their
-number of parameters, as MMNet's paper has it for its widths. Those of an earlier run are replaced.
+each network a report of each set with its worst mattes to look at; with photos also
+OUTPUT/weights.png, as MMNet's paper has it for its widths: for each set the gradient error and the
+mean absolute error, each against the time and against the number of parameters, networks of one
+family joined by that number. With --nolatency they are drawn against the parameters only. Those of
+an earlier run are replaced.
 """
 
 from absl import flags

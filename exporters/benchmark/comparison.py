@@ -24,7 +24,14 @@ from mattingjax.evaluation.sets import (
     title_columns,
     to_markdown,
 )
-from mattingjax.evaluation.trade_off import Point, Style, draw_trade_off, require_drawing
+from mattingjax.evaluation.trade_off import (
+    TIME,
+    Point,
+    Style,
+    draw_trade_off,
+    require_drawing,
+    time_cost,
+)
 from mattingjax.inference.sessions import SESSIONS, Session
 from mattingjax.process.files import check_folder, write_files
 from mattingjax.process.machine import (
@@ -202,8 +209,7 @@ def _draw(
     points = [
         Point(
             entry.name if entry.precision == 'f32' else f'{entry.name}, {entry.precision}',
-            row['seconds'],
-            tuple(row['quartiles']),
+            {TIME: time_cost(row)},
             {
                 title: FIGURES[figure][1] * row[name][figure]
                 for title, (name, figure) in panels.items()
@@ -216,7 +222,7 @@ def _draw(
     ]
     first = next(iter(rows))
     style = Style(
-        tuple(panels),
+        tuple((TIME, title) for title in panels),
         len(sets),
         tuple(SESSIONS),
         FORMS,

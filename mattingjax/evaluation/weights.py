@@ -25,7 +25,16 @@ from mattingjax.evaluation.sets import (
     title_columns,
     to_markdown,
 )
-from mattingjax.evaluation.trade_off import Point, Style, draw_trade_off, require_drawing
+from mattingjax.evaluation.trade_off import (
+    PARAMETERS,
+    TIME,
+    Cost,
+    Point,
+    Style,
+    draw_trade_off,
+    require_drawing,
+    time_cost,
+)
 from mattingjax.inference import Predictor
 from mattingjax.inference.jax_runtime import JaxRuntime
 from mattingjax.networks import ModelConfig
@@ -36,6 +45,7 @@ from mattingjax.process.timing import summarise_times
 from mattingjax.weights import list_checkpoint_files
 
 PICTURE_FILE = 'weights.png'
+_DRAWN = ('mean_gradient', 'mad')
 _WORST = 8
 
 
@@ -81,7 +91,9 @@ def compare_weights(
     The figures of each network are `parameters`, `macs` of all heads, `inference_macs`,
     `megabytes` of the checkpoint's files, for each set a dictionary of mean errors (without that of
     the soft band if no alpha of the set has one), and of the time what `summarise_times` makes of
-    it. With sets and times, weights.png has the gradient error against the time.
+    it. With sets, weights.png has for each of them the gradient error and the mean absolute
+    difference, each against the time and against the number of parameters; without times, against
+    the number of parameters only.
 
     Args:
       networks: Name of each network → its checkpoint, or the name of weights that ship.
@@ -99,7 +111,7 @@ def compare_weights(
       ImportError: What draws the picture is not installed.
     """
     check_folder(output)
-    if sets and time_networks is not None:
+    if sets:
         require_drawing(PICTURE_FILE)
     configs = {name: load_config(path) for name, path in networks.items()}
     for folders in sets.values():
@@ -112,9 +124,10 @@ def compare_weights(
         for name, times in summarise_times(time_networks(configs)).items():
             rows[name] |= times
     contents = {}
-    if sets and time_networks is not None:
+    if sets:
         families = {name: config.network for name, config in configs.items()}
-        picture = _draw(rows, families, list(sets), str(time_networks))
+        runtime = None if time_networks is None else str(time_networks)
+        picture = _draw(rows, families, list(sets), runtime)
         contents[output / PICTURE_FILE] = picture
     contents[output / 'weights.json'] = (json.dumps(rows, indent=1) + '\n').encode()
     write_files(contents)
@@ -154,24 +167,26 @@ def _draw(
     rows: Mapping[str, Mapping[str, Any]],
     families: Mapping[str, str],
     sets: Sequence[str],
-    runtime: str,
+    runtime: str | None,
 ) -> bytes:
-    """Draws the gradient error against the time, a curve for each family of networks.
+    """Draws errors against the time and the number of parameters, a curve for each family.
 
     Args:
       rows: Name of each network → its figures.
       families: Name of each network → that of its family.
-      sets: The names of the sets, a panel for each.
-      runtime: What the networks were timed in, in words.
+      sets: The names of the sets, a row of panels for each of their errors.
+      runtime: What the networks were timed in, in words; None if they were not.
     """
-    factor = FIGURES['mean_gradient'][1]
-    panels = {name: label_axis((name, 'mean_gradient')) for name in sets}
+    titles = {label_axis((name, figure)): (name, figure) for name in sets for figure in _DRAWN}
+    costs = [PARAMETERS] if runtime is None else [TIME, PARAMETERS]
     points = [
         Point(
             name,
-            row['seconds'],
-            tuple(row['quartiles']),
-            {panels[key]: factor * row[key]['mean_gradient'] for key in sets},
+            _list_costs(row),
+            {
+                title: FIGURES[figure][1] * row[key][figure]
+                for title, (key, figure) in titles.items()
+            },
             '',
             families[name],
         )
@@ -179,16 +194,22 @@ def _draw(
     ]
     first = next(iter(rows))
     style = Style(
-        panels=tuple(panels.values()),
-        columns=len(sets),
+        panels=tuple((cost, title) for title in titles for cost in costs),
+        columns=2,  # of one error against both costs, or of both errors against one
         markers=('',),
         colours=tuple(sorted(set(families.values()))),
         first=first,
-        first_seconds=rows[first]['seconds'],
-        note=f'{runtime} on {format_machine(describe_machine())}',
+        first_seconds=rows[first].get('seconds'),
+        note='' if runtime is None else f'{runtime} on {format_machine(describe_machine())}',
         joined=True,
     )
     return draw_trade_off(points, style)
+
+
+def _list_costs(row: Mapping[str, Any]) -> dict[str, Cost]:
+    parameters = row['parameters']
+    costs = {PARAMETERS: (parameters, parameters, parameters)}
+    return costs | ({TIME: time_cost(row)} if 'seconds' in row else {})
 
 
 def compare_alphas(

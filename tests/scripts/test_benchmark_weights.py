@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from mattingjax.evaluation import Folders, weights
-from mattingjax.evaluation.trade_off import draw_trade_off
+from mattingjax.evaluation.trade_off import PARAMETERS, TIME, draw_trade_off
 from mattingjax.evaluation.weights import compare_weights
 from tests.conftest import assert_one_line_error
 
@@ -73,34 +73,79 @@ class Clock:
         return self._seconds
 
 
-def test_gradient_errors_are_drawn_against_times(mmnet_path, modnet_path, tmp_path, monkeypatch):
+@pytest.fixture
+def photos(tmp_path):
+    """Noise, which is its own alpha."""
     pixels = np.random.default_rng(0).integers(0, 256, (48, 40), dtype=np.uint8)
     (tmp_path / 'photos').mkdir()
     Image.fromarray(pixels).save(tmp_path / 'photos/a.png')
-    drawn = {}
+    return Folders(tmp_path / 'photos', tmp_path / 'photos')
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """What is drawn: a list that gets the points and their style."""
+    given = []
 
     def draw(points, style):
-        drawn.update({point.name: point for point in points}, style=style)
+        given.extend((points, style))
         return draw_trade_off(points, style)
 
     monkeypatch.setattr(weights, 'draw_trade_off', draw)
+    return given
+
+
+def test_errors_are_drawn_against_times_and_parameters(
+    mmnet_path, modnet_path, photos, tmp_path, drawn
+):
     rows = compare_weights(
         {'large': str(mmnet_path), 'small': str(modnet_path)},
-        {'photos': Folders(tmp_path / 'photos', tmp_path / 'photos')},
+        {'photos': photos},
         tmp_path / 'out',
         Clock(large=[0.4, 0.2, 0.4], small=[0.1, 0.1, 0.2]),
         tell=lambda _: None,
     )
     assert [row['time_ratio'] for row in rows.values()] == [1, 0.25]
-    style, small = drawn['style'], drawn['small']
-    assert list(drawn) == ['small', 'large', 'style']  # by their number of parameters
+    points, style = drawn
+    assert [point.name for point in points] == ['small', 'large']  # by their number of parameters
     assert (style.joined, style.first, style.first_seconds) == (True, 'large', 0.4)
     assert style.note.startswith('a stopwatch on ')
-    assert (small.seconds, small.colour) == (0.1, 'modnet')
-    (error,) = small.errors.values()
-    assert error == 1e3 * rows['small']['photos']['mean_gradient']
-    assert list(small.errors) == ['photos: mean gradient in thousandths']
-    assert Image.open(tmp_path / 'out/weights.png').size == (770, 572)
+    gradient, mad = 'photos: mean gradient in thousandths', 'photos: MAD in hundredths'
+    assert style.columns == 2
+    assert style.panels == (
+        (TIME, gradient), (PARAMETERS, gradient), (TIME, mad), (PARAMETERS, mad)
+    )  # fmt: skip
+    small, figures = points[0], rows['small']['photos']
+    assert small.colour == 'modnet'
+    assert small.errors == {gradient: 1e3 * figures['mean_gradient'], mad: 1e2 * figures['mad']}
+    low, high = rows['small']['quartiles']
+    assert small.costs == {
+        TIME: (100, 1e3 * low, 1e3 * high),
+        PARAMETERS: (rows['small']['parameters'],) * 3,
+    }
+    assert Image.open(tmp_path / 'out/weights.png').size == (1540, 1144)
+
+
+def test_without_times_errors_are_drawn_against_parameters(mmnet_path, photos, tmp_path, drawn):
+    sets = {'streets': photos, 'heads': photos, 'cats': photos}
+    rows = compare_weights({'small': str(mmnet_path)}, sets, tmp_path / 'out', tell=lambda _: None)
+    (point,), style = drawn
+    assert style.panels == tuple(
+        (PARAMETERS, f'{name}: {error}')
+        for name in sets
+        for error in ('mean gradient in thousandths', 'MAD in hundredths')
+    )
+    assert list(point.costs) == [PARAMETERS]
+    assert point.costs[PARAMETERS][0] == rows['small']['parameters']
+    assert point.errors['cats: MAD in hundredths'] == 1e2 * rows['small']['cats']['mad']
+    assert style.note == ''
+    assert Image.open(tmp_path / 'out/weights.png').size == (1540, 1716)
+
+
+def test_without_sets_nothing_is_drawn(mmnet_path, tmp_path, drawn):
+    compare_weights({'a': str(mmnet_path)}, {}, tmp_path, Clock(a=[0.1]), tell=lambda _: None)
+    assert not drawn
+    assert [file.name for file in tmp_path.iterdir()] == ['weights.json']
 
 
 def test_what_cannot_be_timed_is_told_at_once(run_script, tmp_path):
