@@ -39,7 +39,7 @@ def take_modnet_backbone(checkpoint: Checkpoint, network: str = 'deeplab') -> Ch
     ):
         found = checkpoint.config.network
         raise WeightsError(
-            f'backbone: expected one of modnet for deeplab, got {found} for {network}'
+            f'expected the backbone of modnet for deeplab, got {found} for {network}'
         )
     backbone = architecture.backbone
     config = create_model_config(
