@@ -1,6 +1,5 @@
 """Checkpoints that TF-Slim's DeepLab and MobileNetV2 leave, and MODNet's backbone, become ours."""
 
-import dataclasses
 import functools
 
 import flax.traverse_util
@@ -46,7 +45,7 @@ def test_a_checkpoint_of_tensorflow_computes_the_same(tmp_path, network, rates, 
     assert config.architecture.aspp == (24,) * (1 + len(rates))
     outputs = checkpoint.apply(slim.images)
     alpha = special.softmax(slim.logits.astype(np.float64), axis=-1)[..., 1:]
-    assert alpha.std() > 0.02
+    assert slim.logits.std(axis=(1, 2)).min() > 0.05  # hundreds of times the tolerance
     np.testing.assert_allclose(outputs['logits'], slim.logits, atol=1e-4)
     np.testing.assert_allclose(outputs['alpha'], alpha, atol=1e-5)
     assert config.provenance['initialised'] == []
