@@ -1,5 +1,6 @@
 """Fixtures that several test files share."""
 
+import dataclasses
 import os
 import re
 import signal
@@ -21,6 +22,7 @@ from mattingjax.networks import (
     init_variables,
     network_names,
 )
+from mattingjax.networks.deeplab import DeepLabASPPConfig
 from mattingjax.networks.mobilenet_v2 import (
     STRIDES,
     InvertedResidualConfig,
@@ -44,7 +46,7 @@ _ABOUT_NETWORKS = (
     'checkpoints', 'config', 'evaluation', 'inference', 'networks', 'pruning', 'toy', 'training',
     'weights',
 )  # fmt: skip
-_NETWORKS = {'modnet', 'mmnet', 'toy', 'modnet_path', 'mmnet_path'}
+_NETWORKS = {'modnet', 'mmnet', 'deeplab', 'toy', 'modnet_path', 'mmnet_path'}
 _ABOUT_NO_NETWORK = {('inference', 'bulk'), ('inference', 'serving')}
 _ABOUT_PATHS = {'test_paths'}  # they are given a network, which none of them runs
 _IMPORTS_JAX = re.compile(r'^ *(?:import|from) (?:jax|flax|optax|orbax)\b', re.M)
@@ -175,6 +177,15 @@ def modnet() -> Checkpoint:
 def mmnet() -> Checkpoint:
     architecture = MMNetConfig.from_multiplier(0.25)
     return random_checkpoint(create_model_config('mmnet', architecture, input_size=64))
+
+
+@pytest.fixture(scope='session')
+def deeplab() -> Checkpoint:
+    """With atrous branches: every kind of layer that either of its records has."""
+    head = {'image_pooling': 7, 'aspp': (6, 5, 4, 6), 'projection': 9}
+    narrow = DeepLabASPPConfig.from_multiplier(0.1)
+    architecture = dataclasses.replace(narrow, **head)
+    return random_checkpoint(create_model_config('deeplab_aspp', architecture, input_size=64))
 
 
 @pytest.fixture(scope='session')

@@ -88,6 +88,8 @@ def test_the_weighed_modnet_has_the_size_that_its_file_says():
 TRAININGS = [
     ('mmnet', None),
     ('modnet', None),
+    ('deeplab', None),
+    ('release_deeplab', None),
     ('smoke', 'mmnet'),
     ('smoke', 'modnet'),
     ('distill_mmnet', None),
@@ -168,7 +170,10 @@ def in_small(config, photos, modnet_path):
 
 
 # Trained with only labels: tests/training does so. Sub-objectives consistency: see below.
-RUN_ELSEWHERE = ('mmnet', 'modnet', 'smoke', 'release_mmnet', 'release_modnet', 'soc')
+RUN_ELSEWHERE = (
+    'mmnet', 'modnet', 'deeplab', 'smoke', 'soc', 'release_mmnet', 'release_modnet',
+    'release_deeplab',
+)  # fmt: skip
 
 # What a student learns from its teacher, beside other things.
 TERMS = {

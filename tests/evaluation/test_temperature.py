@@ -14,7 +14,7 @@ def logit(alpha):
     return np.log(alpha / (1 - alpha))
 
 
-@pytest.mark.parametrize('name', ['mmnet', 'modnet'])
+@pytest.mark.parametrize('name', ['mmnet', 'modnet', 'deeplab'])
 def test_the_logit_is_divided(name, request):
     checkpoint = request.getfixturevalue(name)
     images = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)

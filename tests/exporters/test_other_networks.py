@@ -17,7 +17,10 @@ FORBIDDEN = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(('network', 'size', 'limit'), [('modnet', 512, 500), ('mmnet', 256, 450)])
+@pytest.mark.parametrize(
+    ('network', 'size', 'limit'),
+    [('modnet', 512, 500), ('mmnet', 256, 450), ('deeplab', 256, 250), ('deeplab_aspp', 256, 280)],
+)
 def test_the_published_networks_have_few_and_plain_ops(network, size, limit):
     require_export_tools()
     from exporters.ascend.op_check import check_ops
@@ -54,6 +57,9 @@ class Steps(list):
         ('toy', 'onnx'),
         pytest.param('modnet', 'openvino', marks=pytest.mark.slow),
         pytest.param('mmnet', 'onnx', marks=pytest.mark.slow),
+        pytest.param('deeplab', 'openvino', marks=pytest.mark.slow),
+        pytest.param('deeplab', 'onnx', marks=pytest.mark.slow),
+        pytest.param('deeplab', 'litert', marks=pytest.mark.slow),
     ],
 )
 def test_a_pruned_network_is_exported_like_any_other(

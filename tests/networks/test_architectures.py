@@ -16,6 +16,7 @@ from mattingjax.networks.mmnet.module import (
 )
 from mattingjax.networks.mobilenet_v2 import STRIDES, InvertedResidualConfig, MobileNetV2Config
 from mattingjax.networks.model_config import ModelConfig
+from tests.conftest import LIBRARY_NETWORKS
 
 widths = st.integers(1, 2000)
 ibnorm_widths = st.integers(2, 300)
@@ -70,7 +71,7 @@ def test_json_round_trip(architecture):
     assert type(architecture).from_dict(json.loads(text)) == architecture
 
 
-@pytest.mark.parametrize('network', ['modnet', 'mmnet'])
+@pytest.mark.parametrize('network', LIBRARY_NETWORKS)
 def test_model_config_round_trip(network):
     config = create_model_config(network, provenance={'why': ['a', 1]})
     read = ModelConfig.from_dict(json.loads(json.dumps(config.to_dict())))
@@ -131,7 +132,10 @@ def test_mmnet_errors_name_field_and_value():
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        ({'network': 'unet'}, "network: expected one of modnet, mmnet(, toy)?, got 'unet'"),
+        (
+            {'network': 'unet'},
+            "network: expected one of modnet, mmnet, deeplab, deeplab_aspp(, toy)?, got 'unet'",
+        ),
         ({'input_size': 500}, 'input_size: expected a multiple of 32 pixels, .* got 500'),
         ({'input_size': '512'}, "multiple of 32 pixels, .* got '512'"),
         ({'provenance': 3}, 'provenance: expected an object, got 3'),

@@ -58,6 +58,7 @@ CONVOLUTIONS = [  # size of the image, taps, stride, dilation
     ((19, 21), 3, 1, 2),
     ((19, 21), 3, 1, 4),
     ((21, 18), 3, 1, 8),
+    *(((16, 20), 3, 1, dilation) for dilation in (6, 12, 18)),  # taps that see zeros alone
     ((17, 14), 5, 1, 1),
     ((13, 14), 5, 2, 2),
 ]

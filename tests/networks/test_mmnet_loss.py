@@ -112,7 +112,7 @@ def test_bad_shape(batch):
         kd_loss(outputs['aux_logits'], alpha)
 
 
-@pytest.mark.parametrize('name', ['mmnet', 'modnet'])
+@pytest.mark.parametrize('name', ['mmnet', 'modnet', 'deeplab'])
 def test_weight_decay_is_for_dense_kernels(name, request):
     params = request.getfixturevalue(name).variables['params']
     marked = traverse_util.flatten_dict(dense_kernels(params))

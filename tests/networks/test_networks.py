@@ -1,4 +1,4 @@
-"""What holds for both networks; equality with the originals is in tests/importers."""
+"""What holds for every network; equality with the originals is in tests/importers."""
 
 import functools
 
@@ -95,7 +95,7 @@ def test_mmnet_has_the_widths_that_its_config_promises(architecture):
         assert widths[f'dec_block{i}/shortcut_pointwise/conv/kernel'] == architecture.shortcut[i]
 
 
-@pytest.mark.parametrize('name', ['modnet', 'mmnet'])
+@pytest.mark.parametrize('name', ['modnet', 'mmnet', 'deeplab'])
 def test_initialised_variables_have_the_promised_shapes(name, request):
     config = request.getfixturevalue(name).config
     variables = init_variables(config, seed=1)
@@ -153,7 +153,7 @@ def test_inference_needs_no_variable_of_the_training_heads(name, request):
     assert shape['alpha'].shape == (1, 64, 64, 1)
 
 
-@pytest.mark.parametrize('name', ['modnet', 'mmnet'])
+@pytest.mark.parametrize('name', ['modnet', 'mmnet', 'deeplab'])
 def test_training_returns_every_head_and_updates_the_statistics(name, request):
     checkpoint = request.getfixturevalue(name)
     model = create_model(checkpoint.config)
@@ -170,6 +170,7 @@ def test_training_returns_every_head_and_updates_the_statistics(name, request):
         == {
             'modnet': {'alpha', 'semantic', 'detail'},
             'mmnet': {'alpha', 'logits', 'aux_logits'},
+            'deeplab': {'alpha', 'logits'},
         }[name]
     )
     before = jax.tree.leaves(checkpoint.variables['batch_stats'])

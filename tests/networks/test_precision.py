@@ -81,7 +81,7 @@ def test_kernels_alone_are_cast(toy):
 
 
 @pytest.mark.parametrize('training', [False, True])
-@pytest.mark.parametrize('network', ['modnet', 'mmnet', 'toy'])
+@pytest.mark.parametrize('network', ['modnet', 'mmnet', 'deeplab', 'toy'])
 def test_layers_of_a_network_are_narrow_and_its_outputs_wide(request, network, training):
     checkpoint = request.getfixturevalue(network)
     variables = dict(checkpoint.variables)

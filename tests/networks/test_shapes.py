@@ -7,6 +7,7 @@ import pytest
 from mattingjax.networks import create_model, create_model_config, variable_shapes
 from mattingjax.networks.layers import Conv
 from mattingjax.networks.shapes import shapes_only
+from tests.conftest import LIBRARY_NETWORKS
 from tests.toy import TOY
 
 
@@ -14,7 +15,7 @@ def described(tree):
     return jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), tree)
 
 
-@pytest.mark.parametrize('network', ['modnet', 'mmnet', TOY.name])
+@pytest.mark.parametrize('network', [*LIBRARY_NETWORKS, TOY.name])
 @pytest.mark.parametrize('auxiliary', [False, True])
 def test_variables_and_outputs(network, auxiliary):
     config = create_model_config(network)

@@ -5,13 +5,15 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from mattingjax.networks import MMNetConfig, create_model_config, variable_shapes
 from mattingjax.pruning import channel_groups, fixed_convolutions, with_widths
 from mattingjax.pruning.surgery import slice_tree
-from tests.conftest import narrow_modnet
+from tests.conftest import LIBRARY_NETWORKS, narrow_modnet
 from tests.pruning.conftest import choose
 
 CONFIGS = {
     'modnet': create_model_config('modnet'),
     'narrow modnet': create_model_config('modnet', narrow_modnet(), input_size=64),
     'mmnet': create_model_config('mmnet'),
+    'deeplab': create_model_config('deeplab'),
+    'deeplab_aspp': create_model_config('deeplab_aspp'),
     'narrow mmnet': create_model_config('mmnet', MMNetConfig.from_multiplier(0.25)),
 }
 
@@ -93,7 +95,7 @@ def _count_widths(value):
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-@pytest.mark.parametrize('network', ['modnet', 'mmnet'])
+@pytest.mark.parametrize('network', LIBRARY_NETWORKS)
 def test_groups_are_closed(network):
     """What goes from a group goes wherever its config and its variables need it, nowhere else.
 

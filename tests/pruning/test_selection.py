@@ -19,6 +19,7 @@ from mattingjax.pruning import (
     select_uniform,
     with_widths,
 )
+from tests.conftest import LIBRARY_NETWORKS
 
 MODNET = create_model_config('modnet')
 GROUPS = channel_groups(MODNET)
@@ -157,7 +158,7 @@ def test_search_says_what_is_out_of_reach():
         search_widths(lambda ratio: select_uniform(GROUPS, ratio), [budget])
 
 
-@pytest.mark.parametrize('network', ['modnet', 'mmnet'])
+@pytest.mark.parametrize('network', LIBRARY_NETWORKS)
 def test_costs_are_those_of_the_traced_network(network):
     config = create_model_config(network)
     widths = select_uniform(channel_groups(config), 0.37)

@@ -24,7 +24,7 @@ slow = settings(
 )
 
 
-@pytest.fixture(params=['toy', 'modnet', 'mmnet'])
+@pytest.fixture(params=['toy', 'modnet', 'mmnet', 'deeplab'])
 def checkpoint(request) -> Checkpoint:
     return request.getfixturevalue(request.param)
 

@@ -8,7 +8,7 @@ from mattingjax.pruning.widening import parse_widths
 from tests.pruning.conftest import photos, run
 
 
-@pytest.fixture(params=['toy', 'modnet', 'mmnet'])
+@pytest.fixture(params=['toy', 'modnet', 'mmnet', 'deeplab'])
 def checkpoint(request):
     return request.getfixturevalue(request.param)
 

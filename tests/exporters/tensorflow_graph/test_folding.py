@@ -6,7 +6,7 @@ from exporters.tensorflow_graph.folding import fold_batch_norm, fold_scaling
 from mattingjax.networks import apply_compiled, variable_shapes
 
 
-@pytest.mark.parametrize('name', ['modnet', 'mmnet'])
+@pytest.mark.parametrize('name', ['modnet', 'mmnet', 'deeplab'])
 def test_folded_networks_compute_the_same(request, name):
     checkpoint = request.getfixturevalue(name)
     config, variables = checkpoint.config, checkpoint.variables
