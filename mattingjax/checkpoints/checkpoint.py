@@ -48,8 +48,8 @@ class Checkpoint:
 
         Returns:
           `alpha` [N, H, W, 1] in [0, 1]. MODNet also `semantic` [N, H/16, W/16, 1] and `detail`
-          [N, H, W, 1], in [0, 1]; MMNet also `logits` [N, H, W, 2] and `aux_logits`
-          [N, H/16, W/16, 2].
+          [N, H, W, 1], in [0, 1]; MMNet and DeepLab also `logits` [N, H, W, 2], MMNet
+          `aux_logits` [N, H/16, W/16, 2].
 
         Raises:
           CheckpointError: `images` has another type or shape.

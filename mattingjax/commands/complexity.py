@@ -13,10 +13,12 @@ from absl import flags
 
 _CHECKPOINT = flags.DEFINE_string('checkpoint', None, 'Checkpoint directory or shipped name.')
 _NETWORK = flags.DEFINE_string(
-    'network', None, 'A network with its published widths, such as modnet or mmnet.'
+    'network', None, 'A network with its published widths, such as modnet, mmnet or deeplab.'
 )
 _MULTIPLIER = flags.DEFINE_float(
-    'width_multiplier', None, 'Of MMNet; published: 0.5, 0.75, 1.0 (default), 1.4.'
+    'width_multiplier',
+    None,
+    'Published of MMNet: 0.5, 0.75, 1.0, 1.4; of deeplab: 0.35, 0.5, 0.75, 1.0.',
 )
 _HEIGHT = flags.DEFINE_integer('height', None, "Pixels; the network's input size by default.")
 _WIDTH = flags.DEFINE_integer('width', None, "Pixels; the network's input size by default.")

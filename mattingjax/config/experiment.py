@@ -95,7 +95,8 @@ def _model_config(network: str | None) -> ConfigDict:
     config.network = placeholder(str)
     if network is not None:
         config.network = network
-    # The width multiplier: for MMNet such as 0.5, 0.75, 1.0 or 1.4; for MODNet at most 1.0.
+    # The width multiplier: for MMNet such as 0.5, 0.75, 1.0 or 1.4, for
+    # DeepLab 0.35, 0.5, 0.75 or 1.0; for MODNet at most 1.0.
     config.width_multiplier = 1.0
     # The share of values that are dropped at random (in MMNet after each encoder block).
     config.dropout = 0.0

@@ -94,7 +94,10 @@ def test_what_goes_wrong_in_a_file_is_one_line_with_its_line(tmp_path, text, mes
             'configs/mmnt.py',
             r'config: configs/mmnt.py: not a file; did you mean mmnet\? there',
         ),
-        ('nothing', r'config: nothing: not a file; there are distill_mmnet, mmnet, modnet, '),
+        (
+            'nothing',
+            r'config: nothing: not a file; there are deeplab, distill_mmnet, mmnet, modnet, ',
+        ),
         ('smoke:big', r'smoke.py:\d+: expected mmnet or modnet, got .big'),
         ('configs/mmnet.py:foo', r"mmnet.py: its get_config takes no word, got 'foo'$"),
         (str(ROOT), r'not a file'),
