@@ -6,12 +6,15 @@ mattingjax train --config configs/release_deeplab.py --workdir runs/deeplab \
     --config.more_datasets.drawn.root=PACK/drawn --config.more_datasets.people.root=PACK/people \
     --config.more_datasets.portraits.root=PACK/portraits --config.validation.root=DIR
 
+START is MODNet's backbone with a random head:
+
+mattingjax import-weights --source modnet_photographic.onnx --network deeplab --output START
+
 Then once more from what it leaves, with --config.seed=403 --config.steps=2000 and
 --config.optimizer.learning_rate=1.5e-3; the mean of the first (one part) and the second (two), with
-a temperature, ships as `deeplab`. Of it scripts/benchmark_weights.py prints a mean absolute
-difference of 1.65 hundredths on composites of head shots and 2.60 on street photos at 320 pixels;
-mattingjax/weights/deeplab/README.md tells more. START is what
-mattingjax import-weights --source modnet_photographic.onnx --network deeplab leaves.
+a temperature, ships as `deeplab`. Of it
+scripts/benchmark_weights.py prints a mean absolute difference of 1.65 hundredths on composites of
+head shots and 2.60 on street photos at 320 pixels; mattingjax/weights/deeplab/README.md tells more.
 """
 
 from ml_collections import ConfigDict
