@@ -16,7 +16,8 @@ from tests.conftest import ROOT
 
 FOLDER = ROOT / 'mattingjax' / 'weights'
 NAMES = mattingjax.list_weights()
-MEGABYTES = {'deeplab': 6, 'mmnet': 1, 'modnet': 6}  # without the artefact; test_artefacts.py has its bound
+# Without the artefact, of which test_artefacts.py has the bound.
+MEGABYTES = {'deeplab': 6, 'mmnet': 1, 'modnet': 6}
 # Mean absolute differences that no weights may exceed: composites of head shots, street photos.
 # They are about twice what the cards say; they would show weights that were mixed up or damaged.
 BOUNDS = {
