@@ -77,15 +77,18 @@ def import_weights(
     """
     if network is None:
         return _import_file(source, prune_info, sha256)
-    expected = find_network(network)
+    takes_backbones = issubclass(find_network(network).architecture, DeepLabConfig)
     if _is_checkpoint(source):
+        if prune_info is not None or sha256 is not None:
+            raise WeightsError(f'{source}: a checkpoint has neither a prune_info nor one SHA-256')
         checkpoint = load_checkpoint(source)
     else:
-        checkpoint = _import_file(source, prune_info, sha256, network)
+        head = network if takes_backbones else 'deeplab'
+        checkpoint = _import_file(source, prune_info, sha256, head)
     found = checkpoint.config.network
     if found == network:
         return checkpoint
-    if found == 'modnet' and issubclass(expected.architecture, DeepLabConfig):
+    if found == 'modnet' and takes_backbones:
         return take_modnet_backbone(checkpoint, network)
     raise WeightsError(f'{source}: expected {network}, found {found}')
 
@@ -98,7 +101,7 @@ def _import_file(
     source: Path | str,
     prune_info: Path | str | None,
     sha256: str | None,
-    network: str | None = None,
+    head: str = 'deeplab',
 ) -> Checkpoint:
     address = str(source)
     if address.startswith(hub.SCHEME):
@@ -114,7 +117,7 @@ def _import_file(
             )
         tensors, ignored = tf_checkpoint.read_tensorflow_tensors(prefix)
         if any(name.startswith(deeplab_tf.BACKBONE) for name in tensors):
-            return _import_deeplab(prefix, tensors, ignored, network or 'deeplab')
+            return _import_deeplab(prefix, tensors, ignored, head)
         return _import_mmnet(prefix, tensors, ignored)
     # Unlike the methods of Path, these functions accept names of any length.
     if os.path.isdir(source):
@@ -206,16 +209,14 @@ def _import_mmnet(prefix: Path, tensors: dict[str, np.ndarray], ignored: list[st
 
 
 def _import_deeplab(
-    prefix: Path, tensors: dict[str, np.ndarray], ignored: list[str], network: str
+    prefix: Path, tensors: dict[str, np.ndarray], ignored: list[str], head: str
 ) -> Checkpoint:
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
     unused, optional = deeplab_tf.split_variables(shapes)
     tensors = {name: tensor for name, tensor in tensors.items() if name not in unused}
-    configs = [create_model_config('deeplab')]
-    if (read_off := deeplab_tf.deeplab_config_from_shapes(shapes, network)) is not None:
-        configs.append(read_off)
+    read_off = deeplab_tf.deeplab_config_from_shapes(shapes, head)
     config, variables, absent = assemble(
-        [Candidate(config, deeplab_tf.find_deeplab_source) for config in configs],
+        [Candidate(read_off or create_model_config(head), deeplab_tf.find_deeplab_source)],
         deeplab_tf.adapt_tensors(tensors),
         where=str(prefix),
         optional=optional,

@@ -70,9 +70,10 @@ def test_a_map_of_other_classes_is_drawn_anew(tmp_path):
     assert set(names) < set(provenance['ignored'])
 
 
+@pytest.mark.parametrize('widths', [WIDTHS[0.35], WIDTHS[1.0]])
 @pytest.mark.parametrize('network', ['deeplab', 'deeplab_aspp'])
-def test_a_classifier_of_imagenet_is_a_backbone(tmp_path, network):
-    slim = write_slim_deeplab(tmp_path / 'mobilenet', with_head=False)
+def test_a_classifier_of_imagenet_is_a_backbone(tmp_path, network, widths):
+    slim = write_slim_deeplab(tmp_path / 'mobilenet', widths, with_head=False, size=(32, 48))
     checkpoint = import_weights(tmp_path / 'mobilenet', network=network)
     assert checkpoint.config.network == network
     published = create_model_config(network).architecture
@@ -91,6 +92,19 @@ def test_a_classifier_of_imagenet_is_a_backbone(tmp_path, network):
     )
     features = run_backbone(checkpoint, slim.images)['block16']
     np.testing.assert_allclose(features, slim.features, atol=1e-4)
+
+
+@pytest.mark.parametrize('with_head', [True, False])
+def test_it_is_no_other_network(tmp_path, with_head):
+    write_slim_deeplab(tmp_path / 'model', with_head=with_head, size=(32, 32))
+    for network in ('modnet', 'mmnet'):
+        with pytest.raises(MattingError, match=f'model: expected {network}, found deeplab$'):
+            import_weights(tmp_path / 'model', network=network)
+    with pytest.raises(MattingError, match=r'a prune_info belongs to MODNet, .* is of TensorFlow'):
+        import_weights(tmp_path / 'model', prune_info=tmp_path / 'a.json')
+    if with_head:
+        with pytest.raises(MattingError, match=r'model: expected deeplab_aspp, found deeplab$'):
+            import_weights(tmp_path / 'model', network='deeplab_aspp')
 
 
 def run_backbone(checkpoint, images) -> dict[str, jax.Array]:
@@ -205,6 +219,9 @@ def test_another_network_has_no_such_backbone(mmnet, mmnet_path, modnet_path):
         import_weights(modnet_path, network='mmnet')
     with pytest.raises(MattingError, match=r"expected one of modnet, .* got 'unet'"):
         import_weights(modnet_path, network='unet')
+    for options in ({'prune_info': 'a.json'}, {'sha256': '0' * 64}):
+        with pytest.raises(MattingError, match='neither a prune_info nor one SHA-256'):
+            import_weights(modnet_path, network='deeplab', **options)
     with pytest.raises(MattingError, match='backbone of modnet for deeplab, got toy for deeplab'):
         take_modnet_backbone(random_checkpoint(create_model_config(TOY.name)))
 
