@@ -69,6 +69,18 @@ def folder(mmnet_path, calibration, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
+def test_a_mean_over_the_image_beside_its_pixels(deeplab, calibration, tmp_path):
+    """Whose map of ones, unlike one of zeros, has a scale in eight bits."""
+    require_export_tools()
+    from exporters.export import export_checkpoint
+
+    save_checkpoint(tmp_path / 'deeplab', deeplab)
+    options = make_options(calibration, calibration_alphas=None, max_mad_drop=0.2)
+    manifest = export_checkpoint(tmp_path / 'deeplab', tmp_path / 'out', options)
+    assert set(manifest['artefacts']) == set(RUNTIMES)
+
+
 def test_each_file_is_measured_by_all_that_read_it(folder):
     manifest = json.loads((folder / 'manifest.json').read_text())
     assert set(manifest['artefacts']) == set(RUNTIMES)

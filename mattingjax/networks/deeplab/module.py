@@ -28,7 +28,7 @@ from mattingjax.config.schema import Schema
 from mattingjax.errors import ConfigError
 from mattingjax.networks.layers import Conv, ConvBN
 from mattingjax.networks.mobilenet_v2 import InvertedResidualConfig
-from mattingjax.networks.operations import relu, sigmoid, spatial_mean, upsample_2x
+from mattingjax.networks.operations import relu, relu6, sigmoid, spatial_mean, upsample_2x
 from mattingjax.networks.precision import at_least_float32
 
 # The epsilon of MMNet's authors and of MODNet's backbone; importers convert others. The decay is
@@ -227,9 +227,11 @@ class DeepLab(nn.Module):
         config = self.config
         pooled = conv_bn_relu(config.image_pooling, 'image_pooling', spatial_mean(x))
         pixels = conv_bn_relu(config.aspp[0], 'aspp0', x)
-        # Added to a map of zeros the pooled features are there at each pixel, at any size; readers
-        # of exported graphs take no op that repeats them. (After ReLU nothing is negative.)
-        branches = [pooled + relu(-1.0 * pixels[..., :1]), pixels]
+        # Multiplied by a map of ones the pooled features are there at each pixel, at any size. The
+        # ones are made of features, which are 0 or more: readers of exported graphs take no op that
+        # repeats, a constant would fix the size, and zeros to add have no scale in eight bits.
+        ones = relu6(pixels[..., :1] + 6.0) * (1 / 6)
+        branches = [pooled * ones, pixels]
         for i, (width, rate) in enumerate(zip(config.aspp[1:], ASPP_RATES, strict=False), start=1):
             y = ConvBN(
                 x.shape[-1],
