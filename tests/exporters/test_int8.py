@@ -76,7 +76,7 @@ def test_a_mean_over_the_image_beside_its_pixels(deeplab, calibration, tmp_path)
     from exporters.export import export_checkpoint
 
     save_checkpoint(tmp_path / 'deeplab', deeplab)
-    options = make_options(calibration, calibration_alphas=None, max_mad_drop=0.2)
+    options = make_options(calibration, max_mad_drop=0.2)
     manifest = export_checkpoint(tmp_path / 'deeplab', tmp_path / 'out', options)
     assert set(manifest['artefacts']) == set(RUNTIMES)
 
