@@ -12,9 +12,9 @@ photos, at the photo's own size. Without --images, or without --foregrounds, the
 out; errors are those of the checkpoints, whatever is timed. Writes OUTPUT/weights.json, and for
 each network a report of each set with its worst mattes to look at; with photos also
 OUTPUT/weights.png, as MMNet's paper has it for its widths: for each set the gradient error and the
-mean absolute error, each against the time and against the number of parameters, networks of one
-family joined by that number. With --nolatency they are drawn against the parameters only. Those of
-an earlier run are replaced.
+mean absolute difference, each against the time and against the number of parameters, networks of
+one family joined by that number. With --nolatency they are drawn against the parameters only. Those
+of an earlier run are replaced.
 """
 
 from absl import flags

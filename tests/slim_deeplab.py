@@ -57,6 +57,7 @@ def write_slim_deeplab(
     rates: tuple[int, ...] = (),
     with_head: bool = True,
     size: tuple[int, int] = (64, 96),
+    averaged: bool = False,
 ) -> Slim:
     """Draws a network, runs it and saves it with TensorFlow 1's `Saver`.
 
@@ -68,6 +69,7 @@ def write_slim_deeplab(
       rates: Dilations of the atrous branches.
       with_head: Without it, the checkpoint has a classifier of ImageNet in the head's place.
       size: Height and width of the images.
+      averaged: Whether the network that is run is kept as moving averages of another.
     """
     import tensorflow.compat.v1 as tf
 
@@ -146,5 +148,11 @@ def write_slim_deeplab(
         tf.get_variable('global_step', initializer=np.int64(30_000))
         tf.get_variable('MobilenetV2/Conv/weights/Momentum', initializer=np.zeros(3, np.float32))
         session.run(tf.global_variables_initializer())
-        tf.train.Saver().save(session, str(prefix), write_meta_graph=False)
+        names = {}
+        if averaged:
+            for variable in [v for v in tf.global_variables() if 'global' not in v.op.name]:
+                names[f'{variable.op.name}/ExponentialMovingAverage'] = variable
+                names[variable.op.name] = tf.Variable(tf.zeros(variable.shape))
+            session.run(tf.variables_initializer(list(names.values())[1::2]))
+        tf.train.Saver(names or None).save(session, str(prefix), write_meta_graph=False)
         return Slim(images, *session.run([logits, features]), trainable)

@@ -52,7 +52,7 @@ def main() -> None:
     )
     for what, meaning in (
         ('ignored', 'variables that the network does without'),
-        ('initialised', 'variables of heads that the file lacks'),
+        ('initialised', 'variables that are random, as the file has none of them'),
     ):
-        if names := config.provenance[what]:
+        if names := config.provenance.get(what):
             print(f'{what}: {len(names)} {meaning}, listed in config.json')

@@ -33,6 +33,8 @@ def write_labels(
 ) -> None:
     """Writes each name beside its point, as near as it stands on nothing else.
 
+    Where no place is free, it stands right above its point.
+
     Args:
       axis: Axes of matplotlib whose layout is done, since names are placed by pixels.
       labels: The names, the first of which stand nearest; all points are kept free.

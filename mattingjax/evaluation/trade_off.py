@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import itertools
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -165,7 +166,8 @@ def _series(names: Sequence[str], looks: Sequence[str]) -> dict[str, str]:
 
 def _is_in(panel: Panel, point: Point) -> bool:
     cost, error = panel
-    return cost in point.costs and error in point.errors
+    # The error of a network that has diverged has no place.
+    return cost in point.costs and math.isfinite(point.errors.get(error, math.nan))
 
 
 def _place(panel: Panel, point: Point) -> tuple[float, float]:
@@ -193,7 +195,8 @@ def _set_costs(axis: Any, title: str, costs: Sequence[float], style: Style) -> N
     from matplotlib.ticker import EngFormatter
 
     first = 1e3 * (style.first_seconds or 0.0)
-    low, high = min(costs, default=first or 1.0), max(costs, default=first or 1.0)
+    nothing = first if title == TIME and first else 1.0
+    low, high = min(costs, default=nothing), max(costs, default=nothing)
     # Sizes of networks are told by ratios: of 6.5 million, a tenth of a million would be nothing.
     is_log = title == PARAMETERS or high / low >= _LOG_FROM
     axis.set_xscale('log' if is_log else 'linear')  # before the upper axis, which takes it over

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mattingjax.checkpoints import Checkpoint, load_checkpoint
-from mattingjax.errors import WeightsError
+from mattingjax.errors import MattingError, WeightsError
 from mattingjax.importers import (
     deeplab_tf,
     hub,
@@ -52,8 +52,9 @@ def import_weights(
     """Imports weights of another format: PyTorch or ONNX MODNet, TensorFlow 1 MMNet or DeepLab.
 
     Nothing in the file is executed. Every variable is either used or listed in the provenance of
-    the checkpoint: `ignored` are variables of training, such as counters, and `initialised` are
-    those of heads that an inference export, or a backbone alone, lacks.
+    the checkpoint: `ignored` are those that the network does without, such as counters or another
+    head, and `initialised` those that the file lacks, such as the head of a backbone; by the names
+    of the file, or by ours where a checkpoint of ours is taken apart.
 
     Args:
       source: A PyTorch `.ckpt` (with the names of the original or of its pruner), any part of a
@@ -73,17 +74,23 @@ def import_weights(
     Raises:
       WeightsError: The file is missing, damaged, unsafe or of another network, or a variable is
         missing, unknown or misshapen; the message names it with expected and found shapes.
+      CheckpointError: A checkpoint of ours is damaged.
+      ConfigError: There is no such network.
       ImportError: The package that reads the format is not installed.
     """
+    if not str(source):
+        raise WeightsError('source: expected a path, got nothing')
     if network is None:
         return _import_file(source, prune_info, sha256)
     takes_backbones = issubclass(find_network(network).architecture, DeepLabConfig)
     if _is_checkpoint(source):
-        if prune_info is not None or sha256 is not None:
-            raise WeightsError(f'{source}: a checkpoint has neither a prune_info nor one SHA-256')
+        if (given := prune_info or sha256) is not None:
+            raise WeightsError(f'{given}: belongs to a file of others, {source} is a checkpoint')
         checkpoint = load_checkpoint(source)
+        if checkpoint.config.network == network:
+            raise WeightsError(f'{source}: is a checkpoint of {network} already')
     else:
-        head = network if takes_backbones else 'deeplab'
+        head = network if takes_backbones else None
         checkpoint = _import_file(source, prune_info, sha256, head)
     found = checkpoint.config.network
     if found == network:
@@ -101,7 +108,7 @@ def _import_file(
     source: Path | str,
     prune_info: Path | str | None,
     sha256: str | None,
-    head: str = 'deeplab',
+    head: str | None = None,
 ) -> Checkpoint:
     address = str(source)
     if address.startswith(hub.SCHEME):
@@ -117,7 +124,10 @@ def _import_file(
             )
         tensors, ignored = tf_checkpoint.read_tensorflow_tensors(prefix)
         if any(name.startswith(deeplab_tf.BACKBONE) for name in tensors):
-            return _import_deeplab(prefix, tensors, ignored, head)
+            return _import_deeplab(prefix, tensors, ignored, head or 'deeplab')
+        if head is not None:
+            expected = f'variables of {deeplab_tf.BACKBONE}, as those of {head} are called'
+            raise WeightsError(f'{prefix}: expected {expected}, found none')
         return _import_mmnet(prefix, tensors, ignored)
     # Unlike the methods of Path, these functions accept names of any length.
     if os.path.isdir(source):
@@ -214,9 +224,12 @@ def _import_deeplab(
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
     unused, optional = deeplab_tf.split_variables(shapes)
     tensors = {name: tensor for name, tensor in tensors.items() if name not in unused}
-    read_off = deeplab_tf.deeplab_config_from_shapes(shapes, head)
+    try:
+        read_off = deeplab_tf.deeplab_config_from_shapes(shapes, head)
+    except MattingError as error:  # a width that is none
+        raise WeightsError(f'{prefix}: {error}') from error
     config, variables, absent = assemble(
-        [Candidate(read_off or create_model_config(head), deeplab_tf.find_deeplab_source)],
+        [Candidate(read_off, deeplab_tf.find_deeplab_source)],
         deeplab_tf.adapt_tensors(tensors),
         where=str(prefix),
         optional=optional,

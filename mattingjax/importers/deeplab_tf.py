@@ -1,31 +1,39 @@
 """Mobile DeepLabv3's names in TF-Slim's checkpoints, what their shapes imply, and what differs.
 
 Published checkpoints of TensorFlow's DeepLab with MobileNetV2 are read, and as a start of a
-training TF-Slim's MobileNetV2 of ImageNet, which has the backbone alone.
+training TF-Slim's MobileNetV2 of ImageNet, which has the backbone alone. Not those of MMNet's own
+program, whose DeepLab has other names.
+
+Published networks were trained at 513 pixels, where TensorFlow pads strided convolutions on both
+sides. At a multiple of 16 it pads after the last pixel alone, as this network does at every size:
+there the same weights see, and put, everything 15 pixels further up and left. Training moves it
+back.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
-from mattingjax.errors import MattingError
 from mattingjax.importers.matching import Shape, Source
 from mattingjax.importers.tf_checkpoint import find_slim_source
-from mattingjax.networks import ModelConfig, create_model_config, find_network
-from mattingjax.networks.deeplab.module import ASPP_RATES, EPSILON, GEOMETRY
+from mattingjax.networks import ModelConfig, create_model_config
+from mattingjax.networks.deeplab.module import ASPP_RATES, EPSILON, GEOMETRY, DeepLabConfig
 from mattingjax.networks.mobilenet_v2 import InvertedResidualConfig
 
 BACKBONE = 'MobilenetV2/'
 LOGITS = 'logits/semantic/'
-HEAD = ('image_pooling/', 'aspp', 'concat_projection/', LOGITS)
+_ATROUS = tuple(f'aspp{i}' for i in range(1, 1 + len(ASPP_RATES)))
+HEAD = (
+    'image_pooling/', 'aspp0/', 'concat_projection/', LOGITS,
+    *(f'{branch}_{part}/' for branch in _ATROUS for part in ('depthwise', 'pointwise')),
+)  # fmt: skip
 # What follows the backbone in a classifier of ImageNet.
 _CLASSIFIER = (f'{BACKBONE}Conv_1/', f'{BACKBONE}Logits/')
-# What TF-Slim's normalisations add to the variance, in the backbone and in DeepLab's head.
-_SLIM_EPSILON, _HEAD_EPSILON = 1e-3, 1e-5
+# What TF-Slim's normalisations add to the variance in the backbone; in DeepLab's head it is ours.
+_SLIM_EPSILON = 1e-3
 # Number of classes → which of them are background and person.
 _TWO_CLASSES = {2: [0, 1], 21: [0, 15]}  # the second as PASCAL VOC numbers them
 
@@ -56,23 +64,30 @@ def split_variables(shapes: Mapping[str, Shape]) -> tuple[list[str], tuple[str, 
       shapes: Name → shape of each tensor.
 
     Returns:
-      The names of the tensors of an ImageNet classifier, and of a map of other classes than people
-      among them; and the beginnings of the names of the tensors that may be absent in their stead.
+      The names of the tensors of an ImageNet classifier, and of a map of neither two nor PASCAL
+      VOC's classes; and the beginnings of the names of the tensors that may be absent in their
+      stead.
     """
     ignored = [name for name in shapes if name.startswith(_CLASSIFIER)]
     if not any(name.startswith(HEAD) for name in shapes):
         return ignored, HEAD
-    classes = shapes.get(f'{LOGITS}biases', ())
-    if len(classes) == 1 and classes[0] not in _TWO_CLASSES:
+    classes = _count_classes(shapes)
+    if classes is not None and classes not in _TWO_CLASSES:
         return [*ignored, *(name for name in shapes if name.startswith(LOGITS))], (LOGITS,)
     return ignored, ()
 
 
-def adapt_tensors(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Makes a checkpoint's tensors those of this network, which then computes the same.
+def _count_classes(shapes: Mapping[str, Shape]) -> int | None:
+    """The number of classes of the map, or None if its tensors are no convolution's."""
+    weights, biases = (shapes.get(f'{LOGITS}{leaf}', ()) for leaf in ('weights', 'biases'))
+    return biases[0] if len(weights) == 4 and weights[3:] == biases else None
 
-    - Normalisation: gamma is multiplied by sqrt((variance + ours) / (variance + theirs)), as this
-      network has one epsilon and theirs two.
+
+def adapt_tensors(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Makes a checkpoint's tensors those of this network, whose layers then compute the same.
+
+    - Normalisation of the backbone: gamma is multiplied by sqrt((variance + ours) / (variance +
+      theirs)), as this network has one epsilon and theirs two.
     - Classes: of PASCAL VOC's 21 background and person stay. Their softmax is the person's
       probability where there is nothing else.
 
@@ -84,56 +99,63 @@ def adapt_tensors(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         scope, _, leaf = name.rpartition('/')
         variance = tensors.get(f'{scope}/moving_variance')
         # What does not fit is left as it is, and refused when tensors and variables are matched.
-        if leaf != 'gamma' or variance is None or variance.shape != gamma.shape:
+        fits = variance is not None and variance.shape == gamma.shape
+        if variance is None or not fits or leaf != 'gamma' or not name.startswith(BACKBONE):
             continue
-        theirs = _SLIM_EPSILON if name.startswith(BACKBONE) else _HEAD_EPSILON
         values = variance.astype(np.float64)
-        with np.errstate(invalid='ignore', divide='ignore'):
-            factor = np.sqrt((values + EPSILON) / (values + theirs))
+        with np.errstate(invalid='ignore', divide='ignore', over='ignore'):
+            factor = np.sqrt((values + EPSILON) / (values + _SLIM_EPSILON))
+            # Of an impossible variance it is the variance that is told.
+            factor = np.where(np.isfinite(factor), factor, 1)
             adapted[name] = (gamma * factor).astype(np.float32)
-    for leaf in ('weights', 'biases'):
-        logits = tensors.get(f'{LOGITS}{leaf}')
-        if logits is not None and logits.ndim and logits.shape[-1] in _TWO_CLASSES:
-            adapted[f'{LOGITS}{leaf}'] = logits[..., _TWO_CLASSES[logits.shape[-1]]]
+    chosen = _TWO_CLASSES.get(_count_classes({name: t.shape for name, t in tensors.items()}) or 0)
+    for leaf in ('weights', 'biases') if chosen else ():
+        adapted[f'{LOGITS}{leaf}'] = tensors[f'{LOGITS}{leaf}'][..., chosen]
     return adapted
 
 
-def deeplab_config_from_shapes(shapes: Mapping[str, Shape], network: str) -> ModelConfig | None:
-    """Returns the network that the tensors' shapes imply, or None if a tensor is missing.
+def deeplab_config_from_shapes(shapes: Mapping[str, Shape], network: str) -> ModelConfig:
+    """Returns the network that the tensors' shapes imply.
 
     TF-Slim adds a shortcut wherever the stride is 1 and a block's input and output have the same
-    width, so its files mean that.
+    width, so its files mean that. Layers of which nothing is there have the published widths, so
+    that it is they that are found missing.
 
     Args:
       shapes: Name → shape of each tensor.
       network: 'deeplab' or 'deeplab_aspp', whose head a backbone alone gets.
     """
+    names = list(shapes)
+    if any(name.startswith(HEAD) for name in names):
+        atrous = any(name.startswith(HEAD) and name.startswith(_ATROUS) for name in names)
+        network = 'deeplab_aspp' if atrous else 'deeplab'
+    published = create_model_config(network).architecture
+    assert isinstance(published, DeepLabConfig)
 
-    def width(scope: str) -> int:
-        return shapes[f'{scope}/weights'][-1]
+    def width(scope: str, otherwise: int) -> int:
+        ends = ('weights', 'BatchNorm/gamma', 'BatchNorm/beta')
+        found = (shapes[f'{scope}/{end}'][-1:] for end in ends if f'{scope}/{end}' in shapes)
+        return next((shape[0] for shape in found if shape), otherwise)
 
-    try:
-        stem = inputs = width(f'{BACKBONE}Conv')
-        blocks = []
-        for i, (stride, _) in enumerate(GEOMETRY):
-            scope = BACKBONE + _block_scope(i)
-            expand = f'{scope}/expand/weights' in shapes
-            hidden = width(f'{scope}/expand') if expand else inputs
-            features = width(f'{scope}/project')
-            shortcut = stride == 1 and features == inputs
-            blocks.append(InvertedResidualConfig(hidden, features, expand, shortcut))
-            inputs = features
-        widths: dict[str, Any] = {'stem': stem, 'blocks': tuple(blocks)}
-        if any(name.startswith(HEAD) for name in shapes):
-            atrous = [f'aspp{i}_pointwise' for i in range(1, 1 + len(ASPP_RATES))]
-            atrous = [scope for scope in atrous if f'{scope}/weights' in shapes]
-            network = 'deeplab_aspp' if atrous else 'deeplab'
-            widths |= {
-                'image_pooling': width('image_pooling'),
-                'aspp': tuple(map(width, ['aspp0', *atrous])),
-                'projection': width('concat_projection'),
-            }
-        published = find_network(network).architecture()
-        return create_model_config(network, dataclasses.replace(published, **widths))
-    except (KeyError, IndexError, MattingError):
-        return None
+    stem = inputs = width(f'{BACKBONE}Conv', published.stem)
+    blocks = []
+    for i, (stride, _) in enumerate(GEOMETRY):
+        scope = BACKBONE + _block_scope(i)
+        expand = any(name.startswith(f'{scope}/expand/') for name in names)
+        hidden = width(f'{scope}/expand', published.blocks[i].hidden) if expand else inputs
+        features = width(f'{scope}/project', published.blocks[i].features)
+        shortcut = stride == 1 and features == inputs
+        blocks.append(InvertedResidualConfig(hidden, features, expand, shortcut))
+        inputs = features
+    branches = ['aspp0', *(f'{branch}_pointwise' for branch in _ATROUS)]
+    return create_model_config(
+        network,
+        dataclasses.replace(
+            published,
+            stem=stem,
+            blocks=tuple(blocks),
+            image_pooling=width('image_pooling', published.image_pooling),
+            aspp=tuple(map(width, branches, published.aspp)),
+            projection=width('concat_projection', published.projection),
+        ),
+    )

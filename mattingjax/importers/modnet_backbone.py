@@ -37,10 +37,9 @@ def take_modnet_backbone(checkpoint: Checkpoint, network: str = 'deeplab') -> Ch
     if not isinstance(architecture, MODNetConfig) or not isinstance(
         published.architecture, DeepLabConfig
     ):
-        found = checkpoint.config.network
-        raise WeightsError(
-            f'expected the backbone of modnet for deeplab, got {found} for {network}'
-        )
+        where = checkpoint.origin or 'checkpoint'
+        found = f'{checkpoint.config.network} for {network}'
+        raise WeightsError(f'{where}: expected modnet for deeplab or deeplab_aspp, got {found}')
     backbone = architecture.backbone
     config = create_model_config(
         network,

@@ -19,6 +19,7 @@ _BOOKKEEPING = re.compile(
     r'global_step$|beta[12]_power|learning_rate|'
     r'/(Adam(_1)?|Momentum|RMSProp(_1)?|ExponentialMovingAverage)$'
 )
+_AVERAGE = '/ExponentialMovingAverage'  # what TF-Slim's published accuracies are measured with
 
 
 def find_prefix(path: Path) -> Path | None:
@@ -35,7 +36,8 @@ def read_tensorflow_tensors(prefix: Path) -> tuple[dict[str, np.ndarray], list[s
       prefix: The path of the checkpoint without `.index` or `.data-…`.
 
     Returns:
-      Name → tensor, and the names of the variables of training, which are not read.
+      Name → tensor, a variable's moving average in its place where there is one; and the names of
+      the other variables of training, which are not read.
 
     Raises:
       WeightsError: The checkpoint is damaged or incomplete.
@@ -43,8 +45,10 @@ def read_tensorflow_tensors(prefix: Path) -> tuple[dict[str, np.ndarray], list[s
     try:
         bundle = TensorBundle(prefix)
         names = sorted(bundle.entries)
-        ignored = [name for name in names if _BOOKKEEPING.search(name)]
-        tensors = {name: bundle.read(name) for name in names if not _BOOKKEEPING.search(name)}
+        averages = {name.removesuffix(_AVERAGE): name for name in names if name.endswith(_AVERAGE)}
+        kept = [name for name in names if not _BOOKKEEPING.search(name)]
+        ignored = sorted(set(names) - set(kept) - {averages.get(name) for name in kept})
+        tensors = {name: bundle.read(averages.get(name, name)) for name in kept}
     except WeightsError as error:
         raise WeightsError(f'{prefix}: damaged TensorFlow checkpoint: {error}') from error
     except OSError as error:

@@ -156,3 +156,13 @@ def test_a_picture_has_all_panels(count, columns, size):
     picture = Image.open(io.BytesIO(content))
     assert picture.size == size
     assert len(np.unique(np.asarray(picture.convert('L')))) > 10
+
+
+@pytest.mark.parametrize('error', [np.nan, np.inf])
+def test_what_has_diverged_has_no_place(monkeypatch, error):
+    shown = []
+    monkeypatch.setattr(trade_off, 'draw_panel', lambda *given: shown.append(given[2]))
+    monkeypatch.setattr(trade_off, '_write_labels', lambda *given, joined: None)
+    kept = point('a', 0.01, 2.0)
+    draw_trade_off([kept, point('b', 0.02, error)], style())
+    assert shown == [[kept]]

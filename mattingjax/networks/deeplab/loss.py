@@ -20,6 +20,8 @@ def deeplab_loss(
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Computes the mean of MMNet's losses without the one of the auxiliary head.
 
+    The composition loss sees the images in [0, 1], as MMNet's does.
+
     Args:
       outputs: The network's `alpha` and `logits`.
       true_alpha: The true alphas, [B, H, W, 1] in [0, 1].
@@ -29,11 +31,11 @@ def deeplab_loss(
       The loss, and its terms `alpha`, `composition`, `gradient` and `kd`.
 
     Raises:
-      MattingError: Shapes do not fit, or the images have integer values.
+      MattingError: Shapes do not fit.
     """
     terms = {
         'alpha': alpha_loss(outputs['alpha'], true_alpha),
-        'composition': composition_loss(outputs['alpha'], true_alpha, image),
+        'composition': composition_loss(outputs['alpha'], true_alpha, image / 2 + 0.5),
         'gradient': gradient_loss(outputs['alpha'], true_alpha),
         'kd': kd_loss(outputs['logits'], true_alpha),
     }

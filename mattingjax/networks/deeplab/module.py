@@ -5,6 +5,9 @@ channels, not shrunk beyond a sixteenth (the last blocks are dilated instead), b
 over the image; two 1×1 convolutions, and the map of two classes enlarged to the photo's size.
 With atrous branches as an option: the pyramid (ASPP) of the large DeepLabs, separable.
 
+Padding is TensorFlow's at even sizes, as in MMNet's comparison: a strided convolution pads after
+the last pixel alone, so that feature i of a map looks at pixel 16 i + 15.
+
 References:
   Chen et al., Rethinking Atrous Convolution for Semantic Image Segmentation
   (https://arxiv.org/abs/1706.05587), and Encoder-Decoder with Atrous Separable Convolution
@@ -250,8 +253,9 @@ class DeepLab(nn.Module):
 def _enlarge(x: jax.Array) -> jax.Array:
     """Enlarges a map sixteenfold, bilinearly: source = destination / 16, the border repeated.
 
-    The published network enlarges 33 to 513 pixels with its corners aligned, which is the same but
-    for the fifteen pixels beyond the last corner. Doublings without half-pixel centres make it.
+    The published network enlarges 33 to 513 pixels with its corners aligned: the same map, but for
+    the fifteen pixels beyond the last corner. Doublings without half-pixel centres make it.
+    (MMNet's authors align the corners of 16 and 256 pixels, which are 17 apart.)
     """
     stride = OUTPUT_STRIDE
     while stride > 1:
