@@ -54,5 +54,5 @@ def main() -> None:
         ('ignored', 'variables that the network does without'),
         ('initialised', 'variables that are random, as the file has none of them'),
     ):
-        if names := config.provenance.get(what):
+        if names := config.provenance[what]:
             print(f'{what}: {len(names)} {meaning}, listed in config.json')

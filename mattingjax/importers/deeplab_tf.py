@@ -96,11 +96,11 @@ def adapt_tensors(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """
     adapted = dict(tensors)
     for name, gamma in tensors.items():
-        scope, _, leaf = name.rpartition('/')
-        variance = tensors.get(f'{scope}/moving_variance')
+        if not (name.startswith(BACKBONE) and name.endswith('/gamma')):
+            continue
+        variance = tensors.get(f'{name.removesuffix("gamma")}moving_variance')
         # What does not fit is left as it is, and refused when tensors and variables are matched.
-        fits = variance is not None and variance.shape == gamma.shape
-        if variance is None or not fits or leaf != 'gamma' or not name.startswith(BACKBONE):
+        if variance is None or variance.shape != gamma.shape:
             continue
         values = variance.astype(np.float64)
         with np.errstate(invalid='ignore', divide='ignore', over='ignore'):
